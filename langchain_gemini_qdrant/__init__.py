@@ -1,0 +1,1 @@
+"""Gemini embeddings and Qdrant for LangChain."""
