@@ -3,12 +3,12 @@
 ```
 GeminiQdrantError                        catch this to catch all of ours
 ├─ ConfigurationError (ValueError)       a wrong or missing setting; before any request
-├─ InvalidInputError (ValueError)        texts, documents or points that cannot be taken; before any request or write
+├─ InvalidInputError (ValueError)        a text, document or point cannot be taken; nothing sent
 ├─ EmbeddingError                        model, attempts, status_code; __cause__ is the SDK's error
 │  ├─ RateLimitError                     429; retry_after (s, or None)
 │  ├─ ServiceError                       5xx, timeout, connection lost
 │  ├─ RequestRejectedError               any other 4xx; never retried
-│  └─ ResponseMismatchError              count of vectors, or their dimensionality, is not what was asked
+│  └─ ResponseMismatchError              count, size or numbers of the vectors are wrong
 ├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or quantization
 └─ StorageError                          the embedded engine failed, or its folder cannot be used
 ```

@@ -1,0 +1,48 @@
+"""SDK clients made when they are first needed: one for each process, one for each event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SyncT = TypeVar("SyncT")
+AsyncT = TypeVar("AsyncT")
+
+
+class Clients(Generic[SyncT, AsyncT]):
+    """Keeps the clients of one back end.
+
+    A forked child that used its parent's connections would read the parent's answers, so a process
+    makes its own. Both SDKs bind asynchronous connections to the event loop they first meet, so
+    each loop gets a client, which goes when the loop does.
+    """
+
+    def __init__(self, make: Callable[[], SyncT], make_async: Callable[[], AsyncT]) -> None:
+        self._make = make
+        self._make_async = make_async
+        self._lock = threading.Lock()
+        self._by_process: tuple[int, SyncT] | None = None
+        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncT] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def of_process(self) -> SyncT:
+        """Return the client of this process."""
+        with self._lock:
+            if self._by_process is None or self._by_process[0] != os.getpid():
+                self._by_process = (os.getpid(), self._make())
+            return self._by_process[1]
+
+    def of_loop(self) -> AsyncT:
+        """Return the client of the running event loop."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._by_loop:
+                self._by_loop[loop] = self._make_async()
+            return self._by_loop[loop]

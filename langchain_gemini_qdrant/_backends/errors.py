@@ -1,0 +1,94 @@
+"""From an HTTP status and Google's error body to our errors; the same for both SDKs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.errors import (
+    EmbeddingError,
+    RateLimitError,
+    RequestRejectedError,
+    ServiceError,
+)
+from langchain_gemini_qdrant.gemini_models import DEFAULT_MODEL, GEMINI_MODELS, find_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_TOO_MANY_REQUESTS = 429
+_NOT_FOUND = 404
+_CLIENT_ERRORS = range(400, 500)
+# 408 and 499 say that the request ended before its answer, not that it was wrong.
+_UNANSWERED = frozenset({408, 499})
+_RETRY_IN_MESSAGE = re.compile(r"retry in ([0-9.]+)\s*s", re.IGNORECASE)
+
+
+def error_for_status(
+    *,
+    status_code: int,
+    message: str,
+    model: str,
+    reasons: Iterable[str] = (),
+    retry_after: float | None = None,
+) -> EmbeddingError:
+    """Return the error of ours that an answer other than 200 stands for."""
+    text = f"{model}: the API answered {status_code}: {message.strip()}"
+    if status_code == _TOO_MANY_REQUESTS:
+        if retry_after is None and (match := _RETRY_IN_MESSAGE.search(message)):
+            retry_after = float(match[1])
+        return RateLimitError(text, model=model, retry_after=retry_after)
+    if status_code in _CLIENT_ERRORS and status_code not in _UNANSWERED:
+        text += _advice(status_code, message, model, set(reasons))
+        return RequestRejectedError(text, model=model, status_code=status_code)
+    return ServiceError(text, model=model, status_code=status_code)
+
+
+def unreachable(error: BaseException, *, model: str) -> ServiceError:
+    """Return the error for a connection that was refused, lost or too slow."""
+    return ServiceError(
+        f"{model}: no answer from the API: {type(error).__name__}: {error}. Check the network, "
+        "base_url and timeout",
+        model=model,
+    )
+
+
+def unreadable(error: BaseException, *, model: str) -> ServiceError:
+    """Return the error for a 200 whose body is not what the API sends."""
+    return ServiceError(
+        f"{model}: the API answered 200 with a body that cannot be read ({type(error).__name__}). "
+        "Check that base_url is the Gemini API and not a proxy's page",
+        model=model,
+        status_code=200,
+    )
+
+
+def seconds(duration: str | None) -> float | None:
+    """Return the seconds in protobuf's JSON form of a duration, such as `33.5s`."""
+    return float(duration.removesuffix("s")) if duration else None
+
+
+def read_error_details(
+    details: Iterable[Mapping[str, object]],
+) -> tuple[set[str], float | None]:
+    """Return the ErrorInfo reasons and the RetryInfo delay (s) in an error's `details`."""
+    reasons = {str(detail["reason"]) for detail in details if "reason" in detail}
+    delays = [str(detail["retryDelay"]) for detail in details if "retryDelay" in detail]
+    return reasons, seconds(delays[0]) if delays else None
+
+
+def _advice(status_code: int, message: str, model: str, reasons: set[str]) -> str:
+    if "API_KEY_INVALID" in reasons or "API key not valid" in message:
+        return " Check api_key, GOOGLE_API_KEY or GEMINI_API_KEY."
+    if status_code != _NOT_FOUND:
+        return ""
+    known = find_model(model)
+    if known is None:
+        return f" Known models: {', '.join(sorted(GEMINI_MODELS))}."
+    if known.replacement is None or known.shutdown is None:
+        return ""
+    return (
+        f" {known.name} has a shutdown date of {known.shutdown}. Use {known.replacement!r}"
+        f"{' (the default)' if known.replacement == DEFAULT_MODEL else ''} and embed the stored "
+        "texts again: vectors of two models cannot be compared."
+    )
