@@ -1,0 +1,59 @@
+"""The command group, and what an error looks like to the person at the terminal."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import click
+
+from langchain_gemini_qdrant.cli.demo import demo
+from langchain_gemini_qdrant.cli.emulator import emulator
+from langchain_gemini_qdrant.cli.ingest import ingest
+from langchain_gemini_qdrant.cli.search import search
+from langchain_gemini_qdrant.errors import GeminiQdrantError, RateLimitError
+
+EXIT_FAILED = 1
+
+
+class _Group(click.Group):
+    """Shows expected failures as one line; a traceback would mean a bug."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            message = "Stopped. What is stored is kept: run the command again to go on."
+        except RateLimitError as error:
+            wait = "" if error.retry_after is None else f" in {error.retry_after:.0f} s"
+            message = f"Error: {error}\nWhat is stored is kept: run the command again{wait}."
+        except _expected_errors() as error:
+            message = f"Error: {error}"
+        click.echo(message, err=True)
+        return ctx.exit(EXIT_FAILED)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    click.echo(f"Warning: {message}", err=True)
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Return ours, the system's, and qdrant-client's where a command has come to load it."""
+    qdrant = sys.modules.get("qdrant_client.http.exceptions")
+    return (GeminiQdrantError, OSError) + ((qdrant.ApiException,) if qdrant else ())
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="langchain-gemini-qdrant")
+def cli() -> None:
+    """Gemini embeddings and Qdrant, from the command line.
+
+    The API key is read from GOOGLE_API_KEY or GEMINI_API_KEY. Exit status: 0 done, 1 failed,
+    2 wrong usage.
+    """
+
+
+for _command in (demo, ingest, search, emulator):
+    cli.add_command(_command)

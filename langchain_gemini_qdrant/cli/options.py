@@ -1,0 +1,118 @@
+"""Options that several commands share, and what they open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.gemini_models import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+DEFAULT_PATH = "gemini-qdrant-index"
+
+TITLE_KEY = "title"
+"""Metadata key of a passage's title, in all that this command stores."""
+
+_EMBEDDING_OPTIONS = (
+    click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Gemini model."),
+    click.option(
+        "--output-dimensionality",
+        type=int,
+        help="Length of the vectors.  [default: the model's own]",
+    ),
+    click.option(
+        "--backend",
+        type=click.Choice(["google-genai", "google-generativeai"]),
+        default="google-genai",
+        show_default=True,
+        help="Google SDK.",
+    ),
+    click.option("--base-url", help="Another address than Google's, such as an emulator's."),
+)
+_STORE_OPTIONS = (
+    click.option("--collection", default="documents", show_default=True, help="Its name."),
+    click.option("--path", type=click.Path(), help="Folder of the embedded engine."),
+    click.option("--url", help="Address of a Qdrant server, in place of --path."),
+    click.option("--qdrant-api-key", envvar="QDRANT_API_KEY", help="The server's key."),
+)
+
+
+def embedding_options(command: F) -> F:
+    """Add the options that describe the embeddings."""
+    return _with(command, _EMBEDDING_OPTIONS)
+
+
+def store_options(command: F) -> F:
+    """Add the options that name a collection and its engine."""
+    return _with(command, _STORE_OPTIONS)
+
+
+def _with(command: F, options: tuple[Callable[[F], F], ...]) -> F:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def make_embeddings(
+    *,
+    model: str,
+    output_dimensionality: int | None,
+    backend: str,
+    base_url: str | None,
+    api_key: str | None = None,
+) -> GeminiEmbeddings:
+    """Return the embeddings that the options describe; the key is the environment's."""
+    options: dict[str, Any] = {
+        "model": model,
+        "output_dimensionality": output_dimensionality,
+        "backend": backend,
+        "base_url": base_url,
+    }
+    if backend == "google-generativeai":
+        options["transport"] = "rest"  # the address of an emulator or proxy is an HTTP one
+    if api_key is not None:
+        options["api_key"] = api_key
+    return GeminiEmbeddings(**options)
+
+
+def open_store(
+    embeddings: GeminiEmbeddings,
+    *,
+    collection: str,
+    path: str | None,
+    url: str | None,
+    qdrant_api_key: str | None = None,
+    quantization: str = "none",
+    create: bool = True,
+) -> GeminiQdrantVectorStore:
+    """Open the collection that the options name; make it where `create` allows.
+
+    Raises:
+        ConfigurationError: There is no such collection, and `create` is False.
+    """
+    # The engines take a second to import: `--help` must not wait for them.
+    from langchain_gemini_qdrant.vectorstores import (  # noqa: PLC0415
+        GeminiQdrantVectorStore,
+        create_vector_store,
+    )
+
+    engine = {"url": url, "api_key": qdrant_api_key} if url else {"path": path or DEFAULT_PATH}
+    if create:
+        return create_vector_store(
+            embeddings,
+            collection,
+            **engine,
+            quantization="binary" if quantization == "binary" else None,
+            title_key=TITLE_KEY,
+        )
+    return GeminiQdrantVectorStore.from_existing_collection(
+        collection, embeddings, **engine, title_key=TITLE_KEY
+    )
