@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant._backends.protocol import Backend, EmbedAnswer
     from langchain_gemini_qdrant.gemini_models import GeminiModel
 
-_STACKLEVEL = 4  # past pydantic's constructor and ours, to the line that makes the instance
+_STACKLEVEL = 5  # past pydantic's constructor and ours, to the line that makes the instance
 _UNIT_TOLERANCE = 1e-6  # float32 rounding of a unit vector of 3,072 components stays below it
 
 
@@ -232,13 +232,20 @@ class GeminiEmbeddings(BaseModel, Embeddings):
         [request] = self._plan([text], None, task, output_dimensionality)
         return self._checked(request, await self._sdk.aembed(request))[0]
 
+    def close(self) -> None:
+        """Close the connections of this process; a later call opens new ones."""
+        if self._backend is not None:
+            self._backend.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; a later call opens new ones.
+
+        Worth a call before a loop ends: Python warns of connections that outlive theirs.
+        """
+        if self._backend is not None:
+            await self._backend.aclose()
+
     def _check_connection(self) -> None:
-        own = self.client is not None or self.async_client is not None
-        if own and self.model_fields_set & {"api_key", "base_url", "transport"}:
-            raise ConfigurationError(
-                "client and async_client bring their own key, address and transport: leave out "
-                "api_key, base_url and transport, or leave out the clients"
-            )
         if self.backend == "google-genai" and self.async_client is not None:
             raise ConfigurationError(
                 "async_client is for backend='google-generativeai': a google.genai.Client given as "
@@ -248,6 +255,12 @@ class GeminiEmbeddings(BaseModel, Embeddings):
             raise ConfigurationError(
                 f"transport={self.transport!r} is for backend='google-generativeai': google-genai "
                 "has REST alone"
+            )
+        own = self.client is not None or self.async_client is not None
+        if own and self.model_fields_set & {"api_key", "base_url", "transport"}:
+            raise ConfigurationError(
+                "client and async_client bring their own key, address and transport: leave out "
+                "api_key, base_url and transport, or leave out the clients"
             )
         if not own and (self.api_key is None or not self.api_key.get_secret_value()):
             raise ConfigurationError(

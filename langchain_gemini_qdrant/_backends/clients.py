@@ -46,3 +46,14 @@ class Clients(Generic[SyncT, AsyncT]):
             if loop not in self._by_loop:
                 self._by_loop[loop] = self._make_async()
             return self._by_loop[loop]
+
+    def take_of_process(self) -> SyncT | None:
+        """Return the client of this process, if there is one, and forget it."""
+        with self._lock:
+            taken, self._by_process = self._by_process, None
+        return taken[1] if taken is not None and taken[0] == os.getpid() else None
+
+    def take_of_loop(self) -> AsyncT | None:
+        """Return the client of the running event loop, if there is one, and forget it."""
+        with self._lock:
+            return self._by_loop.pop(asyncio.get_running_loop(), None)

@@ -58,6 +58,16 @@ class GoogleGenaiBackend:
             )
         return _read(response)
 
+    def close(self) -> None:
+        """Close the connections of synchronous use."""
+        if client := self._clients.take_of_process():
+            client.close()
+
+    async def aclose(self) -> None:
+        """Close the connections that the running event loop has used."""
+        if client := self._clients.take_of_loop():
+            await client.aio.aclose()
+
     def _new_client(self) -> genai.Client:
         return genai.Client(
             api_key=self._settings.api_key,

@@ -71,7 +71,7 @@ class GoogleGenerativeaiBackend:
         with _translated_errors(request.model):
             client: Any = self._settings.client or self._clients.of_process()
             response = client.batch_embed_contents(_message(request), **self._options())
-        return _read(response)
+        return _read(response, request.model)
 
     async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
@@ -83,7 +83,17 @@ class GoogleGenerativeaiBackend:
         with _translated_errors(request.model):
             client: Any = own or self._clients.of_loop()
             response = await client.batch_embed_contents(_message(request), **self._options())
-        return _read(response)
+        return _read(response, request.model)
+
+    def close(self) -> None:
+        """Close the connections of synchronous use."""
+        if client := self._clients.take_of_process():
+            client.transport.close()
+
+    async def aclose(self) -> None:
+        """Close the connections that the running event loop has used."""
+        if client := self._clients.take_of_loop():
+            await client.transport.close()
 
     def _options(self) -> dict[str, Any]:
         # retry=None: one layer retries, ours. The key travels in the metadata, which a plaintext
@@ -158,7 +168,10 @@ def _message(request: EmbedRequest) -> BatchEmbedContentsRequest:
     return wrapper
 
 
-def _read(response: BatchEmbedContentsResponse) -> EmbedAnswer:
+def _read(response: object, model: str) -> EmbedAnswer:
+    # grpc.aio returns its end-of-stream mark, not an error, for bytes that are no protobuf.
+    if not isinstance(response, BatchEmbedContentsResponse):
+        raise unreadable(TypeError(f"got {response!r}"), model=model)
     message = BatchEmbedContentsResponse.pb(response)
     vectors = [list(embedding.values) for embedding in message.embeddings]
     return EmbedAnswer(vectors=vectors, tokens=None)

@@ -66,7 +66,9 @@ class EmbedAnswer:
 class Backend(Protocol):
     """One Google SDK.
 
-    Both methods raise the subclasses of `EmbeddingError` and nothing of the SDK's own.
+    Sending raises the subclasses of `EmbeddingError` and nothing of the SDK's own. Closing ends
+    the connections of this process or event loop, never those of a user's own client; the next
+    request opens new ones.
     """
 
     def embed(self, request: EmbedRequest) -> EmbedAnswer:
@@ -74,3 +76,9 @@ class Backend(Protocol):
 
     async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
+
+    def close(self) -> None:
+        """Close the connections of synchronous use."""
+
+    async def aclose(self) -> None:
+        """Close the connections that the running event loop has used."""

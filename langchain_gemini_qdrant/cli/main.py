@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from langchain_gemini_qdrant.cli.emulator import emulator
 from langchain_gemini_qdrant.cli.ingest import ingest
 from langchain_gemini_qdrant.cli.search import search
 from langchain_gemini_qdrant.errors import GeminiQdrantError, RateLimitError
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 EXIT_FAILED = 1
 
@@ -35,7 +39,14 @@ class _Group(click.Group):
         return ctx.exit(EXIT_FAILED)
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
+def _show_warning(  # noqa: PLR0917
+    message: Warning | str,
+    category: type[Warning],  # noqa: ARG001 - the signature of warnings.showwarning
+    filename: str,  # noqa: ARG001
+    lineno: int,  # noqa: ARG001
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
     click.echo(f"Warning: {message}", err=True)
 
 

@@ -1,0 +1,89 @@
+"""The real SDKs against the emulator, sync and async; the real engines."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+
+import pytest
+from qdrant_client import QdrantClient
+
+from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings
+from langchain_gemini_qdrant.testing import GeminiEmulator
+
+with warnings.catch_warnings():
+    # google-api-core announces the end of the Python that runs it
+    warnings.simplefilter("ignore", FutureWarning)
+    import google.ai.generativelanguage_v1beta  # noqa: F401
+
+BACKENDS = {
+    "google-genai": {"backend": "google-genai"},
+    "google-generativeai-rest": {"backend": "google-generativeai", "transport": "rest"},
+    "google-generativeai-grpc": {"backend": "google-generativeai", "transport": "grpc"},
+}
+
+
+@pytest.fixture(scope="session")
+def _running_emulator():
+    with GeminiEmulator(grpc=True) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(_running_emulator):
+    """The Gemini API over REST and gRPC, with nothing recorded and no fault waiting."""
+    _running_emulator.clear()
+    return _running_emulator
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    return request.param
+
+
+@pytest.fixture
+def make_embeddings(emulator, backend):
+    """Make GeminiEmbeddings of each back end in turn, bound to the emulator."""
+
+    def make(**options):
+        grpc = backend == "google-generativeai-grpc"
+        address = emulator.grpc_url if grpc else emulator.base_url
+        return GeminiEmbeddings(
+            **{"api_key": emulator.api_key, "base_url": address, **BACKENDS[backend], **options}
+        )
+
+    return make
+
+
+@pytest.fixture(params=["sync", "async"])
+def call(request):
+    """Call a method by its sync name, or its async twin in an event loop of its own."""
+
+    def call(target, name, *args, **kwargs):
+        if request.param == "sync":
+            return getattr(target, name)(*args, **kwargs)
+        return asyncio.run(call_async(target, f"a{name}", *args, **kwargs))
+
+    async def call_async(target, name, *args, **kwargs):
+        try:
+            return await getattr(target, name)(*args, **kwargs)
+        finally:
+            await target.aclose()
+
+    return call
+
+
+@pytest.fixture
+def embeddings(emulator):
+    """GeminiEmbeddings of the default back end and model at 768 dimensions."""
+    return GeminiEmbeddings(
+        api_key=emulator.api_key, base_url=emulator.base_url, output_dimensionality=768
+    )
+
+
+@pytest.fixture(params=["edge", ":memory:"])
+def client(request, tmp_path):
+    """A client of each engine that runs without a server."""
+    client = EdgeClient(tmp_path / "index") if request.param == "edge" else QdrantClient(":memory:")
+    yield client
+    client.close()
