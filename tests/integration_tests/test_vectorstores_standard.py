@@ -1,0 +1,34 @@
+"""LangChain's own promises for a vector store, on each engine."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_tests.integration_tests import VectorStoreIntegrationTests
+from qdrant_client import QdrantClient
+
+from langchain_gemini_qdrant import EdgeClient, create_vector_store
+
+
+class TestInMemory(VectorStoreIntegrationTests):
+    quantization = None
+
+    @pytest.fixture
+    def client(self, tmp_path):  # noqa: ARG002 - the same arguments for each engine
+        return QdrantClient(":memory:")
+
+    @pytest.fixture
+    def vectorstore(self, client):
+        yield create_vector_store(
+            self.get_embeddings(), "c", client=client, quantization=self.quantization
+        )
+        client.close()
+
+
+class TestEdge(TestInMemory):
+    @pytest.fixture
+    def client(self, tmp_path):
+        return EdgeClient(tmp_path)
+
+
+class TestEdgeWithBinaryQuantization(TestEdge):
+    quantization = "binary"
