@@ -1,0 +1,67 @@
+"""The door to qdrant-edge-py: imported on first use, its errors translated."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+_MISSING = (
+    "The embedded engine needs the package qdrant-edge-py (>=0.9,<0.10), which is not installed"
+    " or cannot be loaded: {reason}. There are wheels for Linux (x86-64, ARM64), macOS (x86-64,"
+    " ARM64) and Windows (x86-64) from Python 3.10 on. Install it, or use a Qdrant server with"
+    ' `url=`, or `location=":memory:"` for a throw-away index.'
+)
+
+
+@functools.cache
+def engine() -> ModuleType:
+    """Return the module `qdrant_edge`; its attributes are untyped, as its stubs are partly wrong.
+
+    Raises:
+        ConfigurationError: The package is not installed or has no wheel for this platform.
+    """
+    try:
+        import qdrant_edge  # noqa: PLC0415 - on first use only
+    except ImportError as error:
+        raise ConfigurationError(_MISSING.format(reason=error)) from error
+    return qdrant_edge
+
+
+def is_panic(error: BaseException) -> bool:
+    """Tell a panic of the engine, whose class cannot be imported and is no `Exception`."""
+    return type(error).__name__ == "PanicException"
+
+
+@contextmanager
+def engine_errors(action: str) -> Iterator[None]:
+    """Turn whatever the engine raises into `StorageError`; `action` completes "cannot ..."."""
+    try:
+        yield
+    except Exception as error:
+        raise StorageError(f"The embedded engine cannot {action}: {error}") from error
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise StorageError(
+            f"The embedded engine broke down when it should {action}: {error}."
+            " Close this client and open the folder again; if that fails, the collection's"
+            " folder is damaged and has to come from a backup."
+        ) from error
+
+
+@contextmanager
+def conversion_errors(what: str) -> Iterator[None]:
+    """Turn a value that the engine's own types refuse into `InvalidInputError`."""
+    try:
+        yield
+    except InvalidInputError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"The embedded engine cannot take this {what}: {error}") from error

@@ -1,0 +1,292 @@
+"""The folder behind a client: its lock, its list of collections, and who uses it.
+
+```
+root/.lock                 held by the one process that has the folder open; its process id
+root/meta.json             name -> folder, configuration and payload indexes of each collection
+root/collections/<uuid>/   one shard of the engine each
+```
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import threading
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Literal
+from uuid import uuid4
+
+from pydantic import BaseModel, ValidationError
+from qdrant_client import models  # noqa: TC002 - pydantic reads it at run time
+
+from langchain_gemini_qdrant.edge._collection import Collection
+from langchain_gemini_qdrant.edge._engine import engine
+from langchain_gemini_qdrant.errors import InvalidInputError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class CollectionEntry(BaseModel):
+    """What `meta.json` keeps of one collection."""
+
+    folder: str
+    config: models.CreateCollection
+    payload_schema: dict[str, models.PayloadFieldSchema] = {}
+
+
+class _Meta(BaseModel):
+    format: Literal[1]
+    collections: dict[str, CollectionEntry]
+
+
+class Folder:
+    """A locked folder of collections, shared by all clients of this process that name it."""
+
+    def __init__(self, root: Path) -> None:
+        """Lock the folder, which is made where it is missing, and read its list."""
+        self.root = root
+        self.users = 0
+        self._process_id = os.getpid()
+        self._lock = threading.RLock()
+        self._open: dict[str, Collection] = {}
+        try:
+            (root / "collections").mkdir(parents=True, exist_ok=True)
+            self._lock_file = _lock(root / ".lock")
+        except OSError as error:
+            raise StorageError(
+                f"{root} cannot be used as the folder of an index: {error}."
+                " Name a folder that can be written."
+            ) from error
+        try:
+            self._meta = self._read_meta()
+        except BaseException:
+            self._lock_file.close()
+            raise
+
+    def check_usable(self) -> None:
+        """Refuse use after closing, and in a forked child, where the engine would hang.
+
+        Raises:
+            StorageError: The folder is closed, or was opened before the process forked.
+        """
+        if self._lock_file.closed:
+            raise StorageError(f"The index in {self.root} is closed; make a new EdgeClient")
+        if os.getpid() != self._process_id:
+            raise StorageError(
+                f"The index in {self.root} was opened in process {self._process_id} and cannot be"
+                " used in a process forked from it. Open it in one process only, or use a Qdrant"
+                " server (`url=`)."
+            )
+
+    def names(self) -> list[str]:
+        """Return the collections' names, oldest first."""
+        return list(self._meta.collections)
+
+    def entry(self, name: str) -> CollectionEntry:
+        """Return what is known of a collection.
+
+        Raises:
+            InvalidInputError: There is none of this name.
+        """
+        self.check_usable()
+        try:
+            return self._meta.collections[name]
+        except KeyError:
+            raise InvalidInputError(
+                f"Collection {name} not found in {self.root}; it has {self.names()!r}"
+            ) from None
+
+    def collection(self, name: str) -> Collection:
+        """Return a collection, opened on first use."""
+        with self._lock:
+            entry = self.entry(name)
+            if name not in self._open:
+                self._open[name] = Collection.open(self._collection_folder(entry), entry.config)
+            return self._open[name]
+
+    def create(self, name: str, config: models.CreateCollection) -> None:
+        """Add an empty collection."""
+        with self._lock:
+            self.check_usable()
+            if name in self._meta.collections:
+                raise InvalidInputError(f"Collection {name} already exists in {self.root}")
+            entry = CollectionEntry(folder=str(uuid4()), config=config)
+            folder = self._collection_folder(entry)
+            try:
+                self._open[name] = Collection.create(folder, config)
+                self._write_meta({**self._meta.collections, name: entry})
+            except BaseException:
+                self._discard(name, folder)
+                raise
+
+    def delete(self, name: str) -> bool:
+        """Remove a collection with its data; False if there was none."""
+        with self._lock:
+            self.check_usable()
+            entry = self._meta.collections.get(name)
+            if entry is None:
+                return False
+            self._write_meta({n: e for n, e in self._meta.collections.items() if n != name})
+            self._discard(name, self._collection_folder(entry))
+            return True
+
+    def _discard(self, name: str, folder: Path) -> None:
+        collection = self._open.pop(name, None)
+        if collection is not None:
+            with suppress(StorageError):  # its data is going anyway
+                collection.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def record_index(self, name: str, field: str, schema: models.PayloadFieldSchema) -> None:
+        """Remember a payload index, which the engine reports in its own types only."""
+        with self._lock:
+            entry = self.entry(name)
+            indexes = {**entry.payload_schema, field: schema}
+            changed = entry.model_copy(update={"payload_schema": indexes})
+            self._write_meta({**self._meta.collections, name: changed})
+
+    def close(self) -> None:
+        """Flush and close every collection and give the folder free; the first error is raised."""
+        with self._lock:
+            try:
+                for collection in self._drain():
+                    collection.close()
+            finally:
+                for collection in self._drain():  # those after one that failed
+                    with suppress(StorageError):
+                        collection.close()
+                _unlock(self._lock_file)
+
+    def _drain(self) -> Iterator[Collection]:
+        while self._open:
+            yield self._open.popitem()[1]
+
+    def _collection_folder(self, entry: CollectionEntry) -> Path:
+        return self.root / "collections" / entry.folder
+
+    def _read_meta(self) -> _Meta:
+        file = self.root / "meta.json"
+        collections = self.root / "collections"
+        try:
+            text = file.read_bytes()
+        except FileNotFoundError:
+            if collections.is_dir() and any(collections.iterdir()):
+                raise StorageError(
+                    f"{file} is missing although {collections} has data; restore it from a backup"
+                ) from None
+            return _Meta(format=1, collections={})
+        except OSError as error:
+            raise StorageError(f"{file} cannot be read: {error}") from error
+        try:
+            return _Meta.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise StorageError(
+                f"{file} is damaged, or was written by another program (qdrant-client's local mode"
+                f" keeps a file of this name, too): {where} {first['msg']}. Restore it from a"
+                " backup, or name another folder."
+            ) from error
+
+    def _write_meta(self, collections: dict[str, CollectionEntry]) -> None:
+        """Replace the list as a whole, so that a crash leaves the old or the new one."""
+        meta = _Meta(format=1, collections=collections)
+        new = self.root / "meta.json.new"
+        try:
+            with new.open("wb") as file:
+                file.write(meta.model_dump_json(exclude_unset=True, indent=1).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self.root / "meta.json")
+            _sync_folder(self.root)
+        except OSError as error:
+            raise StorageError(f"{self.root / 'meta.json'} cannot be written: {error}") from error
+        self._meta = meta
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> IO[str]:
+    # imported here: on a read-only system the import itself fails
+    import portalocker  # noqa: PLC0415
+
+    file = path.open("a+", encoding="ascii", errors="replace")
+    try:
+        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+    except portalocker.LockException as error:
+        holder = ""
+        with file, suppress(OSError):  # on Windows a locked file cannot be read
+            file.seek(0)
+            holder = file.read().strip()
+        raise StorageError(
+            f"The index in {path.parent} is open in another process"
+            f"{f' ({holder})' if holder else ''}, and one process at a time can use it. Close it"
+            " there, or use a Qdrant server (`url=`) for several processes."
+        ) from error
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _unlock(file: IO[str]) -> None:
+    import portalocker  # noqa: PLC0415
+
+    if not file.closed:
+        portalocker.unlock(file)  # closing alone would leave it to forked children
+        file.close()
+
+
+_folders: dict[Path, Folder] = {}
+_folders_lock = threading.RLock()  # a client may be collected while another one opens
+
+
+def open_folder(path: Path) -> Folder:
+    """Return the folder for one more user; clients of one path share it."""
+    engine()
+    with _folders_lock:
+        folder = _folders.get(path)
+        if folder is None:
+            folder = _folders[path] = Folder(path)
+        folder.users += 1
+        return folder
+
+
+def release_folder(folder: Folder) -> None:
+    """Take one user off; the last one closes the folder."""
+    if _folders.get(folder.root) is not folder:
+        return  # closed at exit, or opened before this process was forked
+    with _folders_lock:
+        folder.users -= 1
+        if folder.users == 0:
+            del _folders[folder.root]
+            folder.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    while _folders:
+        with suppress(StorageError):  # too late to tell; what was written is in the log
+            _folders.popitem()[1].close()
+
+
+def _forget_parents_folders() -> None:
+    """Start a forked child without the folders of its parent, and with a free lock."""
+    global _folders_lock  # noqa: PLW0603 - another thread may have held it at the fork
+    _folders_lock = threading.RLock()
+    _folders.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents_folders)

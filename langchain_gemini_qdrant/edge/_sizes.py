@@ -1,0 +1,64 @@
+"""How much room a collection's vectors take, read from the engine's own files.
+
+The files' lengths say little: the engine reserves 32 MiB at a time. What they hold it writes down:
+`config.json` has the bytes per vector, `status.dat` the number of vectors. In optimized segments
+the files are as long as their content.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MATRIX_HEADER_BYTES = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VectorStorageSize:
+    """What the dense vectors of a collection occupy, without the room reserved ahead.
+
+    Attributes:
+        original_bytes: The vectors as they were given, in the collection's datatype.
+        quantized_bytes: Their codes; 0 where there are none (no quantization, or one that the
+            engine applies only when it optimizes: scalar and product).
+    """
+
+    original_bytes: int
+    quantized_bytes: int
+
+
+def vector_storage_size(collection_folder: Path) -> VectorStorageSize:
+    """Measure the segments of a flushed collection."""
+    storages = list(collection_folder.glob("segments/*/vector_storage*"))
+    return VectorStorageSize(
+        original_bytes=sum(
+            _chunked_bytes(storage / "vectors")
+            + max(_file_bytes(storage / "matrix.dat") - _MATRIX_HEADER_BYTES, 0)
+            for storage in storages
+        ),
+        quantized_bytes=sum(
+            _chunked_bytes(storage / "quantized_data") + _file_bytes(storage / "quantized.data")
+            for storage in storages
+        ),
+    )
+
+
+def _chunked_bytes(folder: Path) -> int:
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+        status = (folder / "status.dat").read_bytes()
+    except FileNotFoundError:
+        return 0
+    vector_bytes: int = config["chunk_size_bytes"] // config["chunk_size_vectors"]
+    return vector_bytes * int.from_bytes(status[:8], "little")
+
+
+def _file_bytes(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,42 @@
+"""What the embedded engine does not serve says so, and names the way round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from qdrant_client.client_base import QdrantBase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+Backend = TypeVar("Backend", bound=type[QdrantBase])
+
+_SERVER = "use a Qdrant server (`url=`)"
+_COPY = "close the client and copy its folder"
+_ADVICE = {
+    "create_full_snapshot": _COPY,
+    "create_shard_snapshot": _COPY,
+    "create_snapshot": _COPY,
+    "recreate_collection": "use delete_collection and create_collection",
+    "upload_collection": "use upsert",
+    "upload_points": "use upsert",
+}
+
+
+def refuse_the_rest(backend: Backend) -> Backend:
+    """Let every method of `QdrantBase` that the class does not define raise, with advice."""
+    for name, method in vars(QdrantBase).items():
+        if not name.startswith("_") and callable(method) and name not in vars(backend):
+            setattr(backend, name, _refusal(name))
+    return backend
+
+
+def _refusal(name: str) -> Callable[..., NoReturn]:
+    message = f"{name}() is not supported by the embedded engine; {_ADVICE.get(name, _SERVER)}"
+
+    def refuse(self: QdrantBase, *args: object, **kwargs: object) -> NoReturn:
+        raise NotImplementedError(message)
+
+    refuse.__name__ = name
+    return refuse

@@ -1,0 +1,291 @@
+"""What may reach the engine, decided before it does.
+
+A write that the engine refuses stays in its write-ahead log and can damage data at the next open,
+so nothing may be refused there. Everything here is pure: values in, normalised values out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+from uuid import UUID
+
+import numpy as np
+from pydantic_core import to_jsonable_python
+from qdrant_client import models
+
+from langchain_gemini_qdrant.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Vector: TypeAlias = "list[float] | list[list[float]] | models.SparseVector"
+JsonObject: TypeAlias = "dict[str, object]"
+
+_HYPHENATED = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+# the spellings that the server takes; `uuid.UUID` alone takes more
+_UUID = re.compile(rf"[0-9a-fA-F]{{32}}|{_HYPHENATED}|\{{{_HYPHENATED}\}}|urn:uuid:{_HYPHENATED}")
+_U32, _U64, _I64 = 2**32 - 1, 2**64 - 1, -(2**63)
+_MAX_FLOAT32 = 3.4028234e38
+_BYTES_PER_NUMBER = 4
+# the server's rules, so that a collection can move to one
+_FORBIDDEN_IN_NAMES = frozenset('<>:"/\\|?*\0\x1f')
+_COLLECTION_NAME_CHARACTERS = 255
+_VECTOR_NAME_BYTES = 200
+_VECTOR_SIZES = range(1, 65536 + 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VectorSchema:
+    """The vectors of a collection: size by name; the name of the unnamed vector is `""`."""
+
+    dense: Mapping[str, int]
+    multi: Mapping[str, int]
+    sparse: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckedPoint:
+    """A point that the engine takes for sure; `size_bytes` is about what it will occupy."""
+
+    id: int | str
+    vectors: dict[str, Vector]
+    payload: JsonObject
+    size_bytes: int
+
+
+def check_point_id(point_id: object) -> int | str:
+    """Return an integer id as it is and a UUID in its canonical spelling."""
+    if isinstance(point_id, UUID):
+        return str(point_id)
+    if isinstance(point_id, int) and not isinstance(point_id, bool) and 0 <= point_id <= _U64:
+        return point_id
+    if isinstance(point_id, str) and _UUID.fullmatch(point_id):
+        return str(UUID(point_id))
+    raise InvalidInputError(
+        f"A point id must be an integer in 0..{_U64} or a UUID, got {point_id!r}"
+    )
+
+
+def check_payload(payload: object) -> tuple[JsonObject, int]:
+    """Return the payload as JSON will carry it, and its length in bytes.
+
+    As in qdrant-client, datetimes, UUIDs, tuples and models become what JSON has for them.
+    Refused is what the engine would refuse or silently change: NaN, infinity, half surrogate
+    pairs and integers that 64 bits do not hold.
+    """
+    if payload is None:
+        return {}, 0
+    try:
+        text = json.dumps(payload, allow_nan=False, ensure_ascii=False, default=to_jsonable_python)
+        size_bytes = len(text.encode())
+        result = json.loads(text, parse_int=_check_integer)
+    except InvalidInputError:
+        raise
+    # pydantic's serialisation error is a ValueError; its text can hold the payload's
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(
+            f"A payload must be a JSON object without NaN or infinity ({type(error).__name__})"
+        ) from error
+    if not isinstance(result, dict):
+        raise InvalidInputError(f"A payload must be a JSON object, got {type(payload).__name__}")
+    return result, size_bytes
+
+
+def _check_integer(digits: str) -> int:
+    number = int(digits)
+    if not _I64 <= number <= _U64:
+        raise InvalidInputError(
+            f"A payload's integers must be in {_I64}..{_U64}; store this one as a string"
+        )
+    return number
+
+
+def check_vector(vector: object, name: str, schema: VectorSchema) -> Vector:
+    """Return a vector that fits the collection's vector of this name."""
+    if name in schema.sparse:
+        return _check_sparse(vector, name)
+    if name in schema.multi:
+        return _check_multi(vector, name, schema.multi[name])
+    if name in schema.dense:
+        return _check_dense(vector, name, schema.dense[name])
+    known = sorted({*schema.dense, *schema.multi, *schema.sparse})
+    raise InvalidInputError(
+        f"Not existing vector name error: {name!r}; this collection has the vectors {known!r}"
+    )
+
+
+def _check_dense(vector: object, name: str, size: int) -> list[float]:
+    numbers = vector.tolist() if isinstance(vector, np.ndarray) else vector
+    if not isinstance(numbers, list):
+        raise InvalidInputError(
+            f"Vector {name!r} must be a list of {size} numbers, got {type(vector).__name__}"
+        )
+    if len(numbers) != size:
+        raise InvalidInputError(
+            f"Vector dimension error: vector {name!r} must have {size} components,"
+            f" got {len(numbers)}"
+        )
+    _check_finite(numbers, name)
+    return numbers
+
+
+def _check_multi(vector: object, name: str, size: int) -> list[list[float]]:
+    rows = vector.tolist() if isinstance(vector, np.ndarray) else vector
+    if not isinstance(rows, list) or not rows or not isinstance(rows[0], list):
+        raise InvalidInputError(f"Vector {name!r} must be a non-empty list of vectors")
+    return [_check_dense(row, name, size) for row in rows]
+
+
+def _check_sparse(vector: object, name: str) -> models.SparseVector:
+    if not isinstance(vector, models.SparseVector):
+        raise InvalidInputError(
+            f"Vector {name!r} must be a SparseVector, got {type(vector).__name__}"
+        )
+    indices: Sequence[object] = vector.indices
+    values = vector.values
+    if len(indices) != len(values):
+        raise InvalidInputError(
+            f"Sparse vector {name!r} must have as many values as indices,"
+            f" got {len(values)} and {len(indices)}"
+        )
+    if len(set(indices)) != len(indices):
+        raise InvalidInputError(f"Sparse vector {name!r} must not repeat an index")
+    if any(isinstance(i, bool) or not isinstance(i, int) or not 0 <= i <= _U32 for i in indices):
+        raise InvalidInputError(f"Sparse vector {name!r} must have indices in 0..{_U32}")
+    _check_finite(values, name)
+    return vector
+
+
+def _check_finite(numbers: Sequence[object], name: str) -> None:
+    """Refuse what is no number or no finite one in the engine's 32 bits."""
+    try:
+        length = math.hypot(*numbers)  # type: ignore[arg-type] # it checks its arguments itself
+    except (TypeError, OverflowError) as error:
+        raise InvalidInputError(f"Vector {name!r} must be a flat list of numbers") from error
+    if not length <= _MAX_FLOAT32:  # false for NaN, too
+        raise InvalidInputError(
+            f"Vector {name!r} must hold finite 32-bit numbers, got NaN, infinity or too large ones"
+        )
+
+
+def check_points(points: object, schema: VectorSchema) -> list[CheckedPoint]:
+    """Return the points to write: of several with one id the last, as on the server.
+
+    Raises:
+        InvalidInputError: Nothing may be written; `indices` names the refused point.
+    """
+    records = _batch_points(points) if isinstance(points, models.Batch) else points
+    if not isinstance(records, list | tuple):
+        raise InvalidInputError(
+            f"Points must be a list of PointStruct or a Batch, got {type(points).__name__}"
+        )
+    if not records:
+        raise InvalidInputError("Empty update request: there must be at least one point")
+    checked: dict[int | str, CheckedPoint] = {}
+    for index, point in enumerate(records):
+        try:
+            checked_point = _check_point(point, schema)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"points[{index}]: {error}", indices=(index,)) from error
+        checked[checked_point.id] = checked_point
+    return list(checked.values())
+
+
+def _check_point(point: object, schema: VectorSchema) -> CheckedPoint:
+    if not isinstance(point, models.PointStruct):
+        raise InvalidInputError(f"A point must be a PointStruct, got {type(point).__name__}")
+    named = point.vector if isinstance(point.vector, dict) else {"": point.vector}
+    vectors = {name: check_vector(vector, name, schema) for name, vector in named.items()}
+    payload, payload_bytes = check_payload(point.payload)
+    vector_bytes = sum(_vector_bytes(vector) for vector in vectors.values())
+    return CheckedPoint(
+        id=check_point_id(point.id),
+        vectors=vectors,
+        payload=payload,
+        size_bytes=payload_bytes + vector_bytes,
+    )
+
+
+def _vector_bytes(vector: Vector) -> int:
+    if isinstance(vector, models.SparseVector):
+        return 2 * _BYTES_PER_NUMBER * len(vector.indices)
+    row_length = len(vector[0]) if isinstance(vector[0], list) else 1
+    return _BYTES_PER_NUMBER * row_length * len(vector)
+
+
+def _batch_points(batch: models.Batch) -> list[models.PointStruct]:
+    columns = batch.vectors if isinstance(batch.vectors, dict) else {"": batch.vectors}
+    payloads = batch.payloads if batch.payloads is not None else [None] * len(batch.ids)
+    lengths = {len(batch.ids), len(payloads), *(len(column) for column in columns.values())}
+    if len(lengths) != 1:
+        raise InvalidInputError(
+            "A Batch must have as many vectors and payloads as ids,"
+            f" got lengths {sorted(lengths)!r}"
+        )
+    return [
+        models.PointStruct.model_construct(
+            id=point_id,
+            vector={name: column[row] for name, column in columns.items()},
+            payload=payloads[row],
+        )
+        for row, point_id in enumerate(batch.ids)
+    ]
+
+
+def check_collection(config: models.CreateCollection, name: str) -> None:
+    """Refuse names and sizes that a server would refuse, too."""
+    if name in {"", ".", ".."} or _FORBIDDEN_IN_NAMES.intersection(name):
+        raise InvalidInputError(
+            f"A collection name must not be empty, '.' or '..', nor hold any of"
+            f" {''.join(sorted(_FORBIDDEN_IN_NAMES))!r}, got {name!r}"
+        )
+    if len(name) > _COLLECTION_NAME_CHARACTERS:
+        raise InvalidInputError(
+            f"A collection name must have at most {_COLLECTION_NAME_CHARACTERS} characters,"
+            f" got {len(name)}"
+        )
+    dense = config.vectors if isinstance(config.vectors, dict) else {"": config.vectors}
+    for vector_name, params in dense.items():
+        _check_vector_name(vector_name)
+        if params is not None and params.size not in _VECTOR_SIZES:
+            raise InvalidInputError(
+                f"Vector {vector_name!r} must have a size in 1..{_VECTOR_SIZES[-1]},"
+                f" got {params.size}"
+            )
+    for vector_name in config.sparse_vectors or {}:
+        _check_vector_name(vector_name)
+        if not vector_name or vector_name in dense:
+            raise InvalidInputError(
+                f"A sparse vector needs a name that no other vector has, got {vector_name!r}"
+            )
+
+
+def _check_vector_name(name: str) -> None:
+    # the engine names folders after vectors
+    if name in {".", ".."} or _FORBIDDEN_IN_NAMES.intersection(name):
+        raise InvalidInputError(
+            f"A vector name must not be '.' or '..', nor hold any of"
+            f" {''.join(sorted(_FORBIDDEN_IN_NAMES))!r}, got {name!r}"
+        )
+    if len(name.encode()) > _VECTOR_NAME_BYTES:
+        raise InvalidInputError(
+            f"A vector name must have at most {_VECTOR_NAME_BYTES} bytes, got {name!r}"
+        )
+
+
+def check_limit(limit: int, *, name: str = "limit") -> int:
+    """Return a limit of 1 or more; the engine would answer 0 with nothing."""
+    if limit < 1:
+        raise InvalidInputError(f"{name} must be 1 or larger, got {limit}")
+    return limit
+
+
+def check_offset(offset: int | None) -> int:
+    """Return an offset of 0 or more."""
+    if offset is not None and offset < 0:
+        raise InvalidInputError(f"offset must be 0 or larger, got {offset}")
+    return offset or 0

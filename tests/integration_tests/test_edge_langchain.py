@@ -1,0 +1,86 @@
+"""langchain-qdrant's store runs on the embedded engine as it stands."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings, SparseVector
+from qdrant_client import models
+
+from langchain_gemini_qdrant.edge import EdgeClient
+
+TEXTS = ["the red house", "the blue house", "a green car", "an old tree", "rain in the north"]
+
+
+class WordCounts(SparseEmbeddings):
+    def embed_documents(self, texts: list[str]) -> list[SparseVector]:
+        return [self.embed_query(text) for text in texts]
+
+    def embed_query(self, text: str) -> SparseVector:
+        words = sorted({sum(word.encode()) for word in text.split()})
+        return SparseVector(indices=words, values=[1.0] * len(words))
+
+
+@pytest.fixture(params=list(RetrievalMode))
+def store(request, tmp_path):
+    client = EdgeClient(tmp_path)
+    client.create_collection(
+        "store",
+        {"dense": models.VectorParams(size=32, distance=models.Distance.COSINE)},
+        {"sparse": models.SparseVectorParams()},
+        quantization_config=models.BinaryQuantization(
+            binary=models.BinaryQuantizationConfig(always_ram=True)
+        ),
+    )
+    yield QdrantVectorStore(
+        client,
+        "store",
+        embedding=DeterministicFakeEmbedding(size=32),
+        sparse_embedding=WordCounts(),
+        vector_name="dense",
+        sparse_vector_name="sparse",
+        retrieval_mode=request.param,
+    )
+    client.close()
+
+
+def test_documents_are_added_found_read_and_deleted(store):
+    ids = [str(uuid4()) for _ in TEXTS]
+    documents = [
+        Document(page_content=text, metadata={"number": number, "even": number % 2 == 0})
+        for number, text in enumerate(TEXTS)
+    ]
+    assert store.add_documents(documents, ids=ids) == ids
+
+    [(found, _)] = store.similarity_search_with_score(
+        TEXTS[2],
+        k=1,
+        search_params=models.SearchParams(
+            quantization=models.QuantizationSearchParams(rescore=True, oversampling=3.0)
+        ),
+    )
+    assert found.page_content == TEXTS[2]
+    even = models.Filter(
+        must=models.FieldCondition(key="metadata.even", match=models.MatchValue(value=True))
+    )
+    assert {d.metadata["number"] for d in store.similarity_search("house", k=5, filter=even)} <= {
+        0,
+        2,
+        4,
+    }
+    if store.retrieval_mode is not RetrievalMode.SPARSE:
+        mmr = store.max_marginal_relevance_search(TEXTS[0], k=2, fetch_k=4)
+        assert mmr[0].page_content == TEXTS[0]
+
+    assert [d.page_content for d in store.get_by_ids([ids[3], ids[0]])] == [TEXTS[3], TEXTS[0]]
+    assert store.delete([ids[0]]) is True
+    assert store.get_by_ids([ids[0]]) == []
+
+
+async def test_the_async_methods_run_from_executor_threads(store):
+    ids = await store.aadd_texts(TEXTS)
+    assert [d.page_content for d in await store.asimilarity_search(TEXTS[1], k=1)] == [TEXTS[1]]
+    assert await store.adelete(ids) is True
