@@ -1,0 +1,122 @@
+"""Errors as the Gemini API words them: code, status, message and typed details."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Detail = Mapping[str, object]
+
+TYPE_URL = "type.googleapis.com/google.rpc."
+SERVICE = "generativelanguage.googleapis.com"
+RATE_LIMITS_URL = "https://ai.google.dev/gemini-api/docs/rate-limits"
+
+# HTTP status -> (status word, message). https://ai.google.dev/gemini-api/docs/troubleshooting
+DEFAULTS: dict[int, tuple[str, str]] = {
+    400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
+    401: ("UNAUTHENTICATED", "Request had invalid authentication credentials."),
+    403: ("PERMISSION_DENIED", "The caller does not have permission"),
+    404: ("NOT_FOUND", "Requested entity was not found."),
+    408: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
+    409: ("ABORTED", "The operation was aborted."),
+    429: ("RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
+    499: ("CANCELLED", "The operation was cancelled."),
+    500: ("INTERNAL", "An internal error has occurred. Please retry."),
+    501: ("UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled."),
+    502: ("UNAVAILABLE", "The service is currently unavailable."),
+    503: ("UNAVAILABLE", "The model is overloaded. Please try again later."),
+    504: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
+}
+
+
+class ApiError(Exception):
+    """An answer of the API that is an error.
+
+    Attributes:
+        code: HTTP status.
+        status: Name of the google.rpc.Code, such as `INVALID_ARGUMENT`.
+        message: The text for people.
+        details: Typed details, each with its `@type`.
+        headers: Response headers beyond the usual ones.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str | None = None,
+        *,
+        details: Sequence[Detail] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        status, default_message = DEFAULTS.get(code, ("UNKNOWN", "An unknown error has occurred."))
+        self.code = code
+        self.status = status
+        self.message = default_message if message is None else message
+        self.details = tuple(details)
+        self.headers = dict(headers or {})
+        super().__init__(self.message)
+
+    def body(self) -> dict[str, object]:
+        """The JSON of the answer."""
+        error: dict[str, object] = {
+            "code": self.code,
+            "message": self.message,
+            "status": self.status,
+        }
+        if self.details:
+            error["details"] = list(self.details)
+        return {"error": error}
+
+
+def error_info(reason: str) -> Detail:
+    return {
+        "@type": f"{TYPE_URL}ErrorInfo",
+        "reason": reason,
+        "domain": "googleapis.com",
+        "metadata": {"service": SERVICE},
+    }
+
+
+def retry_info(retry_after: float) -> Detail:
+    """`retry_after` is in seconds; protobuf prints 0, 3, 6 or 9 decimals of them."""
+    decimals = 0 if retry_after == int(retry_after) else 3
+    return {"@type": f"{TYPE_URL}RetryInfo", "retryDelay": f"{retry_after:.{decimals}f}s"}
+
+
+def invalid_request(violations: Sequence[str]) -> ApiError:
+    """What the API says of requests that it can read and does not take."""
+    return ApiError(400, "\n".join(f"* {violation}" for violation in violations))
+
+
+def invalid_json(message: str, *, field: str = "") -> ApiError:
+    """What the API says of a body that does not fit its messages."""
+    violation = {"field": field, "description": message} if field else {"description": message}
+    return ApiError(
+        400,
+        message,
+        details=[{"@type": f"{TYPE_URL}BadRequest", "fieldViolations": [violation]}],
+    )
+
+
+def bad_api_key() -> ApiError:
+    message = "API key not valid. Please pass a valid API key."
+    localized = {"@type": f"{TYPE_URL}LocalizedMessage", "locale": "en-US", "message": message}
+    return ApiError(400, message, details=[error_info("API_KEY_INVALID"), localized])
+
+
+def no_api_key() -> ApiError:
+    return ApiError(
+        403,
+        "Method doesn't allow unregistered callers (callers without established identity). "
+        "Please use API Key or other form of API consumer identity to call this API.",
+    )
+
+
+def model_not_found(model: str, api_version: str, method: str) -> ApiError:
+    return ApiError(
+        404,
+        f"{model} is not found for API version {api_version}, or is not supported for {method}. "
+        "Call ListModels to see the list of available models and their supported methods.",
+    )

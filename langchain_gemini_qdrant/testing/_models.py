@@ -1,0 +1,117 @@
+"""The embedding models of the Gemini Developer API: sizes, limits and habits.
+
+Sources: https://ai.google.dev/gemini-api/docs/embeddings,
+https://ai.google.dev/gemini-api/docs/deprecations
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_METHODS = ("embedContent", "countTextTokens", "countTokens", "asyncBatchEmbedContent")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """What one model does.
+
+    Attributes:
+        name: Resource name, `models/...`.
+        size: Components of its vectors, unless fewer are asked for.
+        can_shorten: Whether it takes `outputDimensionality`.
+        input_tokens: What is longer is cut without a word.
+        reads_prefixes: The task is a prefix of the text; `taskType` and `title` are ignored.
+        normalizes: Short vectors have length 1, too.
+        retired: Answers 404 today.
+        quota_name: Its name in quota errors.
+        methods: `supportedGenerationMethods`.
+    """
+
+    name: str
+    display_name: str
+    version: str = "001"
+    size: int = 3072
+    can_shorten: bool = True
+    input_tokens: int = 2048
+    reads_prefixes: bool = False
+    normalizes: bool = False
+    retired: bool = False
+    quota_name: str = ""
+    methods: tuple[str, ...] = _METHODS
+
+    def resource(self) -> dict[str, object]:
+        """The model as `models.get` shows it."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "displayName": self.display_name,
+            "description": "Obtain a distributed representation of a text.",
+            "inputTokenLimit": self.input_tokens,
+            "outputTokenLimit": 1,
+            "supportedGenerationMethods": list(self.methods),
+        }
+
+
+_ALL = (
+    Model(
+        name="models/embedding-gecko-001",
+        display_name="Embedding Gecko",
+        size=768,
+        input_tokens=1024,
+        retired=True,
+        methods=("embedText", "countTextTokens"),
+    ),
+    Model(
+        name="models/embedding-001",
+        display_name="Embedding 001",
+        size=768,
+        can_shorten=False,
+        normalizes=True,
+        retired=True,
+    ),
+    Model(
+        name="models/text-embedding-004",
+        display_name="Text Embedding 004",
+        version="004",
+        size=768,
+        normalizes=True,
+        retired=True,
+    ),
+    Model(
+        name="models/gemini-embedding-exp-03-07",
+        display_name="Gemini Embedding Experimental 03-07",
+        version="exp-03-07",
+        input_tokens=8192,
+        retired=True,
+    ),
+    Model(
+        name="models/gemini-embedding-exp",
+        display_name="Gemini Embedding Experimental",
+        version="exp-03-07",
+        input_tokens=8192,
+        retired=True,
+    ),
+    Model(
+        name="models/gemini-embedding-001",
+        display_name="Gemini Embedding 001",
+        quota_name="gemini-embedding-1.0",
+    ),
+    Model(
+        name="models/gemini-embedding-2-preview",
+        display_name="Gemini Embedding 2 Preview",
+        version="2",
+        input_tokens=8192,
+        reads_prefixes=True,
+        normalizes=True,
+    ),
+    Model(
+        name="models/gemini-embedding-2",
+        display_name="Gemini Embedding 2",
+        version="2",
+        input_tokens=8192,
+        reads_prefixes=True,
+        normalizes=True,
+    ),
+)
+
+MODELS = {model.name: model for model in _ALL}

@@ -1,0 +1,66 @@
+"""What the emulator remembers of the requests it received."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedText:
+    """One content of a request, which is one vector of its answer.
+
+    Attributes:
+        text: Its text; the parts of a content with several are joined by newlines.
+        parts: How many parts the content has; all of them go into the one vector.
+        model: Resource name, `models/...`.
+        title: As sent, None without one.
+        task_type: Name of the task, also where the client sent a number; None without one.
+        output_dimensionality: As sent, None without one.
+    """
+
+    text: str
+    parts: int
+    model: str
+    title: str | None
+    task_type: str | None
+    output_dimensionality: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedRequest:
+    """One request, and what it was answered.
+
+    Attributes:
+        transport: The protocol it came over.
+        path: HTTP path without the query, or full gRPC method name.
+        api_version: `v1`, `v1beta` or `v1alpha`; None for an unknown path.
+        method: `batchEmbedContents`, `embedContent`, `countTokens`, `models.get` or
+            `models.list`; None for an unknown path.
+        model: Resource name, `models/...`, None where the path has none.
+        headers: Request headers or gRPC metadata, names in lower case.
+        query: Query parameters.
+        body: The message in camelCase or as it was sent, None without a readable one.
+        texts: Its contents; empty for a request that the API refuses as invalid.
+        status: HTTP status answered (gRPC codes are translated), None for no answer at all.
+        answer_message: The error message answered, `""` for none.
+        received_at: `time.monotonic()` at arrival, in seconds.
+        in_flight: How many requests were being answered at its arrival, itself included.
+    """
+
+    transport: Literal["rest", "grpc"]
+    path: str
+    api_version: str | None
+    method: str | None
+    model: str | None
+    headers: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
+    body: object = field(repr=False)
+    texts: tuple[RecordedText, ...] = field(repr=False)
+    status: int | None
+    answer_message: str
+    received_at: float
+    in_flight: int

@@ -1,0 +1,203 @@
+"""The REST side: HTTP/1.1 on a port, a thread for each connection."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from langchain_gemini_qdrant.testing._api import Call
+from langchain_gemini_qdrant.testing._errors import ApiError, invalid_json
+from langchain_gemini_qdrant.testing._json import answer_json
+
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.testing._exchange import Exchange, Reply
+
+_BACKLOG = 256  # connections that wait to be accepted; clients open a hundred at a time
+_MAX_LINE = 65536  # bytes
+_STATUSES = frozenset(HTTPStatus)
+_PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:models|((?:models|tunedModels)/[^/:]+)(?::(\w+))?)")
+_POST_METHODS = ("embedContent", "batchEmbedContents", "countTokens")
+_KNOWN = "\n".join(
+    [f"  POST /{{v1,v1beta,v1alpha}}/models/{{model}}:{method}" for method in _POST_METHODS]
+    + ["  GET /{v1,v1beta,v1alpha}/models", "  GET /{v1,v1beta,v1alpha}/models/{model}"]
+)
+
+
+class RestServer:
+    """Listens from `start()` to `stop()`, which ends all connections."""
+
+    def __init__(self, exchange: Exchange, *, host: str, port: int) -> None:
+        self._exchange = exchange
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        self.port: int = self._listener.getsockname()[1]
+        self._host = host
+        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._acceptor = threading.Thread(target=self._accept, name="gemini-emulator", daemon=True)
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        # Only a connection wakes `accept` on every platform.
+        socket.create_connection((self._host, self.port)).close()
+        self._acceptor.join()
+        self._listener.close()
+        with self._lock:
+            connections = dict(self._connections)
+        for connection, thread in connections.items():
+            _shut_down(connection)
+            thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            if self._stopping:
+                connection.close()
+                return
+            thread = threading.Thread(
+                target=self._serve, args=(connection,), name="gemini-emulator-rest", daemon=True
+            )
+            with self._lock:
+                self._connections[connection] = thread
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            # An answer is one write: waiting to join it with another would only delay it.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with connection.makefile("rb") as reader:
+                self._converse(connection, reader)
+        except OSError:
+            pass  # the client is gone
+        finally:
+            with self._lock:
+                del self._connections[connection]
+            _shut_down(connection)
+            connection.close()
+
+    def _converse(self, connection: socket.socket, reader: BinaryIO) -> None:
+        """Answer one request after another; a connection stays open however long it is idle."""
+        while True:
+            try:
+                request = _read_request(connection, reader)
+            except ValueError:  # numbers that are none: not HTTP
+                return
+            if request is None:
+                return
+            reply = self._exchange.reply(_call(request))
+            if reply == "disconnect":
+                return
+            connection.sendall(_response(reply))
+            if request.headers.get("connection", "").lower() == "close":
+                return
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Request:
+    verb: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def _read_request(connection: socket.socket, reader: BinaryIO) -> _Request | None:
+    """Read a request; None at the end of the connection or of sense."""
+    line = reader.readline(_MAX_LINE).decode("latin-1").split()
+    if len(line) != 3:  # noqa: PLR2004
+        return None
+    headers = {}
+    while (header := reader.readline(_MAX_LINE).decode("latin-1")).strip():
+        name, _, value = header.partition(":")
+        headers[name.lower()] = value.strip()
+    if not header:
+        return None
+    if headers.get("expect", "").lower() == "100-continue":
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        body = _read_chunks(reader)
+    else:
+        length = int(headers.get("content-length") or 0)
+        body = reader.read(length)
+        if len(body) < length:
+            return None
+    return _Request(verb=line[0], target=line[1], headers=headers, body=body)
+
+
+def _read_chunks(reader: BinaryIO) -> bytes:
+    chunks = []
+    while size := int(reader.readline(_MAX_LINE).partition(b";")[0], 16):
+        chunks.append(reader.read(size))
+        reader.readline(_MAX_LINE)
+    while reader.readline(_MAX_LINE).strip():
+        pass  # trailers
+    return b"".join(chunks)
+
+
+def _call(request: _Request) -> Call:
+    url = urlsplit(request.target)
+    path = unquote(url.path)
+    found = _PATH.fullmatch(path)
+    version, model, verb = found.groups() if found else (None, None, None)
+    if request.verb == "POST" and verb in _POST_METHODS:
+        method = verb
+    elif request.verb == "GET" and found and verb is None:
+        method = "models.get" if model else "models.list"
+    else:
+        method = None
+    problem, body = None, None
+    if method is None:
+        problem = ApiError(
+            404,
+            f"The Gemini emulator does not know {request.verb} {path}. It knows:\n{_KNOWN}",
+        )
+    if request.body:
+        try:
+            body = json.loads(request.body)
+        except ValueError as error:
+            problem = problem or invalid_json(f"Invalid JSON payload received. {error}")
+    elif request.verb == "POST":
+        body = {}
+    return Call(
+        transport="rest",
+        path=path,
+        api_version=version,
+        method=method,
+        model=model,
+        headers=request.headers,
+        query=dict(parse_qsl(url.query)),
+        body=body,
+        problem=problem,
+    )
+
+
+def _response(reply: Reply) -> bytes:
+    """A whole HTTP response."""
+    headers = {"Content-Type": "application/json; charset=UTF-8"}
+    if isinstance(reply, ApiError):
+        status = reply.code
+        body = json.dumps(reply.body()).encode()
+        headers.update(reply.headers)
+    elif isinstance(reply, str):
+        status, body = 200, b"<html><body>Please sign in to this network.</body></html>"
+        headers["Content-Type"] = "text/html; charset=UTF-8"
+    else:
+        status, body = 200, answer_json(reply)
+    reason = HTTPStatus(status).phrase if status in _STATUSES else "Unknown"
+    headers["Content-Length"] = str(len(body))
+    lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {headers[name]}" for name in headers)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def _shut_down(connection: socket.socket) -> None:
+    """End a connection also for the thread that waits for its next request."""
+    with contextlib.suppress(OSError):  # it has ended already
+        connection.shutdown(socket.SHUT_RDWR)

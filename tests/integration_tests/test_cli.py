@@ -1,0 +1,151 @@
+"""The command line as a person meets it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from langchain_gemini_qdrant.cli import cli
+
+
+@pytest.fixture
+def run(monkeypatch, emulator, tmp_path):
+    """Run a command in an empty folder, with the emulator as the API."""
+    monkeypatch.setenv("GOOGLE_API_KEY", emulator.api_key)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.base_url)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        return CliRunner().invoke(cli, arguments, prog_name="gemini-qdrant")
+
+    return run
+
+
+@pytest.fixture
+def texts(tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "cats.md").write_text("# About cats\n\nCats sleep for most of the day.\n")
+    (folder / "vectors.txt").write_text("Qdrant quantizes vectors to one bit.\n")
+    (folder / "empty.md").write_text("\n")
+    (folder / "image.png").write_bytes(b"\x89PNG")
+    return folder
+
+
+def test_ingest_then_search_finds_the_passage_with_its_title(run, texts):
+    ingested = run("ingest", str(texts))
+    assert ingested.exit_code == 0, ingested.output
+    assert "2 passages added, 0 updated, 0 found stored" in ingested.output
+    found = run("search", "When do cats sleep?", "-k", "1")
+    assert found.exit_code == 0, found.output
+    assert "About cats" in found.output
+    assert "vectors" not in found.output
+
+
+def test_second_ingest_sends_nothing(run, texts, emulator):
+    run("ingest", str(texts))
+    emulator.clear()
+    assert "0 passages added, 0 updated, 2 found stored" in run("ingest", str(texts)).output
+    assert emulator.requests == []
+
+
+def test_search_prints_json_for_programs(run, texts):
+    run("ingest", str(texts))
+    lines = run("search", "cats", "-k", "2", "--json").stdout.splitlines()
+    first = json.loads(lines[0])
+    assert len(lines) == 2
+    assert first["text"].startswith("# About cats")
+    assert set(first) == {"id", "score", "text", "metadata"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ingest", "nowhere"], "nowhere must be a folder or a file of .md"),
+        (["ingest", "nowhere.md"], "nowhere.md cannot be read"),
+        (["search", "x", "--collection", "other"], "Collection other not found"),
+        (["search", "x", "--path", "/dev/null/x"], "/dev/null/x cannot be used"),
+        (["search", "x", "--url", "http://127.0.0.1:9"], "refused"),
+        (["search", "x", "--output-dimensionality", "1"], "must be in 128..3072"),
+    ],
+)
+def test_failure_is_one_line_and_exit_status_1(run, arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_missing_key_says_where_to_get_one(run, monkeypatch):
+    monkeypatch.delenv("GOOGLE_API_KEY")
+    result = run("search", "x")
+    assert result.exit_code == 1
+    assert "GOOGLE_API_KEY or GEMINI_API_KEY" in result.stderr
+
+
+def test_rate_limit_says_when_to_run_again(run, texts, emulator):
+    emulator.fail_next(status=429, retry_after=33)
+    result = run("ingest", str(texts))
+    assert result.exit_code == 1
+    assert "run the command again in 33 s" in result.stderr
+
+
+def test_retired_model_warns_in_one_line(run):
+    result = run("search", "x", "--model", "text-embedding-004")
+    assert result.stderr.startswith("Warning: Google announced the shutdown")
+
+
+def test_wrong_usage_is_exit_status_2(run):
+    assert run("search").exit_code == 2
+    assert run("ingest").exit_code == 2
+    assert run("nothing").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["demo", "ingest", "search", "emulator"])
+def test_every_command_explains_itself(run, command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 5
+
+
+def test_emulator_command_serves_until_it_is_stopped():
+    """Started as a user would; the first line it prints is where it listens."""
+    command = [sys.executable, "-m", "langchain_gemini_qdrant", "emulator", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
+        try:
+            line = process.stdout.readline()
+        finally:
+            process.terminate()
+    assert re.fullmatch(r"export GOOGLE_GEMINI_BASE_URL=http://127\.0\.0\.1:\d+\n", line)
+
+
+def test_demo_without_a_key_says_so_reports_its_figures_and_embeds_once(run, monkeypatch, emulator):
+    monkeypatch.delenv("GOOGLE_API_KEY")
+    first = run("demo", "--output-dimensionality", "256")
+    assert first.exit_code == 0, first.output
+    assert "lexical stand-ins" in first.output
+    figures = re.search(
+        r"([\d,]+) passages, vector size 256, float vectors ([\d,]+) bytes, "
+        r"binary ([\d,]+) bytes \(1/32\), recall@10 ([\d.]+) \(([\d.]+) without rescoring\), ",
+        first.output,
+    )
+    passages, float_bytes, binary_bytes = (int(x.replace(",", "")) for x in figures.groups()[:3])
+    assert float_bytes == passages * 256 * 4 == binary_bytes * 32
+    assert float(figures[4]) > float(figures[5])
+    again = run("demo", "--output-dimensionality", "256")
+    assert "\n0 passages embedded and stored" in again.output
+    assert emulator.requests == []
+
+
+def test_demo_with_a_key_asks_gemini(run, emulator):
+    emulator.fail_next(status=429, retry_after=20)
+    result = run("demo")
+    assert "stand-ins" not in result.output
+    assert "run the command again in 20 s" in result.stderr

@@ -1,0 +1,95 @@
+"""Names, parameters and defaults that users rely on; a change here is a change for them."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import langchain_gemini_qdrant as package
+
+
+def test_every_public_name_can_be_imported():
+    assert package.__all__ == sorted(
+        package.__all__, key=lambda name: (name != "GEMINI_MODELS", name)
+    )
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Nope'"):
+        _ = package.Nope
+
+
+def test_options_of_the_embeddings_and_their_defaults():
+    fields = package.GeminiEmbeddings.model_fields
+    assert {name: field.default for name, field in fields.items() if name != "api_key"} == {
+        "model": "gemini-embedding-2",
+        "task_type": None,
+        "output_dimensionality": None,
+        "base_url": None,
+        "timeout": 60.0,
+        "batch_size": 100,
+        "backend": "google-genai",
+        "transport": None,
+        "client": None,
+        "async_client": None,
+    }
+
+
+def test_arguments_of_the_factory():
+    assert list(inspect.signature(package.create_vector_store).parameters) == [
+        "embedding",
+        "collection_name",
+        "path",
+        "url",
+        "location",
+        "client",
+        "api_key",
+        "prefer_grpc",
+        "grpc_port",
+        "timeout",
+        "quantization",
+        "search_params",
+        "distance",
+        "vector_name",
+        "title_key",
+        "force_recreate",
+    ]
+
+
+def _loaded(code):
+    """Return the modules that a fresh interpreter has loaded after running `code`."""
+    script = f"import sys\n{code}\nprint(*sys.modules)"
+    result = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return set(result.stdout.split())
+
+
+HEAVY = {"google.genai", "google.generativeai", "grpc", "langchain_qdrant", "numpy"} | {
+    "qdrant_client",
+    "qdrant_edge",
+}
+
+
+def test_importing_the_package_loads_nothing_but_the_package():
+    loaded = _loaded("import langchain_gemini_qdrant")
+    assert not loaded & (HEAVY | {"langchain_core", "pydantic"})
+
+
+def test_making_embeddings_loads_no_sdk_no_engine_and_no_numpy():
+    code = "from langchain_gemini_qdrant import GeminiEmbeddings\nGeminiEmbeddings(api_key='k')"
+    assert not _loaded(code) & HEAVY
+
+
+def test_pytest_plugin_loads_nothing_heavy():
+    assert not _loaded("import langchain_gemini_qdrant.testing.pytest_plugin") & HEAVY
+
+
+def test_help_of_the_command_line_loads_no_engine():
+    assert not _loaded("import langchain_gemini_qdrant.cli") & HEAVY
