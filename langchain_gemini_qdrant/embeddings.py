@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.utils import secret_from_env
+from langchain_core.utils import from_env, secret_from_env
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -63,7 +63,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):
         output_dimensionality: Length of the vectors; None is the model's own (3,072 for the
             current ones). Google recommends 768, 1,536 or 3,072.
         api_key: Default: GOOGLE_API_KEY, then GEMINI_API_KEY. `google_api_key` is accepted too.
-        base_url: Another address than Google's, such as an emulator's or a proxy's.
+        base_url: Another address than Google's, such as an emulator's or a proxy's. Default:
+            GOOGLE_GEMINI_BASE_URL.
         timeout: Seconds for one request. 60: a hundred texts take 1 to 4 s, and the SDK would
             wait for ever. For a client of your own it applies only if it is set.
         batch_size: Texts in one request, 1 to 100, the most that the API takes.
@@ -91,7 +92,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):
         default_factory=secret_from_env(["GOOGLE_API_KEY", "GEMINI_API_KEY"], default=None),
         validation_alias=AliasChoices("api_key", "google_api_key"),
     )
-    base_url: str | None = None
+    base_url: str | None = Field(default_factory=from_env("GOOGLE_GEMINI_BASE_URL", default=None))
     timeout: float = Field(default=60.0, gt=0)
     batch_size: int = Field(default=MAX_BATCH_SIZE, ge=1, le=MAX_BATCH_SIZE)
     backend: BackendName = "google-genai"

@@ -26,6 +26,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             with warnings.catch_warnings():
+                warnings.filterwarnings("always", module="langchain_gemini_qdrant")
                 warnings.showwarning = _show_warning
                 return super().invoke(ctx)
         except KeyboardInterrupt:

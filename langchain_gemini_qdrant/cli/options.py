@@ -35,7 +35,11 @@ _EMBEDDING_OPTIONS = (
         show_default=True,
         help="Google SDK.",
     ),
-    click.option("--base-url", help="Another address than Google's, such as an emulator's."),
+    click.option(
+        "--base-url",
+        help="Another address than Google's, such as an emulator's.  "
+        "[default: GOOGLE_GEMINI_BASE_URL]",
+    ),
 )
 _STORE_OPTIONS = (
     click.option("--collection", default="documents", show_default=True, help="Its name."),
@@ -74,8 +78,9 @@ def make_embeddings(
         "model": model,
         "output_dimensionality": output_dimensionality,
         "backend": backend,
-        "base_url": base_url,
     }
+    if base_url is not None:
+        options["base_url"] = base_url
     if backend == "google-generativeai":
         options["transport"] = "rest"  # the address of an emulator or proxy is an HTTP one
     if api_key is not None:

@@ -59,7 +59,7 @@ def to_edge(value: object) -> EdgeObject:
         NotImplementedError: The engine, or this table, has no equivalent.
         InvalidInputError: The engine's type refuses the values.
     """
-    if (convert := _EXCEPTIONS.get(type(value))) is not None:
+    if (convert := _EXCEPTIONS.get(type(value).__name__)) is not None:
         with conversion_errors(type(value).__name__):
             return convert(value)
     if isinstance(value, BaseModel):
@@ -141,33 +141,32 @@ def _stopwords(words: models.StopwordsSet) -> EdgeObject:
     )
 
 
-# shapes that differ: unwrapped, flattened, renamed fields, sets for lists
-_EXCEPTIONS: dict[type, Callable[[Any], EdgeObject]] = {
-    models.BinaryQuantization: lambda m: to_edge(m.binary),
-    models.Filter: _filter,
-    models.GeoLineString: lambda m: to_edge(m.points),
-    models.HasIdCondition: lambda m: engine().HasIdCondition(
+# shapes that differ: unwrapped, flattened, renamed fields, sets for lists; by name, as older
+# versions of qdrant-client lack some
+_EXCEPTIONS: dict[str, Callable[[Any], EdgeObject]] = {
+    "BinaryQuantization": lambda m: to_edge(m.binary),
+    "Filter": _filter,
+    "GeoLineString": lambda m: to_edge(m.points),
+    "HasIdCondition": lambda m: engine().HasIdCondition(
         {check_point_id(point_id) for point_id in m.has_id}
     ),
-    models.HasVectorCondition: lambda m: engine().HasVectorCondition(m.has_vector),
-    models.HnswConfigDiff: lambda m: _same_name(m, **HNSW_DEFAULTS),
-    models.IdfCorpusParams: lambda m: engine().IdfParams(corpus=to_edge(m.corpus)),
-    models.IdfScope: lambda _: engine().IdfParams(),
-    models.IsEmptyCondition: lambda m: engine().IsEmptyCondition(m.is_empty.key),
-    models.IsNullCondition: lambda m: engine().IsNullCondition(m.is_null.key),
-    models.MatchExcept: lambda m: engine().MatchExcept(m.except_),
-    models.MatchValue: _match_value,
-    models.NestedCondition: lambda m: engine().NestedCondition(
-        m.nested.key, to_edge(m.nested.filter)
-    ),
-    models.PayloadSelectorExclude: lambda m: engine().PayloadSelector.Exclude(m.exclude),
-    models.PayloadSelectorInclude: lambda m: engine().PayloadSelector.Include(m.include),
-    models.ProductQuantization: lambda m: to_edge(m.product),
-    models.ScalarQuantization: lambda m: to_edge(m.scalar),
-    models.SliceCondition: lambda m: engine().SliceCondition(m.slice.total, m.slice.index),
-    models.SparseVectorParams: _sparse_vector_params,
-    models.StopwordsSet: _stopwords,
-    models.TurboQuantization: lambda m: to_edge(m.turbo),
+    "HasVectorCondition": lambda m: engine().HasVectorCondition(m.has_vector),
+    "HnswConfigDiff": lambda m: _same_name(m, **HNSW_DEFAULTS),
+    "IdfCorpusParams": lambda m: engine().IdfParams(corpus=to_edge(m.corpus)),
+    "IdfScope": lambda _: engine().IdfParams(),
+    "IsEmptyCondition": lambda m: engine().IsEmptyCondition(m.is_empty.key),
+    "IsNullCondition": lambda m: engine().IsNullCondition(m.is_null.key),
+    "MatchExcept": lambda m: engine().MatchExcept(m.except_),
+    "MatchValue": _match_value,
+    "NestedCondition": lambda m: engine().NestedCondition(m.nested.key, to_edge(m.nested.filter)),
+    "PayloadSelectorExclude": lambda m: engine().PayloadSelector.Exclude(m.exclude),
+    "PayloadSelectorInclude": lambda m: engine().PayloadSelector.Include(m.include),
+    "ProductQuantization": lambda m: to_edge(m.product),
+    "ScalarQuantization": lambda m: to_edge(m.scalar),
+    "SliceCondition": lambda m: engine().SliceCondition(m.slice.total, m.slice.index),
+    "SparseVectorParams": _sparse_vector_params,
+    "StopwordsSet": _stopwords,
+    "TurboQuantization": lambda m: to_edge(m.turbo),
 }
 
 

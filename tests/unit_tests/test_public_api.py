@@ -27,11 +27,11 @@ def test_unknown_name_is_an_attribute_error():
 
 def test_options_of_the_embeddings_and_their_defaults():
     fields = package.GeminiEmbeddings.model_fields
-    assert {name: field.default for name, field in fields.items() if name != "api_key"} == {
+    from_environment = {"api_key", "base_url"}
+    assert {n: field.default for n, field in fields.items() if n not in from_environment} == {
         "model": "gemini-embedding-2",
         "task_type": None,
         "output_dimensionality": None,
-        "base_url": None,
         "timeout": 60.0,
         "batch_size": 100,
         "backend": "google-genai",

@@ -1,0 +1,57 @@
+# `make demo` and `make test` need nothing but Python with pip; each makes its own environment.
+PYTHON ?= python3
+SOURCES := pyproject.toml README.md $(shell find langchain_gemini_qdrant -name '*.py')
+DEMO := .venv-demo
+TEST := .venv-test
+LOWEST := .venv-lowest
+PIP := -m pip --disable-pip-version-check --quiet
+
+.PHONY: all demo test format lint unit_tests integration_tests lowest clean
+
+all: format test
+
+demo: $(DEMO)/.installed
+	$(DEMO)/bin/gemini-qdrant demo
+
+test: lint unit_tests integration_tests lowest
+
+format: $(TEST)/.installed
+	$(TEST)/bin/ruff format .
+	$(TEST)/bin/ruff check --fix .
+
+lint: $(TEST)/.installed
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/mypy
+	$(TEST)/bin/lint-imports
+
+unit_tests: $(TEST)/.installed
+	$(TEST)/bin/pytest tests/unit_tests
+
+integration_tests: $(TEST)/.installed
+	$(TEST)/bin/pytest tests/integration_tests
+
+# The same tests with the oldest dependencies that pyproject.toml allows, google-genai 2 among them.
+lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/pytest
+
+$(DEMO)/.installed: $(SOURCES)
+	test -d $(DEMO) || $(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python $(PIP) install '.[cli]'
+	touch $@
+
+# The built wheel is installed, not the checkout, so that the tests see what users get.
+$(TEST)/.installed: $(SOURCES)
+	test -d $(TEST) || $(PYTHON) -m venv $(TEST)
+	$(TEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
+	$(TEST)/bin/python $(PIP) install --group test --group lint '.[cli,google-generativeai]'
+	touch $@
+
+$(LOWEST)/.installed: $(SOURCES) tests/lowest.txt
+	test -d $(LOWEST) || $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
+	$(LOWEST)/bin/python $(PIP) install --group test '.[cli,google-generativeai]' --constraint tests/lowest.txt
+	touch $@
+
+clean:
+	rm -rf $(DEMO) $(TEST) $(LOWEST) demo-index dist build

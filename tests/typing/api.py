@@ -1,0 +1,98 @@
+"""The public API in use: type-checked, never run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langchain_core.documents import Document
+from langchain_core.runnables import RunnablePassthrough
+from qdrant_client import models
+from typing_extensions import assert_type
+
+from langchain_gemini_qdrant import (
+    EdgeClient,
+    GeminiEmbeddings,
+    GeminiQdrantVectorStore,
+    IngestProgress,
+    IngestReport,
+    InvalidInputError,
+    RateLimitError,
+    create_vector_store,
+    ingest,
+)
+from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedText
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.vectorstores import VectorStore
+    from pydantic import SecretStr
+    from qdrant_client import QdrantClient
+
+
+def make(key: SecretStr) -> Embeddings:
+    return GeminiEmbeddings(
+        model="gemini-embedding-001",
+        task_type="QUESTION_ANSWERING",
+        output_dimensionality=768,
+        api_key=key,
+        timeout=10.0,
+        backend="google-generativeai",
+        transport="rest",
+    )
+
+
+def wrong_option() -> None:
+    GeminiEmbeddings(ouput_dimensionality=768)  # type: ignore[call-arg] # misspelt
+
+
+async def embed(embeddings: GeminiEmbeddings) -> None:
+    vectors = embeddings.embed_documents(["a"], titles=["t", None], task_type="CLUSTERING")
+    assert_type(vectors, list[list[float]])
+    assert_type(await embeddings.aembed_documents(["a"]), list[list[float]])
+    assert_type(await embeddings.aembed_query("a"), list[float])
+    assert_type(embeddings.vector_size, int | None)
+
+
+def store(embeddings: GeminiEmbeddings) -> VectorStore:
+    store = create_vector_store(
+        embeddings,
+        "c",
+        path="index",
+        quantization="binary",
+        search_params=models.SearchParams(exact=True),
+        distance=models.Distance.DOT,
+        title_key="title",
+    )
+    assert_type(store, GeminiQdrantVectorStore)
+    assert_type(store.similarity_search("q", k=1), list[Document])
+    assert_type(store.similarity_search_with_score("q"), list[tuple[Document, float]])
+    retriever: BaseRetriever = store.as_retriever()
+    _ = {"context": retriever, "question": RunnablePassthrough()} | RunnablePassthrough()
+    return store
+
+
+def edge() -> QdrantClient:
+    client = EdgeClient("index")
+    assert_type(client.vector_storage_size("c").original_bytes, int)
+    return client
+
+
+def run(store: GeminiQdrantVectorStore) -> IngestReport:
+    def show(progress: IngestProgress) -> None:
+        assert_type(progress.stored, int)
+
+    try:
+        return ingest(store, iter([Document("a")]), on_progress=show)
+    except RateLimitError as error:
+        assert_type(error.retry_after, float | None)
+        raise
+    except InvalidInputError as error:
+        assert_type(error.indices, tuple[int, ...])
+        raise
+
+
+def emulate() -> None:
+    with GeminiEmulator() as emulator:
+        emulator.fail_next(status=429, retry_after=2)
+        assert_type(emulator.texts, list[RecordedText])
