@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from langchain_gemini_qdrant.testing._embed import (
     content_tokens,
     embed_items,
+    item_tokens,
     read_batch,
     read_single,
     token_details,
@@ -34,11 +35,9 @@ from langchain_gemini_qdrant.testing._models import MODELS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from langchain_gemini_qdrant.testing._models import Model
     from langchain_gemini_qdrant.testing._records import RecordedText
+    from langchain_gemini_qdrant.testing._stand_ins import Vector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +47,7 @@ class Call:
     Attributes:
         body: The message as JSON values.
         problem: Why it cannot be read, None if it can; a missing or bad key goes first.
+        vertex: It came to Vertex AI's side.
 
     The other attributes are those of `RecordedRequest`.
     """
@@ -61,6 +61,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: object = None
     problem: ApiError | None = None
+    vertex: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,11 +72,13 @@ class Answer:
         fields: All of it but the vectors, in camelCase.
         vectors: One for each text, None for a method without vectors.
         single: The answer to `embedContent`, whose one vector is not in a list.
+        statistics: The answer to `predict`: one for each text.
     """
 
     fields: Mapping[str, object]
-    vectors: Sequence[NDArray[np.float32]] | None = None
+    vectors: Sequence[Vector] | None = None
     single: bool = False
+    statistics: Sequence[Mapping[str, object]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,17 +88,26 @@ class Plan:
     Attributes:
         texts: Its contents.
         answer: Does the work.
+        tokens: Counts the tokens of its contents, for quotas.
     """
 
     answer: Callable[[], Answer]
     texts: tuple[RecordedText, ...] = ()
+    tokens: Callable[[], int] = int
 
 
 class GeminiApi:
     """The models that are served, and the keys that are accepted."""
 
-    def __init__(self, *, api_keys: Collection[str], retired_models: bool) -> None:
+    def __init__(
+        self,
+        *,
+        api_keys: Collection[str],
+        retired_models: bool,
+        stand_in_vectors: bool = False,
+    ) -> None:
         self._api_keys = frozenset(api_keys)
+        self._stand_ins = stand_in_vectors
         self._models = {
             name: model for name, model in MODELS.items() if retired_models or not model.retired
         }
@@ -108,6 +120,8 @@ class GeminiApi:
         """
         if call.method is None:
             raise call.problem or ApiError(404)
+        if call.vertex:
+            return self._plan_vertex(call)
         self._check_key(call)
         if call.problem is not None:
             raise call.problem
@@ -118,12 +132,24 @@ class GeminiApi:
             return Plan(answer=lambda: Answer(fields=model.resource()))
         if call.method == "countTokens":
             return _plan_count(call)
-        return _plan_embed(call, model)
+        return _plan_embed(call, model, stand_ins=self._stand_ins)
 
     def quota_name(self, model: str | None) -> str:
         """The model's name in quota errors."""
         known = MODELS.get(model or "")
         return (known and known.quota_name) or (model or "").removeprefix("models/")
+
+    def _plan_vertex(self, call: Call) -> Plan:
+        # Imported here: it builds on this module.
+        from langchain_gemini_qdrant.testing import _vertex  # noqa: PLC0415
+
+        if "x-goog-api-key" in call.headers or "key" in call.query:
+            self._check_key(call)
+        elif not _vertex.has_token(call):
+            raise _vertex.no_credentials()
+        if call.problem is not None:
+            raise call.problem
+        return _vertex.plan_vertex(call, stand_ins=self._stand_ins)
 
     def _check_key(self, call: Call) -> None:
         key = call.headers.get("x-goog-api-key") or call.query.get("key")
@@ -171,7 +197,7 @@ def _plan_count(call: Call) -> Plan:
     return Plan(answer=lambda: Answer(fields=fields))
 
 
-def _plan_embed(call: Call, model: Model) -> Plan:
+def _plan_embed(call: Call, model: Model, *, stand_ins: bool) -> Plan:
     single = call.method == "embedContent"
     if single:
         items = [read_single(read_message(EmbedContentRequest, call.body), model)]
@@ -179,7 +205,7 @@ def _plan_embed(call: Call, model: Model) -> Plan:
         items = read_batch(read_message(BatchEmbedContentsRequest, call.body), model)
 
     def answer() -> Answer:
-        vectors, tokens = embed_items(items, model)
+        vectors, tokens = embed_items(items, model, stand_ins=stand_ins)
         details = token_details(tokens)
         usage = {
             "promptTokenCount": tokens,
@@ -188,4 +214,8 @@ def _plan_embed(call: Call, model: Model) -> Plan:
         }
         return Answer(fields={"usageMetadata": usage}, vectors=vectors, single=single)
 
-    return Plan(texts=tuple(item.recorded(model) for item in items), answer=answer)
+    return Plan(
+        texts=tuple(item.recorded(model) for item in items),
+        answer=answer,
+        tokens=lambda: sum(item_tokens(items, model)),
+    )

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.testing._errors import ApiError, invalid_request
 from langchain_gemini_qdrant.testing._records import RecordedText
+from langchain_gemini_qdrant.testing._stand_ins import choose_stand_ins
 from langchain_gemini_qdrant.testing._text import count_tokens, cut
 from langchain_gemini_qdrant.testing._vectors import Meaning, embed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from langchain_gemini_qdrant.testing._messages import (
         BatchEmbedContentsRequest,
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
         Part,
     )
     from langchain_gemini_qdrant.testing._models import Model
+    from langchain_gemini_qdrant.testing._stand_ins import Vector
 
 MAX_BATCH = 100  # https://ai.google.dev/gemini-api/docs/embeddings
 _MEDIA_TOKENS = 258  # for each part that is not text
@@ -60,6 +59,8 @@ class Item:
 
     def media(self) -> tuple[str, ...]:
         """A word for each part that is not text, which depends on its bytes or its address."""
+        if all("text" in part for part in self.parts):
+            return ()
         blobs = [
             part["inline_data"].get("data", "") for part in self.parts if "inline_data" in part
         ]
@@ -159,20 +160,36 @@ def _item(request: EmbedContentRequest, model: Model, config: EmbedContentConfig
     return item
 
 
-def embed_items(items: Sequence[Item], model: Model) -> tuple[list[NDArray[np.float32]], int]:
+def item_tokens(items: Sequence[Item], model: Model) -> list[int]:
+    """Count the tokens that go in, of each item."""
+    return [
+        count_tokens(cut(item.text(), model.input_tokens)) + _MEDIA_TOKENS * len(item.media())
+        for item in items
+    ]
+
+
+def embed_items(
+    items: Sequence[Item], model: Model, *, stand_ins: bool = False
+) -> tuple[list[Vector], int]:
     """Embed the items of one request.
+
+    Args:
+        items: What to embed.
+        model: With what.
+        stand_ins: Choose vectors that cost nothing and mean nothing.
 
     Returns:
         A vector for each item, each of the size it asked for, and how many tokens went in.
     """
     texts = [cut(item.text(), model.input_tokens) for item in items]
     tokens = sum(map(count_tokens, texts)) + _MEDIA_TOKENS * sum(len(i.media()) for i in items)
+    make = choose_stand_ins if stand_ins else embed
     meanings = [_meaning(item, text, model) for item, text in zip(items, texts, strict=True)]
     sizes = [item.size or model.size for item in items]
-    vectors: dict[int, NDArray[np.float32]] = {}
+    vectors: dict[int, Vector] = {}
     for size in set(sizes):
         chosen = [i for i, other in enumerate(sizes) if other == size]
-        embedded = embed(
+        embedded = make(
             [meanings[i] for i in chosen],
             space=model.name,
             model_size=model.size,

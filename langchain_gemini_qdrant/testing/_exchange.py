@@ -1,10 +1,10 @@
-"""Between the transports and the API: the script of the next answers, and the record."""
+"""Between the transports and the API: the script of the next answers, quotas, the record."""
 
 from __future__ import annotations
 
 import dataclasses
 import threading
-import time
+from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,11 +12,17 @@ import numpy as np
 from langchain_gemini_qdrant.testing._api import Answer
 from langchain_gemini_qdrant.testing._errors import ApiError
 from langchain_gemini_qdrant.testing._records import RecordedRequest
-from langchain_gemini_qdrant.testing._script import Fault, Script
+from langchain_gemini_qdrant.testing._script import Fault, Script, quota_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
     from langchain_gemini_qdrant.testing._api import Call, GeminiApi, Plan
+    from langchain_gemini_qdrant.testing._quotas import Quotas
     from langchain_gemini_qdrant.testing._script import WrongAnswer
+    from langchain_gemini_qdrant.testing._stand_ins import Vector
 
     Reply = Answer | ApiError | Literal["not-json", "disconnect"]
 
@@ -27,16 +33,31 @@ class Exchange:
     Attributes:
         latency: Seconds that each answer waits.
         script: What happens to the next requests.
+        quotas: What may still be taken.
     """
 
-    def __init__(self, api: GeminiApi, *, latency: float) -> None:
+    def __init__(
+        self,
+        api: GeminiApi,
+        *,
+        latency: float,
+        quotas: Quotas,
+        clock: Callable[[], float],
+        record: bool,
+    ) -> None:
         self.latency = latency
         self.script = Script()
+        self.quotas = quotas
+        self._clock = clock
+        self._keep_contents = record
         self._first_latency = latency
         self._api = api
         self._records: list[RecordedRequest] = []
+        self._request_counts: Counter[int | None] = Counter()
+        self._text_counts: Counter[int | None] = Counter()
         self._in_flight = 0
         self._lock = threading.Lock()
+        self._recorded = threading.Condition(self._lock)
         self._stopped = threading.Event()
         self._released = threading.Event()  # ends the waits of requests that hang now
 
@@ -52,12 +73,28 @@ class Exchange:
         with self._lock:
             return list(self._records)
 
+    def wait_for_requests(self, count: int, timeout: float) -> bool:
+        """Say whether so many requests are on record, at the latest after `timeout` seconds."""
+        with self._recorded:
+            return self._recorded.wait_for(lambda: len(self._records) >= count, timeout)
+
+    def request_counts(self) -> Counter[int | None]:
+        with self._lock:
+            return self._request_counts.copy()
+
+    def text_counts(self) -> Counter[int | None]:
+        with self._lock:
+            return self._text_counts.copy()
+
     def clear(self) -> None:
         self.script.clear()
+        self.quotas.clear()
         self.latency = self._first_latency
         self._release()
         with self._lock:
             self._records.clear()
+            self._request_counts.clear()
+            self._text_counts.clear()
 
     def _release(self) -> None:
         with self._lock:
@@ -68,22 +105,23 @@ class Exchange:
         """Answer a call; it is on record before its answer leaves."""
         with self._lock:
             self._in_flight += 1
-            in_flight, received_at = self._in_flight, time.monotonic()
+            in_flight, received_at = self._in_flight, self._clock()
         try:
             plan = self._plan(call)
             texts = () if isinstance(plan, ApiError) else plan.texts
             act = self.script.take(texts)
             reply = self._act(call, plan, act)
+            keep = self._keep_contents
             record = RecordedRequest(
                 transport=call.transport,
                 path=call.path,
                 api_version=call.api_version,
                 method=call.method,
                 model=call.model,
-                headers=call.headers,
-                query=call.query,
-                body=call.body,
-                texts=texts,
+                headers=call.headers if keep else {},
+                query=call.query if keep else {},
+                body=call.body if keep else None,
+                texts=texts if keep else (),
                 status=_status(reply),
                 answer_message=reply.message if isinstance(reply, ApiError) else "",
                 received_at=received_at,
@@ -91,6 +129,9 @@ class Exchange:
             )
             with self._lock:
                 self._records.append(record)
+                self._request_counts[record.status] += 1
+                self._text_counts[record.status] += len(texts)
+                self._recorded.notify_all()
                 released = self._released
             if act != "hang":
                 self._stopped.wait(self.latency)
@@ -112,6 +153,15 @@ class Exchange:
             return act.error(self._api.quota_name(call.model))
         if act in {"hang", "disconnect"}:
             return "disconnect"
+        if not isinstance(plan, ApiError) and plan.texts:
+            excess = self.quotas.take(call.model, len(plan.texts), plan.tokens)
+            if excess is not None:
+                return quota_error(
+                    excess.quota,
+                    self._api.quota_name(call.model),
+                    retry_after=excess.retry_after,
+                    limit=excess.limit,
+                )
         if act == "not-json":
             return "not-json"
         if isinstance(plan, ApiError):
@@ -123,6 +173,10 @@ def _status(reply: Reply) -> int | None:
     if reply == "disconnect":
         return None
     return reply.code if isinstance(reply, ApiError) else 200
+
+
+def _numbers(vector: Vector) -> NDArray[np.float32]:
+    return vector if isinstance(vector, np.ndarray) else vector.numbers()
 
 
 def _spoiled(answer: Answer, act: WrongAnswer) -> Answer:
@@ -141,7 +195,8 @@ def _spoiled(answer: Answer, act: WrongAnswer) -> Answer:
     elif act == "long":
         vectors = [*vectors, vectors[-1]]
     elif act == "size":
-        vectors = [vector[:-1] for vector in vectors]
+        vectors = [_numbers(vector)[:-1] for vector in vectors]
     else:
-        vectors = [np.append(vector[:-1], np.float32("nan")) for vector in vectors]
+        nan = np.float32("nan")
+        vectors = [np.append(_numbers(vector)[:-1], nan) for vector in vectors]
     return dataclasses.replace(answer, vectors=vectors)

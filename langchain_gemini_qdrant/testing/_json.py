@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from langchain_gemini_qdrant.testing._api import Answer
+    from langchain_gemini_qdrant.testing._stand_ins import Vector
 
 _DECIMALS = 9  # float32 holds no more of components of unit vectors
 # A number is written as four words of four characters; blanks are dropped at the end.
@@ -20,20 +21,24 @@ _DIGITS = np.frombuffer(b"".join(b"%03d " % i for i in range(1000)), dtype=np.ui
 _LAST_DIGITS = np.frombuffer(b"".join(b"%03d," % i for i in range(1000)), dtype=np.uint32)
 
 
-def answer_json(answer: Answer) -> bytes:
-    """The body of a successful answer."""
+def answer_json(answer: Answer) -> list[bytes]:
+    """The body of a successful answer, in pieces: whoever sends it joins what is sent at once."""
     rest = json.dumps(answer.fields).encode()
     vectors = answer.vectors
     if vectors is None or (answer.single and not vectors):
-        return rest
+        return [rest]
     if answer.single:
-        pieces = [b'{"embedding":{"values":', vector_json(vectors[0]), b"}"]
+        pieces = [b'{"embedding":{"values":', *_pieces(vectors[0]), b"}"]
     else:
         pieces = [b'{"embeddings":[']
         for vector in vectors:
-            pieces += [b'{"values":', vector_json(vector), b"},"]
+            pieces += [b'{"values":', *_pieces(vector), b"},"]
         pieces[-1] = b"}]" if vectors else b'{"embeddings":[]'
-    return b"".join([*pieces, b"," if answer.fields else b"", rest[1:]])
+    return [*pieces, b"," if answer.fields else b"", rest[1:]]
+
+
+def _pieces(vector: Vector) -> list[bytes]:
+    return [vector_json(vector)] if isinstance(vector, np.ndarray) else vector.json()
 
 
 def vector_json(vector: NDArray[np.float32]) -> bytes:

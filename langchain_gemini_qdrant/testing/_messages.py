@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import NewType, TypedDict, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import (
+    NamedTuple,
+    NewType,
+    TypedDict,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from langchain_gemini_qdrant.testing._errors import invalid_json
 
@@ -106,13 +115,21 @@ def read_message(message: type[MessageT], value: object) -> MessageT:
     return cast("MessageT", _read_fields(message, value, ""))
 
 
+class _Field(NamedTuple):
+    name: str  # in snake_case
+    kind: object  # of each item, if it is repeated
+    repeated: bool
+
+
 @functools.cache
-def _fields(message: type) -> dict[str, tuple[str, object]]:
-    """Both spellings of each field -> its snake_case name and type."""
-    fields: dict[str, tuple[str, object]] = {}
+def _fields(message: type) -> dict[str, _Field]:
+    """Both spellings of each field."""
+    fields: dict[str, _Field] = {}
     for name, kind in get_type_hints(message).items():
         camel = re.sub("_([a-z])", lambda found: found[1].upper(), name)
-        fields[name] = fields[camel] = (name, kind)
+        repeated = get_origin(kind) is list
+        field = _Field(name, get_args(kind)[0] if repeated else kind, repeated)
+        fields[name] = fields[camel] = field
     return fields
 
 
@@ -126,17 +143,19 @@ def _read_fields(message: type, value: dict[str, object], where: str) -> dict[st
                 f'Invalid JSON payload received. Unknown name "{name}"{place}: Cannot find field.',
                 field=where,
             )
-        snake, kind = fields[name]
-        if item is not None:
-            read[snake] = _read_value(kind, item, f"{where}.{snake}" if where else snake)
+        snake, kind, repeated = fields[name]
+        place = f"{where}.{snake}" if where else snake
+        if repeated and item is not None:
+            items = item if isinstance(item, list) else [item]
+            read[snake] = [_read_value(kind, x, f"{place}[{i}]") for i, x in enumerate(items)]
+        elif item is not None:
+            read[snake] = _read_value(kind, item, place)
     return read
 
 
 def _read_value(kind: object, value: object, where: str) -> object:
-    if get_origin(kind) is list:
-        items = value if isinstance(value, list) else [value]
-        (item_kind,) = get_args(kind)
-        return [_read_value(item_kind, item, f"{where}[{i}]") for i, item in enumerate(items)]
+    if type(value) is kind:  # str, bool or int, and no more to do
+        return value
     if kind is TaskType:
         return _read_task_type(value, where)
     if kind is int:

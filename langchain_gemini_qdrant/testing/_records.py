@@ -34,6 +34,8 @@ class RecordedText:
 class RecordedRequest:
     """One request, and what it was answered.
 
+    With `record=False`, `headers`, `query`, `body` and `texts` are empty.
+
     Attributes:
         transport: The protocol it came over.
         path: HTTP path without the query, or full gRPC method name.
@@ -47,7 +49,8 @@ class RecordedRequest:
         texts: Its contents; empty for a request that the API refuses as invalid.
         status: HTTP status answered (gRPC codes are translated), None for no answer at all.
         answer_message: The error message answered, `""` for none.
-        received_at: `time.monotonic()` at arrival, in seconds.
+        received_at: Seconds at arrival, on the clock of the emulator: `time.monotonic()`, unless
+            it was given another.
         in_flight: How many requests were being answered at its arrival, itself included.
     """
 

@@ -15,18 +15,23 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from langchain_gemini_qdrant.testing._api import Call
 from langchain_gemini_qdrant.testing._errors import ApiError, invalid_json
 from langchain_gemini_qdrant.testing._json import answer_json
+from langchain_gemini_qdrant.testing._vertex import KNOWN_PATHS, predictions_json, read_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from langchain_gemini_qdrant.testing._exchange import Exchange, Reply
 
 _BACKLOG = 256  # connections that wait to be accepted; clients open a hundred at a time
 _MAX_LINE = 65536  # bytes
+_SENT_AT_ONCE = 200_000  # bytes
 _STATUSES = frozenset(HTTPStatus)
 _PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:models|((?:models|tunedModels)/[^/:]+)(?::(\w+))?)")
 _POST_METHODS = ("embedContent", "batchEmbedContents", "countTokens")
 _KNOWN = "\n".join(
     [f"  POST /{{v1,v1beta,v1alpha}}/models/{{model}}:{method}" for method in _POST_METHODS]
     + ["  GET /{v1,v1beta,v1alpha}/models", "  GET /{v1,v1beta,v1alpha}/models/{model}"]
+    + KNOWN_PATHS
 )
 
 
@@ -96,7 +101,7 @@ class RestServer:
             reply = self._exchange.reply(_call(request))
             if reply == "disconnect":
                 return
-            connection.sendall(_response(reply))
+            _send(connection, _response(reply))
             if request.headers.get("connection", "").lower() == "close":
                 return
 
@@ -147,7 +152,10 @@ def _call(request: _Request) -> Call:
     path = unquote(url.path)
     found = _PATH.fullmatch(path)
     version, model, verb = found.groups() if found else (None, None, None)
-    if request.verb == "POST" and verb in _POST_METHODS:
+    vertex = read_path(path) if request.verb == "POST" else None
+    if vertex is not None:
+        version, model, method = vertex
+    elif request.verb == "POST" and verb in _POST_METHODS:
         method = verb
     elif request.verb == "GET" and found and verb is None:
         method = "models.get" if model else "models.list"
@@ -176,25 +184,40 @@ def _call(request: _Request) -> Call:
         query=dict(parse_qsl(url.query)),
         body=body,
         problem=problem,
+        vertex=vertex is not None,
     )
 
 
-def _response(reply: Reply) -> bytes:
-    """A whole HTTP response."""
+def _send(connection: socket.socket, pieces: Iterable[bytes]) -> None:
+    """Join and send what a processor's cache holds: an answer of 4 MB is slow to join at once."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size > _SENT_AT_ONCE:
+            connection.sendall(b"".join(waiting))
+            waiting, size = [], 0
+    connection.sendall(b"".join(waiting))
+
+
+def _response(reply: Reply) -> list[bytes]:
+    """A whole HTTP response, in pieces."""
     headers = {"Content-Type": "application/json; charset=UTF-8"}
     if isinstance(reply, ApiError):
         status = reply.code
-        body = json.dumps(reply.body()).encode()
+        body = [json.dumps(reply.body()).encode()]
         headers.update(reply.headers)
     elif isinstance(reply, str):
-        status, body = 200, b"<html><body>Please sign in to this network.</body></html>"
+        status, body = 200, [b"<html><body>Please sign in to this network.</body></html>"]
         headers["Content-Type"] = "text/html; charset=UTF-8"
     else:
-        status, body = 200, answer_json(reply)
+        status = 200
+        body = answer_json(reply) if reply.statistics is None else predictions_json(reply)
     reason = HTTPStatus(status).phrase if status in _STATUSES else "Unknown"
-    headers["Content-Length"] = str(len(body))
+    headers["Content-Length"] = str(sum(map(len, body)))
     lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {headers[name]}" for name in headers)]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+    return ["\r\n".join([*lines, "", ""]).encode("latin-1"), *body]
 
 
 def _shut_down(connection: socket.socket) -> None:

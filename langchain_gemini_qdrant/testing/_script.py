@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from langchain_gemini_qdrant.testing._errors import (
     RATE_LIMITS_URL,
@@ -25,6 +26,7 @@ Quota = Literal["requests_per_minute", "requests_per_day", "tokens_per_minute"]
 WrongAnswer = Literal[
     "short", "long", "empty", "no-values", "nan", "size", "not-json", "disconnect", "hang"
 ]
+ERROR_STATUSES = range(400, 600)
 
 # quota -> (metric, id, limit) of the free tier.
 _QUOTAS: dict[Quota, tuple[str, str, int]] = {
@@ -75,15 +77,19 @@ class Fault:
         return ApiError(self.status, self.message, details=details, headers=self.headers)
 
 
-def quota_error(quota: Quota, model: str, *, retry_after: float | None) -> ApiError:
+def quota_error(
+    quota: Quota, model: str, *, retry_after: float | None, limit: int | None = None
+) -> ApiError:
     """429 in the words of the API, with the violated quota among its details.
 
     Args:
         quota: The quota that is used up.
         model: The model's name in quota errors.
         retry_after: Seconds to wait; None leaves the delay out.
+        limit: What the quota allows; None for what the free tier has.
     """
-    metric, quota_id, limit = _QUOTAS[quota]
+    metric, quota_id, free_limit = _QUOTAS[quota]
+    limit = free_limit if limit is None else limit
     message = (
         "You exceeded your current quota, please check your plan and billing details. For more "
         f"information on this error, head to: {RATE_LIMITS_URL}. To monitor your current usage, "
@@ -118,11 +124,35 @@ class _Step:
         return containing is None or any(containing in text.text for text in texts)
 
 
+class _Chance:
+    """Acts by chance; each request takes two numbers, whatever becomes of it."""
+
+    def __init__(self, rate: float, seed: int, kinds: Sequence[int | WrongAnswer]) -> None:
+        if not 0 <= rate <= 1:
+            message = f"rate must be in 0..1, got {rate!r}"
+            raise ValueError(message)
+        if isinstance(kinds, str) or not kinds:
+            message = f"kinds must be a non-empty sequence, such as [503, 'short'], got {kinds!r}"
+            raise ValueError(message)
+        for kind in kinds:
+            if kind not in ERROR_STATUSES and kind not in get_args(WrongAnswer):
+                message = f"kinds must hold statuses in 400..599 and wrong answers, got {kind!r}"
+                raise ValueError(message)
+        self._rate = rate
+        self._acts = [Fault(status=kind) if isinstance(kind, int) else kind for kind in kinds]
+        self._random = random.Random(seed)  # noqa: S311  it keeps no secret
+
+    def draw(self) -> Fault | WrongAnswer | None:
+        hit, which = self._random.random(), self._random.random()
+        return self._acts[int(which * len(self._acts))] if hit < self._rate else None
+
+
 class Script:
-    """Steps that requests use up, oldest first; safe to use from several threads."""
+    """Steps that requests use up, oldest first, then chance; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._steps: list[_Step] = []
+        self._chance: _Chance | None = None
         self._lock = threading.Lock()
 
     def add(self, act: Fault | WrongAnswer, *, times: int | None, containing: str | None) -> None:
@@ -131,6 +161,10 @@ class Script:
             raise ValueError(message)
         with self._lock:
             self._steps.append(_Step(act=act, times=times, containing=containing))
+
+    def misbehave(self, rate: float, *, seed: int, kinds: Sequence[int | WrongAnswer]) -> None:
+        with self._lock:
+            self._chance = _Chance(rate, seed, kinds)
 
     def take(self, texts: Sequence[RecordedText]) -> Fault | WrongAnswer | None:
         """Use up one step for a request with these texts."""
@@ -143,8 +177,9 @@ class Script:
                     if step.times == 0:
                         self._steps.remove(step)
                 return step.act
-        return None
+            return self._chance.draw() if texts and self._chance else None
 
     def clear(self) -> None:
         with self._lock:
             self._steps.clear()
+            self._chance = None

@@ -23,6 +23,12 @@ _SUBWORD = re.compile(r"[^\W\d_a-z]+(?![a-z])|[^\W\d_a-z]?[a-z]+|\d+|[^\W\d_]+")
 _STEM_LENGTH = 4
 _LETTERS_PER_TOKEN = 6  # with the blank and punctuation, some 4 characters of English a token
 
+# The same rule for ASCII in a few passes over bytes: letters to "a", signs to ".".
+_ASCII_KINDS = bytes(
+    ord("a" if chr(i).isalpha() else " " if chr(i).isspace() else ".") for i in range(256)
+)
+_FULL_TOKEN = b"a" * _LETTERS_PER_TOKEN
+
 _FUNCTION_WORDS = frozenset(
     """
     a about after again all also am an and any are as at be because been before being both but by
@@ -46,6 +52,9 @@ class Terms(NamedTuple):
 
 def count_tokens(text: str) -> int:
     """Count tokens by a rule of our own: one per 6 letters of a word, digit, sign or character."""
+    if text.isascii() and "_" not in text:
+        kinds = text.encode().translate(_ASCII_KINDS).replace(_FULL_TOKEN, b".")
+        return kinds.count(b".") + len(kinds.replace(b".", b" ").split())
     return sum(map(_token_cost, _TOKEN.findall(text)))
 
 

@@ -1,31 +1,28 @@
-"""The Gemini embeddings API on this machine: start it, script it, read what it received."""
+"""The Gemini embeddings API on this machine: start it and stop it."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.testing._api import GeminiApi
+from langchain_gemini_qdrant.testing._controls import Controls
 from langchain_gemini_qdrant.testing._exchange import Exchange
+from langchain_gemini_qdrant.testing._quotas import Limits, Quotas
 from langchain_gemini_qdrant.testing._rest import RestServer
-from langchain_gemini_qdrant.testing._script import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
     from typing_extensions import Self
 
     from langchain_gemini_qdrant.testing._grpc import GrpcServer
-    from langchain_gemini_qdrant.testing._records import RecordedRequest, RecordedText
-    from langchain_gemini_qdrant.testing._script import Quota, WrongAnswer
 
 _API_KEY = "emulator-key"
-_OK = 200
-_ERRORS = range(400, 600)
-_RESOURCE_EXHAUSTED = 429
 
 
-class GeminiEmulator:
+class GeminiEmulator(Controls):
     """Answers google-genai and google-generativeai as the Gemini API does.
 
     A context manager, or `start()` and `stop()`; its threads take requests from any thread,
@@ -43,6 +40,13 @@ class GeminiEmulator:
         latency: float = 0.0,
         grpc: bool = False,
         grpc_port: int = 0,
+        requests_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
+        requests_per_day: int | None = None,
+        quota_window: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+        record: bool = True,
+        stand_in_vectors: bool = False,
     ) -> None:
         """Nothing listens before `start()`.
 
@@ -54,16 +58,37 @@ class GeminiEmulator:
             latency: Seconds that each answer waits.
             grpc: Serve gRPC, too; needs google-generativeai.
             grpc_port: Port of the gRPC side; 0 takes a free one.
+            requests_per_minute: Texts that each model embeds in any minute, over all keys; what
+                is over it is 429. None for no limit. A batch of 100 texts counts 100.
+            tokens_per_minute: Tokens of these texts, as the emulator counts them.
+            requests_per_day: Texts in the day that begins with a model's first one.
+            quota_window: Seconds that a minute of the quotas takes; a day has 1440 of them.
+            clock: Seconds as `time.monotonic` gives them, for the quotas and `received_at`.
+            record: Whether `requests` keeps headers, bodies and texts.
+            stand_in_vectors: Give vectors that cost no time and mean nothing: for benchmarks
+                of clients. Equal texts have equal ones; sizes and lengths are right.
 
         Raises:
-            ValueError: `api_keys` is a single string, or empty.
+            ValueError: `api_keys` is a single string, or empty; a quota is negative, or
+                `quota_window` not more than 0.
         """
         if isinstance(api_keys, str) or (api_keys is not None and not api_keys):
             message = "api_keys must be a non-empty collection of keys, such as ['a-key']"
             raise ValueError(message)
         self._api_keys = (_API_KEY,) if api_keys is None else tuple(api_keys)
-        api = GeminiApi(api_keys=self._api_keys, retired_models=retired_models)
-        self._exchange = Exchange(api, latency=latency)
+        api = GeminiApi(
+            api_keys=self._api_keys,
+            retired_models=retired_models,
+            stand_in_vectors=stand_in_vectors,
+        )
+        limits = Limits(
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            requests_per_day=requests_per_day,
+            window=quota_window,
+        )
+        quotas = Quotas(limits, clock=clock)
+        super().__init__(Exchange(api, latency=latency, quotas=quotas, clock=clock, record=record))
         self._host = host
         self._port = port
         self._with_grpc = grpc
@@ -140,96 +165,6 @@ class GeminiEmulator:
     def api_key(self) -> str:
         """A key that is accepted."""
         return self._api_keys[0]
-
-    @property
-    def latency(self) -> float:
-        """Seconds that each answer waits; can be changed at any time, until `clear()`."""
-        return self._exchange.latency
-
-    @latency.setter
-    def latency(self, seconds: float) -> None:
-        self._exchange.latency = seconds
-
-    @property
-    def requests(self) -> list[RecordedRequest]:
-        """All requests so far, in the order in which they were answered."""
-        return self._exchange.records()
-
-    @property
-    def texts(self) -> list[RecordedText]:
-        """All contents of requests that were answered with 200, in order."""
-        return [
-            text for request in self.requests if request.status == _OK for text in request.texts
-        ]
-
-    def fail_next(
-        self,
-        *,
-        status: int,
-        times: int | None = 1,
-        containing: str | None = None,
-        message: str | None = None,
-        retry_after: float | None = None,
-        quota: Quota | None = None,
-        reason: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        """Answer the next requests with an error, as the API words it.
-
-        Faults and wrong answers are used up in the order in which they were asked for.
-
-        Args:
-            status: HTTP status; over gRPC, the code that belongs to it.
-            times: How many requests; None for all until `clear()`.
-            containing: Only requests with this in one of their texts; None for any.
-            message: None for the API's usual message.
-            retry_after: Seconds for the `RetryInfo` detail; None sends none. Also names the
-                quota of the requests of a minute in an error with status 429.
-            quota: The quota that a 429 says is used up; None with no `retry_after` gives the
-                short 429 that names none.
-            reason: Reason for an `ErrorInfo` detail, such as `"API_KEY_SERVICE_BLOCKED"`.
-            headers: Further response headers; trailing metadata over gRPC.
-
-        Raises:
-            ValueError: `status` is not in 400..599, or `times` not at least 1.
-        """
-        if status not in _ERRORS:
-            message = f"status must be in 400..599, got {status}"
-            raise ValueError(message)
-        if quota is None and status == _RESOURCE_EXHAUSTED and retry_after is not None:
-            quota = "requests_per_minute"
-        fault = Fault(
-            status=status,
-            message=message,
-            retry_after=retry_after,
-            quota=quota,
-            reason=reason,
-            headers=headers,
-        )
-        self._exchange.script.add(fault, times=times, containing=containing)
-
-    def answer_next(
-        self, wrong: WrongAnswer, *, times: int | None = 1, containing: str | None = None
-    ) -> None:
-        """Give the next requests an answer that is wrong, though none of them is.
-
-        Args:
-            wrong: `"short"` and `"long"`: one vector too few, too many; `"empty"`: `{}`;
-                `"no-values"`: embeddings without numbers; `"nan"`: a number of each vector is not
-                one; `"size"`: each vector lacks its last number; `"not-json"`: a web page, over
-                gRPC bytes that are no message; `"disconnect"`: the connection closes; `"hang"`:
-                no answer until `clear()` or `stop()` closes the connection.
-            times: How many requests; None for all until `clear()`.
-            containing: Only requests with this in one of their texts; None for any.
-
-        Raises:
-            ValueError: `times` is not at least 1.
-        """
-        self._exchange.script.add(wrong, times=times, containing=containing)
-
-    def clear(self) -> None:
-        """Be as if just started: nothing recorded, scripted or hanging, the first `latency`."""
-        self._exchange.clear()
 
     def _authority(self, port: int) -> str:
         return f"[{self._host}]:{port}" if ":" in self._host else f"{self._host}:{port}"

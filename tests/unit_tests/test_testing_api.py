@@ -390,7 +390,7 @@ def test_numbers_out_of_the_usual_range_are_json_too():
 def test_answers_are_valid_json(fields, count):
     vectors = [np.array([0.5, -0.25], dtype=np.float32)] * count
     values = [{"values": [0.5, -0.25]}] * count
-    many = json.loads(answer_json(Answer(fields=fields, vectors=vectors)))
+    many = json.loads(b"".join(answer_json(Answer(fields=fields, vectors=vectors))))
     assert many == {"embeddings": values, **fields}
-    single = json.loads(answer_json(Answer(fields=fields, vectors=vectors, single=True)))
+    single = json.loads(b"".join(answer_json(Answer(fields=fields, vectors=vectors, single=True))))
     assert single == ({"embedding": values[0], **fields} if count else fields)

@@ -1,0 +1,76 @@
+"""Faults by chance: which requests they meet, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedText
+from langchain_gemini_qdrant.testing._script import Fault, Script
+
+TEXTS = [
+    RecordedText(
+        text="a", parts=1, model="m", title=None, task_type=None, output_dimensionality=None
+    )
+]
+
+
+def fates(count=1000, *, rate=0.3, seed=0, kinds=(503, "short")):
+    script = Script()
+    script.misbehave(rate, seed=seed, kinds=kinds)
+    return [script.take(TEXTS) for _ in range(count)]
+
+
+def test_a_seed_decides_which_requests_fail():
+    assert fates() == fates()
+    assert fates() != fates(seed=1)
+
+
+def test_the_rate_is_the_share_of_requests_and_all_kinds_are_equally_likely():
+    found = Counter(fates(10_000))
+    assert found.keys() == {None, Fault(status=503), "short"}
+    assert found[None] == pytest.approx(7000, rel=0.05)
+    assert found["short"] == pytest.approx(1500, rel=0.1)
+
+
+def test_the_rate_may_be_none_or_all():
+    assert set(fates(rate=0)) == {None}
+    assert None not in fates(rate=1)
+
+
+def test_a_higher_rate_fails_the_same_requests_and_more():
+    low, high = fates(rate=0.1), fates(rate=0.4)
+    assert all(b == a for a, b in zip(low, high, strict=True) if a is not None)
+
+
+def test_only_requests_with_texts_meet_chance():
+    script = Script()
+    script.misbehave(1, seed=0, kinds=[503])
+    assert script.take([]) is None
+    assert script.take(TEXTS) == Fault(status=503)
+    script.clear()
+    assert script.take(TEXTS) is None
+
+
+def test_what_was_asked_for_comes_first():
+    script = Script()
+    script.misbehave(1, seed=0, kinds=[503])
+    script.add("empty", times=1, containing=None)
+    assert [script.take(TEXTS) for _ in range(2)] == ["empty", Fault(status=503)]
+
+
+@pytest.mark.parametrize(
+    ("rate", "kinds", "message"),
+    [
+        (1.1, [503], "rate must be in 0..1"),
+        (-0.1, [503], "rate must be in 0..1"),
+        (0.5, [], "non-empty"),
+        (0.5, "short", "non-empty"),
+        (0.5, [200], "got 200"),
+        (0.5, ["shrt"], "got 'shrt'"),
+    ],
+)
+def test_what_chance_cannot_do_is_refused(rate, kinds, message):
+    with pytest.raises(ValueError, match=message):
+        GeminiEmulator().misbehave(rate, kinds=kinds)
