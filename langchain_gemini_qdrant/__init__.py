@@ -9,19 +9,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langchain_gemini_qdrant._usage import EmbeddingUsage
     from langchain_gemini_qdrant.edge import EdgeClient
     from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
     from langchain_gemini_qdrant.errors import (
         CollectionMismatchError,
         ConfigurationError,
+        DailyQuotaError,
         EmbeddingError,
         GeminiQdrantError,
         InvalidInputError,
+        PartialEmbeddingError,
         RateLimitError,
         RequestRejectedError,
         ResponseMismatchError,
         ServiceError,
         StorageError,
+        TextTooLongError,
     )
     from langchain_gemini_qdrant.gemini_models import GEMINI_MODELS, GeminiModel
     from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport, ingest
@@ -32,8 +36,10 @@ __all__ = [
     "GEMINI_MODELS",
     "CollectionMismatchError",
     "ConfigurationError",
+    "DailyQuotaError",
     "EdgeClient",
     "EmbeddingError",
+    "EmbeddingUsage",
     "GeminiEmbeddings",
     "GeminiModel",
     "GeminiQdrantError",
@@ -41,17 +47,20 @@ __all__ = [
     "IngestProgress",
     "IngestReport",
     "InvalidInputError",
+    "PartialEmbeddingError",
     "RateLimitError",
     "RequestRejectedError",
     "ResponseMismatchError",
     "ServiceError",
     "StorageError",
     "TaskType",
+    "TextTooLongError",
     "create_vector_store",
     "ingest",
 ]
 
 _MODULES = {
+    "_usage": ("EmbeddingUsage",),
     "edge": ("EdgeClient",),
     "embeddings": ("GeminiEmbeddings",),
     "gemini_models": ("GEMINI_MODELS", "GeminiModel"),

@@ -3,12 +3,15 @@
 ```
 GeminiQdrantError                        catch this to catch all of ours
 ├─ ConfigurationError (ValueError)       a wrong or missing setting; before any request
-├─ InvalidInputError (ValueError)        a text, document or point cannot be taken; nothing sent
+├─ InvalidInputError (ValueError)        a text, document or point cannot be taken; indices
+│  └─ TextTooLongError                   more tokens than the model reads; before it is embedded
 ├─ EmbeddingError                        model, attempts, status_code; __cause__ is the SDK's error
-│  ├─ RateLimitError                     429; retry_after (s, or None)
-│  ├─ ServiceError                       5xx, timeout, connection lost
+│  ├─ RateLimitError                     429 to the end; retry_after (s, or None), limit, unit
+│  │  └─ DailyQuotaError                 the day's quota is used up; not retried
+│  ├─ ServiceError                       5xx, timeout, connection lost, to the end
 │  ├─ RequestRejectedError               any other 4xx; never retried
-│  └─ ResponseMismatchError              count, size or numbers of the vectors are wrong
+│  ├─ ResponseMismatchError              count, size or numbers of the vectors are wrong
+│  └─ PartialEmbeddingError              some texts failed; vectors of the others, failures by index
 ├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or quantization
 └─ StorageError                          the embedded engine failed, or its folder cannot be used
 ```
@@ -18,10 +21,10 @@ Messages never contain an API key or a document's text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class GeminiQdrantError(Exception):
@@ -42,6 +45,19 @@ class InvalidInputError(GeminiQdrantError, ValueError):
     def __init__(self, message: str, *, indices: Sequence[int] = ()) -> None:
         super().__init__(message)
         self.indices = tuple(indices)
+
+
+class TextTooLongError(InvalidInputError):
+    """Texts have more tokens than the model reads; the API would cut them without a word.
+
+    Attributes:
+        indices: Positions of the texts, from 0.
+        max_input_tokens: What the model reads.
+    """
+
+    def __init__(self, message: str, *, indices: Sequence[int], max_input_tokens: int) -> None:
+        super().__init__(message, indices=indices)
+        self.max_input_tokens = max_input_tokens
 
 
 class EmbeddingError(GeminiQdrantError):
@@ -67,13 +83,28 @@ class RateLimitError(EmbeddingError):
 
     Attributes:
         retry_after: Seconds the server asks to wait, None where it did not say.
+        limit: The quota's size, None where the server did not say.
+        unit: What the quota counts, None where the server did not say.
     """
 
     def __init__(
-        self, message: str, *, model: str, retry_after: float | None = None, attempts: int = 1
+        self,
+        message: str,
+        *,
+        model: str,
+        retry_after: float | None = None,
+        limit: float | None = None,
+        unit: Literal["texts", "tokens"] | None = None,
+        attempts: int = 1,
     ) -> None:
         super().__init__(message, model=model, status_code=429, attempts=attempts)
         self.retry_after = retry_after
+        self.limit = limit
+        self.unit = unit
+
+
+class DailyQuotaError(RateLimitError):
+    """429: the quota of a day is used up; waiting some seconds does not help."""
 
 
 class ServiceError(EmbeddingError):
@@ -86,6 +117,31 @@ class RequestRejectedError(EmbeddingError):
 
 class ResponseMismatchError(EmbeddingError):
     """The answer does not fit the request: count, size, or numbers that are not finite."""
+
+
+class PartialEmbeddingError(EmbeddingError):
+    """Some texts could not be embedded; the vectors of the others are here.
+
+    Attributes:
+        vectors: One for each text, in order; None where it failed.
+        failures: What went wrong, by the text's position from 0.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str,
+        vectors: Sequence[list[float] | None],
+        failures: Mapping[int, EmbeddingError],
+    ) -> None:
+        first = next(iter(failures.values()))
+        super().__init__(
+            message, model=model, status_code=first.status_code, attempts=first.attempts
+        )
+        self.vectors = list(vectors)
+        self.failures = dict(failures)
+        self.unfinished: object = None  # for `retry_failed`
 
 
 class CollectionMismatchError(GeminiQdrantError, ValueError):

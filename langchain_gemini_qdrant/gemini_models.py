@@ -3,6 +3,8 @@
 Sources, read in November 2026:
 - sizes, limits, conditioning, normalisation: https://ai.google.dev/gemini-api/docs/embeddings
 - shutdown dates and replacements: https://ai.google.dev/gemini-api/docs/deprecations
+- models of Vertex AI alone:
+  https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
 - prices: https://ai.google.dev/gemini-api/docs/pricing
 """
 
@@ -34,7 +36,8 @@ class GeminiModel:
         conditioning: How it learns the task: from the parameter `task_type`, from a text prefix,
             or not at all.
         shutdown: First day on which Google may switch it off, None where none is announced.
-        usd_per_million_tokens: Price of text input, None where it is no longer sold.
+        usd_per_million_tokens: Price of text input, None where it is no longer sold by the token.
+        vertex_only: The Gemini Developer API does not have it.
     """
 
     name: str
@@ -45,6 +48,7 @@ class GeminiModel:
     shutdown: date | None = None
     replacement: str | None = None
     usd_per_million_tokens: float | None = None
+    vertex_only: bool = False
 
     def is_shut_down(self, today: date) -> bool:
         """Say whether the shutdown date has come."""
@@ -120,9 +124,20 @@ GEMINI_MODELS: dict[str, GeminiModel] = {
             )
             for name in ("gemini-embedding-exp", "gemini-embedding-exp-03-07")
         ),
+        *(
+            GeminiModel(
+                name=name,
+                output_dimensionality=768,
+                dimensionalities=(1, 768),
+                max_input_tokens=2048,
+                conditioning="task_type",
+                vertex_only=True,
+            )
+            for name in ("text-embedding-005", "text-multilingual-embedding-002")
+        ),
     )
 }
-"""Every text embedding model of the Gemini Developer API, by name."""
+"""Every text embedding model of the Gemini Developer API, and those of Vertex AI, by name."""
 
 
 def find_model(name: str) -> GeminiModel | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import uuid
 import warnings
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.documents import Document
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
     from langchain_gemini_qdrant.quantization import Quantization
+
+
+_BATCHES_AT_A_TIME = 10
 
 
 class _Row(NamedTuple):
@@ -137,7 +141,7 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
             metadatas: One dict for each text.
             ids: One for each text: any string, an integer, or None for a random UUID. A text
                 with the id of a stored one replaces it.
-            batch_size: Texts embedded and stored at a time.
+            batch_size: Texts stored at a time; ten times as many are embedded at a time.
             **kwargs: For `QdrantClient.upsert`, such as `wait` or `ordering`.
 
         Returns:
@@ -149,8 +153,11 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
             EmbeddingError: The API failed; the batches before are stored.
         """
         rows = _rows(texts, metadatas, ids)
-        for batch in batches(rows, batch_size):
-            self._upsert(batch, self._vectors(batch), **kwargs)
+        # As many batches at a time as the embedding may have under way.
+        for part in batches(rows, max_texts=batch_size * _BATCHES_AT_A_TIME):
+            embedded = zip(part, self._vectors(part), strict=True)
+            while batch := list(islice(embedded, batch_size)):
+                self._upsert([row for row, _ in batch], [vector for _, vector in batch], **kwargs)
         return [row.id for row in rows]
 
     def add_documents(self, documents: Iterable[Document], **kwargs: Any) -> list[str | int]:  # type: ignore[override] # any iterable, integer ids

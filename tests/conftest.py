@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import pytest
 
+from langchain_gemini_qdrant import _throttle
+
 
 @pytest.fixture(autouse=True)
 def _no_keys_from_outside(monkeypatch):
     """A key or address in the developer's environment must never reach a test."""
-    for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "QDRANT_API_KEY"):
+    for name in (
+        "GOOGLE_API_KEY",
+        "GEMINI_API_KEY",
+        "GOOGLE_GEMINI_BASE_URL",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_CLOUD_LOCATION",
+        "GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_GENAI_USE_VERTEXAI",
+        "GOOGLE_VERTEX_BASE_URL",
+        "QDRANT_API_KEY",
+    ):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _limiters_of_this_test_alone(monkeypatch):
+    """What one test learns of a quota must not hold back the next."""
+    monkeypatch.setattr(_throttle, "_limiters", {})

@@ -23,7 +23,9 @@ def create_backend(name: BackendName, settings: BackendSettings) -> Backend:
     Raises:
         ConfigurationError: The SDK is not installed.
     """
-    module_name = f"{__name__}.{name.replace('-', '_')}"
+    own = settings.client
+    is_vertex = settings.vertexai or (name == "google-genai" and getattr(own, "vertexai", False))
+    module_name = f"{__name__}.{'vertex' if is_vertex else name.replace('-', '_')}"
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

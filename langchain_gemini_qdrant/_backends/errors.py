@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_gemini_qdrant.errors import (
+    DailyQuotaError,
     EmbeddingError,
     RateLimitError,
     RequestRejectedError,
@@ -29,17 +31,20 @@ def error_for_status(
     status_code: int,
     message: str,
     model: str,
-    reasons: Iterable[str] = (),
-    retry_after: float | None = None,
+    details: ErrorDetails,
 ) -> EmbeddingError:
     """Return the error of ours that an answer other than 200 stands for."""
     text = f"{model}: the API answered {status_code}: {message.strip()}"
     if status_code == _TOO_MANY_REQUESTS:
+        retry_after = details.retry_after
         if retry_after is None and (match := _RETRY_IN_MESSAGE.search(message)):
             retry_after = float(match[1])
-        return RateLimitError(text, model=model, retry_after=retry_after)
+        error = DailyQuotaError if details.per_day else RateLimitError
+        return error(
+            text, model=model, retry_after=retry_after, limit=details.limit, unit=details.unit
+        )
     if status_code in _CLIENT_ERRORS and status_code not in _UNANSWERED:
-        text += _advice(status_code, message, model, set(reasons))
+        text += _advice(status_code, message, model, details.reasons)
         return RequestRejectedError(text, model=model, status_code=status_code)
     return ServiceError(text, model=model, status_code=status_code)
 
@@ -63,18 +68,42 @@ def unreadable(error: BaseException, *, model: str) -> ServiceError:
     )
 
 
-def seconds(duration: str | None) -> float | None:
-    """Return the seconds in protobuf's JSON form of a duration, such as `33.5s`."""
-    return float(duration.removesuffix("s")) if duration else None
+@dataclass(kw_only=True, slots=True)
+class ErrorDetails:
+    """What the `details` of Google's error body say.
+
+    Attributes:
+        reasons: Of its ErrorInfo.
+        retry_after: Seconds, of its RetryInfo.
+        limit: The quota that is used up, of its QuotaFailure.
+        unit: What that quota counts.
+        per_day: It is a day's and not a minute's.
+    """
+
+    reasons: set[str] = field(default_factory=set)
+    retry_after: float | None = None
+    limit: float | None = None
+    unit: Literal["texts", "tokens"] | None = None
+    per_day: bool = False
+
+    def add_violation(self, quota_id: str, quota_value: object) -> None:
+        """Take in one violated quota; the id alone tells a day's from a minute's."""
+        self.per_day = self.per_day or "PerDay" in quota_id
+        self.unit = "tokens" if "token" in quota_id.lower() else "texts"
+        self.limit = float(str(quota_value)) if quota_value else self.limit
 
 
-def read_error_details(
-    details: Iterable[Mapping[str, object]],
-) -> tuple[set[str], float | None]:
-    """Return the ErrorInfo reasons and the RetryInfo delay (s) in an error's `details`."""
-    reasons = {str(detail["reason"]) for detail in details if "reason" in detail}
-    delays = [str(detail["retryDelay"]) for detail in details if "retryDelay" in detail]
-    return reasons, seconds(delays[0]) if delays else None
+def read_error_details(details: Iterable[Mapping[str, Any]]) -> ErrorDetails:
+    """Read the JSON form of an error's `details`."""
+    read = ErrorDetails()
+    for detail in details:
+        if "reason" in detail:
+            read.reasons.add(str(detail["reason"]))
+        if detail.get("retryDelay"):
+            read.retry_after = float(str(detail["retryDelay"]).removesuffix("s"))
+        for violation in detail.get("violations") or ():
+            read.add_violation(str(violation.get("quotaId", "")), violation.get("quotaValue"))
+    return read
 
 
 def _advice(status_code: int, message: str, model: str, reasons: set[str]) -> str:
@@ -85,6 +114,8 @@ def _advice(status_code: int, message: str, model: str, reasons: set[str]) -> st
     known = find_model(model)
     if known is None:
         return f" Known models: {', '.join(sorted(GEMINI_MODELS))}."
+    if known.vertex_only:
+        return f" {known.name} is served by Vertex AI alone: pass vertexai=True and project."
     if known.replacement is None or known.shutdown is None:
         return ""
     return (

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google import genai
 from google.genai import errors, types
@@ -21,6 +21,7 @@ from langchain_gemini_qdrant._backends.errors import (
 )
 from langchain_gemini_qdrant._backends.protocol import EmbedAnswer
 from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.gemini_models import MAX_BATCH_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +41,26 @@ class GoogleGenaiBackend:
         self._own = None if settings.client is None else _checked_client(settings.client)
         self._clients = Clients(self._new_client, self._new_client)
 
+    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
+        """Return how many texts one request may carry."""
+        return MAX_BATCH_SIZE
+
+    def max_batch_tokens(self, model: str) -> int | None:
+        """Return None: no bound is documented."""
+
+    def prepare(self) -> None:
+        """Make the client of this process, so that no request waits for it."""
+        if self._own is None:
+            self._clients.of_process()
+
+    async def aprepare(self) -> None:
+        """Make the client of the running event loop."""
+        if self._own is None:
+            self._clients.of_loop()
+
     def embed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request and wait for its answer."""
-        with _translated_errors(request.model):
+        with translated_errors(request.model):
             client = self._own or self._clients.of_process()
             response = client.models.embed_content(
                 model=request.model, contents=_PLACEHOLDER, config=self._config(request)
@@ -51,12 +69,30 @@ class GoogleGenaiBackend:
 
     async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
-        with _translated_errors(request.model):
+        with translated_errors(request.model):
             client = self._own or self._clients.of_loop()
             response = await client.aio.models.embed_content(
                 model=request.model, contents=_PLACEHOLDER, config=self._config(request)
             )
         return _read(response)
+
+    def count_tokens(self, model: str, text: str) -> int:
+        """Ask the API how many tokens a text has."""
+        with translated_errors(model):
+            client = self._own or self._clients.of_process()
+            counted = client.models.count_tokens(
+                model=model, contents=text, config=self._count_config()
+            )
+        return counted.total_tokens or 0
+
+    async def acount_tokens(self, model: str, text: str) -> int:
+        """Ask without blocking the event loop."""
+        with translated_errors(model):
+            client = self._own or self._clients.of_loop()
+            counted = await client.aio.models.count_tokens(
+                model=model, contents=text, config=self._count_config()
+            )
+        return counted.total_tokens or 0
 
     def close(self) -> None:
         """Close the connections of synchronous use."""
@@ -90,12 +126,16 @@ class GoogleGenaiBackend:
             {"content": {"parts": [{"text": text}]}} | ({"title": title} if title else {}) | common
             for text, title in zip(request.texts, request.titles, strict=True)
         ]
+        return types.EmbedContentConfig(http_options=self._options({"requests": requests}))
+
+    def _count_config(self) -> types.CountTokensConfig:
+        return types.CountTokensConfig(http_options=self._options())
+
+    def _options(self, extra_body: dict[str, Any] | None = None) -> types.HttpOptions:
         timeout = self._settings.timeout
-        return types.EmbedContentConfig(
-            http_options=types.HttpOptions(
-                extra_body={"requests": requests},
-                timeout=None if timeout is None else max(1, round(timeout * 1000)),
-            )
+        return types.HttpOptions(
+            extra_body=extra_body,
+            timeout=None if timeout is None else max(1, round(timeout * 1000)),
         )
 
 
@@ -107,11 +147,6 @@ def _checked_client(client: object) -> genai.Client:
         raise ConfigurationError(
             "client must be a google.genai.Client for backend='google-genai', got "
             f"{type(client).__name__}"
-        )
-    if client.vertexai:
-        raise ConfigurationError(
-            "client must talk to the Gemini Developer API, got one for Vertex AI, whose "
-            "requests differ: make it with google.genai.Client(api_key=...)"
         )
     return client
 
@@ -125,7 +160,8 @@ def _read(response: types.EmbedContentResponse) -> EmbedAnswer:
 
 
 @contextmanager
-def _translated_errors(model: str) -> Iterator[None]:
+def translated_errors(model: str) -> Iterator[None]:
+    """Raise our errors in place of the SDK's and its HTTP library's."""
     try:
         yield
     except errors.APIError as error:
@@ -138,16 +174,15 @@ def _translated_errors(model: str) -> Iterator[None]:
 
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
     body = error.details if isinstance(error.details, dict) else {}
-    reasons, retry_after = read_error_details(body.get("error", body).get("details") or [])
+    details = read_error_details(body.get("error", body).get("details") or [])
     header = (getattr(error.response, "headers", None) or {}).get("retry-after", "")
-    if retry_after is None and header.isdigit():
-        retry_after = float(header)
+    if details.retry_after is None and header.isdigit():
+        details.retry_after = float(header)
     return error_for_status(
         status_code=error.code,
         message=error.message or error.status or "no message",
         model=model,
-        reasons=reasons,
-        retry_after=retry_after,
+        details=details,
     )
 
 

@@ -1,8 +1,10 @@
 """google-generativeai: the SDK that Google ended in 2025, for applications that still stand on it.
 
-Requests go through the API client that the SDK is built on (`google.ai.generativelanguage`): the
-SDK's own `embed_content` has one title for the whole list and spends 9 to 15 ms of CPU on turning
-each vector's protobuf into a dict. Neither does this touch the SDK's process-wide `configure()`.
+Requests over gRPC go through the API client that the SDK is built on
+(`google.ai.generativelanguage`): the SDK's own `embed_content` has one title for the whole list and
+spends 9 to 15 ms of CPU on turning each vector's protobuf into a dict. Those over REST go past that
+client, too, except through one of the user's own: see `google_generativeai_rest`. Neither does this
+touch the SDK's process-wide `configure()`.
 """
 
 from __future__ import annotations
@@ -22,22 +24,28 @@ from google.ai.generativelanguage_v1beta.services.generative_service import tran
 from google.ai.generativelanguage_v1beta.types import (
     BatchEmbedContentsRequest,
     BatchEmbedContentsResponse,
+    Content,
+    CountTokensRequest,
+    Part,
 )
 from google.api_core import exceptions
 from google.api_core.gapic_v1.client_info import ClientInfo
-from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import GoogleAuthError
 from google.protobuf.json_format import ParseError
-from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
 
 from langchain_gemini_qdrant._backends.clients import Clients
 from langchain_gemini_qdrant._backends.errors import (
+    ErrorDetails,
     error_for_status,
     read_error_details,
     unreachable,
     unreadable,
 )
+from langchain_gemini_qdrant._backends.google_generativeai_rest import RestClient
 from langchain_gemini_qdrant._backends.protocol import EmbedAnswer
 from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.gemini_models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.tasks import TASK_TYPES
 
 if TYPE_CHECKING:
@@ -66,34 +74,80 @@ class GoogleGenerativeaiBackend:
         self._settings = settings
         self._clients = Clients(self._new_client, self._new_async_client)
 
+    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
+        """Return how many texts one request may carry."""
+        return MAX_BATCH_SIZE
+
+    def max_batch_tokens(self, model: str) -> int | None:
+        """Return None: no bound is documented."""
+
+    def prepare(self) -> None:
+        """Make the client of this process, so that no request waits for it."""
+        if self._settings.client is None:
+            self._clients.of_process()
+
+    async def aprepare(self) -> None:
+        """Make the client of the running event loop, or of the process where that one is used."""
+        if self._is_sync_only:
+            self.prepare()
+        elif self._settings.async_client is None:
+            self._clients.of_loop()
+
     def embed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request and wait for its answer."""
         with _translated_errors(request.model):
             client: Any = self._settings.client or self._clients.of_process()
+            if isinstance(client, RestClient):
+                return client.embed(request)
             response = client.batch_embed_contents(_message(request), **self._options())
         return _read(response, request.model)
 
     async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
-        own = self._settings.async_client
-        if own is None and (
-            self._settings.client is not None or self._settings.transport == "rest"
-        ):
+        if self._is_sync_only:
             return await asyncio.to_thread(self.embed, request)
         with _translated_errors(request.model):
-            client: Any = own or self._clients.of_loop()
+            client: Any = self._settings.async_client or self._clients.of_loop()
             response = await client.batch_embed_contents(_message(request), **self._options())
         return _read(response, request.model)
 
+    def count_tokens(self, model: str, text: str) -> int:
+        """Ask the API how many tokens a text has."""
+        with _translated_errors(model):
+            client: Any = self._settings.client or self._clients.of_process()
+            if isinstance(client, RestClient):
+                return client.count_tokens(model, text)
+            counted = client.count_tokens(_count_message(model, text), **self._options())
+        return int(counted.total_tokens)
+
+    async def acount_tokens(self, model: str, text: str) -> int:
+        """Ask without blocking the event loop."""
+        if self._is_sync_only:
+            return await asyncio.to_thread(self.count_tokens, model, text)
+        with _translated_errors(model):
+            client: Any = self._settings.async_client or self._clients.of_loop()
+            counted = await client.count_tokens(_count_message(model, text), **self._options())
+        return int(counted.total_tokens)
+
     def close(self) -> None:
         """Close the connections of synchronous use."""
-        if client := self._clients.take_of_process():
+        client = self._clients.take_of_process()
+        if isinstance(client, RestClient):
+            client.close()
+        elif client is not None:
             client.transport.close()
 
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
         if client := self._clients.take_of_loop():
             await client.transport.close()
+
+    @property
+    def _is_sync_only(self) -> bool:
+        settings = self._settings
+        return settings.async_client is None and (
+            settings.client is not None or settings.transport == "rest"
+        )
 
     def _options(self) -> dict[str, Any]:
         # retry=None: one layer retries, ours. The key travels in the metadata, which a plaintext
@@ -105,19 +159,24 @@ class GoogleGenerativeaiBackend:
             options["metadata"] = [("x-goog-api-key", self._settings.api_key)]
         return options
 
-    def _new_client(self) -> GenerativeServiceClient:
-        transport: Any
+    def _new_client(self) -> GenerativeServiceClient | RestClient:
         if self._settings.transport == "rest":
-            transport = transports.GenerativeServiceRestTransport(
-                credentials=AnonymousCredentials(),
-                host=(self._settings.base_url or f"https://{_HOST}").rstrip("/"),
-                client_info=_CLIENT_INFO,
-            )
-        else:
-            transport = transports.GenerativeServiceGrpcTransport(
-                channel=self._channel(grpc.secure_channel, grpc.insecure_channel)
-            )
+            return self._new_rest_client()
+        transport = transports.GenerativeServiceGrpcTransport(
+            channel=self._channel(grpc.secure_channel, grpc.insecure_channel)
+        )
         return GenerativeServiceClient(transport=transport, client_info=_CLIENT_INFO)
+
+    def _new_rest_client(self) -> RestClient:
+        metadata, value = _CLIENT_INFO.to_grpc_metadata()
+        headers = {"content-type": "application/json", metadata: value}
+        if self._settings.api_key is not None:
+            headers["x-goog-api-key"] = self._settings.api_key
+        return RestClient(
+            base_url=self._settings.base_url or _HOST,
+            headers=headers,
+            timeout=self._settings.timeout,
+        )
 
     def _new_async_client(self) -> GenerativeServiceAsyncClient:
         transport = transports.GenerativeServiceGrpcAsyncIOTransport(
@@ -168,6 +227,11 @@ def _message(request: EmbedRequest) -> BatchEmbedContentsRequest:
     return wrapper
 
 
+def _count_message(model: str, text: str) -> CountTokensRequest:
+    content = Content(parts=[Part(text=text)])
+    return CountTokensRequest(model=model, contents=[content])
+
+
 def _read(response: object, model: str) -> EmbedAnswer:
     # grpc.aio returns its end-of-stream mark, not an error, for bytes that are no protobuf.
     if not isinstance(response, BatchEmbedContentsResponse):
@@ -183,6 +247,13 @@ def _translated_errors(model: str) -> Iterator[None]:
         yield
     except exceptions.GoogleAPICallError as error:
         raise _error_of_answer(error, model) from error
+    except GoogleAuthError as error:
+        # A 401 makes google-auth renew credentials, which an API key has not.
+        details = ErrorDetails()
+        message = f"the key was not taken ({error})"
+        raise error_for_status(
+            status_code=401, message=message, model=model, details=details
+        ) from error
     except ParseError as error:
         raise unreadable(error, model=model) from error
     except (requests.exceptions.RequestException, exceptions.RetryError) as error:
@@ -190,21 +261,20 @@ def _translated_errors(model: str) -> Iterator[None]:
 
 
 def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> EmbeddingError:
-    reasons: set[str] = set()
-    retry_after = None
+    details = ErrorDetails()
+    if all(isinstance(detail, dict) for detail in error.details or ()):  # REST
+        details = read_error_details(error.details or ())
     for detail in error.details or ():
-        if isinstance(detail, dict):  # REST
-            more, delay = read_error_details([detail])
-            reasons |= more
-            retry_after = delay if delay is not None else retry_after
-        elif isinstance(detail, ErrorInfo):
-            reasons.add(detail.reason)
+        if isinstance(detail, ErrorInfo):
+            details.reasons.add(detail.reason)
         elif isinstance(detail, RetryInfo):
-            retry_after = detail.retry_delay.ToTimedelta().total_seconds()
+            details.retry_after = detail.retry_delay.ToTimedelta().total_seconds()
+        elif isinstance(detail, QuotaFailure):
+            for violation in detail.violations:
+                details.add_violation(violation.quota_id, violation.quota_value)
     return error_for_status(
         status_code=int(error.code or 500),
         message=error.message or str(error),
         model=model,
-        reasons=reasons,
-        retry_after=retry_after,
+        details=details,
     )

@@ -20,6 +20,9 @@ class BackendSettings:
         timeout: Seconds for one request; None leaves it to the user's own client.
         client: The user's own SDK client, for sync use (and async, where the SDK has one for both).
         async_client: The user's own async client, for the SDK that has two.
+        vertexai: Talk to Vertex AI, as `project` in `location` with `credentials`, in place of the
+            Gemini Developer API with `api_key`.
+        auto_truncate: Let Vertex AI cut texts that are too long; the Developer API always does.
     """
 
     api_key: str | None
@@ -28,6 +31,11 @@ class BackendSettings:
     transport: Literal["grpc", "rest"] | None = None
     client: object | None = None
     async_client: object | None = None
+    vertexai: bool = False
+    project: str | None = None
+    location: str | None = None
+    credentials: object | None = None
+    auto_truncate: bool = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r}, timeout={self.timeout!r})"
@@ -71,11 +79,29 @@ class Backend(Protocol):
     request opens new ones.
     """
 
+    def max_batch_size(self, model: str) -> int:
+        """Return how many texts one request to this model may carry."""
+
+    def max_batch_tokens(self, model: str) -> int | None:
+        """Return how many tokens these texts may have together, None for no known bound."""
+
+    def prepare(self) -> None:
+        """Make the client of this process, so that no request waits for it."""
+
+    async def aprepare(self) -> None:
+        """Make the client of the running event loop."""
+
     def embed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request and wait for its answer."""
 
     async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
+
+    def count_tokens(self, model: str, text: str) -> int:
+        """Ask the API how many tokens a text has."""
+
+    async def acount_tokens(self, model: str, text: str) -> int:
+        """Ask without blocking the event loop."""
 
     def close(self) -> None:
         """Close the connections of synchronous use."""

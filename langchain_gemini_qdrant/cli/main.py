@@ -12,7 +12,7 @@ from langchain_gemini_qdrant.cli.demo import demo
 from langchain_gemini_qdrant.cli.emulator import emulator
 from langchain_gemini_qdrant.cli.ingest import ingest
 from langchain_gemini_qdrant.cli.search import search
-from langchain_gemini_qdrant.errors import GeminiQdrantError, RateLimitError
+from langchain_gemini_qdrant.errors import DailyQuotaError, GeminiQdrantError, RateLimitError
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -32,8 +32,12 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             message = "Stopped. What is stored is kept: run the command again to go on."
         except RateLimitError as error:
-            wait = "" if error.retry_after is None else f" in {error.retry_after:.0f} s"
-            message = f"Error: {error}\nWhat is stored is kept: run the command again{wait}."
+            # https://ai.google.dev/gemini-api/docs/rate-limits
+            daily = isinstance(error, DailyQuotaError)
+            when = (
+                "after midnight Pacific time, when the day's quota is renewed" if daily else "later"
+            )
+            message = f"Error: {error}\nWhat is stored is kept: run the command again {when}."
         except _expected_errors() as error:
             message = f"Error: {error}"
         click.echo(message, err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 
 import pytest
@@ -45,14 +46,49 @@ def backend(request):
 def make_embeddings(emulator, backend):
     """Make GeminiEmbeddings of each back end in turn, bound to the emulator."""
 
-    def make(**options):
+    made = []
+
+    def make(*, clock=None, **options):
         grpc = backend == "google-generativeai-grpc"
         address = emulator.grpc_url if grpc else emulator.base_url
-        return GeminiEmbeddings(
+        embeddings = GeminiEmbeddings(
             **{"api_key": emulator.api_key, "base_url": address, **BACKENDS[backend], **options}
         )
+        if clock is not None:
+            embeddings._clock = clock
+        made.append(embeddings)
+        return embeddings
 
-    return make
+    yield make
+    for embeddings in made:
+        embeddings.close()
+
+
+class CountingClock:
+    """Waits by counting, so that an hour takes no time."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._now = 1000.0
+        self.waits = []
+
+    def now(self):
+        with self._lock:
+            return self._now
+
+    def sleep(self, seconds, cancelled):
+        if not cancelled.is_set():
+            with self._lock:
+                self._now += seconds
+                self.waits.append(seconds)
+
+    async def asleep(self, seconds):
+        self.sleep(seconds, threading.Event())
+
+
+@pytest.fixture
+def clock():
+    return CountingClock()
 
 
 @pytest.fixture(params=["sync", "async"])

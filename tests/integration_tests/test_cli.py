@@ -90,11 +90,11 @@ def test_missing_key_says_where_to_get_one(run, monkeypatch):
     assert "GOOGLE_API_KEY or GEMINI_API_KEY" in result.stderr
 
 
-def test_rate_limit_says_when_to_run_again(run, texts, emulator):
-    emulator.fail_next(status=429, retry_after=33)
+def test_quota_of_the_day_says_when_to_run_again(run, texts, emulator):
+    emulator.fail_next(status=429, quota="requests_per_day", retry_after=33)
     result = run("ingest", str(texts))
     assert result.exit_code == 1
-    assert "run the command again in 33 s" in result.stderr
+    assert "run the command again after midnight Pacific time" in result.stderr
 
 
 def test_retired_model_warns_in_one_line(run):
@@ -145,7 +145,7 @@ def test_demo_without_a_key_says_so_reports_its_figures_and_embeds_once(run, mon
 
 
 def test_demo_with_a_key_asks_gemini(run, emulator):
-    emulator.fail_next(status=429, retry_after=20)
+    emulator.fail_next(status=429, quota="requests_per_day")
     result = run("demo")
     assert "stand-ins" not in result.output
-    assert "run the command again in 20 s" in result.stderr
+    assert "run the command again after midnight" in result.stderr

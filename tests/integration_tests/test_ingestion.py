@@ -6,7 +6,7 @@ from langchain_core.documents import Document
 from langchain_gemini_qdrant import (
     IngestProgress,
     InvalidInputError,
-    ServiceError,
+    RequestRejectedError,
     create_vector_store,
     ingest,
 )
@@ -32,8 +32,8 @@ def test_second_run_embeds_nothing(store, emulator):
 
 
 def test_run_that_broke_off_goes_on_where_it_stopped(store, emulator):
-    emulator.fail_next(status=503, containing="passage 150")
-    with pytest.raises(ServiceError):
+    emulator.fail_next(status=400, containing="passage 150")
+    with pytest.raises(RequestRejectedError):
         ingest(store, documents())
     assert store.client.count("c").count == 100
     report = ingest(store, documents())

@@ -27,13 +27,25 @@ def test_unknown_name_is_an_attribute_error():
 
 def test_options_of_the_embeddings_and_their_defaults():
     fields = package.GeminiEmbeddings.model_fields
-    from_environment = {"api_key", "base_url"}
+    from_environment = {"api_key", "base_url", "location", "project"}
     assert {n: field.default for n, field in fields.items() if n not in from_environment} == {
         "model": "gemini-embedding-2",
         "task_type": None,
         "output_dimensionality": None,
         "timeout": 60.0,
         "batch_size": 100,
+        "max_concurrency": 8,
+        "requests_per_minute": None,
+        "tokens_per_minute": None,
+        "rate_limiter": None,
+        "max_retries": 6,
+        "deadline": None,
+        "on_too_long": "error",
+        "cache": None,
+        "on_usage": None,
+        "pickle_api_key": False,
+        "vertexai": None,
+        "credentials": None,
         "backend": "google-genai",
         "transport": None,
         "client": None,

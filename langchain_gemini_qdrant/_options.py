@@ -1,0 +1,31 @@
+"""What is wrong with options, in one line and without a secret."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from langchain_gemini_qdrant.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+
+def describe_options(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say what was expected of each wrong option and what was found."""
+    return "; ".join(_describe(dict(detail), model) for detail in error.errors())
+
+
+def _describe(detail: dict[str, Any], model: type[BaseModel]) -> str:
+    name = ".".join(map(str, detail["loc"]))
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, model.model_fields, n=1)
+        return f"unknown option {name!r}: " + (
+            f"did you mean {near[0]!r}?"
+            if near
+            else f"options are {', '.join(sorted(model.model_fields))}"
+        )
+    if isinstance(cause := detail.get("ctx", {}).get("error"), ConfigurationError):
+        return str(cause)
+    found = "" if "key" in name else f", got {detail['input']!r}"
+    return f"{name}: {detail['msg']}{found}"

@@ -1,0 +1,44 @@
+"""What embedding cost: requests, texts, tokens and money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmbeddingUsage:
+    """What was sent and answered, of one call or of an instance so far.
+
+    Attributes:
+        requests: Answered requests; those that failed or were refused are not counted.
+        texts: In these requests.
+        reported_tokens: Input tokens that the API counted.
+        estimated_tokens: Input tokens of the requests whose answer had no count, as an estimate.
+        cached: Vectors that came from the cache and were not sent.
+        usd: Price of all tokens, in US dollars, at the model's list price for text
+            (`gemini_models`); None for a model without one.
+    """
+
+    requests: int = 0
+    texts: int = 0
+    reported_tokens: int = 0
+    estimated_tokens: int = 0
+    cached: int = 0
+    usd: float | None = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Input tokens, reported or estimated."""
+        return self.reported_tokens + self.estimated_tokens
+
+    def __add__(self, other: EmbeddingUsage) -> EmbeddingUsage:
+        """Return the sum; a price that is not known makes the sum's unknown."""
+        known = self.usd is not None and other.usd is not None
+        return EmbeddingUsage(
+            requests=self.requests + other.requests,
+            texts=self.texts + other.texts,
+            reported_tokens=self.reported_tokens + other.reported_tokens,
+            estimated_tokens=self.estimated_tokens + other.estimated_tokens,
+            cached=self.cached + other.cached,
+            usd=(self.usd or 0.0) + (other.usd or 0.0) if known else None,
+        )
