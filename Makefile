@@ -6,7 +6,7 @@ TEST := .venv-test
 LOWEST := .venv-lowest
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test format lint unit_tests integration_tests lowest clean
+.PHONY: all demo test format lint unit_tests integration_tests lowest bench-embeddings clean
 
 all: format test
 
@@ -53,5 +53,9 @@ $(LOWEST)/.installed: $(SOURCES) tests/lowest.txt
 	$(LOWEST)/bin/python $(PIP) install --group test '.[cli,google-generativeai]' --constraint tests/lowest.txt
 	touch $@
 
+# Half an hour; BENCH=--quick for a few minutes. Makes two environments of its own.
+bench-embeddings:
+	$(PYTHON) benchmarks/embeddings.py $(BENCH)
+
 clean:
-	rm -rf $(DEMO) $(TEST) $(LOWEST) demo-index dist build
+	rm -rf $(DEMO) $(TEST) $(LOWEST) .venv-bench-ours .venv-bench-peer demo-index dist build
