@@ -54,7 +54,7 @@ def test_answers_that_do_not_fit_are_asked_for_again(make_embeddings, emulator, 
 
 def test_timeout_is_tried_again(make_embeddings, emulator, call, clock):
     emulator.answer_next("hang")
-    assert call(make_embeddings(clock=clock, timeout=0.3), "embed_query", "a")
+    assert call(make_embeddings(clock=clock, timeout=1), "embed_query", "a")
     assert len(emulator.requests) == 2
 
 
