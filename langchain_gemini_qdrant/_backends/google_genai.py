@@ -24,7 +24,7 @@ from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.gemini_models import MAX_BATCH_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from langchain_gemini_qdrant._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
@@ -33,20 +33,18 @@ if TYPE_CHECKING:
 _PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
 
 
-class GoogleGenaiBackend:
-    """Sends through `models.embed_content`, one client for each process and event loop."""
+class GenaiConnections:
+    """The clients of google-genai: the user's own, or ours, and how each request is sent."""
 
-    def __init__(self, settings: BackendSettings) -> None:
+    def __init__(
+        self,
+        settings: BackendSettings,
+        own: genai.Client | None,
+        new_client: Callable[[], genai.Client],
+    ) -> None:
         self._settings = settings
-        self._own = None if settings.client is None else _checked_client(settings.client)
-        self._clients = Clients(self._new_client, self._new_client)
-
-    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
-        """Return how many texts one request may carry."""
-        return MAX_BATCH_SIZE
-
-    def max_batch_tokens(self, model: str) -> int | None:
-        """Return None: no bound is documented."""
+        self._own = own
+        self._clients = Clients(new_client, new_client)
 
     def prepare(self) -> None:
         """Make the client of this process, so that no request waits for it."""
@@ -57,6 +55,38 @@ class GoogleGenaiBackend:
         """Make the client of the running event loop."""
         if self._own is None:
             self._clients.of_loop()
+
+    def close(self) -> None:
+        """Close the connections of synchronous use."""
+        if client := self._clients.take_of_process():
+            client.close()
+
+    async def aclose(self) -> None:
+        """Close the connections that the running event loop has used."""
+        if client := self._clients.take_of_loop():
+            await client.aio.aclose()
+
+    def _http_options(self, extra_body: dict[str, Any] | None = None) -> types.HttpOptions:
+        timeout = self._settings.timeout
+        return types.HttpOptions(
+            extra_body=extra_body,
+            timeout=None if timeout is None else max(1, round(timeout * 1000)),
+        )
+
+
+class GoogleGenaiBackend(GenaiConnections):
+    """Sends through `models.embed_content`, one client for each process and event loop."""
+
+    def __init__(self, settings: BackendSettings) -> None:
+        own = None if settings.client is None else _checked_client(settings.client)
+        super().__init__(settings, own, self._new_client)
+
+    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
+        """Return how many texts one request may carry."""
+        return MAX_BATCH_SIZE
+
+    def max_batch_tokens(self, model: str) -> int | None:
+        """Return None: no bound is documented."""
 
     def embed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request and wait for its answer."""
@@ -94,16 +124,6 @@ class GoogleGenaiBackend:
             )
         return counted.total_tokens or 0
 
-    def close(self) -> None:
-        """Close the connections of synchronous use."""
-        if client := self._clients.take_of_process():
-            client.close()
-
-    async def aclose(self) -> None:
-        """Close the connections that the running event loop has used."""
-        if client := self._clients.take_of_loop():
-            await client.aio.aclose()
-
     def _new_client(self) -> genai.Client:
         return genai.Client(
             api_key=self._settings.api_key,
@@ -126,17 +146,10 @@ class GoogleGenaiBackend:
             {"content": {"parts": [{"text": text}]}} | ({"title": title} if title else {}) | common
             for text, title in zip(request.texts, request.titles, strict=True)
         ]
-        return types.EmbedContentConfig(http_options=self._options({"requests": requests}))
+        return types.EmbedContentConfig(http_options=self._http_options({"requests": requests}))
 
     def _count_config(self) -> types.CountTokensConfig:
-        return types.CountTokensConfig(http_options=self._options())
-
-    def _options(self, extra_body: dict[str, Any] | None = None) -> types.HttpOptions:
-        timeout = self._settings.timeout
-        return types.HttpOptions(
-            extra_body=extra_body,
-            timeout=None if timeout is None else max(1, round(timeout * 1000)),
-        )
+        return types.CountTokensConfig(http_options=self._http_options())
 
 
 create = GoogleGenaiBackend

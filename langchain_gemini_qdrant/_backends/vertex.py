@@ -15,9 +15,8 @@ from google.auth import exceptions
 from google.auth.credentials import Credentials
 from google.genai import types
 
-from langchain_gemini_qdrant._backends.clients import Clients
 from langchain_gemini_qdrant._backends.errors import unreachable
-from langchain_gemini_qdrant._backends.google_genai import translated_errors
+from langchain_gemini_qdrant._backends.google_genai import GenaiConnections, translated_errors
 from langchain_gemini_qdrant._backends.protocol import EmbedAnswer
 from langchain_gemini_qdrant.errors import ConfigurationError, RequestRejectedError
 from langchain_gemini_qdrant.gemini_models import MAX_BATCH_SIZE
@@ -45,15 +44,14 @@ _HAS_BATCHES = hasattr(types.EmbeddingApiType, "BATCH_EMBED_CONTENTS")
 _PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
 
 
-class VertexBackend:
+class VertexBackend(GenaiConnections):
     """Sends through `models.embed_content`, one client for each process and event loop."""
 
     def __init__(self, settings: BackendSettings) -> None:
-        self._settings = settings
-        self._own = None if settings.client is None else _checked_client(settings.client)
-        if self._own is None:
+        own = None if settings.client is None else _checked_client(settings.client)
+        if own is None:
             _check_access(settings)
-        self._clients = Clients(self._new_client, self._new_client)
+        super().__init__(settings, own, self._new_client)
 
     def max_batch_size(self, model: str) -> int:
         """Return how many texts one request may carry; see also `max_batch_tokens`."""
@@ -64,16 +62,6 @@ class VertexBackend:
     def max_batch_tokens(self, model: str) -> int | None:
         """Return how many tokens the texts of one request may have together."""
         return MAX_BATCH_TOKENS if self.max_batch_size(model) > 1 else None
-
-    def prepare(self) -> None:
-        """Make the client of this process, so that no request waits for it."""
-        if self._own is None:
-            self._clients.of_process()
-
-    async def aprepare(self) -> None:
-        """Make the client of the running event loop."""
-        if self._own is None:
-            self._clients.of_loop()
 
     def embed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request and wait for its answer."""
@@ -115,16 +103,6 @@ class VertexBackend:
             )
         return counted.total_tokens or 0
 
-    def close(self) -> None:
-        """Close the connections of synchronous use."""
-        if client := self._clients.take_of_process():
-            client.close()
-
-    async def aclose(self) -> None:
-        """Close the connections that the running event loop has used."""
-        if client := self._clients.take_of_loop():
-            await client.aio.aclose()
-
     def _new_client(self) -> genai.Client:
         settings = self._settings
         options = types.HttpOptions(base_url=settings.base_url)
@@ -143,13 +121,6 @@ class VertexBackend:
             raise ConfigurationError(
                 f"Vertex AI needs a project: {error} Pass project or set GOOGLE_CLOUD_PROJECT"
             ) from error
-
-    def _http_options(self, extra_body: dict[str, object] | None = None) -> types.HttpOptions:
-        timeout = self._settings.timeout
-        return types.HttpOptions(
-            extra_body=extra_body,
-            timeout=None if timeout is None else max(1, round(timeout * 1000)),
-        )
 
     def _config(self, request: EmbedRequest) -> types.EmbedContentConfig:
         """Carry several texts in `extra_body`: the SDK has one title for all contents."""
