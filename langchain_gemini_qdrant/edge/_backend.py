@@ -13,6 +13,7 @@ from qdrant_client.client_base import QdrantBase
 from qdrant_client.conversions import common_types as types
 
 from langchain_gemini_qdrant.edge import _results
+from langchain_gemini_qdrant.edge._aliases import change_aliases
 from langchain_gemini_qdrant.edge._config import collection_info
 from langchain_gemini_qdrant.edge._convert import (
     edge_filter,
@@ -100,7 +101,7 @@ class EdgeBackend(QdrantBase):
     def collection_exists(self, collection_name: str, **kwargs: Any) -> bool:
         """Tell whether there is a collection of this name."""
         _check_options(kwargs)
-        return collection_name in self._open_folder.names()
+        return collection_name in {*self._open_folder.names(), *self._open_folder.aliases()}
 
     def get_collection(self, collection_name: str, **kwargs: Any) -> models.CollectionInfo:
         """Return configuration and size of a collection."""
@@ -124,6 +125,49 @@ class EdgeBackend(QdrantBase):
         """Remove a collection with its data; False if there was none."""
         _check_options(kwargs)
         return self._open_folder.delete(collection_name)
+
+    def update_collection(
+        self, collection_name: str, metadata: types.Payload | None = None, **kwargs: Any
+    ) -> bool:
+        """Merge into a collection's metadata; a value of None takes its key away."""
+        settings = [name for name, value in kwargs.items() if value is not None]
+        unknown = sorted(set(settings) - _WITHOUT_MEANING)
+        if unknown:
+            raise NotImplementedError(
+                f"{' and '.join(unknown)} of a collection cannot be changed in the embedded engine"
+            )
+        self._open_folder.merge_metadata(collection_name, check_payload(metadata)[0])
+        return True
+
+    def update_collection_aliases(
+        self, change_aliases_operations: Sequence[types.AliasOperations], **kwargs: Any
+    ) -> bool:
+        """Create, delete and rename aliases, all of them or none."""
+        _check_options(kwargs)
+        folder = self._open_folder
+        folder.change_aliases(
+            lambda aliases: change_aliases(aliases, change_aliases_operations, folder.names())
+        )
+        return True
+
+    def get_aliases(self, **kwargs: Any) -> types.CollectionsAliasesResponse:
+        """Return all aliases."""
+        _check_options(kwargs)
+        return models.CollectionsAliasesResponse(
+            aliases=[
+                models.AliasDescription(alias_name=alias, collection_name=name)
+                for alias, name in self._open_folder.aliases().items()
+            ]
+        )
+
+    def get_collection_aliases(
+        self, collection_name: str, **kwargs: Any
+    ) -> types.CollectionsAliasesResponse:
+        """Return the aliases of one collection."""
+        found = self.get_aliases(**kwargs).aliases
+        return models.CollectionsAliasesResponse(
+            aliases=[alias for alias in found if alias.collection_name == collection_name]
+        )
 
     def create_payload_index(
         self,

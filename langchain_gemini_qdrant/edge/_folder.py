@@ -25,7 +25,7 @@ from langchain_gemini_qdrant.edge._engine import engine
 from langchain_gemini_qdrant.errors import InvalidInputError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -40,6 +40,7 @@ class CollectionEntry(BaseModel):
 class _Meta(BaseModel):
     format: Literal[1]
     collections: dict[str, CollectionEntry]
+    aliases: dict[str, str] = {}
 
 
 class Folder:
@@ -85,23 +86,32 @@ class Folder:
         """Return the collections' names, oldest first."""
         return list(self._meta.collections)
 
-    def entry(self, name: str) -> CollectionEntry:
-        """Return what is known of a collection.
+    def aliases(self) -> dict[str, str]:
+        """Return the collection behind each alias."""
+        return dict(self._meta.aliases)
+
+    def resolve(self, name: str) -> str:
+        """Return the name of the collection behind a name or an alias.
 
         Raises:
-            InvalidInputError: There is none of this name.
+            InvalidInputError: There is none.
         """
         self.check_usable()
-        try:
-            return self._meta.collections[name]
-        except KeyError:
+        resolved = self._meta.aliases.get(name, name)
+        if resolved not in self._meta.collections:
             raise InvalidInputError(
                 f"Collection {name} not found in {self.root}; it has {self.names()!r}"
-            ) from None
+            )
+        return resolved
+
+    def entry(self, name: str) -> CollectionEntry:
+        """Return what is known of a collection; an alias is a name, too."""
+        return self._meta.collections[self.resolve(name)]
 
     def collection(self, name: str) -> Collection:
         """Return a collection, opened on first use."""
         with self._lock:
+            name = self.resolve(name)
             entry = self.entry(name)
             if name not in self._open:
                 self._open[name] = Collection.open(self._collection_folder(entry), entry.config)
@@ -111,7 +121,7 @@ class Folder:
         """Add an empty collection."""
         with self._lock:
             self.check_usable()
-            if name in self._meta.collections:
+            if name in {*self._meta.collections, *self._meta.aliases}:
                 raise InvalidInputError(f"Collection {name} already exists in {self.root}")
             entry = CollectionEntry(folder=str(uuid4()), config=config)
             folder = self._collection_folder(entry)
@@ -129,7 +139,10 @@ class Folder:
             entry = self._meta.collections.get(name)
             if entry is None:
                 return False
-            self._write_meta({n: e for n, e in self._meta.collections.items() if n != name})
+            self._write_meta(
+                {n: e for n, e in self._meta.collections.items() if n != name},
+                {a: n for a, n in self._meta.aliases.items() if n != name},
+            )
             self._discard(name, self._collection_folder(entry))
             return True
 
@@ -143,10 +156,28 @@ class Folder:
     def record_index(self, name: str, field: str, schema: models.PayloadFieldSchema) -> None:
         """Remember a payload index, which the engine reports in its own types only."""
         with self._lock:
-            entry = self.entry(name)
-            indexes = {**entry.payload_schema, field: schema}
-            changed = entry.model_copy(update={"payload_schema": indexes})
-            self._write_meta({**self._meta.collections, name: changed})
+            indexes = {**self.entry(name).payload_schema, field: schema}
+            self._change_entry(name, payload_schema=indexes)
+
+    def merge_metadata(self, name: str, metadata: dict[str, object]) -> None:
+        """Merge into a collection's metadata; a value of None takes its key away."""
+        with self._lock:
+            config = self.entry(name).config
+            merged = {**(config.metadata or {}), **metadata}
+            kept = {key: value for key, value in merged.items() if value is not None}
+            self._change_entry(name, config=config.model_copy(update={"metadata": kept}))
+
+    def change_aliases(self, change: Callable[[dict[str, str]], None]) -> None:
+        """Let `change` edit the aliases; all of its changes are stored, or none."""
+        with self._lock:
+            self.check_usable()
+            aliases = self.aliases()
+            change(aliases)
+            self._write_meta(self._meta.collections, aliases)
+
+    def _change_entry(self, name: str, **fields: object) -> None:
+        changed = self.entry(name).model_copy(update=fields)
+        self._write_meta({**self._meta.collections, self.resolve(name): changed})
 
     def close(self) -> None:
         """Flush and close every collection and give the folder free; the first error is raised."""
@@ -191,9 +222,12 @@ class Folder:
                 " backup, or name another folder."
             ) from error
 
-    def _write_meta(self, collections: dict[str, CollectionEntry]) -> None:
+    def _write_meta(
+        self, collections: dict[str, CollectionEntry], aliases: dict[str, str] | None = None
+    ) -> None:
         """Replace the list as a whole, so that a crash leaves the old or the new one."""
-        meta = _Meta(format=1, collections=collections)
+        aliases = self._meta.aliases if aliases is None else aliases
+        meta = _Meta(format=1, collections=collections, aliases=aliases)
         new = self.root / "meta.json.new"
         try:
             with new.open("wb") as file:

@@ -26,7 +26,7 @@ class EdgeClient(QdrantClient):
     One process at a time can open a folder; inside it, clients of the same folder share one
     engine and may be used from any thread. Using a client after `fork` is an error.
 
-    Not served: what a single node cannot have (sharding, cluster, snapshots) and, so far, aliases,
+    Not served: what a single node cannot have (sharding, cluster, snapshots) and, so far,
     payload updates, grouping, facets, ordering, and queries other than by vector and fusion; each
     raises `NotImplementedError` and names the way round.
 

@@ -445,6 +445,50 @@ def test_updates_leave_the_same_points(unnamed_clients):
     assert [record.id for record in records] == [1, 2, 70]
 
 
+def test_aliases_name_a_collection_until_it_goes(unnamed_clients):
+    def rename(client):
+        client.update_collection_aliases(
+            [
+                models.CreateAliasOperation(
+                    create_alias=models.CreateAlias(collection_name="unnamed", alias_name="a")
+                ),
+                models.RenameAliasOperation(
+                    rename_alias=models.RenameAlias(old_alias_name="a", new_alias_name="b")
+                ),
+            ]
+        )
+        return [
+            client.collection_exists("a"),
+            client.collection_exists("b"),
+            client.count("b"),
+            client.get_aliases(),
+            client.get_collection_aliases("b"),
+        ]
+
+    def delete(client):
+        client.update_collection_aliases(
+            [models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name="b"))]
+        )
+        return client.get_aliases()
+
+    same(unnamed_clients, rename)
+    same(unnamed_clients, delete)
+    same(unnamed_clients, rename)
+    same(
+        unnamed_clients,
+        lambda client: (client.delete_collection("unnamed"), client.get_aliases()),
+    )
+
+
+def test_metadata_is_merged_and_none_takes_a_key_away(unnamed_clients):
+    def merge(client):
+        client.update_collection("unnamed", metadata={"a": 1, "b": {"c": 2}})
+        client.update_collection("unnamed", metadata={"a": None, "d": "3"})
+        return client.get_collection("unnamed").config.metadata
+
+    same(unnamed_clients, merge)
+
+
 REFUSED = {
     "unknown collection": lambda c: c.query_points("nowhere", [1.0, 0.0]),
     "unknown collection in get_collection": lambda c: c.get_collection("nowhere"),
@@ -470,6 +514,20 @@ REFUSED = {
         "unnamed", [models.PointStruct(id=1, vector={"x": [1.0, 2.0]})]
     ),
     "NaN": lambda c: c.upsert("unnamed", [models.PointStruct(id=1, vector=[float("nan"), 1.0])]),
+    "alias of nothing": lambda c: c.update_collection_aliases(
+        [
+            models.CreateAliasOperation(
+                create_alias=models.CreateAlias(collection_name="nowhere", alias_name="a")
+            )
+        ]
+    ),
+    "alias that is a collection": lambda c: c.update_collection_aliases(
+        [
+            models.CreateAliasOperation(
+                create_alias=models.CreateAlias(collection_name="unnamed", alias_name="unnamed")
+            )
+        ]
+    ),
     "id that is no UUID": lambda c: c.upsert(
         "unnamed", [models.PointStruct(id="a", vector=[1.0, 1.0])]
     ),

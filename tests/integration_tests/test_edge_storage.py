@@ -75,12 +75,16 @@ def test_every_method_is_served_or_names_the_way_round(client):
         "create_payload_index",
         "delete",
         "delete_collection",
+        "get_aliases",
         "get_collection",
+        "get_collection_aliases",
         "get_collections",
         "query_batch_points",
         "query_points",
         "retrieve",
         "scroll",
+        "update_collection",
+        "update_collection_aliases",
         "upsert",
     }
     for name in vars(QdrantBase):
