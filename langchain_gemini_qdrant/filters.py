@@ -1,0 +1,319 @@
+"""Filters as plain dicts -> `qdrant_client.models.Filter`.
+
+Pure functions over qdrant-client's models. `docs/filters.md` shows the operators to users.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timezone
+from enum import Enum
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+from uuid import UUID
+
+import numpy as np
+from pydantic import TypeAdapter
+from qdrant_client import grpc, models
+
+from langchain_gemini_qdrant.errors import InvalidInputError
+
+Filter: TypeAlias = Mapping[str, Any] | models.Filter
+"""Conditions on metadata as a dict, or Qdrant's own filter on the whole payload."""
+
+_Scalar: TypeAlias = bool | int | float | str | datetime | None
+
+_Bound = TypeVar("_Bound", float, datetime)
+
+_BOUNDS = ("$gt", "$gte", "$lt", "$lte")
+
+# Qdrant compares ranges as 64-bit floats: whole numbers past this one are no longer told apart.
+_LAST_EXACT_FLOAT = 2**53
+
+# Each range of a list costs a search without an index 1 to 1.5 us per point, measured on the
+# embedded engine; a match of any number of whole ones costs that once.
+_MOST_RANGES = 16
+
+_ARRAY = r"((?:\[[0-9]*\])*)"
+_PART = rf'(?:"([^"]*)"|([^."]+?)){_ARRAY}(?:\.(?=.)|\Z)'
+_PATH = re.compile(f"(?:{_PART})+", re.DOTALL)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")  # pydantic takes "5" for a datetime, too
+_DATETIME = TypeAdapter(datetime)
+
+
+def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
+    """Return the conditions as Qdrant takes them.
+
+    Args:
+        filter: A dict of conditions on metadata fields. None, and what a `QdrantClient` takes
+            itself (`models.Filter` and its gRPC twin), come back as they are.
+        metadata_key: Payload key that holds the metadata.
+
+    Returns:
+        None where there is no condition, for an empty dict as for None: a search then looks at
+        every point, and a deletion has to refuse it.
+
+    Raises:
+        InvalidInputError: Neither of these types; or an operator, a field or a value in the
+            dict that cannot be taken.
+    """
+    if filter is None or isinstance(filter, (models.Filter, grpc.Filter)):
+        return filter
+    if not isinstance(filter, Mapping):
+        raise InvalidInputError(
+            "filter must be a dict such as {'source': 'a.pdf', 'year': {'$gte': 2020}} or a "
+            f"qdrant_client.models.Filter, got {type(filter).__name__}"
+        )
+    if not filter:
+        return None
+    condition = _condition(filter, _Field("", _name(metadata_key)))
+    return condition if isinstance(condition, models.Filter) else models.Filter(must=[condition])
+
+
+def metadata_field(field: str, metadata_key: str) -> str:
+    """Return the payload key of a metadata field, for conditions and payload indexes.
+
+    Args:
+        field: Names joined by dots, `author.name`; `tags[]` and `parts[0].name` look into
+            arrays. A name that holds a dot or ends in brackets stands in double quotes.
+        metadata_key: Payload key that holds the metadata.
+
+    Returns:
+        The path in Qdrant's grammar, with each name in double quotes that has other characters
+        than ASCII letters, digits, `_` and `-`: `metadata."page label"`.
+
+    Raises:
+        InvalidInputError: A name is empty, or has a double quote in it, which that grammar
+            cannot express.
+
+    Source: `qdrant_client.local.json_path_parser`; the embedded engine reads the same.
+    """
+    return _Field("", _name(metadata_key)).child(field).key
+
+
+class _Field(NamedTuple):
+    """A metadata field; without a name, the metadata as a whole."""
+
+    name: str
+    key: str
+
+    def child(self, name: object) -> _Field:
+        if not isinstance(name, str) or not _PATH.fullmatch(name):
+            raise InvalidInputError(
+                f"{name!r} is no metadata field: expected a string of names joined by dots, such "
+                "as 'author.name', 'tags[]' or 'parts[0].name'; a name with a dot in it stands "
+                "in double quotes, and no name contains one"
+            )
+        path = ".".join(
+            _name(quoted or plain) + array
+            for quoted, plain, array in re.findall(_PART, name, re.DOTALL)
+        )
+        return _Field(f"{self.name}.{name}" if self.name else name, f"{self.key}.{path}")
+
+    def __str__(self) -> str:
+        return f"the metadata field {self.name!r}" if self.name else "the metadata"
+
+    def refused(self, expected: str, found: object) -> InvalidInputError:
+        return InvalidInputError(f"{expected}, got {found!r} for {self}")
+
+
+def _name(name: str) -> str:
+    """Return one name as Qdrant's path grammar wants it."""
+    if '"' in name:
+        raise InvalidInputError(f"a payload key cannot contain a double quote, got {name!r}")
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
+
+
+def _condition(value: object, field: _Field) -> models.Condition:
+    """Return what a dict, a filter or a value asks of a field or of the whole metadata."""
+    if isinstance(value, Mapping):
+        _check_keys(value, field)
+        return _all([*_ranges(value, field), *_conditions(value, field)])
+    if field.name:
+        return _equals(value, field)
+    if isinstance(value, models.Filter):
+        return value
+    raise field.refused("a condition must be a dict or a qdrant_client.models.Filter", value)
+
+
+def _check_keys(conditions: Mapping[Any, object], field: _Field) -> None:
+    if not conditions:
+        raise field.refused("a condition must name a field or an operator", conditions)
+    operators = [key for key in conditions if isinstance(key, str) and key.startswith("$")]
+    for key in operators:
+        if key not in (*_OPERATORS, *_BOUNDS):
+            known = [*_OPERATORS, *_BOUNDS]
+            near = difflib.get_close_matches(key, known, n=1)
+            raise InvalidInputError(
+                f"unknown operator {key!r} for {field}"
+                + (f"; did you mean {near[0]!r}?" if near else ".")
+                + f" Known operators: {', '.join(known)}"
+            )
+        if not field.name and key not in _LOGICAL:
+            raise InvalidInputError(
+                f"the operator {key!r} needs a field: {{'year': {{{key!r}: ...}}}}"
+            )
+    if field.name and 0 < len(operators) < len(conditions):
+        raise field.refused(
+            "operators and names of fields cannot stand side by side", list(conditions)
+        )
+
+
+def _conditions(conditions: Mapping[Any, object], field: _Field) -> list[models.Condition]:
+    return [
+        _OPERATORS[key](value, field) if key in _OPERATORS else _condition(value, field.child(key))
+        for key, value in conditions.items()
+        if key not in _BOUNDS
+    ]
+
+
+def _ranges(conditions: Mapping[Any, object], field: _Field) -> list[models.Condition]:
+    """Return the bounds as one range, so that one element of an array has to keep to all."""
+    numbers: dict[str, float] = {}
+    times: dict[str, datetime] = {}
+    for key in (each for each in _BOUNDS if each in conditions):
+        bound, name = _bound(conditions[key], field), key.removeprefix("$")
+        if isinstance(bound, datetime):
+            times[name] = bound
+        else:
+            numbers[name] = bound
+    ranges: list[models.Range | models.DatetimeRange] = []
+    if numbers:
+        ranges.append(models.Range(**_tightest(numbers)))
+    if times:
+        ranges.append(models.DatetimeRange(**_tightest(times)))
+    return [models.FieldCondition(key=field.key, range=each) for each in ranges]
+
+
+def _tightest(bounds: dict[str, _Bound]) -> dict[str, _Bound]:
+    """Leave one bound on each side: payload indexes look at one alone, and not the tighter."""
+    if "gt" in bounds and "gte" in bounds:
+        del bounds["gte" if bounds["gt"] >= bounds["gte"] else "gt"]
+    if "lt" in bounds and "lte" in bounds:
+        del bounds["lte" if bounds["lt"] <= bounds["lte"] else "lt"]
+    return bounds
+
+
+def _bound(value: object, field: _Field) -> float | datetime:
+    bound = _scalar(value, field)
+    if isinstance(bound, str) and _DATE.match(bound):
+        try:
+            return _utc(_DATETIME.validate_python(bound))
+        except ValueError:
+            pass  # it only begins like a date; refused below
+    if isinstance(bound, bool | str | None):
+        raise field.refused("a bound must be a number, a datetime, or a string in ISO 8601", value)
+    return bound
+
+
+def _all(conditions: list[models.Condition]) -> models.Condition:
+    return conditions[0] if len(conditions) == 1 else models.Filter(must=conditions)
+
+
+def _not(condition: models.Condition) -> models.Filter:
+    return models.Filter(must_not=[condition])
+
+
+def _each(value: object, field: _Field) -> list[models.Condition]:
+    """Return the conditions that `$and` and `$or` combine."""
+    if not isinstance(value, list | tuple) or not value:
+        raise field.refused("$and and $or need a list with at least one condition", value)
+    return [_condition(each, field) for each in value]
+
+
+def _exists(value: object, field: _Field) -> models.Filter:
+    if not isinstance(value, bool):
+        raise field.refused("$exists needs True or False", value)
+    # An absent field is "empty" alone, a null is "null", too.
+    empty, null = _empty(field.key), _null(field.key)
+    if value:
+        return models.Filter(should=[_not(empty), null])
+    return models.Filter(must=[empty], must_not=[null])
+
+
+def _empty(key: str) -> models.IsEmptyCondition:
+    return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
+
+
+def _null(key: str) -> models.IsNullCondition:
+    return models.IsNullCondition(is_null=models.PayloadField(key=key))
+
+
+def _in(value: object, field: _Field) -> models.Filter:
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise field.refused("$in and $nin need a list", value)
+    values = [_scalar(each, field) for each in value]
+    many = sum(type(each) in (int, float) for each in values) > _MOST_RANGES
+    strings = [each for each in values if type(each) is str]
+    numbers = [each for each in values if type(each) is int] if many else []
+    conditions: list[models.Condition] = [
+        models.FieldCondition(key=field.key, match=models.MatchAny(any=group))
+        for group in (strings, numbers)
+        if group
+    ]
+    matched = (str, int) if many else (str,)
+    conditions += [_matches(each, field.key) for each in values if type(each) not in matched]
+    return models.Filter(should=conditions or [models.HasIdCondition(has_id=[])])
+
+
+def _equals(value: object, field: _Field) -> models.Condition:
+    if isinstance(value, list | tuple | set | frozenset):
+        return _in(value, field)
+    return _matches(_scalar(value, field), field.key)
+
+
+def _matches(value: _Scalar, key: str) -> models.Condition:
+    if value is None:
+        return models.Filter(should=[_empty(key), _null(key)])  # absent, and null in an array
+    if isinstance(value, datetime):
+        moment = models.DatetimeRange(gte=value, lte=value)
+        return models.FieldCondition(key=key, range=moment)
+    if isinstance(value, bool | str) or (isinstance(value, int) and abs(value) > _LAST_EXACT_FLOAT):
+        return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+    # A match of 2 does not find 2.0, and there is none for 2.5.
+    return models.FieldCondition(key=key, range=models.Range(gte=value, lte=value))
+
+
+def _scalar(value: object, field: _Field) -> _Scalar:
+    """Return a value as one of Qdrant's; datetimes with a time zone."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, np.bool_ | np.integer | np.floating):
+        value = value.item()
+    if isinstance(value, str | UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return _utc(value)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), timezone.utc)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise field.refused("a whole number must fit 64 bits", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise field.refused("a number must be finite", value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise field.refused(
+        "a value must be a string, number, bool, datetime, date, UUID, Enum or None", value
+    )
+
+
+def _utc(value: datetime) -> datetime:
+    """Take a datetime without a time zone as UTC, as Qdrant takes stored ones."""
+    return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+
+
+_LOGICAL: dict[str, Callable[[object, _Field], models.Condition]] = {
+    "$and": lambda value, field: _all(_each(value, field)),
+    "$or": lambda value, field: models.Filter(should=_each(value, field)),
+    "$not": lambda value, field: _not(_condition(value, field)),
+}
+_OPERATORS: dict[str, Callable[[object, _Field], models.Condition]] = {
+    **_LOGICAL,
+    "$eq": _equals,
+    "$ne": lambda value, field: _not(_equals(value, field)),
+    "$in": _in,
+    "$nin": lambda value, field: _not(_in(value, field)),
+    "$exists": _exists,
+}
