@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from langchain_gemini_qdrant._usage import EmbeddingUsage
     from langchain_gemini_qdrant.edge import EdgeClient
+    from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
     from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
     from langchain_gemini_qdrant.errors import (
         CollectionMismatchError,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         GeminiQdrantError,
         InvalidInputError,
         PartialEmbeddingError,
+        PartialWriteError,
         RateLimitError,
         RequestRejectedError,
         ResponseMismatchError,
@@ -27,16 +29,18 @@ if TYPE_CHECKING:
         StorageError,
         TextTooLongError,
     )
+    from langchain_gemini_qdrant.factory import acreate_vector_store, create_vector_store
     from langchain_gemini_qdrant.gemini_models import GEMINI_MODELS, GeminiModel
     from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport, ingest
     from langchain_gemini_qdrant.tasks import TaskType
-    from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore, create_vector_store
+    from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore
 
 __all__ = [
     "GEMINI_MODELS",
     "CollectionMismatchError",
     "ConfigurationError",
     "DailyQuotaError",
+    "EdgeBm25",
     "EdgeClient",
     "EmbeddingError",
     "EmbeddingUsage",
@@ -48,6 +52,7 @@ __all__ = [
     "IngestReport",
     "InvalidInputError",
     "PartialEmbeddingError",
+    "PartialWriteError",
     "RateLimitError",
     "RequestRejectedError",
     "ResponseMismatchError",
@@ -55,6 +60,7 @@ __all__ = [
     "StorageError",
     "TaskType",
     "TextTooLongError",
+    "acreate_vector_store",
     "create_vector_store",
     "ingest",
 ]
@@ -62,11 +68,13 @@ __all__ = [
 _MODULES = {
     "_usage": ("EmbeddingUsage",),
     "edge": ("EdgeClient",),
+    "edge.bm25": ("EdgeBm25",),
     "embeddings": ("GeminiEmbeddings",),
+    "factory": ("acreate_vector_store", "create_vector_store"),
     "gemini_models": ("GEMINI_MODELS", "GeminiModel"),
     "ingestion": ("IngestProgress", "IngestReport", "ingest"),
     "tasks": ("TaskType",),
-    "vectorstores": ("GeminiQdrantVectorStore", "create_vector_store"),
+    "vectorstores": ("GeminiQdrantVectorStore",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -1,21 +1,98 @@
-"""Clients for every engine, and what an existing collection must look like."""
+"""A Qdrant for sync and async use: embedded, in memory, or a server."""
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
-from qdrant_client import QdrantClient, models
+from pydantic import SecretStr
+from qdrant_client import AsyncQdrantClient, QdrantClient
+from qdrant_client.async_client_base import AsyncQdrantBase
 
+from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.edge import EdgeClient
-from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
-from langchain_gemini_qdrant.quantization import quantization_config, stored_alike
+from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
-    from langchain_gemini_qdrant.quantization import Quantization
+    from qdrant_client.client_base import QdrantBase
 
-_WAYS_OUT = "take another collection_name, or recreate it with force_recreate=True"
+_SERVER_OPTIONS = ("api_key", "prefer_grpc", "timeout", "https", "prefix")
+
+
+class Engine:
+    """One Qdrant, with a client for sync use and one for each event loop.
+
+    Args:
+        client: A client to use; None makes one with the options of `async_client` when it is
+            needed.
+        async_client: A client to use; None makes one for each event loop, of the same server, or
+            over the engine that `client` has in this process.
+        owned: Whether `close` closes the clients that were given.
+    """
+
+    def __init__(
+        self,
+        client: QdrantClient | None,
+        async_client: AsyncQdrantClient | None = None,
+        *,
+        owned: bool = False,
+    ) -> None:
+        self._given = client
+        self._given_async = async_client
+        self._owned = owned
+        self._made = Clients(self._make, self._make_async)
+
+    @property
+    def client(self) -> QdrantClient:
+        """The client for sync use.
+
+        Raises:
+            ConfigurationError: There is only an asynchronous one, over an engine of its own.
+        """
+        return self._given or self._made.of_process()
+
+    @property
+    def async_client(self) -> AsyncQdrantClient:
+        """The client for the running event loop."""
+        return self._given_async or self._made.of_loop()
+
+    @property
+    def is_local_mode(self) -> bool:
+        """Whether this is qdrant-client's pure-Python engine: no quantization, no indexes."""
+        client = self._given or self._given_async
+        return client is not None and _is_local_mode(client)
+
+    def close(self) -> None:
+        """Close the sync client, unless the user gave it."""
+        made = self._made.take_of_process()
+        if made is not None:
+            made.close()
+        if self._owned and self._given is not None:
+            self._given.close()
+
+    async def aclose(self) -> None:
+        """Close the client of the running event loop and the sync one, unless the user gave it."""
+        made = self._made.take_of_loop()
+        if made is not None:
+            await made.close()
+        self.close()
+
+    def _make(self) -> QdrantClient:
+        if self._given_async is None or _is_local_mode(self._given_async):
+            raise ConfigurationError(
+                "this store has an AsyncQdrantClient over an engine of its own and no sync client: "
+                "use the asynchronous methods, or pass client= with the QdrantClient of that engine"
+            )
+        return QdrantClient(**_quiet(self._given_async.init_options))
+
+    def _make_async(self) -> AsyncQdrantClient:
+        client = self.client
+        if isinstance(client, EdgeClient) or _is_local_mode(client):
+            return _InPlaceClient(client)
+        return AsyncQdrantClient(**_quiet(client.init_options))
 
 
 def connect(
@@ -25,15 +102,24 @@ def connect(
     host: str | None = None,
     location: str | None = None,
     client: QdrantClient | None = None,
+    async_client: AsyncQdrantClient | None = None,
     **options: Any,
-) -> QdrantClient:
-    """Return the client of one engine; `options` are those of `QdrantClient`, for a server.
+) -> Engine:
+    """Return one engine; `options` are those of `QdrantClient`, for a server.
 
     Raises:
         ConfigurationError: Not exactly one engine, or options that it does not have.
         StorageError: `path` cannot be used.
     """
-    engines = {"path": path, "url": url, "host": host, "location": location, "client": client}
+    if location is not None and location.startswith(("http://", "https://")):
+        url, location = location, None  # a QdrantClient takes it so, too
+    engines = {
+        "path": path,
+        "url": url,
+        "host": host,
+        "location": location,
+        "client": client if client is not None else async_client,
+    }
     given = [name for name, value in engines.items() if value is not None]
     if len(given) != 1:
         raise ConfigurationError(
@@ -41,83 +127,68 @@ def connect(
             f"needed, got {' and '.join(given) or 'none'}"
         )
     if url is not None or host is not None:
-        # Asking for the server's version would be a request that nobody asked for.
-        return QdrantClient(url=url, host=host, check_compatibility=False, **options)
-    misplaced = [name for name in ("api_key", "prefer_grpc", "timeout") if options.get(name)]
+        key = options.get("api_key")
+        options["api_key"] = key.get_secret_value() if isinstance(key, SecretStr) else key
+        return Engine(QdrantClient(url=url, host=host, **_quiet(options)), owned=True)
+    misplaced = [name for name in _SERVER_OPTIONS if options.get(name)]
     if misplaced:
         raise ConfigurationError(f"{' and '.join(misplaced)} go with url=, not with {given[0]}=")
-    if client is not None:
-        return client
+    if unknown := sorted(options.keys() - inspect.signature(QdrantClient).parameters.keys()):
+        raise ConfigurationError(f"unknown options {unknown}: QdrantClient has none of that name")
     if path is not None:
-        return EdgeClient(path)
+        return Engine(EdgeClient(path), owned=True)
+    if location is None:
+        return Engine(client, async_client)
     if location != ":memory:":
         raise ConfigurationError(
             f"location must be ':memory:', got {location!r}: the address of a server is url="
         )
-    return QdrantClient(location=location)
+    return Engine(QdrantClient(location=location), owned=True)
 
 
-def is_local_mode(client: QdrantClient) -> bool:
-    """Say whether this is qdrant-client's pure-Python engine, which does not quantize."""
+def _quiet(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with which a client does not ask for the server's version unasked."""
+    return {**options, "check_compatibility": False}
+
+
+def _is_local_mode(client: QdrantClient | AsyncQdrantClient) -> bool:
     if isinstance(client, EdgeClient):
         return False
     options = client.init_options
     return options.get("location") == ":memory:" or options.get("path") is not None
 
 
-def vector_params(
-    info: models.CollectionInfo, collection_name: str, vector_name: str
-) -> models.VectorParams:
-    """Return the settings of one dense vector.
+class _InPlaceClient(AsyncQdrantClient):
+    """The asynchronous face of an engine in this process: a call is done where it is awaited.
 
-    Raises:
-        CollectionMismatchError: The collection has no such vector.
+    Such an engine computes, so a thread would only make the event loop wait for it elsewhere.
     """
-    vectors = info.config.params.vectors or {}
-    by_name = vectors if isinstance(vectors, dict) else {"": vectors}
-    if vector_name not in by_name:
-        raise CollectionMismatchError(
-            f"collection {collection_name!r} has no dense vector named {vector_name!r}, only "
-            f"{sorted(by_name)}: pass vector_name, or {_WAYS_OUT}"
-        )
-    return by_name[vector_name]
+
+    def __init__(self, client: QdrantClient) -> None:
+        super().__init__(location=":memory:")
+        # `_client` is what a client of qdrant-client sends all calls to; here both share one
+        self._client = _InPlaceBackend(client._client)  # noqa: SLF001
 
 
-def check_vectors(
-    params: models.VectorParams,
-    collection_name: str,
-    *,
-    size: int | None,
-    distance: models.Distance,
-) -> None:
-    """Refuse a collection of another size or distance; a `size` of None is not compared.
+class _InPlaceBackend(AsyncQdrantBase):
+    def __init__(self, backend: QdrantBase) -> None:
+        super().__init__()
+        self.backend = backend
 
-    Raises:
-        CollectionMismatchError: One of them differs.
-    """
-    if size is not None and params.size != size:
-        raise CollectionMismatchError(
-            f"collection {collection_name!r} stores vectors of size {params.size}, the embedding "
-            f"makes {size}: set output_dimensionality={params.size}, {_WAYS_OUT}"
-        )
-    if params.distance != distance:
-        raise CollectionMismatchError(
-            f"collection {collection_name!r} compares by {params.distance.value}, not by "
-            f"{distance.value}: pass distance=models.Distance.{params.distance.name}, {_WAYS_OUT}"
-        )
+    async def close(self, **kwargs: Any) -> None:
+        """Leave the engine open: it belongs to the sync client."""
 
 
-def check_quantization(
-    stored: models.QuantizationConfig | None, collection_name: str, quantization: Quantization
-) -> None:
-    """Refuse a collection that is quantized in another way, or not at all.
+def _in_place(name: str) -> Callable[..., Any]:
+    def call(self: _InPlaceBackend, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - by method
+        return getattr(self.backend, name)(*args, **kwargs)
 
-    Raises:
-        CollectionMismatchError: Its codes are not those that `quantization` makes.
-    """
-    if not stored_alike(stored, quantization_config(quantization)):
-        found = stored.model_dump(mode="json", exclude_none=True) if stored else "none"
-        raise CollectionMismatchError(
-            f"collection {collection_name!r} has quantization {found}, not {quantization!r}: leave "
-            f"quantization out to use the collection as it is, {_WAYS_OUT}"
-        )
+    async def acall(self: _InPlaceBackend, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - by method
+        return call(self, *args, **kwargs)
+
+    return acall if inspect.iscoroutinefunction(getattr(AsyncQdrantBase, name)) else call
+
+
+for _name, _method in vars(AsyncQdrantBase).items():
+    if not _name.startswith("_") and _name != "close" and callable(_method):
+        setattr(_InPlaceBackend, _name, _in_place(_name))

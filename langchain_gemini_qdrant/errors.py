@@ -12,7 +12,8 @@ GeminiQdrantError                        catch this to catch all of ours
 │  ├─ RequestRejectedError               any other 4xx; never retried
 │  ├─ ResponseMismatchError              count, size or numbers of the vectors are wrong
 │  └─ PartialEmbeddingError              some texts failed; vectors of the others, failures by index
-├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or quantization
+├─ PartialWriteError                     some documents are stored, others not; ids of both
+├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or embedding
 └─ StorageError                          the embedded engine failed, or its folder cannot be used
 ```
 
@@ -144,8 +145,24 @@ class PartialEmbeddingError(EmbeddingError):
         self.unfinished: object = None  # for `retry_failed`
 
 
+class PartialWriteError(GeminiQdrantError):
+    """Adding documents broke off after some of them were stored; `__cause__` says why.
+
+    Attributes:
+        written: Ids of the documents that are stored, in the order given.
+        missing: Ids of those that are not.
+    """
+
+    def __init__(
+        self, message: str, *, written: Sequence[str | int], missing: Sequence[str | int]
+    ) -> None:
+        super().__init__(message)
+        self.written = list(written)
+        self.missing = list(missing)
+
+
 class CollectionMismatchError(GeminiQdrantError, ValueError):
-    """An existing collection has another size, distance or quantization than was asked."""
+    """An existing collection has other vectors, embedding, quantization or indexes than asked."""
 
 
 class StorageError(GeminiQdrantError):

@@ -1,30 +1,24 @@
-"""`GeminiQdrantVectorStore` and the factory that opens one on any engine."""
+"""`GeminiQdrantVectorStore`, the public face of the store's operations: sync and async."""
 
 from __future__ import annotations
 
 import inspect
-import uuid
 import warnings
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import AsyncIterable
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from langchain_core.documents import Document
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
-from pydantic import SecretStr
 from qdrant_client import models
 
-from langchain_gemini_qdrant._batching import batches
-from langchain_gemini_qdrant._engines import (
-    check_quantization,
-    check_vectors,
-    connect,
-    is_local_mode,
-    vector_params,
-)
+from langchain_gemini_qdrant import _writing
+from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
+from langchain_gemini_qdrant._engines import Engine
+from langchain_gemini_qdrant._operations import Operations
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.filters import to_filter
 from langchain_gemini_qdrant.gemini_models import MAX_BATCH_SIZE
-from langchain_gemini_qdrant.identity import document_id, id_payload, point_id
 from langchain_gemini_qdrant.quantization import (
     merge_search_params,
     quantization_config,
@@ -32,59 +26,68 @@ from langchain_gemini_qdrant.quantization import (
 )
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
+    from langchain_core.documents import Document
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
-    from qdrant_client import QdrantClient
+    from qdrant_client import AsyncQdrantClient, QdrantClient
+    from typing_extensions import Self
 
+    from langchain_gemini_qdrant._collections import PayloadIndex
+    from langchain_gemini_qdrant._searching import Fusion
+    from langchain_gemini_qdrant.filters import Filter
     from langchain_gemini_qdrant.quantization import Quantization
 
+T = TypeVar("T")
 
-_BATCHES_AT_A_TIME = 10
-
-
-class _Row(NamedTuple):
-    """One text on its way into the collection."""
-
-    id: str | int
-    text: str
-    metadata: dict[str, Any]
+_PACKAGE = __name__.split(".", maxsplit=1)[0]
 
 
-class GeminiQdrantVectorStore(QdrantVectorStore):
-    """`QdrantVectorStore` with search defaults, ids and checks that hold.
+class GeminiQdrantVectorStore(Operations):
+    """`QdrantVectorStore` with search defaults, ids, filters and checks that hold.
 
     - `search_params` reach every search method and retriever; what a call sets wins.
     - Any string is an id, and comes back on `Document.id`; metadata comes back as it went in.
+    - A filter is a dict over metadata, `{"source": "a.pdf", "page": {"$gte": 3}}`, or Qdrant's own.
     - `lambda_mult` of MMR means what LangChain says: 1 is relevance only, 0 diversity only.
-    - Opening sends nothing to Gemini, and each search one request.
+    - `score_threshold` is on the scale of the scores that a method returns: of the engine in
+      `similarity_search` and its likes, from 0 to 1 where LangChain asks for relevance. With
+      cosine and dot product both are the same number.
+    - Every method has an async twin with the prefix `a`, which never blocks the event loop for a
+      server and uses no thread.
+    - Opening sends nothing to Gemini, and each search one request to it and one to Qdrant.
+    - A connection that is lost is tried again, up to three times.
 
     Most users want `create_vector_store`, which makes the client and the collection too.
 
     Args:
-        client: A `QdrantClient`, an `EdgeClient` among them.
-        collection_name: An existing collection.
+        client: A `QdrantClient`, an `EdgeClient` among them. None with `async_client`, whose
+            options then make one for sync use when it is needed.
+        collection_name: An existing collection, or an alias.
         embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`.
+        validate_collection_config: Read the collection and check it. Without that, nothing is
+            sent, and the search defaults are those of `quantization` and `search_params` alone.
+        async_client: For async use; None makes one of the same server for each event loop, or one
+            over the engine that `client` has in this process.
         quantization: What the collection must have; None takes it as it is.
         search_params: Defaults of all searches, over those that the collection's quantization
             needs.
         title_key: The metadata key that holds a document's title, which Gemini then reads with
             the text; None for no titles.
-        validate_collection_config: Check the collection's vectors.
+        hybrid_fusion: How hybrid search merges dense and sparse hits; None is RRF as Qdrant has it.
 
     The other arguments are those of `langchain_qdrant.QdrantVectorStore`.
 
     Raises:
-        CollectionMismatchError: The collection's vectors have another name, size, distance or
-            quantization.
+        CollectionMismatchError: The collection's vectors have another name, size, distance,
+            embedding or quantization.
         ConfigurationError: `title_key` with an embedding that reads no titles.
     """
 
     def __init__(
         self,
-        client: QdrantClient,
+        client: QdrantClient | None,
         collection_name: str,
         embedding: Embeddings | None = None,
         retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
@@ -97,9 +100,11 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
         validate_embeddings: bool = True,
         validate_collection_config: bool = True,
         *,
+        async_client: AsyncQdrantClient | None = None,
         quantization: Quantization | None = None,
         search_params: models.SearchParams | None = None,
         title_key: str | None = None,
+        hybrid_fusion: Fusion | None = None,
     ) -> None:
         if title_key is not None and not isinstance(embedding, GeminiEmbeddings):
             raise ConfigurationError(
@@ -107,10 +112,10 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
                 f"{type(embedding).__name__}"
             )
         super().__init__(
-            client=client,
+            client=client,  # type: ignore[arg-type] # read through the property below only
             collection_name=collection_name,
             embedding=embedding,
-            retrieval_mode=retrieval_mode,
+            retrieval_mode=RetrievalMode(retrieval_mode),
             vector_name=vector_name,
             content_payload_key=content_payload_key,
             metadata_payload_key=metadata_payload_key,
@@ -121,130 +126,314 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
             validate_collection_config=False,  # its check embeds a text to learn the size
         )
         self.title_key = title_key
-        stored = self._check_collection(quantization, validate=validate_collection_config)
-        self.search_params = merge_search_params(search_params_for(stored), search_params)
+        self.hybrid_fusion = hybrid_fusion or models.FusionQuery(fusion=models.Fusion.RRF)
+        given: object = client
+        # The class methods pass an engine, users a client.
+        self._engine = given if isinstance(given, Engine) else Engine(client, async_client)
+        self._clock = SYSTEM_CLOCK
+        self._random = Random()  # noqa: S311 - when to try again
+        self._note_missing = False
+        self._size = None
+        config = None if quantization is None else quantization_config(quantization)
+        self.search_params = merge_search_params(search_params_for(config), search_params)
+        if quantization is not None and self._engine.is_local_mode:
+            warnings.warn(
+                f"quantization={quantization!r} has no effect here: qdrant-client's local mode "
+                "searches the full vectors. path= has an engine that quantizes",
+                stacklevel=_outside(),
+            )
+        if validate_collection_config:
+            self._run(self._open(quantization, search_params))
 
     # Writing
 
     def add_texts(  # type: ignore[override] # langchain-qdrant's, which takes integer ids too
         self,
         texts: Iterable[str],
-        metadatas: list[dict[str, Any]] | None = None,
-        ids: Sequence[str | int | None] | None = None,
+        metadatas: Iterable[dict[str, Any] | None] | None = None,
+        ids: Iterable[str | int | None] | None = None,
         batch_size: int = MAX_BATCH_SIZE,
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed texts as documents and store them.
 
+        While vectors are stored the next ones are on their way from Gemini.
+
         Args:
             texts: Any iterable of texts, none blank.
-            metadatas: One dict for each text.
+            metadatas: One dict, or None, for each text.
             ids: One for each text: any string, an integer, or None for a random UUID. A text
                 with the id of a stored one replaces it.
-            batch_size: Texts stored at a time; ten times as many are embedded at a time.
+            batch_size: Texts stored at a time, at most.
             **kwargs: For `QdrantClient.upsert`, such as `wait` or `ordering`.
 
         Returns:
             The ids, in the order of `texts`, as they were given.
 
         Raises:
-            InvalidInputError: The counts differ, or a text cannot be embedded; in the first
-                case nothing is stored.
-            EmbeddingError: The API failed; the batches before are stored.
+            InvalidInputError: The counts differ, or a text cannot be embedded; nothing is stored.
+            EmbeddingError: The API failed before anything was stored.
+            PartialWriteError: Gemini or Qdrant failed after some texts were stored; it has the
+                ids of these and of the others, and the failure as its cause.
         """
-        rows = _rows(texts, metadatas, ids)
-        # As many batches at a time as the embedding may have under way.
-        for part in batches(rows, max_texts=batch_size * _BATCHES_AT_A_TIME):
-            embedded = zip(part, self._vectors(part), strict=True)
-            while batch := list(islice(embedded, batch_size)):
-                self._upsert([row for row, _ in batch], [vector for _, vector in batch], **kwargs)
-        return [row.id for row in rows]
+        return self._run(self._add(_writing.rows(texts, metadatas, ids), batch_size, kwargs))
 
-    def add_documents(self, documents: Iterable[Document], **kwargs: Any) -> list[str | int]:  # type: ignore[override] # any iterable, integer ids
+    async def aadd_texts(  # type: ignore[override] # as add_texts
+        self,
+        texts: Iterable[str] | AsyncIterable[str],
+        metadatas: Iterable[dict[str, Any] | None] | None = None,
+        ids: Iterable[str | int | None] | None = None,
+        batch_size: int = MAX_BATCH_SIZE,
+        **kwargs: Any,
+    ) -> list[str | int]:
+        """Embed texts as documents and store them; see `add_texts`."""
+        rows = _writing.rows(await _collected(texts), metadatas, ids)
+        return await self._arun(self._add(rows, batch_size, kwargs))
+
+    def add_documents(  # type: ignore[override] # any iterable, integer ids
+        self,
+        documents: Iterable[Document],
+        ids: Iterable[str | int | None] | None = None,
+        batch_size: int = MAX_BATCH_SIZE,
+        **kwargs: Any,
+    ) -> list[str | int]:
         """Embed documents and store them; see `add_texts`.
 
-        The ids are those in `ids`, else the documents' own, else random.
+        Args:
+            documents: Any iterable.
+            ids: One for each; None takes the documents' own, and random ones where they have none.
+            batch_size: See `add_texts`.
+            **kwargs: See `add_texts`.
         """
-        documents = list(documents)
-        kwargs.setdefault("ids", [document.id for document in documents])
-        return self.add_texts(
-            (document.page_content for document in documents),
-            [document.metadata for document in documents],
-            **kwargs,
-        )
+        return self._run(self._add(_writing.document_rows(documents, ids), batch_size, kwargs))
 
-    def embed_documents(self, documents: Sequence[Document]) -> list[models.VectorStruct]:
+    async def aadd_documents(  # type: ignore[override] # any iterable, integer ids
+        self,
+        documents: Iterable[Document] | AsyncIterable[Document],
+        ids: Iterable[str | int | None] | None = None,
+        batch_size: int = MAX_BATCH_SIZE,
+        **kwargs: Any,
+    ) -> list[str | int]:
+        """Embed documents and store them; see `add_documents`."""
+        rows = _writing.document_rows(await _collected(documents), ids)
+        return await self._arun(self._add(rows, batch_size, kwargs))
+
+    def update_documents(
+        self,
+        ids: Sequence[str | int] | None = None,
+        documents: Sequence[Document] | None = None,
+        *,
+        document_id: str | int | None = None,
+        document: Document | None = None,
+    ) -> list[str | int]:
+        """Replace the documents with these ids; those that are not stored yet are added.
+
+        Args:
+            ids: One for each of `documents`.
+            documents: The new ones.
+            document_id: Of a single document, in place of `ids`.
+            document: A single new one, in place of `documents`.
+
+        Raises:
+            InvalidInputError: Ids and documents are not as many, or not given.
+        """
+        return self.add_documents(*_updated(ids, documents, document_id, document))
+
+    async def aupdate_documents(
+        self,
+        ids: Sequence[str | int] | None = None,
+        documents: Sequence[Document] | None = None,
+        *,
+        document_id: str | int | None = None,
+        document: Document | None = None,
+    ) -> list[str | int]:
+        """Replace documents; see `update_documents`."""
+        return await self.aadd_documents(*_updated(ids, documents, document_id, document))
+
+    def update_document(self, document_id: str | int, document: Document) -> list[str | int]:
+        """Replace one document; see `update_documents`."""
+        return self.add_documents([document], [document_id])
+
+    async def aupdate_document(self, document_id: str | int, document: Document) -> list[str | int]:
+        """Replace one document; see `update_documents`."""
+        return await self.aadd_documents([document], [document_id])
+
+    def embed_documents(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
         """Embed documents as `add_documents` does, for `upsert_embedded`; store nothing.
 
         Returns:
-            One named vector, or set of them, for each document, in order.
+            One set of named vectors for each document, in order.
         """
-        return self._vectors(_document_rows(documents))
+        return self._run(self._vectors(_writing.document_rows(documents)))
+
+    async def aembed_documents(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
+        """Embed documents; see `embed_documents`."""
+        return await self._arun(self._vectors(_writing.document_rows(documents)))
 
     def upsert_embedded(
-        self, documents: Sequence[Document], vectors: Sequence[models.VectorStruct]
+        self, documents: Sequence[Document], vectors: Sequence[dict[str, Any]]
     ) -> None:
         """Store documents with the vectors that `embed_documents` made of them.
 
         Args:
             documents: Each with its id, or None for a random one.
-            vectors: One for each document.
+            vectors: One set for each document.
+
+        Raises:
+            InvalidInputError: The counts differ; nothing is stored.
+            PartialWriteError: Qdrant failed after some documents were stored.
         """
-        if len(documents) != len(vectors):
-            raise InvalidInputError(
-                f"one vector is needed for each document: {len(documents)} documents, "
-                f"{len(vectors)} vectors"
-            )
-        self._upsert(_document_rows(documents), vectors)
+        self._run(self._store(_writing.document_rows(documents), vectors))
+
+    async def aupsert_embedded(
+        self, documents: Sequence[Document], vectors: Sequence[dict[str, Any]]
+    ) -> None:
+        """Store documents with their vectors; see `upsert_embedded`."""
+        await self._arun(self._store(_writing.document_rows(documents), vectors))
 
     def delete(
         self,
         ids: Sequence[str | int] | None = None,
         *,
-        filter: models.Filter | None = None,
+        filter: Filter | None = None,
         **kwargs: Any,
     ) -> bool:
         """Delete documents by their ids or by a filter; unknown ids are no error.
 
+        Args:
+            ids: Of documents.
+            filter: Conditions on the metadata; an empty dict is refused.
+            **kwargs: For `QdrantClient.delete`, such as `wait`.
+
         Returns:
-            True once it is done.
+            True once it is done; False where `wait=False` leaves it to the server.
 
         Raises:
             ConfigurationError: Neither or both of `ids` and `filter` are given.
         """
-        if (ids is None) == (filter is None):
-            raise ConfigurationError("delete needs ids or a filter, and not both")
-        selector: Any = filter
-        if ids is not None:
-            if not ids:
-                return True
-            selector = [point_id(each) for each in ids]
-        result = self.client.delete(self.collection_name, points_selector=selector, **kwargs)
-        return result.status == models.UpdateStatus.COMPLETED
+        return self._run(self._delete(ids, filter, kwargs))
+
+    async def adelete(
+        self,
+        ids: Sequence[str | int] | None = None,
+        *,
+        filter: Filter | None = None,
+        **kwargs: Any,
+    ) -> bool:
+        """Delete documents by their ids or by a filter; see `delete`."""
+        return await self._arun(self._delete(ids, filter, kwargs))
+
+    def create_payload_indexes(self, fields: Mapping[str, PayloadIndex]) -> None:
+        """Index metadata fields, those that are not indexed yet.
+
+        Filters on an indexed field are some hundred times faster, and Qdrant Cloud's strict mode
+        refuses others. qdrant-client's local mode needs and has no indexes.
+
+        Args:
+            fields: What kind of values a metadata field has: `"keyword"`, `"integer"`, `"float"`,
+                `"bool"`, `"datetime"`, `"text"`, `"uuid"`, `"geo"`, `"tenant"` for the keyword
+                that tells whose a document is, or a model of qdrant-client.
+
+        Raises:
+            ConfigurationError: A kind is unknown.
+            CollectionMismatchError: A field is indexed as another kind.
+        """
+        self._run(self._create_indexes(fields))
+
+    async def acreate_payload_indexes(self, fields: Mapping[str, PayloadIndex]) -> None:
+        """Index metadata fields; see `create_payload_indexes`."""
+        await self._arun(self._create_indexes(fields))
 
     # Reading
 
     def get_by_ids(self, ids: Sequence[str | int], /) -> list[Document]:
         """Return the documents with these ids, in their order; unknown ids are left out."""
-        points = {
-            point.id: point
-            for point in self.client.retrieve(
-                self.collection_name, [point_id(each) for each in ids], with_payload=True
-            )
-        }
-        found = [points[key] for key in map(point_id, ids) if key in points]
-        return [self._document(point) for point in found]
+        return self._run(self._get(ids))
+
+    async def aget_by_ids(self, ids: Sequence[str | int], /) -> list[Document]:
+        """Return the documents with these ids; see `get_by_ids`."""
+        return await self._arun(self._get(ids))
+
+    def count(self, filter: Filter | None = None) -> int:
+        """Return how many documents match a filter; None is all."""
+        return self._run(self._count(filter))
+
+    async def acount(self, filter: Filter | None = None) -> int:
+        """Return how many documents match a filter; see `count`."""
+        return await self._arun(self._count(filter))
+
+    def iter_documents(
+        self, filter: Filter | None = None, *, batch_size: int = 256
+    ) -> Iterator[Document]:
+        """Yield the documents that match a filter, in the order of their point ids.
+
+        Args:
+            filter: Conditions on the metadata; None is all.
+            batch_size: Documents fetched at a time.
+        """
+        condition = to_filter(filter, self.metadata_payload_key)
+        offset = None
+        while True:
+            found, offset = self._run(self._page(condition, batch_size, offset))
+            yield from found
+            if offset is None:
+                return
+
+    async def aiter_documents(
+        self, filter: Filter | None = None, *, batch_size: int = 256
+    ) -> AsyncIterator[Document]:
+        """Yield the documents that match a filter; see `iter_documents`."""
+        condition = to_filter(filter, self.metadata_payload_key)
+        offset = None
+        while True:
+            found, offset = await self._arun(self._page(condition, batch_size, offset))
+            for document in found:
+                yield document
+            if offset is None:
+                return
+
+    # Searching
+
+    def similarity_search(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        offset: int = 0,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        hybrid_fusion: Fusion | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Search with a text; see `similarity_search_with_score`."""
+        hits = self.similarity_search_with_score(
+            query,
+            k,
+            filter=filter,
+            search_params=search_params,
+            offset=offset,
+            score_threshold=score_threshold,
+            consistency=consistency,
+            hybrid_fusion=hybrid_fusion,
+            **kwargs,
+        )
+        return _documents(hits)
+
+    async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """Search with a text; see `similarity_search_with_score`."""
+        return _documents(await self.asimilarity_search_with_score(query, k, **kwargs))
 
     def similarity_search_with_score(
         self,
         query: str,
         k: int = 4,
-        filter: models.Filter | None = None,
+        filter: Filter | None = None,
         search_params: models.SearchParams | None = None,
         offset: int = 0,
         score_threshold: float | None = None,
         consistency: models.ReadConsistency | None = None,
-        hybrid_fusion: models.FusionQuery | None = None,
+        hybrid_fusion: Fusion | None = None,
         **kwargs: Any,
     ) -> list[tuple[Document, float]]:
         """Search with a text.
@@ -252,48 +441,90 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
         Args:
             query: Embedded as a query, with one request.
             k: Documents wanted.
-            filter: Conditions on the payload.
+            filter: Conditions on the metadata as a dict, or on the payload as Qdrant's `Filter`.
             search_params: What it sets wins over the store's `search_params`, field by field.
             offset: Hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
             consistency: How many replicas must agree.
-            hybrid_fusion: How dense and sparse hits are merged, in hybrid mode.
-            **kwargs: For `QdrantClient.query_points`; and `score_key`, a metadata key under
-                which each hit's score is written, for chains that see documents only.
+            hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `FusionQuery`
+                (RRF or DBSF) or `RrfQuery` (weights, k); None is the store's.
+            **kwargs: For `QdrantClient.query_points`; `score_key`, a metadata key under which
+                each hit's score is written, for chains that see documents only; and in hybrid
+                mode `fetch_k`, the hits of each kind that are merged (at least 100 by default).
 
         Returns:
             Documents and their scores, best first.
+
+        Raises:
+            InvalidInputError: The filter cannot be read.
+            EmbeddingError: The API failed.
         """
-        if self.retrieval_mode == RetrievalMode.DENSE:
-            return self.similarity_search_with_score_by_vector(
-                self._require_embeddings("DENSE mode").embed_query(query),
-                k,
+        return self._run(
+            self._search(
+                query,
+                k=k,
                 filter=filter,
                 search_params=search_params,
                 offset=offset,
                 score_threshold=score_threshold,
                 consistency=consistency,
+                hybrid_fusion=hybrid_fusion,
                 **kwargs,
             )
-        score_key = kwargs.pop("score_key", None)
-        hits = super().similarity_search_with_score(
-            query,
+        )
+
+    async def asimilarity_search_with_score(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Search with a text; see `similarity_search_with_score`."""
+        return await self._arun(self._search(query, k=k, **kwargs))
+
+    def _similarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        return self._run(self._search(query, k=k, as_relevance=True, **kwargs))
+
+    async def _asimilarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        return await self._arun(self._search(query, k=k, as_relevance=True, **kwargs))
+
+    def similarity_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        offset: int = 0,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Search with a vector; see `similarity_search_with_score`."""
+        hits = self.similarity_search_with_score_by_vector(
+            embedding,
             k,
             filter=filter,
-            search_params=merge_search_params(self.search_params, search_params),
+            search_params=search_params,
             offset=offset,
             score_threshold=score_threshold,
             consistency=consistency,
-            hybrid_fusion=hybrid_fusion,
             **kwargs,
         )
-        return [(_scored(document, score, score_key), score) for document, score in hits]
+        return _documents(hits)
+
+    async def asimilarity_search_by_vector(
+        self, embedding: list[float], k: int = 4, **kwargs: Any
+    ) -> list[Document]:
+        """Search with a vector; see `similarity_search_with_score`."""
+        hits = await self.asimilarity_search_with_score_by_vector(embedding, k, **kwargs)
+        return _documents(hits)
 
     def similarity_search_with_score_by_vector(
         self,
         embedding: list[float],
         k: int = 4,
-        filter: models.Filter | None = None,
+        filter: Filter | None = None,
         search_params: models.SearchParams | None = None,
         offset: int = 0,
         score_threshold: float | None = None,
@@ -301,16 +532,24 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
         **kwargs: Any,
     ) -> list[tuple[Document, float]]:
         """Search with a vector; see `similarity_search_with_score`."""
-        return self._search(
-            embedding,
-            limit=k,
-            query_filter=filter,
-            search_params=search_params,
-            offset=offset,
-            score_threshold=score_threshold,
-            consistency=consistency,
-            **kwargs,
+        return self._run(
+            self._search_dense(
+                embedding,
+                k=k,
+                filter=filter,
+                search_params=search_params,
+                offset=offset,
+                score_threshold=score_threshold,
+                consistency=consistency,
+                **kwargs,
+            )
         )
+
+    async def asimilarity_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Search with a vector; see `similarity_search_with_score`."""
+        return await self._arun(self._search_dense(embedding, k=k, **kwargs))
 
     def max_marginal_relevance_search(
         self,
@@ -318,7 +557,7 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
         k: int = 4,
         fetch_k: int = 20,
         lambda_mult: float = 0.5,
-        filter: models.Filter | None = None,
+        filter: Filter | None = None,
         search_params: models.SearchParams | None = None,
         score_threshold: float | None = None,
         consistency: models.ReadConsistency | None = None,
@@ -331,7 +570,7 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
             k: Documents wanted.
             fetch_k: Nearest hits to choose from.
             lambda_mult: From 0, diversity only, to 1, relevance only.
-            filter: Conditions on the payload.
+            filter: As of `similarity_search_with_score`.
             search_params: What it sets wins over the store's `search_params`, field by field.
             score_threshold: Lowest score of a hit, on the engine's scale.
             consistency: How many replicas must agree.
@@ -340,17 +579,67 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
         Returns:
             Documents, in the order chosen.
         """
-        return self.max_marginal_relevance_search_by_vector(
-            self._require_embeddings("max_marginal_relevance_search").embed_query(query),
-            k=k,
-            fetch_k=fetch_k,
-            lambda_mult=lambda_mult,
+        hits = self._run(
+            self._search_diverse(
+                query,
+                k=k,
+                fetch_k=fetch_k,
+                lambda_mult=lambda_mult,
+                filter=filter,
+                search_params=search_params,
+                score_threshold=score_threshold,
+                consistency=consistency,
+                **kwargs,
+            )
+        )
+        return _documents(hits)
+
+    async def amax_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """Search for unlike hits with a text; see `max_marginal_relevance_search`."""
+        steps = self._search_diverse(query, k=k, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
+        return _documents(await self._arun(steps))
+
+    def max_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
+        hits = self.max_marginal_relevance_search_with_score_by_vector(
+            embedding,
+            k,
+            fetch_k,
+            lambda_mult,
             filter=filter,
             search_params=search_params,
             score_threshold=score_threshold,
             consistency=consistency,
             **kwargs,
         )
+        return _documents(hits)
+
+    async def amax_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
+        hits = await self.amax_marginal_relevance_search_with_score_by_vector(
+            embedding, k, fetch_k, lambda_mult, **kwargs
+        )
+        return _documents(hits)
 
     def max_marginal_relevance_search_with_score_by_vector(
         self,
@@ -358,26 +647,41 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
         k: int = 4,
         fetch_k: int = 20,
         lambda_mult: float = 0.5,
-        filter: models.Filter | None = None,
+        filter: Filter | None = None,
         search_params: models.SearchParams | None = None,
         score_threshold: float | None = None,
         consistency: models.ReadConsistency | None = None,
         **kwargs: Any,
     ) -> list[tuple[Document, float]]:
-        """Search with a vector for hits that are relevant and unlike each other."""
-        # Qdrant's diversity grows where LangChain's lambda_mult falls.
-        mmr = models.Mmr(diversity=1.0 - lambda_mult, candidates_limit=max(fetch_k, k))
-        return self._search(
-            models.NearestQuery(nearest=embedding, mmr=mmr),
-            limit=k,
-            query_filter=filter,
-            search_params=search_params,
-            score_threshold=score_threshold,
-            consistency=consistency,
-            **kwargs,
+        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
+        return self._run(
+            self._search_diverse(
+                embedding,
+                k=k,
+                fetch_k=fetch_k,
+                lambda_mult=lambda_mult,
+                filter=filter,
+                search_params=search_params,
+                score_threshold=score_threshold,
+                consistency=consistency,
+                **kwargs,
+            )
         )
 
-    # Opening
+    async def amax_marginal_relevance_search_with_score_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        **kwargs: Any,
+    ) -> list[tuple[Document, float]]:
+        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
+        return await self._arun(
+            self._search_diverse(embedding, k=k, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
+        )
+
+    # Opening and closing
 
     @classmethod
     def construct_instance(
@@ -398,50 +702,44 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
         sparse_vector_params: dict[str, Any] | None = None,
         validate_embeddings: bool = True,
         validate_collection_config: bool = True,
-    ) -> GeminiQdrantVectorStore:
+    ) -> Self:
         """Open or create a collection with langchain-qdrant's arguments.
 
         `from_texts` and `from_documents` come here. `client_options` are those of
-        `create_vector_store`: `path` is the embedded engine, and `client`, `quantization`,
-        `search_params` and `title_key` are taken too.
+        `create_vector_store` for its engine: `path` is the embedded one, and `client`,
+        `async_client`, `quantization`, `search_params`, `title_key`, `hybrid_fusion` and
+        `payload_indexes` are taken too.
         """
-        options = dict(client_options or {})
-        own = {
-            key: options.pop(key, None) for key in ("quantization", "search_params", "title_key")
-        }
-        collection_name = collection_name or uuid.uuid4().hex
-        if validate_embeddings:
-            cls._validate_embeddings(retrieval_mode, embedding, sparse_embedding)
-        client = connect(**options)
-        if force_recreate:
-            client.delete_collection(collection_name)
-        if not client.collection_exists(collection_name):
-            create_options = dict(collection_create_options or {})
-            if embedding is not None and retrieval_mode != RetrievalMode.SPARSE:
-                size = _known_size(embedding) or len(embedding.embed_query("size"))
-                params = {"size": size, "distance": distance, **(vector_params or {})}
-                create_options["vectors_config"] = {vector_name: models.VectorParams(**params)}
-            if retrieval_mode != RetrievalMode.DENSE:
-                sparse = models.SparseVectorParams(**(sparse_vector_params or {}))
-                create_options["sparse_vectors_config"] = {sparse_vector_name: sparse}
-            if own["quantization"] is not None:
-                create_options["quantization_config"] = quantization_config(own["quantization"])
-            client.create_collection(collection_name, **create_options)
-        return cls(
-            client=client,
-            collection_name=collection_name,
-            embedding=embedding,
-            retrieval_mode=retrieval_mode,
-            vector_name=vector_name,
-            content_payload_key=content_payload_key,
-            metadata_payload_key=metadata_payload_key,
-            distance=distance,
-            sparse_embedding=sparse_embedding,
-            sparse_vector_name=sparse_vector_name,
-            validate_embeddings=False,
-            validate_collection_config=validate_collection_config,
-            **own,
-        )
+        arguments = {name: value for name, value in locals().items() if name != "cls"}
+        store, steps = cls._prepared(**arguments)
+        cls._run(store, steps)
+        return store
+
+    @classmethod
+    async def aconstruct_instance(cls, *args: Any, **kwargs: Any) -> Self:
+        """Open or create a collection; see `construct_instance`."""
+        bound = inspect.signature(cls.construct_instance).bind(*args, **kwargs)
+        bound.apply_defaults()
+        store, steps = cls._prepared(**bound.arguments)
+        await cls._arun(store, steps)
+        return store
+
+    @classmethod
+    async def afrom_texts(
+        cls,
+        texts: Iterable[str] | AsyncIterable[str],
+        embedding: Embeddings | None = None,
+        metadatas: Iterable[dict[str, Any] | None] | None = None,
+        ids: Iterable[str | int | None] | None = None,
+        batch_size: int = MAX_BATCH_SIZE,
+        **kwargs: Any,
+    ) -> Self:
+        """Open or create a collection and add texts; the arguments are those of `from_texts`."""
+        known = inspect.signature(cls.construct_instance).parameters
+        own = {name: kwargs.pop(name) for name in list(kwargs) if name in known}
+        store = await cls.aconstruct_instance(embedding, client_options=kwargs, **own)
+        await store.aadd_texts(texts, metadatas, ids, batch_size)
+        return store
 
     @classmethod
     def from_existing_collection(  # type: ignore[override] # the same arguments, named in **kwargs
@@ -450,221 +748,79 @@ class GeminiQdrantVectorStore(QdrantVectorStore):
         embedding: Embeddings | None = None,
         retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
         **kwargs: Any,
-    ) -> GeminiQdrantVectorStore:
+    ) -> Self:
         """Open an existing collection with langchain-qdrant's arguments.
 
-        `kwargs` are those of this class and, for the client, of `create_vector_store`.
+        `kwargs` are those of this class and, for the engine, of `create_vector_store`.
         """
-        known = inspect.signature(cls).parameters
-        own = {key: kwargs.pop(key) for key in list(kwargs) if key in known and key != "client"}
-        return cls(connect(**kwargs), collection_name, embedding, retrieval_mode, **own)
-
-    # Inside
-
-    def _check_collection(
-        self, quantization: Quantization | None, *, validate: bool
-    ) -> models.QuantizationConfig | None:
-        """Refuse a collection that does not fit; return how it is quantized."""
-        name = self.collection_name
-        info = self.client.get_collection(name)
-        stored = info.config.quantization_config
-        if self.retrieval_mode != RetrievalMode.SPARSE:
-            params = vector_params(info, name, self.vector_name)
-            stored = params.quantization_config or stored
-            if validate:
-                size = _known_size(self.embeddings)
-                check_vectors(params, name, size=size, distance=self.distance)
-        if validate and self.retrieval_mode != RetrievalMode.DENSE:
-            self._validate_collection_for_sparse(self.client, name, self.sparse_vector_name)
-        if quantization is not None and is_local_mode(self.client):
-            warnings.warn(
-                f"quantization={quantization!r} has no effect here: qdrant-client's local mode "
-                "searches the full vectors. path= has an engine that quantizes",
-                stacklevel=5,
-            )
-        elif quantization is not None:
-            check_quantization(stored, name, quantization)
-        return stored
-
-    def _search(
-        self,
-        query: list[float] | models.NearestQuery,
-        *,
-        search_params: models.SearchParams | None,
-        score_key: str | None = None,
-        **kwargs: Any,
-    ) -> list[tuple[Document, float]]:
-        points = self.client.query_points(
-            self.collection_name,
-            query=query,
-            using=self.vector_name,
-            search_params=merge_search_params(self.search_params, search_params),
-            with_payload=True,
-            **kwargs,
-        ).points
-        return [
-            (_scored(self._document(point), point.score, score_key), point.score)
-            for point in points
-        ]
-
-    def _vectors(self, rows: Sequence[_Row]) -> list[models.VectorStruct]:
-        texts = [row.text for row in rows]
-        if self.title_key is None or not isinstance(self.embeddings, GeminiEmbeddings):
-            return self._build_vectors(texts)
-        found = [row.metadata.get(self.title_key) for row in rows]
-        titles = [None if title is None else str(title) for title in found]
-        return [
-            {self.vector_name: vector}
-            for vector in self.embeddings.embed_documents(texts, titles=titles)
-        ]
-
-    def _upsert(
-        self, rows: Sequence[_Row], vectors: Sequence[models.VectorStruct], **kwargs: Any
-    ) -> None:
-        points = [
-            models.PointStruct(
-                id=point_id(row.id),
-                vector=vector,
-                payload={
-                    self.content_payload_key: row.text,
-                    self.metadata_payload_key: row.metadata,
-                    **id_payload(row.id),
-                },
-            )
-            for row, vector in zip(rows, vectors, strict=True)
-        ]
-        self.client.upsert(self.collection_name, points=points, **kwargs)
-
-    def _document(self, point: models.Record | models.ScoredPoint) -> Document:
-        return self._document_from_point(
-            point, self.collection_name, self.content_payload_key, self.metadata_payload_key
-        )
+        store, steps = cls._existing(collection_name, embedding, retrieval_mode, **kwargs)
+        cls._run(store, steps)
+        return store
 
     @classmethod
-    def _document_from_point(
+    async def afrom_existing_collection(
         cls,
-        scored_point: models.Record | models.ScoredPoint,
-        collection_name: str,  # noqa: ARG003 - langchain-qdrant's signature
-        content_payload_key: str,
-        metadata_payload_key: str,
-    ) -> Document:
-        payload = scored_point.payload or {}
-        return Document(
-            id=document_id(scored_point.id, payload),
-            page_content=payload.get(content_payload_key) or "",
-            metadata=payload.get(metadata_payload_key) or {},
-        )
+        collection_name: str,
+        embedding: Embeddings | None = None,
+        retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
+        **kwargs: Any,
+    ) -> Self:
+        """Open an existing collection; see `from_existing_collection`."""
+        store, steps = cls._existing(collection_name, embedding, retrieval_mode, **kwargs)
+        await cls._arun(store, steps)
+        return store
+
+    def close(self) -> None:
+        """Close the clients that this store made; those that it was given stay open."""
+        self._engine.close()
+
+    async def aclose(self) -> None:
+        """Close the clients that this store made, the one of the running event loop among them."""
+        await self._engine.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
 
-def create_vector_store(
-    embedding: Embeddings,
-    collection_name: str,
-    *,
-    path: str | os.PathLike[str] | None = None,
-    url: str | None = None,
-    location: str | None = None,
-    client: QdrantClient | None = None,
-    api_key: str | SecretStr | None = None,
-    prefer_grpc: bool = False,
-    grpc_port: int = 6334,
-    timeout: int | None = None,
-    quantization: Quantization | None = None,
-    search_params: models.SearchParams | None = None,
-    distance: models.Distance = models.Distance.COSINE,
-    vector_name: str = QdrantVectorStore.VECTOR_NAME,
-    title_key: str | None = None,
-    force_recreate: bool = False,
-) -> GeminiQdrantVectorStore:
-    """Open a collection, or create it, and return the store over it.
+def _documents(hits: Iterable[tuple[Document, float]]) -> list[Document]:
+    return [document for document, _ in hits]
 
-    The vector size comes from the model table, so nothing is sent to Gemini; only an embedding
-    of unknown size is asked for one vector when a collection is created.
 
-    Args:
-        embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`.
-        collection_name: Opened if it exists, else created.
-        path: A folder for the embedded engine, Qdrant Edge; made if it is missing.
-        url: A Qdrant server, cluster or Qdrant Cloud.
-        location: `":memory:"` for a throw-away collection in pure Python.
-        client: A `QdrantClient` of your own. Of `path`, `url`, `location` and `client`, one.
-        api_key: Qdrant's, with `url`.
-        prefer_grpc: Talk gRPC to the server, with `url`.
-        grpc_port: The server's, with `prefer_grpc`.
-        timeout: Seconds for a request to the server, with `url`; None is qdrant-client's 5.
-        quantization: `"binary"`, or a `qdrant_client.models.QuantizationConfig`, for a new
-            collection. None stores plain vectors, and takes an existing collection as it is.
-        search_params: Defaults of all searches, over those that the quantization needs: for
-            binary codes oversampling 3.0 and rescoring.
-        distance: How vectors are compared.
-        vector_name: Empty is the collection's unnamed vector.
-        title_key: The metadata key that holds a document's title; None for no titles.
-        force_recreate: Delete the collection first, if it exists, with all that it stores.
-
-    Returns:
-        The store. `as_retriever()` makes a retriever of it.
-
-    Raises:
-        ConfigurationError: Not exactly one engine, or options that it does not have.
-        CollectionMismatchError: The collection exists with another vector size, distance or
-            quantization.
-        StorageError: `path` cannot be used.
-    """
-    options = {
-        "path": path,
-        "url": url,
-        "location": location,
-        "client": client,
-        "api_key": api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key,
-        "prefer_grpc": prefer_grpc,
-        "grpc_port": grpc_port,
-        "timeout": timeout,
-        "quantization": quantization,
-        "search_params": search_params,
-        "title_key": title_key,
-    }
-    return GeminiQdrantVectorStore.construct_instance(
-        embedding,
-        client_options=options,
-        collection_name=collection_name,
-        distance=distance,
-        vector_name=vector_name,
-        force_recreate=force_recreate,
+def _updated(
+    ids: Sequence[str | int] | None,
+    documents: Sequence[Document] | None,
+    document_id: str | int | None,
+    document: Document | None,
+) -> tuple[Sequence[Document], Sequence[str | int]]:
+    if document_id is not None and document is not None and ids is None and documents is None:
+        return [document], [document_id]
+    if ids is not None and documents is not None and document_id is None and document is None:
+        return documents, ids
+    raise InvalidInputError(
+        "update_documents needs ids and documents, or document_id and document: nothing is stored"
     )
 
 
-def _known_size(embedding: Embeddings | None) -> int | None:
-    return embedding.vector_size if isinstance(embedding, GeminiEmbeddings) else None
+async def _collected(values: Iterable[T] | AsyncIterable[T]) -> list[T]:
+    if isinstance(values, AsyncIterable):
+        return [value async for value in values]
+    return list(values)
 
 
-def _document_rows(documents: Sequence[Document]) -> list[_Row]:
-    return _rows(
-        (document.page_content for document in documents),
-        [document.metadata for document in documents],
-        [document.id for document in documents],
-    )
-
-
-def _rows(
-    texts: Iterable[str],
-    metadatas: Iterable[dict[str, Any] | None] | None,
-    ids: Iterable[str | int | None] | None,
-) -> list[_Row]:
-    """Bring texts, metadatas and ids together, or refuse them where the counts differ."""
-    texts = list(texts)
-    metadatas = [None] * len(texts) if metadatas is None else list(metadatas)
-    ids = [None] * len(texts) if ids is None else list(ids)
-    if not len(texts) == len(metadatas) == len(ids):
-        raise InvalidInputError(
-            "texts, metadatas and ids must have the same count, got "
-            f"{len(texts)}, {len(metadatas)} and {len(ids)}: nothing is stored"
-        )
-    return [
-        _Row(str(uuid.uuid4()) if each is None else each, text, dict(metadata or {}))
-        for text, metadata, each in zip(texts, metadatas, ids, strict=True)
-    ]
-
-
-def _scored(document: Document, score: float, score_key: str | None) -> Document:
-    if score_key is not None:
-        document.metadata[score_key] = score
-    return document
+def _outside() -> int:
+    """Return the `stacklevel` of the caller's caller outside this package."""
+    frame = inspect.currentframe()
+    level = 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+        level += 1
+    return level

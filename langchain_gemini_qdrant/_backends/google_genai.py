@@ -12,7 +12,6 @@ from google import genai
 from google.genai import errors, types
 from pydantic import ValidationError
 
-from langchain_gemini_qdrant._backends.clients import Clients
 from langchain_gemini_qdrant._backends.errors import (
     error_for_status,
     read_error_details,
@@ -20,6 +19,7 @@ from langchain_gemini_qdrant._backends.errors import (
     unreadable,
 )
 from langchain_gemini_qdrant._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.gemini_models import MAX_BATCH_SIZE
 

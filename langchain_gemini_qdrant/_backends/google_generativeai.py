@@ -34,7 +34,6 @@ from google.auth.exceptions import GoogleAuthError
 from google.protobuf.json_format import ParseError
 from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
 
-from langchain_gemini_qdrant._backends.clients import Clients
 from langchain_gemini_qdrant._backends.errors import (
     ErrorDetails,
     error_for_status,
@@ -44,6 +43,7 @@ from langchain_gemini_qdrant._backends.errors import (
 )
 from langchain_gemini_qdrant._backends.google_generativeai_rest import RestClient
 from langchain_gemini_qdrant._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.gemini_models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.tasks import TASK_TYPES

@@ -104,10 +104,8 @@ def open_store(
         ConfigurationError: There is no such collection, and `create` is False.
     """
     # The engines take a second to import: `--help` must not wait for them.
-    from langchain_gemini_qdrant.vectorstores import (  # noqa: PLC0415
-        GeminiQdrantVectorStore,
-        create_vector_store,
-    )
+    from langchain_gemini_qdrant.factory import create_vector_store  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore  # noqa: PLC0415
 
     engine = {"url": url, "api_key": qdrant_api_key} if url else {"path": path or DEFAULT_PATH}
     if create:

@@ -11,6 +11,7 @@ from qdrant_client import QdrantClient
 
 from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings
 from langchain_gemini_qdrant.testing import GeminiEmulator
+from tests.integration_tests.qdrant_server import QdrantServer
 
 with warnings.catch_warnings():
     # google-api-core announces the end of the Python that runs it
@@ -110,6 +111,25 @@ def call(request):
 
 
 @pytest.fixture
+def on_store(call):
+    """Call a method of a store, sync or async, and close what an event loop has opened."""
+
+    class Target:
+        def __init__(self, store):
+            self.store = store
+
+        def __getattr__(self, name):
+            return getattr(self.store, name)
+
+        async def aclose(self):
+            await self.store.async_client.close()
+            if isinstance(self.store.embeddings, GeminiEmbeddings):
+                await self.store.embeddings.aclose()
+
+    return lambda store, name, *args, **kwargs: call(Target(store), name, *args, **kwargs)
+
+
+@pytest.fixture
 def embeddings(emulator):
     """GeminiEmbeddings of the default back end and model at 768 dimensions."""
     return GeminiEmbeddings(
@@ -117,9 +137,22 @@ def embeddings(emulator):
     )
 
 
-@pytest.fixture(params=["edge", ":memory:"])
+@pytest.fixture
+def qdrant_server():
+    """A Qdrant server on a real socket, empty, that records what it is sent."""
+    with QdrantServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["edge", ":memory:", "server"])
 def client(request, tmp_path):
-    """A client of each engine that runs without a server."""
-    client = EdgeClient(tmp_path / "index") if request.param == "edge" else QdrantClient(":memory:")
+    """A client of each engine."""
+    if request.param == "edge":
+        client = EdgeClient(tmp_path / "index")
+    elif request.param == ":memory:":
+        client = QdrantClient(":memory:")
+    else:
+        url = request.getfixturevalue("qdrant_server").url
+        client = QdrantClient(url=url, check_compatibility=False, verify=False)
     yield client
     client.close()

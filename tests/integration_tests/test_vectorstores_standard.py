@@ -32,3 +32,21 @@ class TestEdge(TestInMemory):
 
 class TestEdgeWithBinaryQuantization(TestEdge):
     quantization = "binary"
+
+
+class TestServer(TestInMemory):
+    @pytest.fixture
+    def client(self, qdrant_server):
+        return QdrantClient(url=qdrant_server.url, check_compatibility=False, verify=False)
+
+
+class TestServerOverGrpc(TestInMemory):
+    @pytest.fixture
+    def client(self, qdrant_server):
+        return QdrantClient(
+            url=qdrant_server.url,
+            grpc_port=qdrant_server.grpc_port,
+            prefer_grpc=True,
+            check_compatibility=False,
+            verify=False,
+        )

@@ -10,13 +10,16 @@ from qdrant_client import models
 from typing_extensions import assert_type
 
 from langchain_gemini_qdrant import (
+    EdgeBm25,
     EdgeClient,
     GeminiEmbeddings,
     GeminiQdrantVectorStore,
     IngestProgress,
     IngestReport,
     InvalidInputError,
+    PartialWriteError,
     RateLimitError,
+    acreate_vector_store,
     create_vector_store,
     ingest,
 )
@@ -70,6 +73,32 @@ def store(embeddings: GeminiEmbeddings) -> VectorStore:
     retriever: BaseRetriever = store.as_retriever()
     _ = {"context": retriever, "question": RunnablePassthrough()} | RunnablePassthrough()
     return store
+
+
+async def everything(embeddings: GeminiEmbeddings, key: SecretStr) -> None:
+    store = await acreate_vector_store(
+        embeddings,
+        "c",
+        url="https://example.com",
+        api_key=key,
+        sparse_embedding=EdgeBm25(language="german"),
+        hybrid_fusion=models.RrfQuery(rrf=models.Rrf(weights=[1.0, 2.0])),
+        payload_indexes={"user": "tenant", "page": models.IntegerIndexParams(type="integer")},
+        client_options={"headers": {"x-tenant": "me"}},
+    )
+    assert_type(store, GeminiQdrantVectorStore)
+    await store.aadd_texts((text for text in "ab"), ids=[1, "b"])
+    await store.adelete(filter={"page": {"$gt": 3}})
+    assert_type(await store.asimilarity_search("q", filter={"a": 1}), list[Document])
+    assert_type(await store.acount(), int)
+    async for document in store.aiter_documents({"a": [1, 2]}):
+        assert_type(document, Document)
+    try:
+        store.add_documents([Document("a")])
+    except PartialWriteError as error:
+        assert_type(error.written, list[str | int])
+    await acreate_vector_store(embeddings, "c", pth="index")  # type: ignore[call-arg] # misspelt
+    await store.aclose()
 
 
 def edge() -> QdrantClient:

@@ -15,7 +15,7 @@ UUID = "6f0f8c1e-6a0b-4b6e-9c55-0f2f0d6f3c11"
 )
 def test_integers_and_uuids_stay_point_ids(given, point):
     assert point_id(given) == point
-    assert id_payload(given) == {}
+    assert id_payload(given, point) == {}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_integers_and_uuids_stay_point_ids(given, point):
 def test_any_other_string_comes_back_as_it_was_given(given):
     point = point_id(given)
     assert uuid.UUID(point)
-    assert document_id(point, {"page_content": "x", **id_payload(given)}) == given
+    assert document_id(point, {"page_content": "x", **id_payload(given, point)}) == given
 
 
 def test_different_strings_get_different_points():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from langchain_qdrant import QdrantVectorStore
 
 import langchain_gemini_qdrant as package
 
@@ -53,25 +54,68 @@ def test_options_of_the_embeddings_and_their_defaults():
     }
 
 
-def test_arguments_of_the_factory():
-    assert list(inspect.signature(package.create_vector_store).parameters) == [
+def test_arguments_of_the_factories():
+    signature = inspect.signature(package.create_vector_store)
+    assert inspect.signature(package.acreate_vector_store) == signature
+    assert list(signature.parameters) == [
         "embedding",
         "collection_name",
         "path",
         "url",
         "location",
         "client",
+        "async_client",
         "api_key",
         "prefer_grpc",
         "grpc_port",
         "timeout",
+        "client_options",
         "quantization",
         "search_params",
         "distance",
         "vector_name",
         "title_key",
+        "payload_indexes",
+        "retrieval_mode",
+        "sparse_embedding",
+        "sparse_vector_name",
+        "hybrid_fusion",
+        "content_payload_key",
+        "metadata_payload_key",
+        "vector_params",
+        "sparse_vector_params",
+        "collection_create_options",
         "force_recreate",
     ]
+
+
+def test_every_method_of_the_store_has_an_async_twin():
+    store = package.GeminiQdrantVectorStore
+    sync_only = {"as_retriever", "client", "embeddings", "sparse_embeddings", "async_client"}
+    names = {name for name in dir(store) if name[0].islower()} - sync_only
+    for name in names - {f"a{each}" for each in names}:
+        assert f"a{name}" in names, name
+        assert getattr(store, f"a{name}").__module__.startswith(
+            ("langchain_gemini_qdrant", "langchain_core")
+        )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, method in vars(QdrantVectorStore).items()
+        if name[0] != "_" and callable(getattr(QdrantVectorStore, name))
+    ],
+)
+def test_methods_take_langchain_qdrant_s_arguments_in_the_same_order(name):
+    theirs, ours = (
+        [each for each in inspect.signature(getattr(cls, name)).parameters if each != "kwargs"]
+        for cls in (QdrantVectorStore, package.GeminiQdrantVectorStore)
+    )
+    if name == "from_existing_collection":  # the others are named in **kwargs
+        theirs = theirs[:3]
+    assert ours[: len(theirs)] == theirs
 
 
 def _loaded(code):

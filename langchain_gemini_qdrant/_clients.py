@@ -1,4 +1,4 @@
-"""SDK clients made when they are first needed: one for each process, one for each event loop."""
+"""Clients made when they are first needed: one for each process, one for each event loop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ AsyncT = TypeVar("AsyncT")
 
 
 class Clients(Generic[SyncT, AsyncT]):
-    """Keeps the clients of one back end.
+    """Keeps the clients of one service.
 
     A forked child that used its parent's connections would read the parent's answers, so a process
-    makes its own. Both SDKs bind asynchronous connections to the event loop they first meet, so
+    makes its own. Asynchronous connections are bound to the event loop they first meet, so
     each loop gets a client, which goes when the loop does.
     """
 

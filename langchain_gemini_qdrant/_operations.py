@@ -1,0 +1,509 @@
+"""The operations of a store, as steps; `GeminiQdrantVectorStore` carries them out."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from langchain_core.documents import Document
+from langchain_qdrant import QdrantVectorStore, RetrievalMode
+from qdrant_client import models
+
+from langchain_gemini_qdrant import _collections, _searching, _writing
+from langchain_gemini_qdrant._collections import Layout, check_count, known_size
+from langchain_gemini_qdrant._engines import connect
+from langchain_gemini_qdrant._planning import check_texts
+from langchain_gemini_qdrant._searching import as_qdrant, prefetches
+from langchain_gemini_qdrant._steps import Embed, Next, Stream, arun, run, send
+from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
+    ConfigurationError,
+    GeminiQdrantError,
+    InvalidInputError,
+)
+from langchain_gemini_qdrant.filters import to_filter
+from langchain_gemini_qdrant.identity import document_id, point_id
+from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from random import Random
+
+    from langchain_core.embeddings import Embeddings
+    from qdrant_client import AsyncQdrantClient, QdrantClient
+    from typing_extensions import Self
+
+    from langchain_gemini_qdrant._clock import Clock
+    from langchain_gemini_qdrant._collections import PayloadIndex
+    from langchain_gemini_qdrant._engines import Engine
+    from langchain_gemini_qdrant._searching import Fusion
+    from langchain_gemini_qdrant._steps import Steps
+    from langchain_gemini_qdrant._writing import Row
+    from langchain_gemini_qdrant.filters import Filter
+    from langchain_gemini_qdrant.quantization import Quantization
+
+T = TypeVar("T")
+
+_IDS_AT_A_TIME = 1_000  # in one request: some 40 kB of UUIDs
+_OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion")
+
+
+class Operations(QdrantVectorStore):
+    """What a store does, thought once for sync and async use."""
+
+    title_key: str | None
+    hybrid_fusion: Fusion
+    search_params: models.SearchParams | None
+    _engine: Engine
+    _clock: Clock
+    _random: Random
+    _note_missing: bool  # the collection is empty and does not know what makes its vectors
+    _size: int | None  # of the collection's dense vectors, None if it was not read
+
+    @property
+    def client(self) -> QdrantClient:
+        """The client for sync use."""
+        return self._engine.client
+
+    @property
+    def async_client(self) -> AsyncQdrantClient:
+        """The client for async use in the running event loop."""
+        return self._engine.async_client
+
+    # How steps are carried out
+
+    def _run(self, steps: Steps[T]) -> T:
+        return run(self._engine, self._clock, steps)
+
+    async def _arun(self, steps: Steps[T]) -> T:
+        return await arun(self._engine, self._clock, steps)
+
+    def _send(self, method: str, *args: object, **options: Any) -> Steps[Any]:
+        return send(self._random, method, self.collection_name, *args, **options)
+
+    # Steps of opening
+
+    @classmethod
+    def _prepared(
+        cls,
+        *,
+        client_options: dict[str, Any] | None,
+        collection_name: str | None,
+        force_recreate: bool,
+        collection_create_options: dict[str, Any] | None,
+        vector_params: dict[str, Any] | None,
+        sparse_vector_params: dict[str, Any] | None,
+        validate_collection_config: bool,
+        **own: Any,
+    ) -> tuple[Self, Steps[None]]:
+        """Return a store that has sent nothing yet, and the steps that open its collection."""
+        options = dict(client_options or {})
+        own |= {name: options.pop(name) for name in _OWN_OPTIONS if name in options}
+        indexes = options.pop("payload_indexes", None)
+        name = collection_name or uuid.uuid4().hex
+        store = cls(connect(**options), name, validate_collection_config=False, **own)  # type: ignore[arg-type]
+
+        def steps() -> Steps[None]:
+            if force_recreate:
+                yield from _collections.delete(name)
+            if not (yield from store._send("collection_exists")):
+                yield from _collections.create(
+                    store._layout,
+                    quantization=own.get("quantization"),
+                    vector_params=vector_params or {},
+                    sparse_vector_params=sparse_vector_params or {},
+                    create_options=collection_create_options or {},
+                )
+            if validate_collection_config:
+                yield from store._open(own.get("quantization"), own.get("search_params"))
+            if indexes:
+                yield from store._create_indexes(indexes)
+
+        return store, steps()
+
+    @classmethod
+    def _existing(
+        cls,
+        collection_name: str,
+        embedding: Embeddings | None,
+        retrieval_mode: RetrievalMode,
+        *,
+        validate_collection_config: bool = True,
+        **kwargs: Any,
+    ) -> tuple[Self, Steps[None]]:
+        engine_options = inspect.signature(connect).parameters
+        known = inspect.signature(cls).parameters.keys() - engine_options.keys()
+        own = {name: kwargs.pop(name) for name in list(kwargs) if name in known}
+        own |= {"embedding": embedding, "retrieval_mode": retrieval_mode}
+        store = cls(connect(**kwargs), collection_name, validate_collection_config=False, **own)  # type: ignore[arg-type]
+
+        def steps() -> Steps[None]:
+            if validate_collection_config:
+                yield from store._open(own.get("quantization"), own.get("search_params"))
+
+        return store, steps()
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout.of(
+            self.retrieval_mode,
+            collection_name=self.collection_name,
+            vector_name=self.vector_name,
+            distance=self.distance,
+            embedding=self.embeddings,
+            sparse_vector_name=self.sparse_vector_name,
+            sparse_embedding=self._sparse_embeddings,
+        )
+
+    def _open(
+        self, quantization: Quantization | None, search_params: models.SearchParams | None
+    ) -> Steps[None]:
+        """Check the collection and take over the search settings that it needs."""
+        info: models.CollectionInfo = yield from self._send("get_collection")
+        layout = self._layout
+        _collections.check(layout, info)
+        params = _collections.dense_params(layout, info)
+        self._size = params.size if params is not None else None
+        stored = (params and params.quantization_config) or info.config.quantization_config
+        if quantization is not None and not self._engine.is_local_mode:
+            _collections.check_quantization(stored, self.collection_name, quantization)
+        self.search_params = merge_search_params(search_params_for(stored), search_params)
+        self._note_missing = not _collections.remembers(info) and info.points_count == 0
+
+    def _create_indexes(self, fields: Mapping[str, PayloadIndex]) -> Steps[None]:
+        if not self._engine.is_local_mode:
+            yield from _collections.create_indexes(
+                self.collection_name, self.metadata_payload_key, fields
+            )
+
+    # Steps of writing
+
+    def _add(
+        self, rows: Sequence[Row], batch_size: int, options: dict[str, Any]
+    ) -> Steps[list[str | int]]:
+        """Store rows as their vectors come; where it breaks off, tell what is stored."""
+        _writing.check_options(options)
+        if batch_size < 1:
+            raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
+        embedding = self._layout.embedding
+        stream = None
+        if isinstance(embedding, GeminiEmbeddings):
+            texts = [row.text for row in rows]
+            check_texts(texts)
+            if len(rows) > embedding.batch_size:
+                stream = yield Stream(embedding, texts, self._titles(rows))
+        stored = 0
+        try:
+            for start in range(0, len(rows), batch_size):
+                batch = rows[start : start + batch_size]
+                dense, failure = yield from self._dense(batch, stream)
+                batch = batch[: len(dense)]
+                vectors = yield from self._named(batch, dense)
+                for points in self._requests(batch, vectors):
+                    yield from self._upsert(points, options)
+                    stored += len(points)
+                if failure is not None:
+                    raise failure  # noqa: TRY301 - like one of storing
+        except Exception as error:
+            if stored == 0:
+                raise
+            raise _writing.partial_write(rows, stored, error) from error
+        return [row.id for row in rows]
+
+    def _vectors(self, rows: Sequence[Row]) -> Steps[list[dict[str, Any]]]:
+        dense, _ = yield from self._dense(rows, None)
+        return (yield from self._named(rows, dense))
+
+    def _dense(
+        self, rows: Sequence[Row], stream: object
+    ) -> Steps[tuple[Sequence[list[float] | None], GeminiQdrantError | None]]:
+        """Return the rows' dense vectors: of the first of them only, and why, if a stream fails."""
+        embedding = self._layout.embedding
+        if embedding is None:
+            return [None] * len(rows), None
+        vectors: list[list[float]] = []
+        if stream is None:
+            titles = self._titles(rows)
+            options = {} if titles is None else {"titles": titles}
+            texts = [row.text for row in rows]
+            vectors = yield Embed(embedding, "embed_documents", texts, options)
+            check_count(embedding, vectors, len(rows))
+            self._check_size(vectors[0] if vectors else None)
+            return vectors, None
+        try:
+            for _ in rows:
+                vectors.append((yield Next(stream)))
+        except GeminiQdrantError as error:
+            return vectors, error
+        return vectors, None
+
+    def _named(
+        self, rows: Sequence[Row], dense: Sequence[list[float] | None]
+    ) -> Steps[list[dict[str, Any]]]:
+        """Return the rows' vectors by name, the sparse ones among them."""
+        layout = self._layout
+        named: list[dict[str, Any]] = [{} for _ in rows]
+        if layout.embedding is not None:
+            for vectors, vector in zip(named, dense, strict=True):
+                vectors[layout.vector_name] = vector
+        if layout.sparse_embedding is not None and rows:
+            texts = [row.text for row in rows]
+            sparse = yield Embed(layout.sparse_embedding, "embed_documents", texts)
+            check_count(layout.sparse_embedding, sparse, len(rows))
+            for vectors, vector in zip(named, sparse, strict=True):
+                vectors[layout.sparse_vector_name] = as_qdrant(vector)
+        return named
+
+    def _check_size(self, vector: Sequence[float] | None) -> None:
+        """Refuse a vector that the collection cannot have, before it is stored or searched."""
+        if vector is not None and self._size is not None and len(vector) != self._size:
+            raise CollectionMismatchError(
+                f"collection {self.collection_name!r} stores vectors of size {self._size}, this "
+                f"one has {len(vector)}: use the embedding that filled it, or another "
+                "collection_name"
+            )
+
+    def _titles(self, rows: Sequence[Row]) -> list[str | None] | None:
+        if self.title_key is None:
+            return None
+        found = [row.metadata.get(self.title_key) for row in rows]
+        return [None if title is None else str(title) for title in found]
+
+    def _store(self, rows: Sequence[Row], vectors: Sequence[dict[str, Any]]) -> Steps[None]:
+        if len(rows) != len(vectors):
+            raise InvalidInputError(
+                f"one vector is needed for each document: {len(rows)} documents, "
+                f"{len(vectors)} vectors: nothing is stored"
+            )
+        stored = 0
+        try:
+            for points in self._requests(rows, vectors):
+                yield from self._upsert(points, {})
+                stored += len(points)
+        except Exception as error:
+            if stored == 0:
+                raise
+            raise _writing.partial_write(rows, stored, error) from error
+
+    def _requests(
+        self, rows: Sequence[Row], vectors: Sequence[dict[str, Any]]
+    ) -> Iterator[list[models.PointStruct]]:
+        return _writing.requests(
+            rows,
+            vectors,
+            content_key=self.content_payload_key,
+            metadata_key=self.metadata_payload_key,
+        )
+
+    def _upsert(self, points: list[models.PointStruct], options: dict[str, Any]) -> Steps[None]:
+        if self._note_missing:
+            # An empty collection that somebody else made learns what makes its vectors.
+            if memory := self._layout.memory(self._size or 0):
+                yield from self._send("update_collection", metadata=memory)
+            self._note_missing = False
+        yield from self._send("upsert", points, **options)
+
+    def _delete(
+        self,
+        ids: Sequence[str | int] | None,
+        filter: Filter | None,
+        options: dict[str, Any],
+    ) -> Steps[bool]:
+        if (ids is None) == (filter is None):
+            raise ConfigurationError("delete needs ids or a filter, and not both")
+        if filter is not None and not isinstance(filter, models.Filter) and not filter:
+            raise ConfigurationError(
+                "delete(filter={}) would delete every document: pass models.Filter() if that is "
+                "meant"
+            )
+        selectors: Iterable[Any]
+        if ids is None:
+            selectors = [to_filter(filter, self.metadata_payload_key)]
+        else:
+            selectors = _runs([point_id(each) for each in ids])
+        done = True
+        for selector in selectors:
+            result = yield from self._send("delete", selector, **options)
+            done &= result.status == models.UpdateStatus.COMPLETED
+        return done
+
+    # Steps of reading
+
+    def _get(self, ids: Sequence[str | int]) -> Steps[list[Document]]:
+        wanted = [point_id(each) for each in ids]
+        found: dict[Any, Document] = {}
+        for some in _runs(list(dict.fromkeys(wanted))):
+            records = yield from self._send("retrieve", some, with_payload=True)
+            found |= {record.id: self._document(record) for record in records}
+        return [found[key] for key in wanted if key in found]
+
+    def _count(self, filter: Filter | None) -> Steps[int]:
+        condition = to_filter(filter, self.metadata_payload_key)
+        result = yield from self._send("count", count_filter=condition, exact=True)
+        count: int = result.count
+        return count
+
+    def _page(
+        self, condition: models.Filter | None, limit: int, offset: object
+    ) -> Steps[tuple[list[Document], Any]]:
+        records, following = yield from self._send(
+            "scroll", scroll_filter=condition, limit=limit, offset=offset, with_payload=True
+        )
+        return [self._document(record) for record in records], following
+
+    # Steps of searching
+
+    def _search(
+        self,
+        query: str,
+        *,
+        hybrid_fusion: Fusion | None = None,
+        fetch_k: int | None = None,
+        as_relevance: bool = False,
+        score_key: str | None = None,
+        **options: Any,
+    ) -> Steps[list[tuple[Document, float]]]:
+        """Search with a text by the retrieval mode; `as_relevance` brings scores to 0..1."""
+        layout = self._layout
+        request = self._request(**options)
+        score: Callable[[float], float]
+        if layout.sparse_embedding is None:
+            dense = yield Embed(self._require_dense(layout), "embed_query", query)
+            self._check_size(dense)
+            request |= {"query": dense, "using": layout.vector_name}
+            score = partial(_searching.relevance, distance=layout.distance, size=len(dense))
+        elif layout.embedding is None:
+            sparse = yield Embed(layout.sparse_embedding, "embed_query", query)
+            request |= {"query": as_qdrant(sparse), "using": layout.sparse_vector_name}
+            score = _searching.sparse_relevance
+        else:
+            dense = yield Embed(layout.embedding, "embed_query", query)
+            self._check_size(dense)
+            sparse = yield Embed(layout.sparse_embedding, "embed_query", query)
+            queries = {layout.vector_name: dense, layout.sparse_vector_name: as_qdrant(sparse)}
+            fusion = hybrid_fusion or self.hybrid_fusion
+            request |= {"query": fusion, "prefetch": prefetches(queries, request, fetch_k)}
+            score = partial(_searching.fused_relevance, fusion=fusion, kinds=len(queries))
+        return (yield from self._query(request, score if as_relevance else None, score_key))
+
+    def _search_dense(
+        self,
+        vector: list[float],
+        *,
+        mmr: models.Mmr | None = None,
+        score_key: str | None = None,
+        **options: Any,
+    ) -> Steps[list[tuple[Document, float]]]:
+        """Search with a vector, for hits unlike each other where there is an `mmr`."""
+        request = self._request(**options)
+        if self.retrieval_mode == RetrievalMode.SPARSE:
+            raise ConfigurationError(
+                "a search by vector needs retrieval_mode DENSE or HYBRID, this store has SPARSE: "
+                "use similarity_search"
+            )
+        self._check_size(vector)
+        query = vector if mmr is None else models.NearestQuery(nearest=vector, mmr=mmr)
+        request |= {"query": query, "using": self.vector_name}
+        return (yield from self._query(request, None, score_key))
+
+    def _search_diverse(
+        self,
+        query: str | list[float],
+        *,
+        k: int,
+        fetch_k: int,
+        lambda_mult: float,
+        score_key: str | None = None,
+        **options: Any,
+    ) -> Steps[list[tuple[Document, float]]]:
+        """Search with a text or a vector for hits that are relevant and unlike each other."""
+        if not 0 <= lambda_mult <= 1:
+            raise InvalidInputError(
+                f"lambda_mult must be in 0..1 (diversity..relevance), got {lambda_mult}"
+            )
+        vector: Any = query
+        if isinstance(query, str):
+            self._request(k=k, **options)  # what is wrong with it is told before Gemini is asked
+            vector = yield Embed(self._require_dense(self._layout), "embed_query", query)
+        # Qdrant's diversity grows where LangChain's lambda_mult falls.
+        mmr = models.Mmr(diversity=1.0 - lambda_mult, candidates_limit=max(fetch_k, k))
+        steps = self._search_dense(vector, mmr=mmr, k=k, score_key=score_key, **options)
+        return (yield from steps)
+
+    def _require_dense(self, layout: Layout) -> Embeddings:
+        if layout.embedding is None:
+            raise ConfigurationError(
+                "a search by meaning needs an embedding and retrieval_mode DENSE or HYBRID, this "
+                f"store has {self.retrieval_mode.name} and {type(self.embeddings).__name__}"
+            )
+        return layout.embedding
+
+    def _request(
+        self,
+        *,
+        k: int,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        offset: int = 0,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Return the options of `query_points` but for the query; nothing is sent before this."""
+        _searching.check_options(options)
+        return {
+            "query_filter": to_filter(filter, self.metadata_payload_key),
+            "search_params": merge_search_params(self.search_params, search_params),
+            "limit": k,
+            "offset": offset,
+            "with_payload": True,
+            **options,
+        }
+
+    def _query(
+        self,
+        request: dict[str, Any],
+        score: Callable[[float], float] | None,
+        score_key: str | None,
+    ) -> Steps[list[tuple[Document, float]]]:
+        """Ask Qdrant once; `score` converts its scores, `score_key` puts them into metadata."""
+        response = yield from self._send("query_points", **request)
+        hits = []
+        for point in response.points:
+            document = self._document(point)
+            value = point.score if score is None else score(point.score)
+            if score_key is not None:
+                document.metadata[score_key] = value
+            hits.append((document, value))
+        return hits
+
+    def _select_relevance_score_fn(self) -> Callable[[float], float]:
+        size = known_size(self.embeddings) or 0
+        return partial(_searching.relevance, distance=self.distance, size=size)
+
+    def _document(self, point: models.Record | models.ScoredPoint) -> Document:
+        return self._document_from_point(
+            point, self.collection_name, self.content_payload_key, self.metadata_payload_key
+        )
+
+    @classmethod
+    def _document_from_point(
+        cls,
+        scored_point: models.Record | models.ScoredPoint,
+        collection_name: str,  # noqa: ARG003 - langchain-qdrant's signature
+        content_payload_key: str,
+        metadata_payload_key: str,
+    ) -> Document:
+        payload = scored_point.payload or {}
+        return Document(
+            id=document_id(scored_point.id, payload),
+            page_content=payload.get(content_payload_key) or "",
+            metadata=payload.get(metadata_payload_key) or {},
+        )
+
+
+def _runs(ids: list[T]) -> Iterator[list[T]]:
+    """Yield ids as many at a time as go into one request."""
+    for start in range(0, len(ids), _IDS_AT_A_TIME):
+        yield ids[start : start + _IDS_AT_A_TIME]

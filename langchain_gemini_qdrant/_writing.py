@@ -1,0 +1,134 @@
+"""Texts on their way into a collection: brought together, bounded, stored as vectors come."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qdrant_client import QdrantClient, models
+
+from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, PartialWriteError
+from langchain_gemini_qdrant.identity import id_payload, point_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from langchain_core.documents import Document
+
+_MAX_REQUEST_BYTES = 16 * 2**20
+"""A server takes 32 MB: https://qdrant.tech/documentation/guides/configuration/"""
+
+_BYTES_PER_NUMBER = 22  # in JSON, with its comma
+
+
+class Row(NamedTuple):
+    """One text on its way into the collection."""
+
+    id: str | int
+    text: str
+    metadata: dict[str, Any]
+
+
+_OPTIONS = frozenset(inspect.signature(QdrantClient.upsert).parameters) - {
+    *("self", "collection_name", "points", "kwargs")
+}
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """Refuse what `QdrantClient.upsert` would leave unread.
+
+    Raises:
+        TypeError: An option is unknown.
+    """
+    if unknown := sorted(options.keys() - _OPTIONS):
+        raise TypeError(f"adding takes no {unknown}; Qdrant's options are {sorted(_OPTIONS)}")
+
+
+def rows(
+    texts: Iterable[str],
+    metadatas: Iterable[dict[str, Any] | None] | None,
+    ids: Iterable[str | int | None] | None,
+) -> list[Row]:
+    """Bring texts, metadatas and ids together; a missing id is a random UUID.
+
+    Raises:
+        InvalidInputError: The counts differ, or a text is no string.
+    """
+    texts = list(texts)
+    metadatas = [None] * len(texts) if metadatas is None else list(metadatas)
+    ids = [None] * len(texts) if ids is None else list(ids)
+    if not len(texts) == len(metadatas) == len(ids):
+        raise InvalidInputError(
+            "texts, metadatas and ids must have the same count, got "
+            f"{len(texts)}, {len(metadatas)} and {len(ids)}: nothing is stored"
+        )
+    checked: list[object] = list(texts)
+    if wrong := [i for i, text in enumerate(checked) if not isinstance(text, str)]:
+        raise InvalidInputError(
+            f"texts must be strings, got {type(texts[wrong[0]]).__name__} at index {wrong[0]}: "
+            "nothing is stored",
+            indices=wrong,
+        )
+    return [
+        Row(str(uuid.uuid4()) if each is None else each, text, dict(metadata or {}))
+        for text, metadata, each in zip(texts, metadatas, ids, strict=True)
+    ]
+
+
+def document_rows(
+    documents: Iterable[Document], ids: Iterable[str | int | None] | None = None
+) -> list[Row]:
+    """Return the rows of documents; `ids` in place of their own."""
+    documents = list(documents)
+    return rows(
+        [document.page_content for document in documents],
+        [document.metadata for document in documents],
+        [document.id for document in documents] if ids is None else ids,
+    )
+
+
+def requests(
+    rows: Sequence[Row],
+    vectors: Sequence[dict[str, Any]],
+    *,
+    content_key: str,
+    metadata_key: str,
+) -> Iterator[list[models.PointStruct]]:
+    """Yield points in langchain-qdrant's layout, in runs that a server takes in one request."""
+    batch: list[models.PointStruct] = []
+    total = 0
+    for row, named in zip(rows, vectors, strict=True):
+        size = _size_bytes(row, named)
+        if batch and total + size > _MAX_REQUEST_BYTES:
+            yield batch
+            batch, total = [], 0
+        key = point_id(row.id)
+        payload = {content_key: row.text, metadata_key: row.metadata, **id_payload(row.id, key)}
+        batch.append(models.PointStruct(id=key, vector=named, payload=payload))
+        total += size
+    if batch:
+        yield batch
+
+
+def _size_bytes(row: Row, named: dict[str, Any]) -> int:
+    """Return about how long a row is in a request."""
+    numbers = sum(
+        2 * len(vector.indices) if isinstance(vector, models.SparseVector) else len(vector)
+        for vector in named.values()
+    )
+    return len(row.text) + len(repr(row.metadata)) + _BYTES_PER_NUMBER * numbers
+
+
+def partial_write(rows: Sequence[Row], stored: int, cause: Exception) -> PartialWriteError:
+    """Return the error for rows of which the first `stored` are in the collection."""
+    written = [row.id for row in rows[:stored]]
+    missing = [row.id for row in rows[stored:]]
+    # Another library's message may quote what was sent.
+    reason = str(cause) if isinstance(cause, GeminiQdrantError) else type(cause).__name__
+    return PartialWriteError(
+        f"{len(written)} of {len(rows)} documents are stored, {len(missing)} are not: `written` "
+        f"and `missing` have their ids. The cause: {reason}",
+        written=written,
+        missing=missing,
+    )
