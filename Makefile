@@ -6,7 +6,7 @@ TEST := .venv-test
 LOWEST := .venv-lowest
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test format lint unit_tests integration_tests lowest bench-embeddings clean
+.PHONY: all demo test format lint unit_tests integration_tests lowest compat bench-embeddings bench-store clean
 
 all: format test
 
@@ -35,16 +35,26 @@ integration_tests: $(TEST)/.installed
 lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/pytest
 
+# langchain-qdrant's own tests against our class; downloads its sdist. See docs/compatibility.md.
+compat: $(TEST)/.installed
+	$(TEST)/bin/python tests/compat/run.py
+
 $(DEMO)/.installed: $(SOURCES)
 	test -d $(DEMO) || $(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python $(PIP) install '.[cli]'
 	touch $@
+
+# Of langchain-community the tests need what SelfQueryRetriever asks Qdrant with, of langchain-cli the
+# template of a vector store's page. What else those need would bring aiohttp, over which google-genai
+# sends in another way. langchain-community 0.4.2 lacks a class that langchain-classic looks for.
+ALONE := 'langchain-community>=0.4.1,!=0.4.2,<0.5' 'langchain-cli>=0.0.37'
 
 # The built wheel is installed, not the checkout, so that the tests see what users get.
 $(TEST)/.installed: $(SOURCES)
 	test -d $(TEST) || $(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
 	$(TEST)/bin/python $(PIP) install --group test --group lint '.[cli,google-generativeai]'
+	$(TEST)/bin/python $(PIP) install --no-deps $(ALONE)
 	touch $@
 
 $(LOWEST)/.installed: $(SOURCES) tests/lowest.txt
@@ -56,6 +66,10 @@ $(LOWEST)/.installed: $(SOURCES) tests/lowest.txt
 # Half an hour; BENCH=--quick for a few minutes. Makes two environments of its own.
 bench-embeddings:
 	$(PYTHON) benchmarks/embeddings.py $(BENCH)
+
+# Five minutes; BENCH=--quick for one.
+bench-store: $(TEST)/.installed
+	$(TEST)/bin/python benchmarks/store.py $(BENCH)
 
 clean:
 	rm -rf $(DEMO) $(TEST) $(LOWEST) .venv-bench-ours .venv-bench-peer demo-index dist build
