@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NUMBER = re.compile(r"[\d.,]+%?|-")
+_NUMBER = re.compile(r"-?[\d.,]+%?|-")
 
 
 @dataclass(frozen=True, kw_only=True)
