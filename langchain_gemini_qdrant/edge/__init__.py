@@ -7,7 +7,10 @@ client = EdgeClient("./index")  # a `qdrant_client.QdrantClient` in every respec
 ```
 """
 
+from langchain_gemini_qdrant.edge._info import StorageInfo
+from langchain_gemini_qdrant.edge._location import Durability
 from langchain_gemini_qdrant.edge._sizes import VectorStorageSize
+from langchain_gemini_qdrant.edge.async_client import AsyncEdgeClient
 from langchain_gemini_qdrant.edge.client import EdgeClient
 
-__all__ = ["EdgeClient", "VectorStorageSize"]
+__all__ = ["AsyncEdgeClient", "Durability", "EdgeClient", "StorageInfo", "VectorStorageSize"]

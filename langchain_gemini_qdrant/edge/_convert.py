@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from datetime import date
+from datetime import date, datetime, time, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from qdrant_client import models
 
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
-from langchain_gemini_qdrant.edge._validate import check_point_id
+from langchain_gemini_qdrant.edge._validate import check_limit, check_point_id
+from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +125,38 @@ def _filter(conditions: models.Filter) -> EdgeObject:
     return engine().Filter(min_should=to_edge(conditions.min_should), **clauses)
 
 
+def _min_should(clause: models.MinShould) -> EdgeObject:
+    check_limit(clause.min_count, name="min_count")
+    if clause.min_count > len(clause.conditions):
+        # nothing can match; over an index the engine would take it for no condition at all
+        return engine().MinShould([engine().HasIdCondition(set())], 1)
+    return engine().MinShould(to_edge(clause.conditions), clause.min_count)
+
+
+def _range(bounds: models.Range | models.DatetimeRange) -> EdgeObject:
+    """Return a range with one bound on each side: over an index the engine reads no more."""
+    given: dict[str, Any] = {
+        name: to_edge(bound)
+        for name in ("gt", "gte", "lt", "lte")
+        if (bound := _comparable(getattr(bounds, name))) is not None
+    }
+    if "gt" in given and "gte" in given:
+        del given["gt" if given["gt"] < given["gte"] else "gte"]
+    if "lt" in given and "lte" in given:
+        del given["lt" if given["lt"] > given["lte"] else "lte"]
+    return _edge_class(type(bounds).__name__)(**given)
+
+
+def _comparable(bound: float | date | None) -> float | str | None:
+    """Return a number as it is and a time as text that sorts as the time does, in UTC."""
+    if not isinstance(bound, date):
+        return bound
+    if not isinstance(bound, datetime):
+        bound = datetime.combine(bound, time())
+    aware = bound if bound.utcoffset() is not None else bound.replace(tzinfo=timezone.utc)
+    return aware.astimezone(timezone.utc).isoformat(timespec="microseconds")
+
+
 def _sparse_vector_params(params: models.SparseVectorParams) -> EdgeObject:
     index = params.index or models.SparseIndexParams()
     fields = {name: getattr(index, name) for name in index.model_fields_set}
@@ -145,6 +178,7 @@ def _stopwords(words: models.StopwordsSet) -> EdgeObject:
 # versions of qdrant-client lack some
 _EXCEPTIONS: dict[str, Callable[[Any], EdgeObject]] = {
     "BinaryQuantization": lambda m: to_edge(m.binary),
+    "DatetimeRange": _range,
     "Filter": _filter,
     "GeoLineString": lambda m: to_edge(m.points),
     "HasIdCondition": lambda m: engine().HasIdCondition(
@@ -158,10 +192,12 @@ _EXCEPTIONS: dict[str, Callable[[Any], EdgeObject]] = {
     "IsNullCondition": lambda m: engine().IsNullCondition(m.is_null.key),
     "MatchExcept": lambda m: engine().MatchExcept(m.except_),
     "MatchValue": _match_value,
+    "MinShould": _min_should,
     "NestedCondition": lambda m: engine().NestedCondition(m.nested.key, to_edge(m.nested.filter)),
     "PayloadSelectorExclude": lambda m: engine().PayloadSelector.Exclude(m.exclude),
     "PayloadSelectorInclude": lambda m: engine().PayloadSelector.Include(m.include),
     "ProductQuantization": lambda m: to_edge(m.product),
+    "Range": _range,
     "ScalarQuantization": lambda m: to_edge(m.scalar),
     "SliceCondition": lambda m: engine().SliceCondition(m.slice.total, m.slice.index),
     "SparseVectorParams": _sparse_vector_params,
@@ -197,6 +233,41 @@ def edge_points(points: list[CheckedPoint]) -> list[EdgeObject]:
             )
             for point in points
         ]
+
+
+def edge_point_vectors(points: list[CheckedPoint]) -> list[EdgeObject]:
+    """Return vectors to replace as the engine takes them."""
+    with conversion_errors("batch of vectors"):
+        return [
+            engine().PointVectors(
+                point.id, {name: edge_vector(vector) for name, vector in point.vectors.items()}
+            )
+            for point in points
+        ]
+
+
+def edge_index(schema: models.PayloadFieldSchema) -> EdgeObject:
+    """Return the engine's form of a payload index.
+
+    A text index can find phrases unless told not to: without that the engine finds none, where an
+    unindexed field and qdrant-client's in-memory mode do.
+    """
+    if schema is models.PayloadSchemaType.TEXT:
+        schema = models.TextIndexParams(type=models.TextIndexType.TEXT)
+    if isinstance(schema, models.TextIndexParams) and schema.phrase_matching is None:
+        schema = schema.model_copy(update={"phrase_matching": True})
+    return to_edge(schema)
+
+
+def edge_vector_selector(with_vectors: object) -> bool | list[str]:
+    """Return which vectors an answer shall carry."""
+    if with_vectors is None or isinstance(with_vectors, bool):
+        return bool(with_vectors)
+    if isinstance(with_vectors, list | tuple):
+        return list(with_vectors)
+    raise InvalidInputError(
+        f"with_vectors must be a bool or a list of vector names, got {with_vectors!r}"
+    )
 
 
 def edge_payload_selector(with_payload: object) -> EdgeObject:

@@ -39,12 +39,23 @@ def is_panic(error: BaseException) -> bool:
     return type(error).__name__ == "PanicException"
 
 
+# what the engine says where the request is wrong and no check in advance can know it
+_REFUSALS = ("No appropriate index for", "No range index for", "Validation failed")
+
+
 @contextmanager
 def engine_errors(action: str) -> Iterator[None]:
-    """Turn whatever the engine raises into `StorageError`; `action` completes "cannot ..."."""
+    """Turn what the engine raises into `StorageError`; `action` completes "cannot ...".
+
+    Raises:
+        InvalidInputError: The engine refused the request, and says why.
+        StorageError: Anything else went wrong.
+    """
     try:
         yield
     except Exception as error:
+        if str(error).startswith(_REFUSALS):
+            raise InvalidInputError(f"The embedded engine cannot {action}: {error}") from error
         raise StorageError(f"The embedded engine cannot {action}: {error}") from error
     except BaseException as error:
         if not is_panic(error):

@@ -9,19 +9,20 @@ root/collections/<uuid>/   one shard of the engine each
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 from qdrant_client import models  # noqa: TC002 - pydantic reads it at run time
 
-from langchain_gemini_qdrant.edge._collection import Collection
+from langchain_gemini_qdrant.edge._collection import FLUSH_AFTER_UPDATES, Collection
+from langchain_gemini_qdrant.edge._config import vector_schema
 from langchain_gemini_qdrant.edge._engine import engine
+from langchain_gemini_qdrant.edge._registry import Shared, release, share
 from langchain_gemini_qdrant.errors import InvalidInputError, StorageError
 
 if TYPE_CHECKING:
@@ -43,16 +44,18 @@ class _Meta(BaseModel):
     aliases: dict[str, str] = {}
 
 
-class Folder:
+class Folder(Shared):
     """A locked folder of collections, shared by all clients of this process that name it."""
+
+    mode = "the engine inside this process"
 
     def __init__(self, root: Path) -> None:
         """Lock the folder, which is made where it is missing, and read its list."""
-        self.root = root
-        self.users = 0
-        self._process_id = os.getpid()
+        super().__init__(root)
         self._lock = threading.RLock()
         self._open: dict[str, Collection] = {}
+        self._flush_after_updates = FLUSH_AFTER_UPDATES
+        self.temporary = False
         try:
             (root / "collections").mkdir(parents=True, exist_ok=True)
             self._lock_file = _lock(root / ".lock")
@@ -75,12 +78,7 @@ class Folder:
         """
         if self._lock_file.closed:
             raise StorageError(f"The index in {self.root} is closed; make a new EdgeClient")
-        if os.getpid() != self._process_id:
-            raise StorageError(
-                f"The index in {self.root} was opened in process {self._process_id} and cannot be"
-                " used in a process forked from it. Open it in one process only, or use a Qdrant"
-                " server (`url=`)."
-            )
+        self.check_process()
 
     def names(self) -> list[str]:
         """Return the collections' names, oldest first."""
@@ -114,7 +112,9 @@ class Folder:
             name = self.resolve(name)
             entry = self.entry(name)
             if name not in self._open:
-                self._open[name] = Collection.open(self._collection_folder(entry), entry.config)
+                folder = self._collection_folder(entry)
+                self._adopt(name, Collection.open(folder, entry.config, self._lock))
+                self._open[name].warn_if_outgrown()
             return self._open[name]
 
     def create(self, name: str, config: models.CreateCollection) -> None:
@@ -126,11 +126,37 @@ class Folder:
             entry = CollectionEntry(folder=str(uuid4()), config=config)
             folder = self._collection_folder(entry)
             try:
-                self._open[name] = Collection.create(folder, config)
+                self._adopt(name, Collection.create(folder, config, self._lock))
+                self._open[name].flush()  # the list must not name what a power cut undoes
+                _sync_folder(folder.parent)
                 self._write_meta({**self._meta.collections, name: entry})
             except BaseException:
                 self._discard(name, folder)
                 raise
+
+    def _adopt(self, name: str, collection: Collection) -> None:
+        collection.name = name
+        collection.flush_after_updates = self._flush_after_updates
+        self._open[name] = collection
+
+    def require_power_safety(self) -> None:
+        """Let every update from here on survive a power cut, and those before, too."""
+        with self._lock:
+            self.check_usable()
+            self._flush_after_updates = 1
+            for collection in self._open.values():
+                collection.flush_after_updates = 1
+                collection.flush()
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Have everything flushed, and keep other threads out."""
+        with self._lock:
+            self.check_usable()
+            for collection in self._open.values():
+                collection.flush()
+            self._write_meta(self._meta.collections)  # a new index has no list yet
+            yield
 
     def delete(self, name: str) -> bool:
         """Remove a collection with its data; False if there was none."""
@@ -153,11 +179,28 @@ class Folder:
                 collection.close()
         shutil.rmtree(folder, ignore_errors=True)
 
-    def record_index(self, name: str, field: str, schema: models.PayloadFieldSchema) -> None:
-        """Remember a payload index, which the engine reports in its own types only."""
+    def record_index(self, name: str, field: str, schema: models.PayloadFieldSchema | None) -> None:
+        """Remember a payload index, or forget it; the engine reports it in its own types only."""
         with self._lock:
-            indexes = {**self.entry(name).payload_schema, field: schema}
+            indexes = {n: s for n, s in self.entry(name).payload_schema.items() if n != field}
+            if schema is not None:
+                indexes[field] = schema
             self._change_entry(name, payload_schema=indexes)
+
+    def reconfigure(
+        self, name: str, change: Callable[[models.CreateCollection], models.CreateCollection]
+    ) -> None:
+        """Change a collection's settings, in the engine and in the list."""
+        with self._lock:
+            config = change(self.entry(name).config)
+            self.collection(name).reconfigure(config)
+            self.change_config(name, config)
+
+    def change_config(self, name: str, config: models.CreateCollection) -> None:
+        """Remember a collection's settings after the engine has changed them."""
+        with self._lock:
+            self._change_entry(name, config=config)
+            self.collection(name).schema = vector_schema(config)
 
     def merge_metadata(self, name: str, metadata: dict[str, object]) -> None:
         """Merge into a collection's metadata; a value of None takes its key away."""
@@ -179,7 +222,12 @@ class Folder:
         changed = self.entry(name).model_copy(update=fields)
         self._write_meta({**self._meta.collections, self.resolve(name): changed})
 
-    def close(self) -> None:
+    @property
+    def over(self) -> bool:
+        """Tell whether the folder is closed."""
+        return self._lock_file.closed
+
+    def start_closing(self) -> None:
         """Flush and close every collection and give the folder free; the first error is raised."""
         with self._lock:
             try:
@@ -190,6 +238,8 @@ class Folder:
                     with suppress(StorageError):
                         collection.close()
                 _unlock(self._lock_file)
+                if self.temporary:
+                    shutil.rmtree(self.root, ignore_errors=True)
 
     def _drain(self) -> Iterator[Collection]:
         while self._open:
@@ -274,6 +324,23 @@ def _lock(path: Path) -> IO[str]:
     return file
 
 
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Keep an index that is not open here from being opened.
+
+    Raises:
+        StorageError: It is open.
+    """
+    try:
+        file = _lock(root / ".lock")
+    except OSError as error:
+        raise StorageError(f"{root} cannot be used: {error}") from error
+    try:
+        yield
+    finally:
+        _unlock(file)
+
+
 def _unlock(file: IO[str]) -> None:
     import portalocker  # noqa: PLC0415
 
@@ -282,45 +349,12 @@ def _unlock(file: IO[str]) -> None:
         file.close()
 
 
-_folders: dict[Path, Folder] = {}
-_folders_lock = threading.RLock()  # a client may be collected while another one opens
-
-
 def open_folder(path: Path) -> Folder:
     """Return the folder for one more user; clients of one path share it."""
     engine()
-    with _folders_lock:
-        folder = _folders.get(path)
-        if folder is None:
-            folder = _folders[path] = Folder(path)
-        folder.users += 1
-        return folder
+    return share(path, Folder)
 
 
 def release_folder(folder: Folder) -> None:
     """Take one user off; the last one closes the folder."""
-    if _folders.get(folder.root) is not folder:
-        return  # closed at exit, or opened before this process was forked
-    with _folders_lock:
-        folder.users -= 1
-        if folder.users == 0:
-            del _folders[folder.root]
-            folder.close()
-
-
-@atexit.register
-def _close_all() -> None:
-    while _folders:
-        with suppress(StorageError):  # too late to tell; what was written is in the log
-            _folders.popitem()[1].close()
-
-
-def _forget_parents_folders() -> None:
-    """Start a forked child without the folders of its parent, and with a free lock."""
-    global _folders_lock  # noqa: PLW0603 - another thread may have held it at the fork
-    _folders_lock = threading.RLock()
-    _folders.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parents_folders)
+    release(folder)

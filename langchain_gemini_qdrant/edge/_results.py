@@ -36,7 +36,10 @@ def scored_point(point: EdgeObject, *, with_vectors: bool | list[str]) -> models
 def record(point: EdgeObject) -> models.Record:
     """Return one point as it is stored."""
     return models.Record(
-        id=point_id(point.id), payload=point.payload, vector=_vectors(point.vector)
+        id=point_id(point.id),
+        payload=point.payload,
+        vector=_vectors(point.vector),
+        order_value=point.order_value,
     )
 
 

@@ -8,6 +8,7 @@ the files are as long as their content.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,14 +48,32 @@ def vector_storage_size(collection_folder: Path) -> VectorStorageSize:
     )
 
 
+def unindexed_vectors(collection_folder: Path) -> int:
+    """Count the dense vectors that no graph covers; of several vector names, the most.
+
+    They are those of the segments that still take writes.
+    """
+    counts: Counter[str] = Counter()
+    for storage in collection_folder.glob("segments/*/vector_storage*"):
+        counts[storage.name] += _chunked_count(storage / "vectors")
+    return max(counts.values(), default=0)
+
+
 def _chunked_bytes(folder: Path) -> int:
     try:
         config = json.loads((folder / "config.json").read_bytes())
-        status = (folder / "status.dat").read_bytes()
     except FileNotFoundError:
         return 0
     vector_bytes: int = config["chunk_size_bytes"] // config["chunk_size_vectors"]
-    return vector_bytes * int.from_bytes(status[:8], "little")
+    return vector_bytes * _chunked_count(folder)
+
+
+def _chunked_count(folder: Path) -> int:
+    try:
+        status = (folder / "status.dat").read_bytes()
+    except FileNotFoundError:
+        return 0
+    return int.from_bytes(status[:8], "little")
 
 
 def _file_bytes(file: Path) -> int:

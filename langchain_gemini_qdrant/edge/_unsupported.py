@@ -13,21 +13,19 @@ if TYPE_CHECKING:
 Backend = TypeVar("Backend", bound=type[QdrantBase])
 
 _SERVER = "use a Qdrant server (`url=`)"
-_COPY = "close the client and copy its folder"
+_COPY = "use backup(path) of the client"
 _ADVICE = {
     "create_full_snapshot": _COPY,
     "create_shard_snapshot": _COPY,
     "create_snapshot": _COPY,
-    "recreate_collection": "use delete_collection and create_collection",
-    "upload_collection": "use upsert",
-    "upload_points": "use upsert",
+    "get_optimizations": "use optimize(), which returns when it is done",
 }
 
 
 def refuse_the_rest(backend: Backend) -> Backend:
-    """Let every method of `QdrantBase` that the class does not define raise, with advice."""
+    """Let every method of `QdrantBase` that the class does not serve raise, with advice."""
     for name, method in vars(QdrantBase).items():
-        if not name.startswith("_") and callable(method) and name not in vars(backend):
+        if not name.startswith("_") and callable(method) and getattr(backend, name) is method:
             setattr(backend, name, _refusal(name))
     return backend
 

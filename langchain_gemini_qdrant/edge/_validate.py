@@ -110,12 +110,18 @@ def check_vector(vector: object, name: str, schema: VectorSchema) -> Vector:
         return _check_sparse(vector, name)
     if name in schema.multi:
         return _check_multi(vector, name, schema.multi[name])
-    if name in schema.dense:
-        return _check_dense(vector, name, schema.dense[name])
-    known = sorted({*schema.dense, *schema.multi, *schema.sparse})
-    raise InvalidInputError(
-        f"Not existing vector name error: {name!r}; this collection has the vectors {known!r}"
-    )
+    check_vector_name(name, schema)
+    return _check_dense(vector, name, schema.dense[name])
+
+
+def check_vector_name(name: str, schema: VectorSchema) -> None:
+    """Refuse a vector that the collection does not have."""
+    known = {*schema.dense, *schema.multi, *schema.sparse}
+    if name not in known:
+        raise InvalidInputError(
+            f"Not existing vector name error: {name!r}; this collection has the vectors"
+            f" {sorted(known)!r}"
+        )
 
 
 def _check_dense(vector: object, name: str, size: int) -> list[float]:
@@ -173,7 +179,7 @@ def _check_finite(numbers: Sequence[object], name: str) -> None:
 
 
 def check_points(points: object, schema: VectorSchema) -> list[CheckedPoint]:
-    """Return the points to write: of several with one id the last, as on the server.
+    """Return the points to write, in their order.
 
     Raises:
         InvalidInputError: Nothing may be written; `indices` names the refused point.
@@ -185,29 +191,60 @@ def check_points(points: object, schema: VectorSchema) -> list[CheckedPoint]:
         )
     if not records:
         raise InvalidInputError("Empty update request: there must be at least one point")
-    checked: dict[int | str, CheckedPoint] = {}
+    checked = []
     for index, point in enumerate(records):
         try:
-            checked_point = _check_point(point, schema)
+            checked.append(_check_point(point, schema))
         except InvalidInputError as error:
             raise InvalidInputError(f"points[{index}]: {error}", indices=(index,)) from error
-        checked[checked_point.id] = checked_point
-    return list(checked.values())
+    return checked
 
 
 def _check_point(point: object, schema: VectorSchema) -> CheckedPoint:
     if not isinstance(point, models.PointStruct):
         raise InvalidInputError(f"A point must be a PointStruct, got {type(point).__name__}")
-    named = point.vector if isinstance(point.vector, dict) else {"": point.vector}
-    vectors = {name: check_vector(vector, name, schema) for name, vector in named.items()}
+    vectors = _check_vectors(point.vector, schema)
     payload, payload_bytes = check_payload(point.payload)
-    vector_bytes = sum(_vector_bytes(vector) for vector in vectors.values())
     return CheckedPoint(
         id=check_point_id(point.id),
         vectors=vectors,
         payload=payload,
-        size_bytes=payload_bytes + vector_bytes,
+        size_bytes=payload_bytes + _vectors_bytes(vectors),
     )
+
+
+def check_point_vectors(points: object, schema: VectorSchema) -> list[CheckedPoint]:
+    """Return the points whose vectors to replace, each once, with the last of its vectors.
+
+    Raises:
+        InvalidInputError: Nothing may be written; `indices` names the refused point.
+    """
+    if not isinstance(points, list | tuple) or not points:
+        raise InvalidInputError("There must be a list of at least one PointVectors to update")
+    merged: dict[int | str, dict[str, Vector]] = {}
+    for index, point in enumerate(points):
+        try:
+            if not isinstance(point, models.PointVectors):
+                raise InvalidInputError(  # noqa: TRY301
+                    f"must be a PointVectors, got {type(point).__name__}"
+                )
+            vectors = _check_vectors(point.vector, schema)
+            merged.setdefault(check_point_id(point.id), {}).update(vectors)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"points[{index}]: {error}", indices=(index,)) from error
+    return [
+        CheckedPoint(id=i, vectors=vectors, payload={}, size_bytes=_vectors_bytes(vectors))
+        for i, vectors in merged.items()
+    ]
+
+
+def _check_vectors(vectors: object, schema: VectorSchema) -> dict[str, Vector]:
+    named = vectors if isinstance(vectors, dict) else {"": vectors}
+    return {name: check_vector(vector, name, schema) for name, vector in named.items()}
+
+
+def _vectors_bytes(vectors: Mapping[str, Vector]) -> int:
+    return sum(_vector_bytes(vector) for vector in vectors.values())
 
 
 def _vector_bytes(vector: Vector) -> int:
@@ -277,10 +314,10 @@ def _check_vector_name(name: str) -> None:
         )
 
 
-def check_limit(limit: int, *, name: str = "limit") -> int:
+def check_limit(limit: int, *, name: str = "limit", least: int = 1) -> int:
     """Return a limit of 1 or more; the engine would answer 0 with nothing."""
-    if limit < 1:
-        raise InvalidInputError(f"{name} must be 1 or larger, got {limit}")
+    if limit < least:
+        raise InvalidInputError(f"{name} must be {least} or larger, got {limit}")
     return limit
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from qdrant_client import QdrantClient
 
 from langchain_gemini_qdrant.edge._backend import EdgeBackend
-from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.edge._backup import restore as restore_index
+from langchain_gemini_qdrant.edge._location import TEMPORARY, Durability, first_calls, locate
+from langchain_gemini_qdrant.edge._worker_backend import WorkerBackend
 
 if TYPE_CHECKING:
+    from qdrant_client.client_base import QdrantBase
+
+    from langchain_gemini_qdrant.edge._info import StorageInfo
     from langchain_gemini_qdrant.edge._sizes import VectorStorageSize
 
 
@@ -26,35 +30,77 @@ class EdgeClient(QdrantClient):
     One process at a time can open a folder; inside it, clients of the same folder share one
     engine and may be used from any thread. Using a client after `fork` is an error.
 
-    Not served: what a single node cannot have (sharding, cluster, snapshots) and, so far,
-    payload updates, grouping, facets, ordering, and queries other than by vector and fusion; each
-    raises `NotImplementedError` and names the way round.
+    The engine holds Python's lock while it works, which other threads and event loops feel.
+    `worker=True` puts it into a process of its own, which ends with this one: nothing here stands
+    still, and if the engine dies, calls raise `StorageError` and a new client starts it anew.
+    A call takes some tenths of a millisecond longer.
+
+    Not served: what a single node cannot have (sharding, cluster, snapshots) and strict mode;
+    each raises `NotImplementedError` and names the way round.
 
     Args:
-        path: The folder; made where it is missing. `~` is the user's home.
+        path: The folder; made where it is missing. `~` is the user's home. `":temporary:"` is a
+            new one, removed when its last client is closed and when Python ends.
+        worker: Let the engine run in a process of its own. All clients of a folder in one process
+            have to agree on it.
+        durability: What an update survives from the moment its call returns: the end of the
+            `"process"`, or a cut of `"power"`, which takes a flush for each, some milliseconds.
+            `"power"` asked for by one client holds for all that share the folder.
 
     Raises:
-        ConfigurationError: qdrant-edge-py is not installed, or `path` names no folder.
+        ConfigurationError: qdrant-edge-py is not installed, or an argument is none of the above.
         StorageError: The folder cannot be used: not writable, damaged, or open elsewhere.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        if not os.fspath(path) or os.fspath(path) == ":memory:":
-            raise ConfigurationError(
-                f"path must name a folder, got {os.fspath(path)!r}; a throw-away index is"
-                ' `QdrantClient(location=":memory:")`'
-            )
-        self._path = Path(path).expanduser().resolve()
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        worker: bool = False,
+        durability: Durability = "process",
+    ) -> None:
+        settings = first_calls(temporary=os.fspath(path) == TEMPORARY, durability=durability)
+        self._path = locate(path)
+        self._options = {"path": str(self._path), "worker": worker, "durability": durability}
         super().__init__(location=":memory:")
-        self._edge = EdgeBackend(self._path)
+        self._edge = WorkerBackend(self._path) if worker else EdgeBackend(self._path)
         # `_client` is the one private attribute of qdrant-client that this class relies on
-        in_memory, self._client = self._client, self._edge
+        in_memory, self._client = self._client, cast("QdrantBase", self._edge)
         in_memory.close()
+        for setting in settings:
+            getattr(self._edge, setting)()
+
+    def __del__(self) -> None:
+        """Give the folder up where nobody did."""
+        edge = vars(self).get("_edge")
+        if isinstance(edge, WorkerBackend):
+            edge.give_up()  # to wait for a process is no job for the garbage collector
+        else:
+            super().__del__()
 
     @property
     def init_options(self) -> dict[str, Any]:
         """Return what makes another client of the same folder: `EdgeClient(**options)`."""
-        return {"path": str(self._path)}
+        return dict(self._options)
+
+    def optimize(self, collection_name: str) -> bool:
+        """Build graphs and quantized codes, merge segments and drop deleted points, now.
+
+        Nothing of this happens by itself. The engine holds Python's lock for its whole run, from
+        seconds to minutes: all threads of the process and its event loops stand still. With
+        `worker=True` only other calls to this index wait.
+
+        Args:
+            collection_name: A collection of this client.
+
+        Returns:
+            Whether anything was due: small collections need no graph.
+
+        Raises:
+            InvalidInputError: There is no such collection.
+            StorageError: The engine failed, or the disk has too little room for a second copy.
+        """
+        return self._edge.optimize(collection_name)
 
     def vector_storage_size(self, collection_name: str) -> VectorStorageSize:
         """Measure what a collection's dense vectors and their quantized codes occupy.
@@ -75,3 +121,47 @@ class EdgeClient(QdrantClient):
             StorageError: The engine or its files cannot be read.
         """
         return self._edge.vector_storage_size(collection_name)
+
+    def storage_info(self, collection_name: str) -> StorageInfo:
+        """Measure what a collection holds and takes, on disk and in memory, after a flush.
+
+        Args:
+            collection_name: A collection of this client.
+
+        Returns:
+            Counts, and sizes in bytes.
+
+        Raises:
+            InvalidInputError: There is no such collection.
+            StorageError: The engine or its files cannot be read.
+        """
+        info: StorageInfo = self._edge.storage_info(collection_name)
+        return info
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copy the whole index to another folder, while it is open; other calls wait.
+
+        The copy is complete and flushed to disk, and is itself an index that can be opened. It
+        leaves out the room that the engine reserves ahead.
+
+        Args:
+            path: A folder that is empty or does not exist.
+
+        Raises:
+            StorageError: `path` is not empty or cannot be written, or the disk has no room.
+        """
+        self._edge.backup(locate(path))
+
+    @staticmethod
+    def restore(backup: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+        """Make an index of a backup; open it with `EdgeClient(path)`.
+
+        Args:
+            backup: What `backup` has written, or any index that is closed.
+            path: A folder that is empty or does not exist.
+
+        Raises:
+            StorageError: `backup` is no index or is open, `path` is not empty or cannot be
+                written, or the disk has no room.
+        """
+        restore_index(locate(backup), locate(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timezone
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant.edge import EdgeClient
+from langchain_gemini_qdrant.errors import InvalidInputError
 
 COLLECTION = "congruence"
 SIZE = 16
@@ -540,3 +542,445 @@ def test_what_one_refuses_with_value_error_the_other_does_too(unnamed_clients, n
         with pytest.raises(ValueError, match="."):
             REFUSED[name](client)
     same(unnamed_clients, everything)
+
+
+# --- the known differences, as docs/edge.md lists them
+
+SMALL = models.VectorParams(size=2, distance=models.Distance.DOT)
+
+
+def small(client):
+    client.create_collection(
+        "small", {"": SMALL}, {"words": models.SparseVectorParams()}, metadata={"kept": True}
+    )
+    client.upsert(
+        "small",
+        [
+            models.PointStruct(
+                id=number,
+                vector={
+                    "": [float(number), 1.0],
+                    "words": models.SparseVector(indices=[number], values=[1.0]),
+                },
+                payload={"number": number, "even": number % 2 == 0, "text": f"the {number}th one"},
+            )
+            for number in range(1, 6)
+        ],
+    )
+    return client
+
+
+@pytest.fixture
+def small_clients(tmp_path):
+    edge, memory = small(EdgeClient(tmp_path)), small(QdrantClient(":memory:"))
+    yield edge, memory
+    edge.close()
+    memory.close()
+
+
+def outcome(call):
+    """Return what a call gives, or the name of the error that it raises."""
+    try:
+        return call()
+    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+        return "NotImplementedError" if isinstance(error, NotImplementedError) else "error"
+
+
+def stored(client, number: object, payload: object) -> object:
+    client.upsert("small", [models.PointStruct(id=number, vector={}, payload=payload)])
+    return client.retrieve("small", [number])[0].payload
+
+
+NEAREST = models.NearestQuery(nearest=[1.0, 0.0], mmr=models.Mmr())
+SPARSE_MMR = models.NearestQuery(
+    nearest=models.SparseVector(indices=[1], values=[1.0]), mmr=models.Mmr()
+)
+BAD_BATCH = [
+    models.DeleteOperation(delete=models.PointIdsList(points=[1])),
+    models.DeleteOperation(delete=models.PointIdsList(points=[])),
+]
+
+
+def after_a_bad_batch(client):
+    outcome(lambda: client.batch_update_points("small", BAD_BATCH))
+    return client.count("small").count
+
+
+# what: the call, the embedded engine's answer, the in-memory mode's answer
+DIFFERENCES = {
+    "a facet needs a payload index": (lambda c: c.facet("small", "even").hits[0].count, "error", 3),
+    "an order needs a payload index": (
+        lambda c: c.scroll("small", order_by="number", limit=1)[0][0].id,
+        "error",
+        1,
+    ),
+    "MMR over a sparse vector": (
+        lambda c: len(c.query_points("small", SPARSE_MMR, using="words", limit=1).points),
+        "NotImplementedError",
+        1,
+    ),
+    "MMR in a prefetch": (
+        lambda c: len(
+            c.query_points(
+                "small", [1.0, 0.0], prefetch=models.Prefetch(query=NEAREST, limit=1)
+            ).points
+        ),
+        "NotImplementedError",
+        1,
+    ),
+    "a malformed operation refuses its whole batch": (after_a_bad_batch, 5, 4),
+    "an id that is no UUID is an error, also where it is looked up": (
+        lambda c: c.retrieve("small", ["one"]),
+        "error",
+        [],
+    ),
+    "an integer of more than 64 bits": (
+        lambda c: stored(c, 9, {"a": 2**64}),
+        "error",
+        {"a": 2**64},
+    ),
+    "NaN in a payload": (lambda c: bool(stored(c, 9, {"a": float("nan")})), "error", True),
+    "an integer to match of more than 64 bits": (
+        lambda c: c.count("small", models.Filter(must=match("number", 2**70))).count,
+        "error",
+        0,
+    ),
+    "the last bit of a long float in a payload": (
+        lambda c: stored(c, 9, {"a": 2.2864980512635398e27}),
+        {"a": 2.28649805126354e27},
+        {"a": 2.2864980512635398e27},
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_known_difference_is_as_documented(small_clients, name):
+    call, *expected = DIFFERENCES[name]
+    assert [outcome(lambda c=c: call(c)) for c in small_clients] == expected
+
+
+def test_the_table_of_differences_is_in_the_documentation():
+    page = (Path(__file__).parents[2] / "docs" / "edge.md").read_text(encoding="utf-8")
+    for name in DIFFERENCES:
+        assert name in page
+
+
+# --- the rest of the interface
+
+
+def hits(answer):
+    return [(point.id, about(point.score)) for point in answer.points]
+
+
+def test_points_are_uploaded_in_batches_and_by_columns(small_clients):
+    def upload(client):
+        client.upload_points(
+            "small",
+            (
+                models.PointStruct(id=number, vector=[1.0, float(number)])
+                for number in range(10, 31)
+            ),
+            batch_size=8,
+        )
+        client.upload_points("small", [])
+        client.upload_collection(
+            "small", np.ones((3, 2)), payload=[{"a": 1}, {"a": 2}, {"a": 3}], ids=[40, 41, 42]
+        )
+        client.upload_collection("small", {"": np.eye(2)}, ids=iter([50, 51, 52]))
+        client.upload_collection("small", [[1.0, 1.0]])
+        records, _ = client.scroll("small", limit=100, with_vectors=True)
+        return [(r.payload, r.vector) for r in records], [r.id for r in records[:-1]]
+
+    same(small_clients, upload)
+    with pytest.raises(ValueError, match="same number of vectors"):
+        small_clients[0]._client.upload_collection("small", {"": np.eye(2), "b": np.eye(3)})
+
+
+def test_a_query_by_a_point_of_another_collection_may_find_the_point_of_that_id(small_clients):
+    def look_up(client):
+        client.create_collection("other", {"named": SMALL})
+        client.upsert("other", [models.PointStruct(id=3, vector={"named": [0.0, 1.0]})])
+        place = models.LookupLocation(collection="other", vector="named")
+        return hits(client.query_points("small", 3, lookup_from=place, limit=5)), [
+            point.id for point in client.query_points("small", 3, limit=5).points
+        ]
+
+    elsewhere, here = look_up(small_clients[0])
+    assert (sorted(elsewhere), sorted(here)) == tuple(map(sorted, look_up(small_clients[1])))
+    assert here == [5, 4, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.query_points("small", 99),
+        lambda c: c.query_points(
+            "small", 1, lookup_from=models.LookupLocation(collection="small", vector="nowhere")
+        ),
+        lambda c: c.query_points("small", 7),
+        lambda c: c.query_points(
+            "small", models.FormulaQuery(formula="missing"), prefetch=models.Prefetch()
+        ),
+        lambda c: c.query_points("small", models.TextQuery(text="one"), using="text"),
+        lambda c: c.query_points(
+            "small",
+            [1.0, 1.0],
+            query_filter=models.Filter(
+                min_should=models.MinShould(conditions=[match("even", value=True)], min_count=0)
+            ),
+        ),
+        lambda c: c.scroll("small", order_by="number", offset=3),
+        lambda c: c.scroll("small", with_vectors="words"),
+        lambda c: c.facet("small", "even", limit=0),
+        lambda c: c.query_points_groups("small", "number", group_size=0),
+        lambda c: c.search_matrix_pairs("small", sample=1),
+        lambda c: c.delete_vectors("small", [], [1]),
+        lambda c: c.delete_vectors("small", ["nowhere"], [1]),
+        lambda c: c.update_vectors("small", []),
+        lambda c: c.batch_update_points("small", ["delete"]),
+        lambda c: c.set_payload("small", {"a": 1}, [1], key="a["),
+        lambda c: c.delete_vector_name("unnamed", ""),
+        lambda c: c.update_collection(
+            "small", vectors_config={"nowhere": models.VectorParamsDiff()}
+        ),
+        lambda c: c.update_collection("nowhere", metadata={"a": 1}),
+        lambda c: c.create_vector_name(
+            "small",
+            "words",
+            models.DenseVectorNameConfig(dense=models.DenseVectorConfig(size=2, distance="Dot")),
+        ),
+    ],
+)
+def test_a_call_that_cannot_be_served_right_is_refused_and_changes_nothing(small_clients, call):
+    for client in small_clients:
+        client.create_collection("unnamed", SMALL)
+        client.upsert("small", [models.PointStruct(id=7, vector={})])
+        before = client.scroll("small", limit=100, with_vectors=True)
+        assert outcome(lambda client=client: call(client)) == "error"
+        assert client.scroll("small", limit=100, with_vectors=True) == before
+
+
+def test_a_missing_point_is_an_error_after_the_others_were_changed(small_clients):
+    for call in (
+        lambda c: c.set_payload("small", {"new": 1}, [1, 99]),
+        lambda c: c.overwrite_payload("small", {"new": 2}, [99, 2]),
+        lambda c: c.delete_payload("small", ["number"], [3, 99]),
+        lambda c: c.clear_payload("small", [99, 4]),
+        lambda c: c.update_vectors(
+            "small",
+            [models.PointVectors(id=i, vector={"": [9.0, 9.0]}) for i in (99, 5)],
+        ),
+        lambda c: c.delete_vectors("small", ["words"], models.PointIdsList(points=[1, 99])),
+    ):
+        for client in small_clients:
+            assert outcome(lambda client=client, call=call: call(client)) == "error"
+        same(small_clients, lambda client: client.scroll("small", limit=100, with_vectors=True))
+    with pytest.raises(InvalidInputError, match="No point with id 98, 99;"):
+        small_clients[0].set_payload("small", {"a": 1}, [99, 1, 98])
+
+
+def test_vectors_are_added_to_a_collection_and_taken_off(small_clients):
+    def change(client):
+        dense = models.DenseVectorConfig(size=3, distance=models.Distance.EUCLID)
+        sparse = models.SparseVectorConfig(modifier=models.Modifier.IDF)
+        for name, config in {
+            "more": models.DenseVectorNameConfig(dense=dense),
+            "rare": models.SparseVectorNameConfig(sparse=sparse),
+        }.items():
+            client.create_vector_name("small", name, config)
+            client.create_vector_name("small", name, config)  # once more is no error
+        client.delete_vector_name("small", "words")
+        client.delete_vector_name("small", "words")
+        client.update_vectors(
+            "small", [models.PointVectors(id=1, vector={"more": [1.0, 2.0, 2.0]})]
+        )
+        info = client.get_collection("small").config.params
+        return (
+            sorted(info.vectors),
+            sorted(info.sparse_vectors),
+            client.query_points("small", [0.0, 0.0, 0.0], using="more", with_vectors=True),
+            client.scroll("small", limit=100, with_vectors=True),
+        )
+
+    same(small_clients, change)
+
+    def take_off(client):
+        client.delete_vector_name("small", "more")
+        left = sorted(client.get_collection("small").config.params.vectors)
+        refused = outcome(lambda: client.query_points("small", [0.0, 0.0, 0.0], using="more"))
+        return left, refused, client.scroll("small", limit=100, with_vectors=True)
+
+    same(small_clients, take_off)
+    with pytest.raises(TypeError, match="unexpected arguments \\['colour'\\]"):
+        small_clients[0]._client.update_collection("small", colour=1)
+
+
+def test_groups_carry_the_points_of_another_collection(small_clients):
+    def groups(client):
+        client.create_collection("numbers", SMALL)
+        client.upsert(
+            "numbers",
+            [models.PointStruct(id=i, vector=[1.0, float(i)], payload={"a": i}) for i in (1, 5)],
+        )
+        client.set_payload("small", {"number": "no id"}, [4])
+        found = client.query_points_groups(
+            "small",
+            "number",
+            [1.0, 0.0],
+            with_lookup=models.WithLookup(collection="numbers", with_vectors=True),
+            with_vectors=["words"],
+            with_payload=False,
+        ).groups
+        plain = client.query_points_groups("small", "number", with_lookup="numbers").groups
+        return [
+            (g.id, g.lookup and (g.lookup.payload, g.lookup.vector), g.hits) for g in found
+        ], sorted((str(g.id), g.lookup and g.lookup.payload) for g in plain)
+
+    same(small_clients, groups)
+
+
+def test_groups_are_filled_by_searching_wider(tmp_path):
+    """The second group is far behind the first, which has many points."""
+    client = EdgeClient(tmp_path)
+    client.create_collection("far", SMALL)
+    client.upload_points(
+        "far",
+        [
+            models.PointStruct(
+                id=n, vector=[100.0 - n, 0.0], payload={"group": "a" if n < 90 else "b"}
+            )
+            for n in range(95)
+        ],
+    )
+    groups = client.query_points_groups("far", "group", [1.0, 0.0], limit=2, group_size=3).groups
+    assert [(g.id, [hit.id for hit in g.hits]) for g in groups] == [
+        ("a", [0, 1, 2]),
+        ("b", [90, 91, 92]),
+    ]
+    client.close()
+
+
+def test_the_matrix_of_a_whole_collection_is_the_same(small_clients):
+    def matrix(client):
+        some = models.Filter(must_not=models.HasIdCondition(has_id=[2]))
+        pairs = client.search_matrix_pairs("small", some, sample=10, limit=2).pairs
+        offsets = client.search_matrix_offsets("small", sample=10, limit=3)
+        none = client.search_matrix_pairs("small", field(key="number", range=models.Range(lt=2)))
+        return (
+            [(pair.a, pair.b, pair.score) for pair in pairs],
+            (offsets.ids, offsets.offsets_row, offsets.offsets_col, offsets.scores),
+            none.pairs,
+        )
+
+    same(small_clients, matrix)
+
+
+def test_a_sample_has_every_point_that_matches_when_it_is_large_enough(small_clients):
+    some = models.Filter(must=match("even", value=False))
+    query = models.SampleQuery(sample=models.Sample.RANDOM)
+    found = same(
+        small_clients,
+        lambda c: sorted(p.id for p in c.query_points("small", query, query_filter=some).points),
+    )
+    assert found == [1, 3, 5]
+
+
+def test_a_text_query_ranks_by_bm25_until_its_index_goes(small_clients):
+    def search(client):
+        client.create_payload_index(
+            "small", "text", models.TextIndexParams(type="text", scoring=True)
+        )
+        parameters = models.TextQueryInput(
+            query="one 3th 5th", scoring=models.TextQueryScoring(bm25=models.Bm25Params(k=2, b=0.5))
+        )
+        found = [
+            sorted(
+                (p.id, round(p.score, 5))
+                for p in client.query_points(
+                    "small", models.TextQuery(text=text), using="text"
+                ).points
+            )
+            for text in ("the 4th", parameters)
+        ]
+        client.delete_payload_index("small", "text")
+        return [
+            *found,
+            outcome(
+                lambda: client.query_points("small", models.TextQuery(text="one"), using="text")
+            ),
+        ]
+
+    found = search(small_clients[0])
+    assert found == [
+        [(i, about(score)) for i, score in row] if isinstance(row, list) else row
+        for row in search(small_clients[1])
+    ]
+    assert found[2] == "error"
+
+
+def test_a_collection_is_made_anew_under_its_name(small_clients):
+    with pytest.warns(DeprecationWarning, match="recreate_collection"):
+        same(
+            small_clients,
+            lambda c: (
+                c.recreate_collection("small", SMALL),
+                c.count("small"),
+                c.get_collections(),
+            ),
+        )
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes:UserWarning")
+@pytest.mark.parametrize(
+    ("source", "target"), [("edge", "memory"), ("memory", "edge"), ("edge", "edge")]
+)
+def test_a_collection_migrates_with_all_its_points(clients, tmp_path, source, target):
+    edge, memory = clients
+    giver = edge if source == "edge" else memory
+    taker = EdgeClient(tmp_path) if target == "edge" else QdrantClient(":memory:")
+    giver.migrate(taker, [COLLECTION])
+    for client in (giver, taker):
+        client.count(COLLECTION)
+    same((taker, giver), lambda c: c.scroll(COLLECTION, limit=COUNT, with_vectors=True))
+    same((taker, giver), lambda c: c.query_points(COLLECTION, SPARSE, using="sparse"))
+    assert taker.get_collection(COLLECTION).config.metadata == {"note": "ours"}
+    taker.close()
+
+
+def test_a_migration_between_folders_keeps_settings_and_indexes(small_clients, tmp_path):
+    edge, _ = small_clients
+    edge.create_payload_index("small", "text", models.TextIndexParams(type="text", lowercase=False))
+    edge.create_payload_index("small", "number", "integer")
+    edge.update_collection(
+        "small",
+        hnsw_config=models.HnswConfigDiff(m=8),
+        quantization_config=models.BinaryQuantization(binary=models.BinaryQuantizationConfig()),
+    )
+    other = EdgeClient(tmp_path / "other")
+    edge.migrate(other)
+    assert other.get_collection("small").config == edge.get_collection("small").config
+    assert (
+        other.get_collection("small").payload_schema == edge.get_collection("small").payload_schema
+    )
+    assert other.scroll("small", with_vectors=True) == edge.scroll("small", with_vectors=True)
+    other.close()
+
+
+TRAPS_OF_INDEXES = {
+    "two bounds on one side": field(key="number", range=models.Range(lt=5, lte=2, gte=1, gt=0)),
+    "more to match than there is": models.Filter(
+        must=match("even", value=True),
+        min_should=models.MinShould(conditions=[match("even", value=True)], min_count=2),
+    ),
+    "phrase": field(key="text", match=models.MatchPhrase(phrase="3th one")),
+    "bool": models.Filter(must=match("even", value=True)),
+}
+
+
+@pytest.mark.parametrize("name", TRAPS_OF_INDEXES)
+def test_an_index_does_not_change_what_a_filter_selects(small_clients, name):
+    edge, _ = small_clients
+    for key, schema in {"number": "integer", "even": "bool", "text": "text"}.items():
+        edge.create_payload_index("small", key, schema)
+    same(small_clients, lambda client: client.scroll("small", TRAPS_OF_INDEXES[name]))

@@ -7,6 +7,7 @@ import pytest
 from qdrant_client import models
 
 from langchain_gemini_qdrant.edge import EdgeClient, VectorStorageSize
+from langchain_gemini_qdrant.errors import StorageError
 
 SIZE = 256
 COUNT = 2000
@@ -122,8 +123,7 @@ def test_sizes_follow_the_datatype_and_count_no_codes_that_are_not_there(tmp_pat
     client.close()
 
 
-def test_sizes_of_optimized_segments_are_measured_alike(tmp_path):
-    """Another program may have optimized the folder, and its files look different then."""
+def test_optimizing_builds_a_graph_and_keeps_what_is_measured_and_found(tmp_path):
     client = EdgeClient(tmp_path)
     vectors = np.random.default_rng(1).normal(size=(400, 768))
     client.create_collection(
@@ -133,9 +133,118 @@ def test_sizes_of_optimized_segments_are_measured_alike(tmp_path):
         optimizers_config=models.OptimizersConfigDiff(indexing_threshold=10),
     )
     client.upsert("optimized", models.Batch(ids=list(range(400)), vectors=vectors.tolist()))
-    shard = client._client._folder.collection("optimized")._shard
-    assert shard.optimize()
+    assert client.get_collection("optimized").indexed_vectors_count == 0
+    assert client.optimize("optimized") is True
+    assert client.optimize("optimized") is False
+    assert client.get_collection("optimized").indexed_vectors_count == 400
     assert client.vector_storage_size("optimized") == VectorStorageSize(
         original_bytes=400 * 768 * 4, quantized_bytes=400 * 768 // 8
     )
+    exact = models.SearchParams(exact=True)
+    found = client.query_points("optimized", 7, search_params=exact, limit=400).points
+    assert {point.id for point in found} == {*range(400)} - {7}
     client.close()
+
+
+# --- settings that change later
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """A collection of 300 points without quantization, large enough for a graph."""
+    client = EdgeClient(tmp_path)
+    client.create_collection(
+        "plain",
+        {"a": models.VectorParams(size=128, distance="Dot", on_disk=True)},
+        {"words": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        optimizers_config=models.OptimizersConfigDiff(
+            indexing_threshold=1, default_segment_number=2
+        ),
+        hnsw_config=models.HnswConfigDiff(m=8),
+        metadata={"kept": 1},
+    )
+    vectors = np.random.default_rng(3).normal(size=(300, 128)).tolist()
+    client.upsert("plain", models.Batch(ids=list(range(300)), vectors={"a": vectors}))
+    yield client
+    client.close()
+
+
+def quantized_bytes(client):
+    client.optimize("plain")
+    return client.vector_storage_size("plain").quantized_bytes
+
+
+def test_quantization_set_later_is_built_when_the_collection_is_optimized(plain, tmp_path):
+    assert plain.update_collection("plain", quantization_config=binary())
+    assert plain.vector_storage_size("plain").quantized_bytes == 0
+    assert quantized_bytes(plain) == 300 * 128 // 8
+    assert plain.get_collection("plain").config.quantization_config == binary()
+    plain.close()
+    again = EdgeClient(tmp_path)
+    assert again.get_collection("plain").config.quantization_config == binary()
+    assert again.count("plain").count == 300
+    again.close()
+
+
+def test_a_vector_has_a_quantization_of_its_own_until_it_is_disabled(plain):
+    scalar = models.ScalarQuantization(scalar=models.ScalarQuantizationConfig(type="int8"))
+    own = models.VectorParamsDiff(
+        quantization_config=scalar, hnsw_config=models.HnswConfigDiff(m=5)
+    )
+    plain.update_collection("plain", vectors_config={"a": own}, quantization_config=binary())
+    assert quantized_bytes(plain) >= 300 * 128
+    none = models.VectorParamsDiff(quantization_config=models.Disabled.DISABLED)
+    plain.update_collection("plain", vectors_config={"a": none})
+    assert quantized_bytes(plain) == 300 * 128 // 8
+    params = plain.get_collection("plain").config.params.vectors["a"]
+    assert (params.quantization_config, params.hnsw_config.m, params.on_disk) == (None, 5, True)
+
+
+def test_a_change_of_settings_keeps_those_that_it_does_not_name(plain):
+    plain.update_collection(
+        "plain",
+        optimizers_config=models.OptimizersConfigDiff(indexing_threshold=2),
+        hnsw_config=models.HnswConfigDiff(ef_construct=50),
+        collection_params=models.CollectionParamsDiff(on_disk_payload=True, replication_factor=3),
+        sparse_vectors_config={
+            "words": models.SparseVectorParams(
+                index=models.SparseIndexParams(full_scan_threshold=9), modifier=models.Modifier.IDF
+            )
+        },
+        timeout=5,
+    )
+    config = plain.get_collection("plain").config
+    assert config.optimizer_config.indexing_threshold == 2
+    assert config.optimizer_config.default_segment_number == 2
+    assert (config.hnsw_config.m, config.hnsw_config.ef_construct) == (8, 50)
+    assert config.params.on_disk_payload is True
+    assert config.params.sparse_vectors["words"].index.full_scan_threshold == 9
+    assert config.metadata == {"kept": 1}
+    assert plain.count("plain").count == 300
+
+
+@pytest.mark.parametrize(
+    ("change", "way_round"),
+    [
+        ({"quantization_config": models.Disabled.DISABLED}, "migrate"),
+        (
+            {"sparse_vectors_config": {"words": models.SparseVectorParams(modifier="none")}},
+            "migrate",
+        ),
+        ({"strict_mode_config": models.StrictModeConfig(enabled=True)}, "strict_mode_config"),
+    ],
+)
+def test_a_setting_that_the_engine_cannot_change_stays(plain, change, way_round):
+    before = plain.get_collection("plain")
+    with pytest.raises(NotImplementedError, match=way_round):
+        plain.update_collection("plain", **change)
+    assert plain.get_collection("plain") == before
+
+
+def test_settings_that_the_engine_refuses_leave_the_collection_open(plain):
+    before = plain.get_collection("plain")
+    collection = plain._client._folder.collection("plain")
+    other = models.CreateCollection(vectors={"a": models.VectorParams(size=3, distance="Dot")})
+    with pytest.raises(StorageError, match="change a collection's settings"):
+        collection.reconfigure(other)
+    assert plain.get_collection("plain") == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timedelta, timezone
 
 import pytest
 import qdrant_edge
@@ -10,8 +11,16 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant.edge import _engine
 from langchain_gemini_qdrant.edge._config import vector_schema
-from langchain_gemini_qdrant.edge._convert import edge_filter, edge_payload_selector, to_edge
+from langchain_gemini_qdrant.edge._convert import (
+    edge_filter,
+    edge_index,
+    edge_payload_selector,
+    edge_vector_selector,
+    to_edge,
+)
+from langchain_gemini_qdrant.edge._examples import with_vectors_for_ids
 from langchain_gemini_qdrant.edge._queries import edge_query_request
+from langchain_gemini_qdrant.edge._validate import VectorSchema
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, StorageError
 
 ENUMS = [
@@ -161,6 +170,8 @@ def test_a_filter_may_be_a_dict_as_in_json():
 def test_a_selector_of_another_kind_is_refused():
     with pytest.raises(InvalidInputError, match="got str"):
         edge_payload_selector("title")
+    with pytest.raises(InvalidInputError, match="got 'dense'"):
+        edge_vector_selector("dense")
 
 
 def test_a_model_without_counterpart_says_so():
@@ -173,13 +184,21 @@ SCHEMA = vector_schema(
 )
 
 
+def converted(request):
+    """Convert a query that names no stored points."""
+    return edge_query_request(with_vectors_for_ids(request, "here", look_up=pytest.fail), SCHEMA)
+
+
 def test_mmr_keeps_its_diversity_and_candidates():
     query = models.NearestQuery(
         nearest=[1.0, 0.0], mmr=models.Mmr(diversity=0.3, candidates_limit=50)
     )
-    mmr = edge_query_request(models.QueryRequest(query=query, limit=5), SCHEMA).query
+    mmr = converted(models.QueryRequest(query=query, limit=5)).query
     assert mmr.lambda_ == pytest.approx(0.7)
     assert mmr.candidates_limit == 50
+
+
+NEAREST = models.Prefetch(query=[1.0, 0.0])
 
 
 @pytest.mark.parametrize(
@@ -195,18 +214,95 @@ def test_mmr_keeps_its_diversity_and_candidates():
         },
         {"query": [1.0, 0.0], "prefetch": {"query": [1.0, 0.0], "limit": 0}},
         {"query": [1.0], "limit": 3},
+        {"query": models.RrfQuery(rrf=models.Rrf(weights=[1.0])), "prefetch": [NEAREST, NEAREST]},
+        {"query": models.FormulaQuery(formula="$score")},
+        {"query": models.ContextQuery(context=[])},
+        {"query": models.RecommendQuery(recommend=models.RecommendInput(negative=[[1.0, 0.0]]))},
+        {
+            "query": models.RecommendQuery(
+                recommend=models.RecommendInput(strategy=models.RecommendStrategy.SUM_SCORES)
+            )
+        },
+        {"query": models.TextQuery(text="a")},
+        {"query": models.OrderByQuery(order_by="a"), "score_threshold": 0.5},
+        {
+            "query": models.RelevanceFeedbackQuery(
+                relevance_feedback=models.RelevanceFeedbackInput(
+                    target=[1.0, 0.0],
+                    feedback=[],
+                    strategy=models.NaiveFeedbackStrategy(
+                        naive=models.NaiveFeedbackStrategyParams(a=1.0, b=-1.0, c=1.0)
+                    ),
+                )
+            )
+        },
     ],
 )
 def test_queries_that_a_server_refuses_are_refused(request_):
     with pytest.raises(InvalidInputError):
-        edge_query_request(models.QueryRequest(**request_), SCHEMA)
+        converted(models.QueryRequest(**request_))
+
+
+SPARSE = models.SparseVector(indices=[1], values=[1.0])
+
+
+@pytest.mark.parametrize(
+    ("request_", "way_round"),
+    [
+        ({"query": models.NearestQuery(nearest=SPARSE, mmr=models.Mmr())}, "use a dense one"),
+        (
+            {
+                "query": models.FusionQuery(fusion="rrf"),
+                "using": None,
+                "prefetch": models.Prefetch(
+                    query=models.NearestQuery(nearest=[1.0, 0.0], mmr=models.Mmr())
+                ),
+            },
+            "use it in the query itself",
+        ),
+    ],
+)
+def test_a_query_that_the_engine_would_not_obey_names_the_way_round(request_, way_round):
+    schema = VectorSchema(dense={"": 2}, multi={}, sparse=frozenset({"words"}))
+    request = models.QueryRequest(**{"using": "words", **request_})
+    with pytest.raises(NotImplementedError, match=way_round):
+        edge_query_request(request, schema)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "kept"),
+    [
+        ({"gt": 1, "gte": 2, "lt": 9}, (None, 2.0, 9.0, None)),
+        ({"gt": 2, "gte": 2, "lt": 9, "lte": 9}, (2.0, None, 9.0, None)),
+        ({"gte": 1, "lt": 9, "lte": 8}, (None, 1.0, None, 8.0)),
+    ],
+)
+def test_a_range_keeps_the_narrower_bound_of_each_side(bounds, kept):
+    """Over an index the engine reads one of them, and not the narrower one."""
+    assert fields(to_edge(models.Range(**bounds)), "gt", "gte", "lt", "lte") == kept
+
+
+def test_bounds_of_time_are_compared_in_one_time_zone():
+    east = timezone(timedelta(hours=5))
+    bounds = models.DatetimeRange(gt=datetime(2024, 1, 1, 3, tzinfo=east), gte=datetime(2024, 1, 1))  # noqa: DTZ001
+    converted_range = to_edge(bounds)
+    assert fields(converted_range, "gt") == (None,)
+    assert converted_range.gte.startswith("2024-01-01 00:00:00")
+
+
+def test_a_text_index_finds_phrases_unless_told_not_to():
+    for schema in (models.PayloadSchemaType.TEXT, models.TextIndexParams(type="text")):
+        assert edge_index(schema).phrase_matching is True
+    plain = models.TextIndexParams(type="text", phrase_matching=False)
+    assert edge_index(plain).phrase_matching is False
+    assert edge_index(models.PayloadSchemaType.KEYWORD) == qdrant_edge.PayloadSchemaType.Keyword
 
 
 def test_inference_is_left_to_the_embeddings():
     document = models.Document(text="a", model="b")
     request = models.QueryRequest(query=models.NearestQuery(nearest=document))
     with pytest.raises(NotImplementedError, match="no inference"):
-        edge_query_request(request, SCHEMA)
+        converted(request)
 
 
 def test_a_missing_package_names_the_platforms_and_the_alternatives(monkeypatch):

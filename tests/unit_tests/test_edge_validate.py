@@ -14,6 +14,7 @@ from langchain_gemini_qdrant.edge._validate import (
     check_collection,
     check_payload,
     check_point_id,
+    check_point_vectors,
     check_points,
     check_vector,
 )
@@ -101,19 +102,36 @@ def test_vectors_that_do_not_fit_are_refused_with_the_reason(name, vector, messa
         check_vector(vector, name, SCHEMA)
 
 
-def test_of_several_points_with_one_id_the_last_is_written():
-    points = check_points(
+def test_vectors_of_one_point_are_merged_whatever_the_spelling_of_its_id():
+    points = check_point_vectors(
         [
-            models.PointStruct(id=CANONICAL, vector=[1.0, 2.0]),
-            models.PointStruct(id=2, vector=[1.0, 2.0]),
-            models.PointStruct(id=CANONICAL.upper(), vector=[3.0, 4.0], payload={"a": 1}),
+            models.PointVectors(id=CANONICAL, vector=[1.0, 2.0]),
+            models.PointVectors(id=2, vector={}),
+            models.PointVectors(
+                id=CANONICAL.upper(), vector={"": [3.0, 4.0], "named": [1.0, 1.0, 1.0]}
+            ),
         ],
         SCHEMA,
     )
-    assert [(point.id, point.vectors[""]) for point in points] == [
-        (CANONICAL, [3.0, 4.0]),
-        (2, [1.0, 2.0]),
+    assert [(point.id, point.vectors, point.size_bytes) for point in points] == [
+        (CANONICAL, {"": [3.0, 4.0], "named": [1.0, 1.0, 1.0]}, 4 * 5),
+        (2, {}, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [],
+        None,
+        [models.PointStruct(id=1, vector=[1.0, 2.0])],
+        [models.PointVectors(id=1, vector=[1.0])],
+        [models.PointVectors(id=-1, vector=[1.0, 2.0])],
+    ],
+)
+def test_what_is_no_list_of_vectors_is_refused(points):
+    with pytest.raises(InvalidInputError):
+        check_point_vectors(points, SCHEMA)
 
 
 def test_a_batch_is_the_same_points_by_columns():

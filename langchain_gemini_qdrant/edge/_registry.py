@@ -1,0 +1,135 @@
+"""Which folders this process has open, and how many clients share each of them."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from langchain_gemini_qdrant.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Shared:
+    """What the clients of one folder have in common: the engine here, or its process."""
+
+    mode: str
+    """Where the engine runs, for messages."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.users = 0
+        self.process_id = os.getpid()
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the folder is free again, so that it can be opened anew."""
+        raise NotImplementedError
+
+    @property
+    def closing(self) -> bool:
+        """Tell whether the folder is being given free at this moment."""
+        return False
+
+    def start_closing(self) -> None:
+        """Flush and give the folder free, or begin to."""
+        raise NotImplementedError
+
+    def wait_closed(self) -> None:
+        """Wait until the folder is free; the error of closing it is raised."""
+
+    def leave_to_parent(self) -> None:
+        """Let go of what belongs to the process that this one was forked from."""
+
+    def check_process(self) -> None:
+        """Refuse use in a forked child, where the engine would hang.
+
+        Raises:
+            StorageError: The folder was opened before the process forked.
+        """
+        if os.getpid() != self.process_id:
+            raise StorageError(
+                f"The index in {self.root} was opened in process {self.process_id} and cannot be"
+                " used in a process forked from it. Open it in one process only, or use a Qdrant"
+                " server (`url=`)."
+            )
+
+
+S = TypeVar("S", bound=Shared)
+
+_opened: dict[Path, Shared] = {}
+_lock = threading.RLock()  # a client may be collected while another one opens
+
+
+def share(root: Path, kind: type[S]) -> S:
+    """Return what opens the folder, for one more user; clients of one folder share it.
+
+    Raises:
+        StorageError: The folder cannot be opened, or is open here in the other mode.
+    """
+    while True:
+        with _lock:
+            opened = _opened.get(root)
+            if opened is None or opened.over:
+                opened = _opened[root] = kind(root)
+            if not opened.closing:
+                if not isinstance(opened, kind):
+                    raise StorageError(
+                        f"The index in {root} is open in this process already, with {opened.mode},"
+                        f" and cannot be opened with {kind.mode} beside it. Close the other client,"
+                        " or make all clients of a folder alike: `EdgeClient(path, worker=True)`"
+                        " and `AsyncEdgeClient(path)` share an engine, `EdgeClient(path)` does not."
+                    )
+                opened.users += 1
+                return opened
+        with suppress(StorageError):  # its own user hears of it
+            opened.wait_closed()
+
+
+def release(shared: Shared) -> bool:
+    """Take one user off; the last one starts the closing, and is told so by True."""
+    with _lock:
+        if _opened.get(shared.root) is not shared:
+            return False  # closed at exit, or opened before this process was forked
+        shared.users -= 1
+        if shared.users:
+            return False
+        try:
+            shared.start_closing()
+        finally:
+            if shared.over:
+                forget(shared)
+        return True
+
+
+def forget(shared: Shared) -> None:
+    """Drop what is over."""
+    with _lock:
+        if _opened.get(shared.root) is shared:
+            del _opened[shared.root]
+
+
+@atexit.register
+def _close_all() -> None:
+    while _opened:
+        _, shared = _opened.popitem()
+        with suppress(StorageError):  # too late to tell; what was written is in the log
+            shared.start_closing()
+            shared.wait_closed()
+
+
+def _leave_all_to_parent() -> None:
+    """Start a forked child without the folders of its parent, and with a free lock."""
+    global _lock  # noqa: PLW0603 - another thread may have held it at the fork
+    _lock = threading.RLock()
+    for shared in _opened.values():
+        shared.leave_to_parent()
+    _opened.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_to_parent)

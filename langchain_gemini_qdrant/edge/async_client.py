@@ -1,0 +1,82 @@
+"""AsyncEdgeClient: qdrant-client's asyncio interface over Qdrant's own engine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+from qdrant_client import AsyncQdrantClient
+
+from langchain_gemini_qdrant.edge._location import TEMPORARY, Durability, first_calls, locate
+from langchain_gemini_qdrant.edge._worker_backend import AsyncWorkerBackend
+
+if TYPE_CHECKING:
+    from qdrant_client.async_client_base import AsyncQdrantBase
+
+    from langchain_gemini_qdrant.edge._info import StorageInfo
+    from langchain_gemini_qdrant.edge._sizes import VectorStorageSize
+
+
+class AsyncEdgeClient(AsyncQdrantClient):
+    """An `AsyncQdrantClient` whose server is Qdrant Edge, in a process of its own, in a folder.
+
+    The event loop goes on while the engine searches, writes or optimizes. The engine's process
+    starts with the client and ends with its last one, or with the application, however that
+    ends. It is shared with the clients of the same folder that `EdgeClient(path, worker=True)`
+    makes, in any thread and any event loop.
+
+    A call that is cancelled is carried out all the same; only its answer is dropped. If the
+    engine dies, calls raise `StorageError`, and a new client starts it anew with all that was
+    acknowledged. Close the client with `await client.close()`.
+
+    `upload_points` and `upload_collection` are no coroutines in qdrant-client: they hold up the
+    loop until all is written. `upsert` does not.
+
+    Args:
+        path: As in `EdgeClient`. What is wrong with the folder is raised by the first call.
+        durability: As in `EdgeClient`.
+
+    Raises:
+        ConfigurationError: An argument is none that `EdgeClient` has.
+        StorageError: The folder is open in this process without a worker.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "process") -> None:
+        settings = first_calls(temporary=os.fspath(path) == TEMPORARY, durability=durability)
+        self._path = locate(path)
+        self._options = {"path": str(self._path), "durability": durability}
+        super().__init__(location=":memory:")
+        self._edge = AsyncWorkerBackend(self._path, settings)
+        # the one private attribute of qdrant-client that this class relies on
+        self._client = cast("AsyncQdrantBase", self._edge)
+
+    @property
+    def init_options(self) -> dict[str, Any]:
+        """Return what makes another client of the same folder: `AsyncEdgeClient(**options)`."""
+        return dict(self._options)
+
+    async def aclose(self) -> None:
+        """Close the client, for `contextlib.aclosing`; the last one flushes and ends the engine."""
+        await self.close()
+
+    async def optimize(self, collection_name: str) -> bool:
+        """Build graphs and codes; other calls to this index wait, the event loop does not.
+
+        See `EdgeClient.optimize`.
+        """
+        changed: bool = await self._edge.optimize(collection_name)
+        return changed
+
+    async def vector_storage_size(self, collection_name: str) -> VectorStorageSize:
+        """Measure vectors and codes; see `EdgeClient.vector_storage_size`."""
+        size: VectorStorageSize = await self._edge.vector_storage_size(collection_name)
+        return size
+
+    async def storage_info(self, collection_name: str) -> StorageInfo:
+        """Measure what a collection takes; see `EdgeClient.storage_info`."""
+        info: StorageInfo = await self._edge.storage_info(collection_name)
+        return info
+
+    async def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copy the whole index to another folder; see `EdgeClient.backup`."""
+        await self._edge.backup(locate(path))
