@@ -6,7 +6,7 @@ TEST := .venv-test
 LOWEST := .venv-lowest
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test format lint unit_tests integration_tests lowest compat bench-embeddings bench-store clean
+.PHONY: all demo test format lint unit_tests integration_tests lowest compat bench-embeddings bench-store bench-edge clean
 
 all: format test
 
@@ -70,6 +70,10 @@ bench-embeddings:
 # Five minutes; BENCH=--quick for one.
 bench-store: $(TEST)/.installed
 	$(TEST)/bin/python benchmarks/store.py $(BENCH)
+
+# A quarter of an hour; BENCH=--quick for two minutes.
+bench-edge: $(TEST)/.installed
+	$(TEST)/bin/python benchmarks/edge.py $(BENCH)
 
 clean:
 	rm -rf $(DEMO) $(TEST) $(LOWEST) .venv-bench-ours .venv-bench-peer demo-index dist build

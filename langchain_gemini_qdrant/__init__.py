@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from langchain_gemini_qdrant._usage import EmbeddingUsage
-    from langchain_gemini_qdrant.edge import EdgeClient
+    from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
     from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
     from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
     from langchain_gemini_qdrant.errors import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GEMINI_MODELS",
+    "AsyncEdgeClient",
     "CollectionMismatchError",
     "ConfigurationError",
     "DailyQuotaError",
@@ -67,7 +68,7 @@ __all__ = [
 
 _MODULES = {
     "_usage": ("EmbeddingUsage",),
-    "edge": ("EdgeClient",),
+    "edge": ("AsyncEdgeClient", "EdgeClient"),
     "edge.bm25": ("EdgeBm25",),
     "embeddings": ("GeminiEmbeddings",),
     "factory": ("acreate_vector_store", "create_vector_store"),

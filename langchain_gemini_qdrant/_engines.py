@@ -10,7 +10,7 @@ from qdrant_client import AsyncQdrantClient, QdrantClient
 from qdrant_client.async_client_base import AsyncQdrantBase
 
 from langchain_gemini_qdrant._clients import Clients
-from langchain_gemini_qdrant.edge import EdgeClient
+from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from qdrant_client.client_base import QdrantBase
 
+_EDGE_OPTIONS = ("worker", "durability")
 _SERVER_OPTIONS = ("api_key", "prefer_grpc", "timeout", "https", "prefix")
 
 
@@ -81,6 +82,8 @@ class Engine:
         self.close()
 
     def _make(self) -> QdrantClient:
+        if isinstance(self._given_async, AsyncEdgeClient):
+            return EdgeClient(**self._given_async.init_options, worker=True)
         if self._given_async is None or _is_local_mode(self._given_async):
             raise ConfigurationError(
                 "this store has an AsyncQdrantClient over an engine of its own and no sync client: "
@@ -90,9 +93,12 @@ class Engine:
 
     def _make_async(self) -> AsyncQdrantClient:
         client = self.client
+        options = client.init_options
+        if isinstance(client, EdgeClient) and options.pop("worker"):
+            return AsyncEdgeClient(**options)
         if isinstance(client, EdgeClient) or _is_local_mode(client):
             return _InPlaceClient(client)
-        return AsyncQdrantClient(**_quiet(client.init_options))
+        return AsyncQdrantClient(**_quiet(options))
 
 
 def connect(
@@ -105,7 +111,7 @@ def connect(
     async_client: AsyncQdrantClient | None = None,
     **options: Any,
 ) -> Engine:
-    """Return one engine; `options` are those of `QdrantClient`, for a server.
+    """Return one engine; `options` are those of `QdrantClient`, for a server, or of `EdgeClient`.
 
     Raises:
         ConfigurationError: Not exactly one engine, or options that it does not have.
@@ -126,6 +132,9 @@ def connect(
             "one of path= (embedded engine), url= (server), location=':memory:' and client= is "
             f"needed, got {' and '.join(given) or 'none'}"
         )
+    edge = {name: options.pop(name) for name in _EDGE_OPTIONS if name in options}
+    if path is None and (misplaced := [name for name, value in edge.items() if value]):
+        raise ConfigurationError(f"{' and '.join(misplaced)} go with path=, not with {given[0]}=")
     if url is not None or host is not None:
         key = options.get("api_key")
         options["api_key"] = key.get_secret_value() if isinstance(key, SecretStr) else key
@@ -136,7 +145,8 @@ def connect(
     if unknown := sorted(options.keys() - inspect.signature(QdrantClient).parameters.keys()):
         raise ConfigurationError(f"unknown options {unknown}: QdrantClient has none of that name")
     if path is not None:
-        return Engine(EdgeClient(path), owned=True)
+        settings = {name: value for name, value in edge.items() if value is not None}
+        return Engine(EdgeClient(path, **settings), owned=True)
     if location is None:
         return Engine(client, async_client)
     if location != ":memory:":
@@ -152,7 +162,7 @@ def _quiet(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_local_mode(client: QdrantClient | AsyncQdrantClient) -> bool:
-    if isinstance(client, EdgeClient):
+    if isinstance(client, EdgeClient | AsyncEdgeClient):
         return False
     options = client.init_options
     return options.get("location") == ":memory:" or options.get("path") is not None

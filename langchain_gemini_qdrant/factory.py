@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant._collections import PayloadIndex
     from langchain_gemini_qdrant._searching import Fusion
+    from langchain_gemini_qdrant.edge import Durability
     from langchain_gemini_qdrant.quantization import Quantization
 
     P = ParamSpec("P")
@@ -39,6 +40,8 @@ def create_vector_store(
     location: str | None = None,
     client: QdrantClient | None = None,
     async_client: AsyncQdrantClient | None = None,
+    worker: bool = False,
+    durability: Durability | None = None,
     api_key: str | SecretStr | None = None,
     prefer_grpc: bool = False,
     grpc_port: int = 6334,
@@ -72,10 +75,15 @@ def create_vector_store(
         embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`; None for sparse vectors only.
         collection_name: Opened if it exists, else created; an alias is a name, too.
         path: A folder for the embedded engine, Qdrant Edge; made if it is missing.
+            `":temporary:"` is one that goes when the store is closed.
         url: A Qdrant server, cluster or Qdrant Cloud.
         location: `":memory:"` for a throw-away collection in pure Python.
         client: A `QdrantClient` of your own. Of `path`, `url`, `location` and `client`, one.
         async_client: An `AsyncQdrantClient` of your own for async use, with `client` or alone.
+        worker: With `path`, run the engine in a process of its own, so that event loops and other
+            threads go on while it works; see `EdgeClient`.
+        durability: With `path`, what an update survives once it is stored: `"process"`, the end
+            of the process (None means this), or `"power"`, a power cut too.
         api_key: Qdrant's, with `url`.
         prefer_grpc: Talk gRPC to the server, with `url`.
         grpc_port: The server's, with `prefer_grpc`.

@@ -1,7 +1,9 @@
-"""langchain-qdrant's store runs on the embedded engine as it stands."""
+"""langchain-qdrant's store runs on the embedded engine as it stands, and ours on its worker."""
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -10,6 +12,12 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings, SparseVector
 from qdrant_client import models
 
+from langchain_gemini_qdrant import (
+    AsyncEdgeClient,
+    ConfigurationError,
+    acreate_vector_store,
+    create_vector_store,
+)
 from langchain_gemini_qdrant.edge import EdgeClient
 
 TEXTS = ["the red house", "the blue house", "a green car", "an old tree", "rain in the north"]
@@ -84,3 +92,45 @@ async def test_the_async_methods_run_from_executor_threads(store):
     ids = await store.aadd_texts(TEXTS)
     assert [d.page_content for d in await store.asimilarity_search(TEXTS[1], k=1)] == [TEXTS[1]]
     assert await store.adelete(ids) is True
+
+
+# --- a store on a worker
+
+
+def test_a_store_on_a_worker_shares_it_with_its_async_side():
+    embeddings = DeterministicFakeEmbedding(size=8)
+
+    async def use():
+        async with await acreate_vector_store(
+            embeddings, "c", path=":temporary:", worker=True, durability="power"
+        ) as store:
+            assert isinstance(store.async_client, AsyncEdgeClient)
+            await store.aadd_texts(["a"], ids=["x"])
+            assert store.count() == 1
+            store.add_texts(["b"])
+            assert await store.acount() == 2
+            return store.client.init_options
+
+    options = asyncio.run(use())
+    assert (options["worker"], options["durability"]) == (True, "power")
+    assert not Path(options["path"]).exists()
+
+
+async def test_an_async_edge_client_of_the_user_s_serves_both_sides(tmp_path):
+    own = AsyncEdgeClient(tmp_path)
+    embeddings = DeterministicFakeEmbedding(size=8)
+    async with await acreate_vector_store(
+        embeddings, "c", async_client=own, quantization="binary"
+    ) as store:
+        await store.aadd_texts(["a"])
+        assert store.count() == 1
+        assert store.search_params.quantization.oversampling == 3.0
+    assert (await own.count("c")).count == 1
+    await own.close()
+
+
+@pytest.mark.parametrize("options", [{"worker": True}, {"durability": "power"}])
+def test_options_of_the_embedded_engine_go_with_a_path(options):
+    embeddings = DeterministicFakeEmbedding(size=8)
+    with pytest.raises(ConfigurationError, match="go with path=, not with location="):
+        create_vector_store(embeddings, "c", location=":memory:", **options)

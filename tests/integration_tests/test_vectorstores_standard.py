@@ -34,6 +34,21 @@ class TestEdgeWithBinaryQuantization(TestEdge):
     quantization = "binary"
 
 
+@pytest.fixture(scope="module")
+def worker():
+    """One process for the engine: its start takes a second."""
+    client = EdgeClient(":temporary:", worker=True)
+    yield client
+    client.close()
+
+
+class TestEdgeInAWorker(TestInMemory):
+    @pytest.fixture
+    def vectorstore(self, worker):
+        worker.delete_collection("c")
+        return create_vector_store(self.get_embeddings(), "c", client=worker, quantization="binary")
+
+
 class TestServer(TestInMemory):
     @pytest.fixture
     def client(self, qdrant_server):

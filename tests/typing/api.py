@@ -10,6 +10,7 @@ from qdrant_client import models
 from typing_extensions import assert_type
 
 from langchain_gemini_qdrant import (
+    AsyncEdgeClient,
     EdgeBm25,
     EdgeClient,
     GeminiEmbeddings,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.vectorstores import VectorStore
     from pydantic import SecretStr
-    from qdrant_client import QdrantClient
+    from qdrant_client import AsyncQdrantClient, QdrantClient
 
 
 def make(key: SecretStr) -> Embeddings:
@@ -104,6 +105,17 @@ async def everything(embeddings: GeminiEmbeddings, key: SecretStr) -> None:
 def edge() -> QdrantClient:
     client = EdgeClient("index")
     assert_type(client.vector_storage_size("c").original_bytes, int)
+    assert_type(client.storage_info("c").disk_bytes, int)
+    assert_type(client.optimize("c"), bool)
+    EdgeClient.restore("backup", "index")
+    EdgeClient("index", durability="peace")  # type: ignore[arg-type] # no such durability
+    return client
+
+
+async def async_edge(embeddings: GeminiEmbeddings) -> AsyncQdrantClient:
+    client = AsyncEdgeClient("index", durability="power")
+    await client.backup("backup")
+    await acreate_vector_store(embeddings, "c", path="index", worker=True)
     return client
 
 

@@ -65,6 +65,8 @@ def test_arguments_of_the_factories():
         "location",
         "client",
         "async_client",
+        "worker",
+        "durability",
         "api_key",
         "prefer_grpc",
         "grpc_port",
