@@ -17,12 +17,13 @@ from langchain_gemini_qdrant.edge._aliases import change_aliases
 from langchain_gemini_qdrant.edge._config import collection_info
 from langchain_gemini_qdrant.edge._convert import edge_index, to_edge
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
+from langchain_gemini_qdrant.edge._payloads import json_copy
 from langchain_gemini_qdrant.edge._settings import (
     changed_settings,
     with_vector_name,
     without_vector_name,
 )
-from langchain_gemini_qdrant.edge._validate import check_collection, check_payload
+from langchain_gemini_qdrant.edge._validate import check_collection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ class CollectionsApi(FolderAccess):
         if "sparse_vectors_config" in settings:
             settings["sparse_vectors"] = dict(settings.pop("sparse_vectors_config"))
         if "metadata" in settings:
-            settings["metadata"] = check_payload(settings["metadata"])[0]
+            settings["metadata"] = json_copy(settings["metadata"])
         if vectors_config is not None:
             settings["vectors"] = vectors_config
         with conversion_errors("collection configuration"):
@@ -115,7 +116,7 @@ class CollectionsApi(FolderAccess):
         given = {
             name: v for name, v in kwargs.items() if v is not None and name not in WITHOUT_MEANING
         }
-        fields = None if metadata is None else check_payload(metadata)[0]
+        fields = None if metadata is None else json_copy(metadata)
         folder = self._open_folder
         if given:
             folder.reconfigure(collection_name, lambda config: changed_settings(config, given))

@@ -8,7 +8,7 @@ points are changed, then the call raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from qdrant_client import models
 
@@ -16,13 +16,13 @@ from langchain_gemini_qdrant.edge._collection import Collection
 from langchain_gemini_qdrant.edge._convert import (
     EdgeObject,
     edge_filter,
+    edge_point,
     edge_point_vectors,
-    edge_points,
     to_edge,
 )
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
+from langchain_gemini_qdrant.edge._payloads import check_payload
 from langchain_gemini_qdrant.edge._validate import (
-    check_payload,
     check_point_id,
     check_point_vectors,
     check_points,
@@ -31,27 +31,38 @@ from langchain_gemini_qdrant.edge._validate import (
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from langchain_gemini_qdrant.edge._validate import CheckedPoint, VectorSchema
+    from langchain_gemini_qdrant.edge._validate import VectorSchema
 
 Update: TypeAlias = Callable[[Collection], None]
 PointIds: TypeAlias = "list[int | str]"
+
+
+class _Ready(NamedTuple):
+    """A checked point in the engine's form."""
+
+    id: int | str
+    converted: EdgeObject
+    size_bytes: int
 
 
 def upsert(
     points: object, schema: VectorSchema, update_filter: object = None, update_mode: object = None
 ) -> Update:
     """Return the update that writes points, all or none of them."""
-    checked = check_points(points, schema)
-    if update_filter is None and update_mode is None:
-        rounds = [{point.id: point for point in checked}]  # of several with one id the last
-    else:
-        rounds = _rounds(checked)
     with conversion_errors("update"):
         condition, mode = edge_filter(update_filter), to_edge(update_mode)
+        ready = [
+            _Ready(point.id, edge_point(point), point.size_bytes)
+            for point in check_points(points, schema)
+        ]
+        if update_filter is None and update_mode is None:
+            rounds = [{point.id: point for point in ready}]  # of several with one id the last
+        else:
+            rounds = _rounds(ready)
         operations = [
             (
                 engine().UpdateOperation.upsert_points(
-                    edge_points(list(batch.values())), condition, mode
+                    [point.converted for point in batch.values()], condition, mode
                 ),
                 sum(point.size_bytes for point in batch.values()),
             )
@@ -66,9 +77,9 @@ def upsert(
     return apply
 
 
-def _rounds(points: list[CheckedPoint]) -> list[dict[int | str, CheckedPoint]]:
+def _rounds(points: list[_Ready]) -> list[dict[int | str, _Ready]]:
     """Spread points over batches without a repeated id: a condition may hold only once."""
-    rounds: list[dict[int | str, CheckedPoint]] = []
+    rounds: list[dict[int | str, _Ready]] = []
     for point in points:
         batch = next((batch for batch in rounds if point.id not in batch), None)
         if batch is None:

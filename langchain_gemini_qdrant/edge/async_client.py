@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 from qdrant_client import AsyncQdrantClient
 
 from langchain_gemini_qdrant.edge._location import TEMPORARY, Durability, first_calls, locate
+from langchain_gemini_qdrant.edge._validate import are_plain
 from langchain_gemini_qdrant.edge._worker_backend import AsyncWorkerBackend
 
 if TYPE_CHECKING:
     from qdrant_client.async_client_base import AsyncQdrantBase
+    from qdrant_client.conversions import common_types as types
 
     from langchain_gemini_qdrant.edge._info import StorageInfo
     from langchain_gemini_qdrant.edge._sizes import VectorStorageSize
@@ -49,6 +51,14 @@ class AsyncEdgeClient(AsyncQdrantClient):
         self._edge = AsyncWorkerBackend(self._path, settings)
         # the one private attribute of qdrant-client that this class relies on
         self._client = cast("AsyncQdrantBase", self._edge)
+
+    async def upsert(
+        self, collection_name: str, points: types.Points, *args: Any, **kwargs: Any
+    ) -> types.UpdateResult:
+        """Write points; see `AsyncQdrantClient.upsert`."""
+        if not args and are_plain(points):  # the backend has other positions
+            return await self._client.upsert(collection_name, points, *args, **kwargs)
+        return await super().upsert(collection_name, points, *args, **kwargs)
 
     @property
     def init_options(self) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from qdrant_client import QdrantClient
 from langchain_gemini_qdrant.edge._backend import EdgeBackend
 from langchain_gemini_qdrant.edge._backup import restore as restore_index
 from langchain_gemini_qdrant.edge._location import TEMPORARY, Durability, first_calls, locate
+from langchain_gemini_qdrant.edge._validate import are_plain
 from langchain_gemini_qdrant.edge._worker_backend import WorkerBackend
 
 if TYPE_CHECKING:
     from qdrant_client.client_base import QdrantBase
+    from qdrant_client.conversions import common_types as types
 
     from langchain_gemini_qdrant.edge._info import StorageInfo
     from langchain_gemini_qdrant.edge._sizes import VectorStorageSize
@@ -77,6 +79,14 @@ class EdgeClient(QdrantClient):
             edge.give_up()  # to wait for a process is no job for the garbage collector
         else:
             super().__del__()
+
+    def upsert(
+        self, collection_name: str, points: types.Points, *args: Any, **kwargs: Any
+    ) -> types.UpdateResult:
+        """Write points; see `QdrantClient.upsert`."""
+        if not args and are_plain(points):  # the backend has other positions
+            return self._client.upsert(collection_name, points, *args, **kwargs)
+        return super().upsert(collection_name, points, *args, **kwargs)
 
     @property
     def init_options(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from uuid import UUID
 
@@ -9,10 +10,10 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
+from langchain_gemini_qdrant.edge._payloads import check_payload
 from langchain_gemini_qdrant.edge._validate import (
     VectorSchema,
     check_collection,
-    check_payload,
     check_point_id,
     check_point_vectors,
     check_points,
@@ -54,8 +55,22 @@ def test_a_payload_becomes_json_and_tells_its_length():
         {"at": datetime(2024, 5, 1, tzinfo=timezone.utc), "id": UUID(CANONICAL), 1: ("ü",)}
     )
     assert payload == {"at": "2024-05-01T00:00:00Z", "id": CANONICAL, "1": ["ü"]}
-    assert size_bytes == len('{"at": "2024-05-01T00:00:00Z", "id": "", "1": ["ü"]}'.encode()) + 36
+    assert size_bytes == len('{"at":"2024-05-01T00:00:00Z","id":"","1":["ü"]}'.encode()) + 36
     assert check_payload(None) == ({}, 0)
+
+
+def test_a_plain_payload_is_taken_as_it_stands_and_measured_about():
+    payload = {"text": "ü" * 100, "n": 3, "x": 0.5, "more": {"list": [True, None, "a"]}}
+    taken, size_bytes = check_payload(payload)
+    assert taken is payload
+    assert abs(size_bytes - len(json.dumps(payload, ensure_ascii=False).encode())) < 30
+
+
+def test_a_payload_deeper_than_any_is_no_error():
+    deep = {"a": 1}
+    for _ in range(100):
+        deep = {"a": deep}
+    assert check_payload(deep)[0] == deep
 
 
 def test_a_refused_payload_is_not_quoted():
@@ -135,14 +150,12 @@ def test_what_is_no_list_of_vectors_is_refused(points):
 
 
 def test_a_batch_is_the_same_points_by_columns():
-    points = check_points(
-        models.Batch(
-            ids=[1, 2],
-            vectors={"named": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "tokens": [[[1.0, 2.0]]] * 2},
-            payloads=[{"a": 1}, {}],
-        ),
-        SCHEMA,
+    batch = models.Batch(
+        ids=[1, 2],
+        vectors={"named": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "tokens": [[[1.0, 2.0]]] * 2},
+        payloads=[{"a": 1}, {}],
     )
+    points = list(check_points(batch, SCHEMA))
     assert points[1].vectors == {"named": [4.0, 5.0, 6.0], "tokens": [[1.0, 2.0]]}
     assert [point.payload for point in points] == [{"a": 1}, {}]
     assert points[1].size_bytes == 4 * (3 + 2) + len("{}")
@@ -160,7 +173,7 @@ def test_a_batch_is_the_same_points_by_columns():
 )
 def test_what_is_no_list_of_points_is_refused(points):
     with pytest.raises(InvalidInputError):
-        check_points(points, SCHEMA)
+        list(check_points(points, SCHEMA))
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "a:b", "x" * 256])
