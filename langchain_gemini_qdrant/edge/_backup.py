@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 64 * 1024
 _HOLE = bytes(_CHUNK_BYTES)
+# The log's next segment, which the engine makes in the background, renames, and makes anew where it
+# is missing.
+_BEING_MADE = "tmp-open-"
 _SPARE_DISK_BYTES = 100 * 2**20
 
 
@@ -73,6 +76,8 @@ def _require_room(target: Path, needed: int) -> None:
 def _copy_tree(source: Path, target: Path) -> None:
     target.mkdir()
     for entry in source.iterdir():
+        if entry.name.startswith(_BEING_MADE):
+            continue
         copy = _copy_tree if entry.is_dir() else _copy_file
         copy(entry, target / entry.name)
 

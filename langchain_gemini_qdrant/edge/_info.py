@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.edge._sizes import (
@@ -62,9 +63,14 @@ def storage_info(collection_folder: Path, points_count: int) -> StorageInfo:
 
 def occupied_bytes(files: Iterable[Path]) -> int:
     """Return what files take on disk: less than their length where they have holes."""
-    stats = (file.stat() for file in files if file.is_file())
-    # Windows does not tell the blocks
-    return sum(
-        stat.st_blocks * _BLOCK_BYTES if hasattr(stat, "st_blocks") else stat.st_size
-        for stat in stats
-    )
+    total = 0
+    for file in files:
+        try:
+            stat = file.stat()
+        except FileNotFoundError:  # a segment of the log that the engine has just made and renamed
+            continue
+        if S_ISREG(stat.st_mode):
+            # Windows does not tell the blocks
+            blocks = getattr(stat, "st_blocks", None)
+            total += stat.st_size if blocks is None else blocks * _BLOCK_BYTES
+    return total

@@ -449,6 +449,19 @@ def test_what_is_no_backup_or_is_in_use_is_not_restored(client, tmp_path):
     EdgeClient.restore(client.init_options["path"], tmp_path / "restored")
 
 
+def test_a_segment_of_the_log_that_is_being_made_does_not_disturb_a_backup(client, tmp_path):
+    """Listed under one name and gone when it is read, as a link to nothing is."""
+    [log] = client._path.glob("collections/*/wal")
+    (log / "tmp-open-9").symlink_to(tmp_path / "nothing")
+    size = client.storage_info(NAME).disk_bytes
+    client.backup(tmp_path / "backup")
+    assert not list((tmp_path / "backup").rglob("tmp-*"))
+    copy = EdgeClient(tmp_path / "backup")
+    assert copy.count(NAME) == client.count(NAME)
+    assert size > 0
+    copy.close()
+
+
 def test_a_copy_that_fails_leaves_nothing_behind(client, tmp_path):
     client.backup(tmp_path / "backup")
     shutil.rmtree(tmp_path / "backup" / "collections")
