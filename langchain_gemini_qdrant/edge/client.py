@@ -35,7 +35,7 @@ class EdgeClient(QdrantClient):
     The engine holds Python's lock while it works, which other threads and event loops feel.
     `worker=True` puts it into a process of its own, which ends with this one: nothing here stands
     still, and if the engine dies, calls raise `StorageError` and a new client starts it anew.
-    A call takes some tenths of a millisecond longer.
+    A call takes some tenths of a millisecond, at most one or two, longer.
 
     Not served: what a single node cannot have (sharding, cluster, snapshots) and strict mode;
     each raises `NotImplementedError` and names the way round.
