@@ -104,7 +104,7 @@ class Operations(QdrantVectorStore):
         own |= {name: options.pop(name) for name in _OWN_OPTIONS if name in options}
         indexes = options.pop("payload_indexes", None)
         name = collection_name or uuid.uuid4().hex
-        store = cls(connect(**options), name, validate_collection_config=False, **own)  # type: ignore[arg-type]
+        store = cls(connect(**options), name, validate_collection_config=False, **own)  # type: ignore[arg-type] # an engine
 
         def steps() -> Steps[None]:
             if force_recreate:
@@ -138,7 +138,7 @@ class Operations(QdrantVectorStore):
         known = inspect.signature(cls).parameters.keys() - engine_options.keys()
         own = {name: kwargs.pop(name) for name in list(kwargs) if name in known}
         own |= {"embedding": embedding, "retrieval_mode": retrieval_mode}
-        store = cls(connect(**kwargs), collection_name, validate_collection_config=False, **own)  # type: ignore[arg-type]
+        store = cls(connect(**kwargs), collection_name, validate_collection_config=False, **own)  # type: ignore[arg-type] # an engine
 
         def steps() -> Steps[None]:
             if validate_collection_config:

@@ -143,7 +143,7 @@ def _as_async(
             bound.apply_defaults()
             return await twin(**bound.arguments)
 
-        call.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+        call.__signature__ = inspect.signature(original)  # type: ignore[attr-defined] # for `inspect`
         return call
 
     return adopt

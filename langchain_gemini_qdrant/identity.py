@@ -16,7 +16,8 @@ ID_KEY = "document_id"
 
 _NAMESPACE = uuid.UUID("6f0f8c1e-6a0b-5b6e-9c55-0f2f0d6f3c11")
 _MAX_INTEGER_ID = 2**64 - 1
-_CANONICAL_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CANONICAL_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The spelling that `str(uuid.UUID(...))` gives."""
 
 
 def point_id(document_id: str | int) -> str | int:
@@ -26,7 +27,7 @@ def point_id(document_id: str | int) -> str | int:
     as LangChain shows ids as strings; any other string stands behind a UUID made of it.
     """
     text = str(document_id)
-    if _CANONICAL_UUID.fullmatch(text):
+    if CANONICAL_UUID.fullmatch(text):
         return text  # `uuid.UUID` would say the same, ten times as slow
     if (
         text.isascii()

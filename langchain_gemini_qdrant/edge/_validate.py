@@ -18,6 +18,7 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant.edge._payloads import check_payload
 from langchain_gemini_qdrant.errors import InvalidInputError
+from langchain_gemini_qdrant.identity import CANONICAL_UUID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,6 @@ Vector: TypeAlias = "list[float] | list[list[float]] | models.SparseVector"
 _HYPHENATED = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # the spellings that the server takes; `uuid.UUID` alone takes more
 _UUID = re.compile(rf"[0-9a-fA-F]{{32}}|{_HYPHENATED}|\{{{_HYPHENATED}\}}|urn:uuid:{_HYPHENATED}")
-_CANONICAL_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _U32, _U64 = 2**32 - 1, 2**64 - 1
 _MAX_FLOAT32 = 3.4028234e38
 _BYTES_PER_NUMBER = 4
@@ -65,7 +65,7 @@ def check_point_id(point_id: object) -> int | str:
     if isinstance(point_id, int) and not isinstance(point_id, bool) and 0 <= point_id <= _U64:
         return point_id
     if isinstance(point_id, str):
-        if _CANONICAL_UUID.fullmatch(point_id):
+        if CANONICAL_UUID.fullmatch(point_id):
             return point_id
         if _UUID.fullmatch(point_id):
             return str(UUID(point_id))
@@ -146,7 +146,7 @@ def _check_finite(numbers: Sequence[object], name: str) -> None:
     """Refuse what is no number or no finite one in the engine's 32 bits."""
     try:
         # it checks the numbers itself, and is faster than `hypot`, which takes them one by one
-        length = math.dist(numbers, _zeros(len(numbers)))  # type: ignore[arg-type]
+        length = math.dist(numbers, _zeros(len(numbers)))  # type: ignore[arg-type] # see above
     except (TypeError, OverflowError) as error:
         raise InvalidInputError(f"Vector {name!r} must be a flat list of numbers") from error
     if not length <= _MAX_FLOAT32:  # false for NaN, too

@@ -110,6 +110,18 @@ def call(request):
     return call
 
 
+@pytest.fixture(params=["sync", "async"])
+def twin(request):
+    """Call a method by its sync name, or await its async twin."""
+
+    async def call(target, name, *args, **kwargs):
+        if request.param == "sync":
+            return getattr(target, name)(*args, **kwargs)
+        return await getattr(target, f"a{name}")(*args, **kwargs)
+
+    return call
+
+
 @pytest.fixture
 def on_store(call):
     """Call a method of a store, sync or async, and close what an event loop has opened."""

@@ -40,18 +40,6 @@ def store(client, embeddings):
     return create_vector_store(embeddings, "c", client=client)
 
 
-@pytest.fixture(params=["sync", "async"])
-def twin(request):
-    """Call a method by its sync name, or await its async twin."""
-
-    async def call(target, name, *args, **kwargs):
-        if request.param == "sync":
-            return getattr(target, name)(*args, **kwargs)
-        return await getattr(target, f"a{name}")(*args, **kwargs)
-
-    return call
-
-
 @pytest.fixture(params=["edge", "edge, binary", ":memory:"])
 def options(request, tmp_path):
     """Arguments of `from_texts` for each engine."""

@@ -50,18 +50,6 @@ def store(client, embeddings, quantization):
     return create_vector_store(embeddings, "c", client=client, quantization=quantization)
 
 
-@pytest.fixture(params=["sync", "async"])
-def twin(request):
-    """Call a method by its sync name, or await its async twin."""
-
-    async def call(target, name, *args, **kwargs):
-        if request.param == "sync":
-            return getattr(target, name)(*args, **kwargs)
-        return await getattr(target, f"a{name}")(*args, **kwargs)
-
-    return call
-
-
 def page_contents(documents):
     return [document.page_content for document in documents]
 
