@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import terminal
 from corpus import make_texts
 from qdrant_client import QdrantClient, models
 from tables import Table
@@ -80,13 +81,13 @@ def main() -> None:
     if options.job:
         warnings.filterwarnings("ignore", "Local mode is not recommended", UserWarning)
         job = json.loads(options.job)
-        _print(json.dumps(JOBS[job["job"]](job)))
+        terminal.show(json.dumps(JOBS[job["job"]](job)))
         return
     for name in options.only:
         machine = _machine()  # its load before this adds to it
         tables = PARTS[name](options)
         text = "\n".join((machine, "", *(table.markdown() for table in tables)))
-        _print(text)
+        terminal.show(text)
         if options.write:
             write(name, text)
 
@@ -167,7 +168,7 @@ def measure_engines(options: argparse.Namespace) -> list[Table]:
             if cell in LEFT_OUT or spent[cell] > ENOUGH_S:
                 continue
             engine, count, size = cell
-            _progress(f"{count:,} x {size}: {ENGINES[engine]}, run {turn + 1}")
+            terminal.progress(f"{count:,} x {size}: {ENGINES[engine]}, run {turn + 1}")
             began = time.perf_counter()
             job: Job = {"engine": engine, "count": count, "size": size}
             with tempfile.TemporaryDirectory() as folder:
@@ -323,7 +324,7 @@ def measure_overhead(options: argparse.Namespace) -> list[Table]:
     """Use a shard by hand and through our client, in turns."""
     results: dict[str, Result] = {}
     for engine in (EDGE, ONE_BIT):
-        _progress(f"overhead, {ENGINES[engine]}")
+        terminal.progress(f"overhead, {ENGINES[engine]}")
         with tempfile.TemporaryDirectory() as folder:
             job: Job = {"engine": engine, "count": options.overhead, "size": 768}
             results[engine] = run("overhead", folder, **job)
@@ -462,7 +463,7 @@ def measure_stall(options: argparse.Namespace) -> list[Table]:
     results: dict[str, list[Result]] = {mode: [] for mode in MODES}
     for turn in range(options.repetitions):
         for mode, runs in results.items():
-            _progress(f"stall, {mode}, run {turn + 1}")
+            terminal.progress(f"stall, {mode}, run {turn + 1}")
             with tempfile.TemporaryDirectory() as folder:
                 runs.append(run("stall", folder, mode=mode, count=options.stall, size=768))
     return [show_stall(results, options.stall), show_worker(results, options.stall)]
@@ -647,15 +648,6 @@ def _options() -> argparse.Namespace:
     options.overhead = 10_000 if options.quick else 100_000
     options.stall = 10_000 if options.quick else 20_000
     return options
-
-
-def _progress(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

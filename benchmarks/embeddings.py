@@ -12,11 +12,11 @@ import os
 import platform
 import random
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import terminal
 from corpus import TOKENS, mark
 from processes import Client, Emulator, install
 from tables import Table
@@ -48,17 +48,17 @@ def main() -> None:
                 measured.setdefault(name, []).extend(results)
     else:
         if not options.no_install:
-            _progress("installing")
+            terminal.progress("installing")
             install()
         for name in options.only:
             measured[name] = SECTIONS[name][0](options)
     if options.format == "json":
-        _print(json.dumps(measured, indent=1))
+        terminal.show(json.dumps(measured, indent=1))
         return
     tables = [SECTIONS[name][1](results) for name, results in measured.items()]
-    _print(_machine(measured) + "\n")
+    terminal.show(_machine(measured) + "\n")
     for table in tables:
-        _print(table.text() if options.format == "text" else table.markdown())
+        terminal.show(table.text() if options.format == "text" else table.markdown())
 
 
 # Speed, beside langchain-google-genai
@@ -72,7 +72,7 @@ def measure_speed(options: argparse.Namespace) -> Results:
             for size in options.size:
                 for latency in options.latency:
                     for client in _turns(("ours", "peer"), repetition):
-                        _progress(f"speed {repetition + 1} {size} {latency} ms {client}")
+                        terminal.progress(f"speed {repetition + 1} {size} {latency} ms {client}")
                         emulator.reset(latency=latency / 1000)
                         job = {"client": client, "size": size, "texts": sorted(options.texts)}
                         results += _runs(emulator, job, size=size, latency=latency)
@@ -132,7 +132,7 @@ def measure_sdk(options: argparse.Namespace) -> Results:
             for size in options.size:
                 for transport in ("grpc", "rest"):
                     for client in _turns(("ours", "sdk"), repetition):
-                        _progress(f"sdk {repetition + 1} {size} {transport} {client}")
+                        terminal.progress(f"sdk {repetition + 1} {size} {transport} {client}")
                         emulator.reset()
                         job = {
                             "client": client,
@@ -193,7 +193,7 @@ def measure_quota(options: argparse.Namespace) -> Results:
         "langchain-google-genai": {"client": "peer"},
     }
     results: Results = []
-    _progress(f"quota, about {options.quota_texts / 2000 * options.minute:.0f} s")
+    terminal.progress(f"quota, about {options.quota_texts / 2000 * options.minute:.0f} s")
     # Side by side, each with an emulator of its own: they do little but wait.
     emulators = [Emulator(record=True, speed=speed, **quotas) for _ in cases]
     try:
@@ -280,7 +280,7 @@ def measure_faults(options: argparse.Namespace) -> Results:
         for repetition in range(options.repetitions):
             for client in _turns(("ours", "peer"), repetition):
                 for seed in (None, repetition):
-                    _progress(f"faults {repetition + 1} {client} seed {seed}")
+                    terminal.progress(f"faults {repetition + 1} {client} seed {seed}")
                     faults = [] if seed is None else _faults(count, seed)
                     emulator.reset(latency=0.1, faults=faults)
                     job = {
@@ -465,14 +465,6 @@ def _options() -> argparse.Namespace:
     options.minute = options.minute or (10.0 if quick else 60.0)
     options.repetitions = options.repetitions or (1 if quick else 3)
     return options
-
-
-def _progress(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 SECTIONS: dict[str, tuple[Callable[[argparse.Namespace], Results], Callable[[Results], Table]]] = {

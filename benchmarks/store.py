@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import terminal
 from corpus import make_texts
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -68,17 +69,17 @@ def main() -> None:
                 continue
             with opened(engine, size, options.url) as bench, bench.filled(STORED[engine]) as name:
                 cell = {"engine": engine, "size": size}
-                _progress(f"{engine} {size}: searches")
+                terminal.progress(f"{engine} {size}: searches")
                 searches += [cell | run for run in measure_searches(bench, name, options.searches)]
-                _progress(f"{engine} {size}: concurrent searches")
+                terminal.progress(f"{engine} {size}: concurrent searches")
                 runs = asyncio.run(measure_concurrent(bench, name, options.repetitions))
                 concurrent += [cell | run for run in runs]
-                _progress(f"{engine} {size}: documents added")
+                terminal.progress(f"{engine} {size}: documents added")
                 adds += [cell | run for run in measure_adds(bench, options.repetitions)]
     tables = (show_searches, searches), (show_calls, searches), (show_concurrent, concurrent)
-    _print(machine + "\n")
+    terminal.show(machine + "\n")
     for show, results in (*tables, (show_adds, adds)):
-        _print(show(results).markdown())
+        terminal.show(show(results).markdown())
 
 
 # What is compared
@@ -342,7 +343,7 @@ def serve() -> None:
     from tests.integration_tests.qdrant_server import QdrantServer  # noqa: PLC0415 - see above
 
     with QdrantServer() as server:
-        _print(server.url)
+        terminal.show(server.url)
         sys.stdin.read()
 
 
@@ -553,15 +554,6 @@ def _options() -> argparse.Namespace:
     options.searches = options.searches or (10 if options.quick else 50)
     options.repetitions = options.repetitions or (2 if options.quick else 5)
     return options
-
-
-def _progress(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
