@@ -3,27 +3,122 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedRequest
+
+_PORT = click.IntRange(0, 65535)
+_SECONDS = click.FloatRange(min=0.0)
+_COUNT = click.IntRange(min=0)
+
+
+def _kind(value: str) -> int | str:
+    """Read a status or the name of a wrong answer."""
+    return int(value) if value.isdigit() else value
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=_PORT, default=8080, show_default=True, help="0 for any.")
+@click.option("--grpc", is_flag=True, help="Serve gRPC, too, for google-generativeai.")
+@click.option("--grpc-port", type=_PORT, default=0, help="Port of gRPC.  [default: any]")
+@click.option("--tls", is_flag=True, help="Serve TLS, with a certificate made for this run.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 for any."
+    "--api-key", "api_keys", multiple=True, help="Key to accept; repeat.  [default: emulator-key]"
 )
-def emulator(host: str, port: int) -> None:
+@click.option("--retired-models", is_flag=True, help="Serve models that the API no longer has.")
+@click.option("--latency", type=_SECONDS, default=0.0, help="Seconds that each answer waits.")
+@click.option("--requests-per-minute", type=_COUNT, help="Quota of each model, in texts.")
+@click.option("--tokens-per-minute", type=_COUNT, help="Quota of each model, in tokens.")
+@click.option("--requests-per-day", type=_COUNT, help="Quota of each model, in texts.")
+@click.option(
+    "--quota-window",
+    type=click.FloatRange(min=0.0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds that a minute of the quotas takes.",
+)
+@click.option("--batch-seconds", type=_SECONDS, default=0.0, help="Seconds that a batch job takes.")
+@click.option(
+    "--fault-rate",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.0,
+    help="Share of requests that fail.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    help="How they fail: a status, or a word such as reset, slow, short, hang; repeat."
+    "  [default: 429 500 503 disconnect short]",
+)
+@click.option("--fault-seed", type=int, default=0, help="Chooses other requests to fail.")
+@click.option(
+    "--fault-delay", type=_SECONDS, default=1.0, show_default=True, help="Seconds that slow waits."
+)
+@click.option("--stand-in-vectors", is_flag=True, help="Quick vectors without meaning.")
+@click.option("--no-record", is_flag=True, help="Keep no texts, bodies and headers of requests.")
+@click.option("--quiet", is_flag=True, help="Print no line for each request.")
+def emulator(
+    *,
+    api_keys: tuple[str, ...],
+    fault_rate: float,
+    faults: tuple[str, ...],
+    fault_seed: int,
+    fault_delay: float,
+    no_record: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Serve an emulator of the Gemini embeddings API until Ctrl-C.
 
-    Its vectors are lexical stand-ins: close where words are shared.
+    Any Gemini client can talk to it. Its vectors are lexical stand-ins: close where words are
+    shared. It can be told what to do next over HTTP: POST /emulator/fail_next, answer_next,
+    misbehave, settings and clear; GET /emulator/requests says what it received.
     """
-    from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415
+    from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415 - on first use
 
-    with GeminiEmulator(host=host, port=port) as running:
-        click.echo(f"export GOOGLE_GEMINI_BASE_URL={running.base_url}")
-        click.echo(f"export GOOGLE_API_KEY={running.api_key}")
-        click.echo("Listening; Ctrl-C stops it.", err=True)
+    server = GeminiEmulator(
+        api_keys=api_keys or None,
+        record=not no_record,
+        on_request=None if quiet else _print_request,
+        **options,
+    )
+    kinds: dict[str, Any] = {"kinds": [_kind(fault) for fault in faults]} if faults else {}
+    try:
+        server.misbehave(fault_rate, seed=fault_seed, delay=fault_delay, **kinds)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        server.start()
+    except ImportError as error:  # says which extra
+        raise click.ClickException(str(error)) from error
+    with server:
+        _print_address(server, grpc=options["grpc"], tls=options["tls"])
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
+
+
+def _print_address(server: GeminiEmulator, *, grpc: bool, tls: bool) -> None:
+    """Print what a shell can evaluate."""
+    click.echo(f"export GOOGLE_GEMINI_BASE_URL={server.base_url}")
+    click.echo(f"export GOOGLE_API_KEY={server.api_key}")
+    if tls:
+        click.echo(f"export SSL_CERT_FILE={server.certificate}")
+        click.echo(f"export GRPC_DEFAULT_SSL_ROOTS_FILE_PATH={server.certificate}")
+    if grpc:
+        click.echo(f"gRPC listens at {server.grpc_target}.", err=True)
+    click.echo("Listening; Ctrl-C stops it.", err=True)
+
+
+def _print_request(request: RecordedRequest) -> None:
+    model = (request.model or "").removeprefix("models/")
+    what = " ".join(filter(None, [request.method or request.path, model]))
+    reason = request.answer_message.partition("\n")[0]
+    texts = f", {len(request.texts)} texts" if request.texts else ""
+    click.echo(f"{request.status or '---'} {what}{texts}{reason and ': '}{reason}", err=True)

@@ -1,5 +1,8 @@
 """The Gemini embeddings API on this machine, for tests and for trying things without a key.
 
+`GeminiEmulator` serves it, to any Gemini client; the assertions say what such a client did
+otherwise; `gemini_vcr_config` is for those who record the real API.
+
 ```python
 from langchain_gemini_qdrant.testing import GeminiEmulator
 
@@ -10,7 +13,7 @@ with GeminiEmulator() as emulator:
 ```
 
 It uses nothing of the rest of this package, so that no bug can cancel itself out.
-`docs/emulator.md` shows every use.
+`docs/testing.md` shows every use.
 """
 
 from __future__ import annotations
@@ -19,11 +22,29 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langchain_gemini_qdrant.testing._assertions import (
+        assert_no_secrets,
+        assert_statuses,
+        assert_texts,
+        assert_vectors,
+    )
     from langchain_gemini_qdrant.testing._records import RecordedRequest, RecordedText
     from langchain_gemini_qdrant.testing._script import Quota, WrongAnswer
+    from langchain_gemini_qdrant.testing._vcr import gemini_vcr_config
     from langchain_gemini_qdrant.testing.emulator import GeminiEmulator
 
-__all__ = ["GeminiEmulator", "Quota", "RecordedRequest", "RecordedText", "WrongAnswer"]
+__all__ = [
+    "GeminiEmulator",
+    "Quota",
+    "RecordedRequest",
+    "RecordedText",
+    "WrongAnswer",
+    "assert_no_secrets",
+    "assert_statuses",
+    "assert_texts",
+    "assert_vectors",
+    "gemini_vcr_config",
+]
 
 _MODULES = {
     "GeminiEmulator": "emulator",
@@ -31,11 +52,16 @@ _MODULES = {
     "RecordedRequest": "_records",
     "RecordedText": "_records",
     "WrongAnswer": "_script",
+    "assert_no_secrets": "_assertions",
+    "assert_statuses": "_assertions",
+    "assert_texts": "_assertions",
+    "assert_vectors": "_assertions",
+    "gemini_vcr_config": "_vcr",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Import on first use: every pytest run of a user imports this package for the plugin."""
+    """Import on first use: who needs one of these should not load them all."""
     if name not in _MODULES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

@@ -6,9 +6,12 @@ the two (scripted faults, and whatever else may refuse a request that is right) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+import time
+from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant.testing import _vertex
+from langchain_gemini_qdrant.testing._batches import BatchJobs
+from langchain_gemini_qdrant.testing._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._embed import (
     content_tokens,
     embed_items,
@@ -33,71 +36,18 @@ from langchain_gemini_qdrant.testing._messages import (
 from langchain_gemini_qdrant.testing._models import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection
 
+    from langchain_gemini_qdrant.testing._calls import Call
     from langchain_gemini_qdrant.testing._models import Model
-    from langchain_gemini_qdrant.testing._records import RecordedText
-    from langchain_gemini_qdrant.testing._stand_ins import Vector
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
-    """A request, read off its transport.
-
-    Attributes:
-        body: The message as JSON values.
-        problem: Why it cannot be read, None if it can; a missing or bad key goes first.
-        vertex: It came to Vertex AI's side.
-
-    The other attributes are those of `RecordedRequest`.
-    """
-
-    transport: Literal["rest", "grpc"]
-    path: str
-    api_version: str | None
-    method: str | None
-    model: str | None
-    headers: Mapping[str, str]
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: object = None
-    problem: ApiError | None = None
-    vertex: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """A successful answer.
-
-    Attributes:
-        fields: All of it but the vectors, in camelCase.
-        vectors: One for each text, None for a method without vectors.
-        single: The answer to `embedContent`, whose one vector is not in a list.
-        statistics: The answer to `predict`: one for each text.
-    """
-
-    fields: Mapping[str, object]
-    vectors: Sequence[Vector] | None = None
-    single: bool = False
-    statistics: Sequence[Mapping[str, object]] | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """A request that is right.
-
-    Attributes:
-        texts: Its contents.
-        answer: Does the work.
-        tokens: Counts the tokens of its contents, for quotas.
-    """
-
-    answer: Callable[[], Answer]
-    texts: tuple[RecordedText, ...] = ()
-    tokens: Callable[[], int] = int
 
 
 class GeminiApi:
-    """The models that are served, and the keys that are accepted."""
+    """The models that are served, and the keys that are accepted.
+
+    Attributes:
+        jobs: Those of the Batch API.
+    """
 
     def __init__(
         self,
@@ -105,7 +55,10 @@ class GeminiApi:
         api_keys: Collection[str],
         retired_models: bool,
         stand_in_vectors: bool = False,
+        batch_seconds: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.jobs = BatchJobs(seconds=batch_seconds, clock=clock, stand_ins=stand_in_vectors)
         self._api_keys = frozenset(api_keys)
         self._stand_ins = stand_in_vectors
         self._models = {
@@ -127,11 +80,20 @@ class GeminiApi:
             raise call.problem
         if call.method == "models.list":
             return self._plan_list(call)
-        model = self._model(call)
+        if call.method == "batches.list":
+            size, start = _page(call)
+            return self.jobs.plan_list(size=size, start=start)
+        if call.method.startswith("batches."):
+            return self.jobs.plan_job(call)
+        return self._plan_model(call, self._model(call))
+
+    def _plan_model(self, call: Call, model: Model) -> Plan:
         if call.method == "models.get":
             return Plan(answer=lambda: Answer(fields=model.resource()))
         if call.method == "countTokens":
             return _plan_count(call)
+        if call.method == "asyncBatchEmbedContent":
+            return self.jobs.plan_create(call, model)
         return _plan_embed(call, model, stand_ins=self._stand_ins)
 
     def quota_name(self, model: str | None) -> str:
@@ -140,9 +102,6 @@ class GeminiApi:
         return (known and known.quota_name) or (model or "").removeprefix("models/")
 
     def _plan_vertex(self, call: Call) -> Plan:
-        # Imported here: it builds on this module.
-        from langchain_gemini_qdrant.testing import _vertex  # noqa: PLC0415
-
         if "x-goog-api-key" in call.headers or "key" in call.query:
             self._check_key(call)
         elif not _vertex.has_token(call):
@@ -172,13 +131,7 @@ class GeminiApi:
         return model
 
     def _plan_list(self, call: Call) -> Plan:
-        try:
-            size = int(call.query.get("pageSize") or 50)
-            start = int(call.query.get("pageToken") or 0)
-        except ValueError:
-            raise ApiError(400) from None
-        if size < 1 or start < 0:
-            raise ApiError(400)
+        size, start = _page(call)
         models = list(self._models.values())
         fields: dict[str, object] = {
             "models": [model.resource() for model in models[start : start + size]]
@@ -186,6 +139,18 @@ class GeminiApi:
         if start + size < len(models):
             fields["nextPageToken"] = str(start + size)
         return Plan(answer=lambda: Answer(fields=fields))
+
+
+def _page(call: Call) -> tuple[int, int]:
+    """The size and the start of the page that a listing asks for."""
+    try:
+        size = int(call.query.get("pageSize") or 50)
+        start = int(call.query.get("pageToken") or 0)
+    except ValueError:
+        raise ApiError(400) from None
+    if size < 1 or start < 0:
+        raise ApiError(400)
+    return size, start
 
 
 def _plan_count(call: Call) -> Plan:

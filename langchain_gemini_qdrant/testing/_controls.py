@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from langchain_gemini_qdrant.testing._script import ERROR_STATUSES, Fault
+from langchain_gemini_qdrant.testing._script import (
+    ERROR_STATUSES,
+    Act,
+    Fault,
+    Quota,
+    WrongAnswer,
+)
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -13,10 +19,10 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.testing._exchange import Exchange
     from langchain_gemini_qdrant.testing._records import RecordedRequest, RecordedText
-    from langchain_gemini_qdrant.testing._script import Quota, WrongAnswer
 
 _OK = 200
 _RESOURCE_EXHAUSTED = 429
+_SLOW = 1.0  # seconds; more than most tests like to wait, less than any client's timeout
 
 
 class Controls:
@@ -75,6 +81,15 @@ class Controls:
         quotas.limits = dataclasses.replace(quotas.limits, window=seconds)
 
     @property
+    def batch_seconds(self) -> float:
+        """Seconds that a batch job takes; a change holds for new jobs, until `clear()`."""
+        return self._exchange.jobs.seconds
+
+    @batch_seconds.setter
+    def batch_seconds(self, seconds: float) -> None:
+        self._exchange.jobs.seconds = seconds
+
+    @property
     def requests(self) -> list[RecordedRequest]:
         """All requests so far, in the order in which they were answered."""
         return self._exchange.records()
@@ -102,6 +117,7 @@ class Controls:
         status: int,
         times: int | None = 1,
         containing: str | None = None,
+        delay: float = 0.0,
         message: str | None = None,
         retry_after: float | None = None,
         quota: Quota | None = None,
@@ -116,6 +132,7 @@ class Controls:
             status: HTTP status; over gRPC, the code that belongs to it.
             times: How many requests; None for all until `clear()`.
             containing: Only requests with this in one of their texts; None for any.
+            delay: Seconds that the answer waits, beyond `latency`.
             message: None for the API's usual message.
             retry_after: Seconds for the `RetryInfo` detail; None sends none. Also names the
                 quota of the requests of a minute in an error with status 429.
@@ -125,10 +142,14 @@ class Controls:
             headers: Further response headers; trailing metadata over gRPC.
 
         Raises:
-            ValueError: `status` is not in 400..599, or `times` not at least 1.
+            ValueError: `status` is not in 400..599, `quota` another word, or `times` not at
+                least 1.
         """
         if status not in ERROR_STATUSES:
             message = f"status must be in 400..599, got {status}"
+            raise ValueError(message)
+        if quota is not None and quota not in get_args(Quota):
+            message = f"quota must be one of {', '.join(get_args(Quota))}, got {quota!r}"
             raise ValueError(message)
         if quota is None and status == _RESOURCE_EXHAUSTED and retry_after is not None:
             quota = "requests_per_minute"
@@ -140,10 +161,15 @@ class Controls:
             reason=reason,
             headers=headers,
         )
-        self._exchange.script.add(fault, times=times, containing=containing)
+        self._exchange.script.add(Act(fault, delay), times=times, containing=containing)
 
     def answer_next(
-        self, wrong: WrongAnswer, *, times: int | None = 1, containing: str | None = None
+        self,
+        wrong: WrongAnswer,
+        *,
+        times: int | None = 1,
+        containing: str | None = None,
+        delay: float | None = None,
     ) -> None:
         """Give the next requests an answer that is wrong, though none of them is.
 
@@ -151,15 +177,23 @@ class Controls:
             wrong: `"short"` and `"long"`: one vector too few, too many; `"empty"`: `{}`;
                 `"no-values"`: embeddings without numbers; `"nan"`: a number of each vector is not
                 one; `"size"`: each vector lacks its last number; `"not-json"`: a web page, over
-                gRPC bytes that are no message; `"disconnect"`: the connection closes; `"hang"`:
-                no answer until `clear()` or `stop()` closes the connection.
+                gRPC bytes that are no message; `"cut"`: half of the right answer, then the
+                connection closes; `"reset"`: the connection is reset, `"disconnect"`: it closes,
+                both without an answer (over gRPC, all three are UNAVAILABLE); `"slow"`: the right
+                answer, late; `"hang"`: no answer until `clear()` or `stop()` closes the connection.
             times: How many requests; None for all until `clear()`.
             containing: Only requests with this in one of their texts; None for any.
+            delay: Seconds that it waits, beyond `latency`; None is 1 for `"slow"`, else 0.
 
         Raises:
-            ValueError: `times` is not at least 1.
+            ValueError: `wrong` is another word, or `times` not at least 1.
         """
-        self._exchange.script.add(wrong, times=times, containing=containing)
+        if wrong not in get_args(WrongAnswer):
+            message = f"wrong must be one of {', '.join(get_args(WrongAnswer))}, got {wrong!r}"
+            raise ValueError(message)
+        if delay is None:
+            delay = _SLOW if wrong == "slow" else 0.0
+        self._exchange.script.add(Act(wrong, delay), times=times, containing=containing)
 
     def misbehave(
         self,
@@ -167,6 +201,7 @@ class Controls:
         *,
         seed: int = 0,
         kinds: Sequence[int | WrongAnswer] = (429, 500, 503, "disconnect", "short"),
+        delay: float = _SLOW,
     ) -> None:
         """Let chance fail some of the requests that embed, until `clear()` or the next call.
 
@@ -178,11 +213,12 @@ class Controls:
             seed: Another seed chooses other requests.
             kinds: Statuses as of `fail_next` (429 is the one that names no quota) and words as
                 of `answer_next`, all equally likely. `"hang"` is for clients with a timeout.
+            delay: Seconds that `"slow"` waits.
 
         Raises:
             ValueError: `rate` is out of range, or `kinds` is empty or holds something else.
         """
-        self._exchange.script.misbehave(rate, seed=seed, kinds=kinds)
+        self._exchange.script.misbehave(rate, seed=seed, kinds=kinds, delay=delay)
 
     def wait_for_requests(self, count: int, *, timeout: float = 10.0) -> None:
         """Wait until so many requests have arrived, those that hang or wait among them.
@@ -195,8 +231,9 @@ class Controls:
             raise TimeoutError(message)
 
     def clear(self) -> None:
-        """Be as if just started: nothing recorded, scripted, used up or hanging.
+        """Be as if just started: nothing recorded, scripted, used up or hanging, no batch jobs.
 
-        `latency`, the quotas and `quota_window` are again what they were at construction.
+        `latency`, the quotas, `quota_window` and `batch_seconds` are again what they were at
+        construction.
         """
         self._exchange.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_gemini_qdrant.testing._errors import ApiError, invalid_request
 from langchain_gemini_qdrant.testing._records import RecordedText
@@ -201,21 +201,36 @@ def embed_items(
 
 
 def _meaning(item: Item, text: str, model: Model) -> Meaning:
-    if not model.reads_prefixes:
-        task_type = item.task_type or _RAW
-        title = item.title if task_type == "RETRIEVAL_DOCUMENT" else None
-        return Meaning(text=text, title=title, task_type=task_type)
-    media = item.media()
+    text, title, task_type = read_conditioning(
+        text, title=item.title, task_type=item.task_type, reads_prefixes=model.reads_prefixes
+    )
+    media = item.media() if model.reads_prefixes else ()
+    return Meaning(text=text, title=title, task_type=task_type, media=media)
+
+
+class Conditioned(NamedTuple):
+    """A text, and what the model is told about it."""
+
+    text: str
+    title: str | None
+    task_type: str
+
+
+def read_conditioning(
+    text: str, *, title: str | None, task_type: str | None, reads_prefixes: bool
+) -> Conditioned:
+    """Tell a text from its prefix, for a model that reads prefixes; others have parameters."""
+    if not reads_prefixes:
+        task_type = task_type or _RAW
+        return Conditioned(text, title if task_type == "RETRIEVAL_DOCUMENT" else None, task_type)
     query = _QUERY_PREFIX.match(text)
     if query and query[1] in _PREFIX_TASKS:
-        task_type = _PREFIX_TASKS[query[1]]
-        return Meaning(text=text[query.end() :], title=None, task_type=task_type, media=media)
+        return Conditioned(text[query.end() :], None, _PREFIX_TASKS[query[1]])
     document = _DOCUMENT_PREFIX.match(text)
     if document:
         title = None if document[1] == "none" else document[1]
-        text = text[document.end() :]
-        return Meaning(text=text, title=title, task_type="RETRIEVAL_DOCUMENT", media=media)
-    return Meaning(text=text, title=None, task_type=_RAW, media=media)
+        return Conditioned(text[document.end() :], title, "RETRIEVAL_DOCUMENT")
+    return Conditioned(text, None, _RAW)
 
 
 def content_tokens(content: Content) -> int:

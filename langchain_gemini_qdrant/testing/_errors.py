@@ -30,6 +30,22 @@ DEFAULTS: dict[int, tuple[str, str]] = {
     504: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
 }
 
+# https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+_NUMBERS = {
+    "CANCELLED": 1,
+    "INVALID_ARGUMENT": 3,
+    "DEADLINE_EXCEEDED": 4,
+    "NOT_FOUND": 5,
+    "PERMISSION_DENIED": 7,
+    "RESOURCE_EXHAUSTED": 8,
+    "ABORTED": 10,
+    "UNIMPLEMENTED": 12,
+    "INTERNAL": 13,
+    "UNAVAILABLE": 14,
+    "UNAUTHENTICATED": 16,
+}
+_UNKNOWN = 2
+
 
 class ApiError(Exception):
     """An answer of the API that is an error.
@@ -57,6 +73,11 @@ class ApiError(Exception):
         self.details = tuple(details)
         self.headers = dict(headers or {})
         super().__init__(self.message)
+
+    @property
+    def number(self) -> int:
+        """The number of `status`, as gRPC and the results of batch jobs have it."""
+        return _NUMBERS.get(self.status, _UNKNOWN)
 
     def body(self) -> dict[str, object]:
         """The JSON of the answer."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from langchain_gemini_qdrant.testing._api import Answer
+from langchain_gemini_qdrant.testing._calls import Answer
 from langchain_gemini_qdrant.testing._errors import ApiError
 from langchain_gemini_qdrant.testing._records import RecordedRequest
 from langchain_gemini_qdrant.testing._script import Fault, Script, quota_error
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from langchain_gemini_qdrant.testing._api import Call, GeminiApi, Plan
+    from langchain_gemini_qdrant.testing._api import GeminiApi
+    from langchain_gemini_qdrant.testing._calls import Call, Plan
     from langchain_gemini_qdrant.testing._quotas import Quotas
     from langchain_gemini_qdrant.testing._script import WrongAnswer
     from langchain_gemini_qdrant.testing._stand_ins import Vector
 
-    Reply = Answer | ApiError | Literal["not-json", "disconnect"]
+    Reply = Answer | ApiError | Literal["not-json", "disconnect", "reset"]
 
 
 class Exchange:
@@ -34,6 +35,7 @@ class Exchange:
         latency: Seconds that each answer waits.
         script: What happens to the next requests.
         quotas: What may still be taken.
+        jobs: Those of the Batch API.
     """
 
     def __init__(
@@ -44,14 +46,17 @@ class Exchange:
         quotas: Quotas,
         clock: Callable[[], float],
         record: bool,
+        on_request: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
         self.latency = latency
         self.script = Script()
         self.quotas = quotas
         self._clock = clock
         self._keep_contents = record
+        self._on_request = on_request
         self._first_latency = latency
         self._api = api
+        self.jobs = api.jobs
         self._records: list[RecordedRequest] = []
         self._request_counts: Counter[int | None] = Counter()
         self._text_counts: Counter[int | None] = Counter()
@@ -89,6 +94,7 @@ class Exchange:
     def clear(self) -> None:
         self.script.clear()
         self.quotas.clear()
+        self.jobs.clear()
         self.latency = self._first_latency
         self._release()
         with self._lock:
@@ -110,7 +116,8 @@ class Exchange:
             plan = self._plan(call)
             texts = () if isinstance(plan, ApiError) else plan.texts
             act = self.script.take(texts)
-            reply = self._act(call, plan, act)
+            what = None if act is None else act.what
+            reply = self._act(call, plan, what)
             keep = self._keep_contents
             record = RecordedRequest(
                 transport=call.transport,
@@ -133,8 +140,10 @@ class Exchange:
                 self._text_counts[record.status] += len(texts)
                 self._recorded.notify_all()
                 released = self._released
-            if act != "hang":
-                self._stopped.wait(self.latency)
+            if self._on_request is not None:
+                self._on_request(record)
+            if what != "hang":
+                self._stopped.wait(self.latency + (0.0 if act is None else act.delay))
             elif not self._stopped.is_set():  # else nobody would end this wait
                 released.wait()
         finally:
@@ -151,26 +160,33 @@ class Exchange:
     def _act(self, call: Call, plan: Plan | ApiError, act: Fault | WrongAnswer | None) -> Reply:
         if isinstance(act, Fault):
             return act.error(self._api.quota_name(call.model))
-        if act in {"hang", "disconnect"}:
-            return "disconnect"
-        if not isinstance(plan, ApiError) and plan.texts:
-            excess = self.quotas.take(call.model, len(plan.texts), plan.tokens)
-            if excess is not None:
-                return quota_error(
-                    excess.quota,
-                    self._api.quota_name(call.model),
-                    retry_after=excess.retry_after,
-                    limit=excess.limit,
-                )
+        if act in {"hang", "disconnect", "reset"}:
+            return "reset" if act == "reset" else "disconnect"
+        if not isinstance(plan, ApiError) and (excess := self._over_quota(call, plan)):
+            return excess
         if act == "not-json":
             return "not-json"
         if isinstance(plan, ApiError):
             return plan
-        return plan.answer() if act is None else _spoiled(plan.answer(), act)
+        return _spoiled(plan.answer(), act)
+
+    def _over_quota(self, call: Call, plan: Plan) -> ApiError | None:
+        """Take what a request needs, or say which quota it is over."""
+        if not plan.texts or not plan.takes_quota:
+            return None
+        excess = self.quotas.take(call.model, len(plan.texts), plan.tokens)
+        if excess is None:
+            return None
+        return quota_error(
+            excess.quota,
+            self._api.quota_name(call.model),
+            retry_after=excess.retry_after,
+            limit=excess.limit,
+        )
 
 
 def _status(reply: Reply) -> int | None:
-    if reply == "disconnect":
+    if isinstance(reply, str) and reply != "not-json":
         return None
     return reply.code if isinstance(reply, ApiError) else 200
 
@@ -179,10 +195,14 @@ def _numbers(vector: Vector) -> NDArray[np.float32]:
     return vector if isinstance(vector, np.ndarray) else vector.numbers()
 
 
-def _spoiled(answer: Answer, act: WrongAnswer) -> Answer:
-    """The answer with something wrong; one without vectors can only be emptied."""
+def _spoiled(answer: Answer, act: WrongAnswer | None) -> Answer:
+    """The answer with something wrong; one without vectors can only be emptied or cut."""
+    if act in {None, "slow"}:
+        return answer
     if act == "empty":
         return Answer(fields={})
+    if act == "cut":
+        return dataclasses.replace(answer, cut=True)
     vectors = answer.vectors
     if vectors is None:
         return answer

@@ -1,4 +1,4 @@
-"""The gRPC side, plaintext, for google-generativeai: the same API in protobuf.
+"""The gRPC side, for google-generativeai: the same API in protobuf.
 
 grpcio and the generated messages come with google-generativeai; they are imported on first use.
 """
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
-from langchain_gemini_qdrant.testing._api import Call
+from langchain_gemini_qdrant.testing._calls import Call
 from langchain_gemini_qdrant.testing._errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
 
-    from langchain_gemini_qdrant.testing._api import Answer
+    from langchain_gemini_qdrant.testing._calls import Answer
     from langchain_gemini_qdrant.testing._exchange import Exchange
     from langchain_gemini_qdrant.testing._stand_ins import Vector
 
@@ -72,9 +72,14 @@ class _Context(Protocol):
 
 
 class GrpcServer:
-    """Listens from construction to `stop()`, which ends all calls."""
+    """Listens from construction to `stop()`, which ends all calls.
 
-    def __init__(self, exchange: Exchange, *, host: str, port: int) -> None:
+    `tls` is a key and its certificate, both in PEM; None serves plaintext.
+    """
+
+    def __init__(
+        self, exchange: Exchange, *, host: str, port: int, tls: tuple[bytes, bytes] | None = None
+    ) -> None:
         self._exchange = exchange
         self._grpc = _load("grpc")
         self._glm = _load("google.ai.generativelanguage_v1beta.types")
@@ -95,7 +100,11 @@ class GrpcServer:
                 [self._grpc.method_handlers_generic_handler(f"{_PACKAGE}.{service}", handlers)]
             )
         authority = f"[{host}]" if ":" in host else host
-        self.port: int = self._server.add_insecure_port(f"{authority}:{port}")
+        if tls is None:
+            self.port: int = self._server.add_insecure_port(f"{authority}:{port}")
+        else:
+            credentials = self._grpc.ssl_server_credentials([tls])
+            self.port = self._server.add_secure_port(f"{authority}:{port}", credentials)
         self._server.start()
 
     def stop(self) -> None:
@@ -116,7 +125,9 @@ class GrpcServer:
             reply = self._exchange.reply(self._call(path, method, request, context))
             if isinstance(reply, ApiError):
                 self._abort(reply, context)
-            if reply == "disconnect":
+            if reply == "reset":
+                context.abort(self._grpc.StatusCode.UNAVAILABLE, "Connection reset by peer")
+            if reply == "disconnect" or (not isinstance(reply, str) and reply.cut):
                 context.abort(self._grpc.StatusCode.UNAVAILABLE, "Socket closed")
             if reply == "not-json":
                 return b"\xff, which starts no message"
@@ -154,8 +165,7 @@ class GrpcServer:
 
     def _abort(self, error: ApiError, context: _Context) -> NoReturn:
         """End the call with its details in the trailers, as Google's servers do."""
-        code = self._grpc.StatusCode[error.status].value[0]
-        message = self._status.Status(code=code, message=error.message)
+        message = self._status.Status(code=error.number, message=error.message)
         for detail in error.details:
             self._json.ParseDict(detail, message.details.add(), ignore_unknown_fields=True)
         status = self._rpc_status.to_status(message)

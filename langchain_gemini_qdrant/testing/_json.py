@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from langchain_gemini_qdrant.testing._api import Answer
+    from langchain_gemini_qdrant.testing._calls import Answer
     from langchain_gemini_qdrant.testing._stand_ins import Vector
 
 _DECIMALS = 9  # float32 holds no more of components of unit vectors

@@ -34,6 +34,7 @@ TASK_TYPES = (
 )
 
 TaskType = NewType("TaskType", str)
+Struct = NewType("Struct", dict[str, object])  # any JSON object
 
 
 class Blob(TypedDict, total=False):
@@ -78,6 +79,31 @@ class EmbedContentRequest(TypedDict, total=False):
 class BatchEmbedContentsRequest(TypedDict, total=False):
     model: str
     requests: list[EmbedContentRequest]
+
+
+class InlinedEmbedContentRequest(TypedDict, total=False):
+    request: EmbedContentRequest
+    metadata: Struct
+
+
+class InlinedEmbedContentRequests(TypedDict, total=False):
+    requests: list[InlinedEmbedContentRequest]
+
+
+class InputEmbedContentConfig(TypedDict, total=False):
+    file_name: str
+    requests: InlinedEmbedContentRequests
+
+
+class EmbedContentBatch(TypedDict, total=False):
+    model: str
+    display_name: str
+    input_config: InputEmbedContentConfig
+    priority: int
+
+
+class AsyncBatchEmbedContentRequest(TypedDict, total=False):
+    batch: EmbedContentBatch
 
 
 class GenerateContentRequest(TypedDict, total=False):
@@ -166,6 +192,8 @@ def _read_value(kind: object, value: object, where: str) -> object:
         return value
     if not isinstance(value, dict):
         raise _invalid_value(where, "message", value)
+    if kind is Struct:
+        return value
     return _read_fields(cast("type", kind), value, where)
 
 

@@ -40,8 +40,9 @@ class RecordedRequest:
         transport: The protocol it came over.
         path: HTTP path without the query, or full gRPC method name.
         api_version: `v1`, `v1beta` or `v1alpha`; None for an unknown path.
-        method: `batchEmbedContents`, `embedContent`, `countTokens`, `models.get` or
-            `models.list`; None for an unknown path.
+        method: `batchEmbedContents`, `embedContent`, `asyncBatchEmbedContent`, `predict`,
+            `countTokens`, `models.get`, `models.list`, `batches.get`, `batches.list`,
+            `batches.cancel` or `batches.delete`; None for an unknown path.
         model: Resource name, `models/...`, None where the path has none.
         headers: Request headers or gRPC metadata, names in lower case.
         query: Query parameters.

@@ -6,19 +6,22 @@ import contextlib
 import json
 import re
 import socket
+import ssl
+import struct
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from langchain_gemini_qdrant.testing._api import Call
+from langchain_gemini_qdrant.testing._calls import Answer, Call
 from langchain_gemini_qdrant.testing._errors import ApiError, invalid_json
 from langchain_gemini_qdrant.testing._json import answer_json
+from langchain_gemini_qdrant.testing._remote import PREFIX, Remote
 from langchain_gemini_qdrant.testing._vertex import KNOWN_PATHS, predictions_json, read_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from langchain_gemini_qdrant.testing._exchange import Exchange, Reply
 
@@ -27,10 +30,14 @@ _MAX_LINE = 65536  # bytes
 _SENT_AT_ONCE = 200_000  # bytes
 _STATUSES = frozenset(HTTPStatus)
 _PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:models|((?:models|tunedModels)/[^/:]+)(?::(\w+))?)")
-_POST_METHODS = ("embedContent", "batchEmbedContents", "countTokens")
+_BATCH_PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:batches|(batches/[^/:]+)(:cancel)?)")
+_POST_METHODS = ("embedContent", "batchEmbedContents", "asyncBatchEmbedContent", "countTokens")
 _KNOWN = "\n".join(
     [f"  POST /{{v1,v1beta,v1alpha}}/models/{{model}}:{method}" for method in _POST_METHODS]
     + ["  GET /{v1,v1beta,v1alpha}/models", "  GET /{v1,v1beta,v1alpha}/models/{model}"]
+    + ["  GET /{v1,v1beta,v1alpha}/batches", "  GET /{v1,v1beta,v1alpha}/batches/{id}"]
+    + ["  POST /{v1,v1beta,v1alpha}/batches/{id}:cancel"]
+    + ["  DELETE /{v1,v1beta,v1alpha}/batches/{id}"]
     + KNOWN_PATHS
 )
 
@@ -38,8 +45,12 @@ _KNOWN = "\n".join(
 class RestServer:
     """Listens from `start()` to `stop()`, which ends all connections."""
 
-    def __init__(self, exchange: Exchange, *, host: str, port: int) -> None:
+    def __init__(
+        self, exchange: Exchange, *, host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._exchange = exchange
+        self._remote = Remote(exchange)
+        self._tls = tls
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         self.port: int = self._listener.getsockname()[1]
@@ -68,6 +79,10 @@ class RestServer:
             if self._stopping:
                 connection.close()
                 return
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
             thread = threading.Thread(
                 target=self._serve, args=(connection,), name="gemini-emulator-rest", daemon=True
             )
@@ -79,6 +94,8 @@ class RestServer:
         try:
             # An answer is one write: waiting to join it with another would only delay it.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
             with connection.makefile("rb") as reader:
                 self._converse(connection, reader)
         except OSError:
@@ -98,10 +115,24 @@ class RestServer:
                 return
             if request is None:
                 return
+            if request.target.startswith(PREFIX):
+                status, body = self._remote.answer(request.verb, request.target, request.body)
+                _send(connection, _http(status, [body], {}))
+                continue
             reply = self._exchange.reply(_call(request))
             if reply == "disconnect":
                 return
-            _send(connection, _response(reply))
+            if reply == "reset":
+                # Closed with this option, a connection ends in RST in place of FIN.
+                linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                connection.close()
+                return
+            response = _response(reply)
+            if isinstance(reply, Answer) and reply.cut:
+                _send(connection, _half(response))
+                return
+            _send(connection, response)
             if request.headers.get("connection", "").lower() == "close":
                 return
 
@@ -147,22 +178,43 @@ def _read_chunks(reader: BinaryIO) -> bytes:
     return b"".join(chunks)
 
 
+class _Route(NamedTuple):
+    """What a verb and a path say; no `method` for those that are unknown."""
+
+    version: str | None = None
+    method: str | None = None
+    model: str | None = None
+    resource: str | None = None
+    vertex: bool = False
+
+
+def _route(verb: str, path: str) -> _Route:
+    vertex = read_path(path) if verb == "POST" else None
+    if vertex is not None:
+        return _Route(vertex.version, vertex.method, vertex.model, vertex=True)
+    if found := _BATCH_PATH.fullmatch(path):
+        version, resource, cancel = found.groups()
+        methods = {"POST": "cancel"} if cancel else {"GET": "get", "DELETE": "delete"}
+        if resource is None:
+            methods = {"GET": "list"}
+        method = f"batches.{methods[verb]}" if verb in methods else None
+        return _Route(version, method, resource=resource)
+    if found := _PATH.fullmatch(path):
+        version, model, method = found.groups()
+        if verb == "GET" and method is None:
+            return _Route(version, "models.get" if model else "models.list", model)
+        return _Route(
+            version, method if verb == "POST" and method in _POST_METHODS else None, model
+        )
+    return _Route()
+
+
 def _call(request: _Request) -> Call:
     url = urlsplit(request.target)
     path = unquote(url.path)
-    found = _PATH.fullmatch(path)
-    version, model, verb = found.groups() if found else (None, None, None)
-    vertex = read_path(path) if request.verb == "POST" else None
-    if vertex is not None:
-        version, model, method = vertex
-    elif request.verb == "POST" and verb in _POST_METHODS:
-        method = verb
-    elif request.verb == "GET" and found and verb is None:
-        method = "models.get" if model else "models.list"
-    else:
-        method = None
+    route = _route(request.verb, path)
     problem, body = None, None
-    if method is None:
+    if route.method is None:
         problem = ApiError(
             404,
             f"The Gemini emulator does not know {request.verb} {path}. It knows:\n{_KNOWN}",
@@ -177,15 +229,21 @@ def _call(request: _Request) -> Call:
     return Call(
         transport="rest",
         path=path,
-        api_version=version,
-        method=method,
-        model=model,
+        api_version=route.version,
+        method=route.method,
+        model=route.model,
+        resource=route.resource,
         headers=request.headers,
         query=dict(parse_qsl(url.query)),
         body=body,
         problem=problem,
-        vertex=vertex is not None,
+        vertex=route.vertex,
     )
+
+
+def _half(pieces: Sequence[bytes]) -> list[bytes]:
+    whole = b"".join(pieces)
+    return [whole[: len(whole) // 2]]
 
 
 def _send(connection: socket.socket, pieces: Iterable[bytes]) -> None:
@@ -203,17 +261,17 @@ def _send(connection: socket.socket, pieces: Iterable[bytes]) -> None:
 
 def _response(reply: Reply) -> list[bytes]:
     """A whole HTTP response, in pieces."""
-    headers = {"Content-Type": "application/json; charset=UTF-8"}
     if isinstance(reply, ApiError):
-        status = reply.code
-        body = [json.dumps(reply.body()).encode()]
-        headers.update(reply.headers)
-    elif isinstance(reply, str):
-        status, body = 200, [b"<html><body>Please sign in to this network.</body></html>"]
-        headers["Content-Type"] = "text/html; charset=UTF-8"
-    else:
-        status = 200
-        body = answer_json(reply) if reply.statistics is None else predictions_json(reply)
+        return _http(reply.code, [json.dumps(reply.body()).encode()], reply.headers)
+    if isinstance(reply, str):
+        page = b"<html><body>Please sign in to this network.</body></html>"
+        return _http(200, [page], {"Content-Type": "text/html; charset=UTF-8"})
+    body = answer_json(reply) if reply.statistics is None else predictions_json(reply)
+    return _http(200, body, {})
+
+
+def _http(status: int, body: Sequence[bytes], extra: Mapping[str, str]) -> list[bytes]:
+    headers = {"Content-Type": "application/json; charset=UTF-8", **extra}
     reason = HTTPStatus(status).phrase if status in _STATUSES else "Unknown"
     headers["Content-Length"] = str(sum(map(len, body)))
     lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {headers[name]}" for name in headers)]

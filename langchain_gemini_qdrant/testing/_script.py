@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
 Quota = Literal["requests_per_minute", "requests_per_day", "tokens_per_minute"]
 WrongAnswer = Literal[
-    "short", "long", "empty", "no-values", "nan", "size", "not-json", "disconnect", "hang"
+    "short",
+    "long",
+    "empty",
+    "no-values",
+    "nan",
+    "size",
+    "not-json",
+    "cut",
+    "reset",
+    "disconnect",
+    "slow",
+    "hang",
 ]
 ERROR_STATUSES = range(400, 600)
 
@@ -113,9 +124,21 @@ def quota_error(
     return ApiError(429, message, details=details)
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What happens to a request: an error, or an answer that is wrong.
+
+    Attributes:
+        delay: Seconds that it waits, beyond the latency.
+    """
+
+    what: Fault | WrongAnswer
+    delay: float = 0.0
+
+
 @dataclass(kw_only=True, slots=True)
 class _Step:
-    act: Fault | WrongAnswer
+    act: Act
     times: int | None
     containing: str | None
 
@@ -127,7 +150,9 @@ class _Step:
 class _Chance:
     """Acts by chance; each request takes two numbers, whatever becomes of it."""
 
-    def __init__(self, rate: float, seed: int, kinds: Sequence[int | WrongAnswer]) -> None:
+    def __init__(
+        self, rate: float, seed: int, kinds: Sequence[int | WrongAnswer], delay: float
+    ) -> None:
         if not 0 <= rate <= 1:
             message = f"rate must be in 0..1, got {rate!r}"
             raise ValueError(message)
@@ -139,10 +164,15 @@ class _Chance:
                 message = f"kinds must hold statuses in 400..599 and wrong answers, got {kind!r}"
                 raise ValueError(message)
         self._rate = rate
-        self._acts = [Fault(status=kind) if isinstance(kind, int) else kind for kind in kinds]
+        self._acts = [
+            Act(Fault(status=kind))
+            if isinstance(kind, int)
+            else Act(kind, delay if kind == "slow" else 0.0)
+            for kind in kinds
+        ]
         self._random = random.Random(seed)  # noqa: S311  it keeps no secret
 
-    def draw(self) -> Fault | WrongAnswer | None:
+    def draw(self) -> Act | None:
         hit, which = self._random.random(), self._random.random()
         return self._acts[int(which * len(self._acts))] if hit < self._rate else None
 
@@ -155,18 +185,20 @@ class Script:
         self._chance: _Chance | None = None
         self._lock = threading.Lock()
 
-    def add(self, act: Fault | WrongAnswer, *, times: int | None, containing: str | None) -> None:
+    def add(self, act: Act, *, times: int | None, containing: str | None) -> None:
         if times is not None and times < 1:
             message = f"times must be at least 1, or None for every request, got {times}"
             raise ValueError(message)
         with self._lock:
             self._steps.append(_Step(act=act, times=times, containing=containing))
 
-    def misbehave(self, rate: float, *, seed: int, kinds: Sequence[int | WrongAnswer]) -> None:
+    def misbehave(
+        self, rate: float, *, seed: int, kinds: Sequence[int | WrongAnswer], delay: float = 0.0
+    ) -> None:
         with self._lock:
-            self._chance = _Chance(rate, seed, kinds)
+            self._chance = _Chance(rate, seed, kinds, delay)
 
-    def take(self, texts: Sequence[RecordedText]) -> Fault | WrongAnswer | None:
+    def take(self, texts: Sequence[RecordedText]) -> Act | None:
         """Use up one step for a request with these texts."""
         with self._lock:
             for step in self._steps:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 
-from langchain_gemini_qdrant.testing._api import Answer, Plan
+from langchain_gemini_qdrant.testing._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._embed import (
     MAX_BATCH,
     Item,
@@ -37,7 +37,7 @@ from langchain_gemini_qdrant.testing._models import MODELS, Model
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_gemini_qdrant.testing._api import Call
+    from langchain_gemini_qdrant.testing._calls import Call
 
 METHODS = ("predict", "embedContent", "batchEmbedContents", "countTokens")
 KNOWN_PATHS = [

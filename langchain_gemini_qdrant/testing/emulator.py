@@ -13,11 +13,14 @@ from langchain_gemini_qdrant.testing._rest import RestServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
 
     from langchain_gemini_qdrant.testing._grpc import GrpcServer
+    from langchain_gemini_qdrant.testing._records import RecordedRequest
+    from langchain_gemini_qdrant.testing._tls import Identity
 
 _API_KEY = "emulator-key"
 
@@ -40,13 +43,16 @@ class GeminiEmulator(Controls):
         latency: float = 0.0,
         grpc: bool = False,
         grpc_port: int = 0,
+        tls: bool = False,
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
         requests_per_day: int | None = None,
         quota_window: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        batch_seconds: float = 0.0,
         record: bool = True,
         stand_in_vectors: bool = False,
+        on_request: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
         """Nothing listens before `start()`.
 
@@ -58,15 +64,20 @@ class GeminiEmulator(Controls):
             latency: Seconds that each answer waits.
             grpc: Serve gRPC, too; needs google-generativeai.
             grpc_port: Port of the gRPC side; 0 takes a free one.
+            tls: Serve HTTPS, and gRPC over TLS, with a certificate of its own for localhost; see
+                `certificate`. Needs the extra `testing`.
             requests_per_minute: Texts that each model embeds in any minute, over all keys; what
                 is over it is 429. None for no limit. A batch of 100 texts counts 100.
             tokens_per_minute: Tokens of these texts, as the emulator counts them.
             requests_per_day: Texts in the day that begins with a model's first one.
             quota_window: Seconds that a minute of the quotas takes; a day has 1440 of them.
-            clock: Seconds as `time.monotonic` gives them, for the quotas and `received_at`.
+            clock: Seconds as `time.monotonic` gives them, for quotas, batch jobs and `received_at`.
+            batch_seconds: Seconds that a job of the Batch API takes: half of them it is pending,
+                half of them it runs.
             record: Whether `requests` keeps headers, bodies and texts.
             stand_in_vectors: Give vectors that cost no time and mean nothing: for benchmarks
                 of clients. Equal texts have equal ones; sizes and lengths are right.
+            on_request: Called with each request before its answer leaves, from any thread.
 
         Raises:
             ValueError: `api_keys` is a single string, or empty; a quota is negative, or
@@ -80,6 +91,8 @@ class GeminiEmulator(Controls):
             api_keys=self._api_keys,
             retired_models=retired_models,
             stand_in_vectors=stand_in_vectors,
+            batch_seconds=batch_seconds,
+            clock=clock,
         )
         limits = Limits(
             requests_per_minute=requests_per_minute,
@@ -88,13 +101,24 @@ class GeminiEmulator(Controls):
             window=quota_window,
         )
         quotas = Quotas(limits, clock=clock)
-        super().__init__(Exchange(api, latency=latency, quotas=quotas, clock=clock, record=record))
+        super().__init__(
+            Exchange(
+                api,
+                latency=latency,
+                quotas=quotas,
+                clock=clock,
+                record=record,
+                on_request=on_request,
+            )
+        )
         self._host = host
         self._port = port
         self._with_grpc = grpc
         self._grpc_port = grpc_port
         self._rest: RestServer | None = None
         self._grpc: GrpcServer | None = None
+        self._with_tls = tls
+        self._identity: Identity | None = None
 
     def start(self) -> None:
         """Listen; does nothing if it does already.
@@ -102,18 +126,31 @@ class GeminiEmulator(Controls):
         Raises:
             OSError: The REST port is taken.
             RuntimeError: The gRPC port is taken.
-            ImportError: `grpc=True` without google-generativeai.
+            ImportError: `grpc=True` without google-generativeai, or `tls=True` without
+                cryptography.
         """
         if self._rest is not None:
             return
+        if self._with_tls and self._identity is None:
+            # Imported here: cryptography is optional.
+            from langchain_gemini_qdrant.testing._tls import Identity  # noqa: PLC0415
+
+            self._identity = Identity(self._host)
+        identity = self._identity
+        tls = None if identity is None else identity.context()
         self._exchange.start()
-        self._rest = RestServer(self._exchange, host=self._host, port=self._port)
+        self._rest = RestServer(self._exchange, host=self._host, port=self._port, tls=tls)
         if self._with_grpc:
             try:
                 # Imported here: it takes a second, and google-generativeai is optional.
                 from langchain_gemini_qdrant.testing._grpc import GrpcServer  # noqa: PLC0415
 
-                self._grpc = GrpcServer(self._exchange, host=self._host, port=self._grpc_port)
+                self._grpc = GrpcServer(
+                    self._exchange,
+                    host=self._host,
+                    port=self._grpc_port,
+                    tls=None if identity is None else identity.pair(),
+                )
             except BaseException:
                 self.stop()
                 raise
@@ -142,15 +179,15 @@ class GeminiEmulator(Controls):
 
     @property
     def base_url(self) -> str:
-        """Where the REST side listens: `http://127.0.0.1:<port>`."""
+        """Where the REST side listens: `http://127.0.0.1:<port>`, or `https://`."""
         if self._rest is None:
             message = "the emulator is not running: use it in a with statement or call start()"
             raise RuntimeError(message)
-        return f"http://{self._authority(self._rest.port)}"
+        return f"{self._scheme}://{self._authority(self._rest.port)}"
 
     @property
     def grpc_target(self) -> str:
-        """Where the gRPC side listens, for a plaintext channel: `127.0.0.1:<port>`."""
+        """Where the gRPC side listens, for a channel: `127.0.0.1:<port>`."""
         if self._grpc is None:
             message = "the emulator serves no gRPC: start it with GeminiEmulator(grpc=True)"
             raise RuntimeError(message)
@@ -158,13 +195,29 @@ class GeminiEmulator(Controls):
 
     @property
     def grpc_url(self) -> str:
-        """`grpc_target` as a URL, whose scheme says that it is plaintext: `http://...`."""
-        return f"http://{self.grpc_target}"
+        """`grpc_target` as a URL, whose scheme says whether it is plaintext: `http://...`."""
+        return f"{self._scheme}://{self.grpc_target}"
+
+    @property
+    def certificate(self) -> Path:
+        """With `tls=True`, the file in PEM that a client has to trust.
+
+        google-genai trusts it by `SSL_CERT_FILE` in its environment, google-generativeai over
+        gRPC by `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`, both when their first client is made.
+        """
+        if self._identity is None:
+            message = "the emulator serves no TLS: start it with GeminiEmulator(tls=True)"
+            raise RuntimeError(message)
+        return self._identity.certificate
 
     @property
     def api_key(self) -> str:
         """A key that is accepted."""
         return self._api_keys[0]
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._with_tls else "http"
 
     def _authority(self, port: int) -> str:
         return f"[{self._host}]:{port}" if ":" in self._host else f"{self._host}:{port}"

@@ -6,8 +6,6 @@ import asyncio
 import http.client
 import json
 import socket
-import subprocess
-import sys
 import threading
 import warnings
 
@@ -490,36 +488,3 @@ def test_a_port_in_use_is_an_error(gemini_emulator):
     port = int(gemini_emulator.base_url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         GeminiEmulator(port=port).start()
-
-
-def run_python(*arguments, cwd=None):
-    return subprocess.run(  # noqa: S603  our own code
-        [sys.executable, *arguments],
-        capture_output=True,
-        check=False,
-        cwd=cwd,
-        env={"PYTHONPATH": ":".join(sys.path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        text=True,
-    )
-
-
-def test_the_plugin_imports_nothing_until_it_is_used():
-    code = (
-        "import sys; import pytest; before = set(sys.modules); "
-        "import langchain_gemini_qdrant.testing.pytest_plugin; "
-        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
-    )
-    assert run_python("-c", code).stdout.split() == ["langchain_gemini_qdrant"]
-
-
-def test_a_test_that_sends_an_unknown_request_fails(tmp_path):
-    (tmp_path / "test_it.py").write_text(
-        "import contextlib, urllib.error, urllib.request\n"
-        "def test_it(gemini_emulator):\n"
-        "    with contextlib.suppress(urllib.error.HTTPError):\n"
-        "        urllib.request.urlopen(gemini_emulator.base_url + '/v1/nonsense')\n"
-    )
-    plugin = "langchain_gemini_qdrant.testing.pytest_plugin"
-    result = run_python("-m", "pytest", "-p", plugin, "-p", "no:cacheprovider", cwd=tmp_path)
-    assert "does not know GET /v1/nonsense" in result.stdout
-    assert result.returncode == 1

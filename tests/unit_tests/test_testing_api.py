@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from langchain_gemini_qdrant import testing
-from langchain_gemini_qdrant.testing._api import Answer, Call, GeminiApi
+from langchain_gemini_qdrant.testing._api import GeminiApi
+from langchain_gemini_qdrant.testing._calls import Answer, Call
 from langchain_gemini_qdrant.testing._errors import ApiError
 from langchain_gemini_qdrant.testing._json import answer_json, vector_json
 from langchain_gemini_qdrant.testing._script import quota_error

@@ -7,7 +7,9 @@ from collections import Counter
 import pytest
 
 from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedText
-from langchain_gemini_qdrant.testing._script import Fault, Script
+from langchain_gemini_qdrant.testing._script import Act, Fault, Script
+
+UNAVAILABLE, SHORT = Act(Fault(status=503)), Act("short")
 
 TEXTS = [
     RecordedText(
@@ -16,9 +18,9 @@ TEXTS = [
 ]
 
 
-def fates(count=1000, *, rate=0.3, seed=0, kinds=(503, "short")):
+def fates(count=1000, *, rate=0.3, seed=0, kinds=(503, "short"), **options):
     script = Script()
-    script.misbehave(rate, seed=seed, kinds=kinds)
+    script.misbehave(rate, seed=seed, kinds=kinds, **options)
     return [script.take(TEXTS) for _ in range(count)]
 
 
@@ -29,9 +31,9 @@ def test_a_seed_decides_which_requests_fail():
 
 def test_the_rate_is_the_share_of_requests_and_all_kinds_are_equally_likely():
     found = Counter(fates(10_000))
-    assert found.keys() == {None, Fault(status=503), "short"}
+    assert found.keys() == {None, UNAVAILABLE, SHORT}
     assert found[None] == pytest.approx(7000, rel=0.05)
-    assert found["short"] == pytest.approx(1500, rel=0.1)
+    assert found[SHORT] == pytest.approx(1500, rel=0.1)
 
 
 def test_the_rate_may_be_none_or_all():
@@ -44,11 +46,15 @@ def test_a_higher_rate_fails_the_same_requests_and_more():
     assert all(b == a for a, b in zip(low, high, strict=True) if a is not None)
 
 
+def test_only_slow_answers_wait():
+    assert set(fates(rate=1, kinds=["slow", "nan"], delay=2.5)) == {Act("slow", 2.5), Act("nan")}
+
+
 def test_only_requests_with_texts_meet_chance():
     script = Script()
     script.misbehave(1, seed=0, kinds=[503])
     assert script.take([]) is None
-    assert script.take(TEXTS) == Fault(status=503)
+    assert script.take(TEXTS) == UNAVAILABLE
     script.clear()
     assert script.take(TEXTS) is None
 
@@ -56,8 +62,8 @@ def test_only_requests_with_texts_meet_chance():
 def test_what_was_asked_for_comes_first():
     script = Script()
     script.misbehave(1, seed=0, kinds=[503])
-    script.add("empty", times=1, containing=None)
-    assert [script.take(TEXTS) for _ in range(2)] == ["empty", Fault(status=503)]
+    script.add(Act("empty"), times=1, containing=None)
+    assert [script.take(TEXTS) for _ in range(2)] == [Act("empty"), UNAVAILABLE]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,268 @@
+"""Assertions that say what differs, and where a difference of this kind comes from."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from langchain_gemini_qdrant.testing._embed import read_conditioning
+from langchain_gemini_qdrant.testing._models import MODELS
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from langchain_gemini_qdrant.testing._controls import Controls
+    from langchain_gemini_qdrant.testing._records import RecordedText
+
+_SHOWN = 5  # of each kind of difference
+_TEXT_SHOWN = 60  # characters
+_SECRETS = {
+    "an API key of Google": re.compile(r"AIza[\w-]{35}"),
+    "an access token": re.compile(r"ya29\.[\w-]{20,}|\bBearer\s+[\w.-]{8,}"),
+    "the header x-goog-api-key": re.compile(r"x-goog-api-key", re.IGNORECASE),
+    "the query parameter key": re.compile(r"googleapis\.com/[^\s'\"]*[?&]key="),
+}
+
+
+def assert_texts(
+    emulator: Controls,
+    expected: Iterable[str],
+    *,
+    task_type: str | None = None,
+    title: str | None = None,
+    model: str | None = None,
+    output_dimensionality: int | None = None,
+    in_order: bool = False,
+) -> None:
+    """Check which texts were embedded, each once and with a vector of its own.
+
+    Texts, tasks and titles are those that the model understands: gemini-embedding-2 reads them
+    from the prefix of a text, older models have parameters for them.
+
+    Args:
+        emulator: What received the texts; those of requests that failed do not count.
+        expected: The texts, without prefixes.
+        task_type: The task of all of them, such as `"RETRIEVAL_DOCUMENT"`; None for any.
+        title: Their title, `""` for none; None for any.
+        model: Their model, with or without `models/`; None for any.
+        output_dimensionality: The size that was asked for; None for any.
+        in_order: Whether they came in this order; requests at the same time come in any.
+
+    Raises:
+        AssertionError: It was otherwise; says which texts are missing, fused, repeated or were
+            sent in another way.
+    """
+    __tracebackhide__ = True
+    expected = list(expected)
+    sent = [_understood(text) for text in emulator.texts]
+    found = [text for text, _, _, _ in sent]
+    lines = _differences_of_texts(expected, found, {t: r.parts for t, _, _, r in sent})
+    if not lines and in_order and found != expected:
+        at = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if len({*pair}) > 1)
+        lines.append(
+            f"text {at} is {_short(found[at])}, expected {_short(expected[at])}: the order"
+        )
+    name = None if model is None else f"models/{model.removeprefix('models/')}"
+    for what, wanted, seen in (
+        ("task_type", task_type, [task for _, task, _, _ in sent]),
+        ("title", title, [given or "" for _, _, given, _ in sent]),
+        ("model", name, [record.model for _, _, _, record in sent]),
+        (
+            "output_dimensionality",
+            output_dimensionality,
+            [record.output_dimensionality for _, _, _, record in sent],
+        ),
+    ):
+        if wanted is not None:
+            lines += _others(what, wanted, found, seen)
+    _fail("the emulator embedded other texts than expected", lines)
+
+
+def assert_statuses(emulator: Controls, expected: Sequence[int | None]) -> None:
+    """Check how the requests were answered, in order; None stands for no answer.
+
+    Raises:
+        AssertionError: It was otherwise; lists all requests with their answers.
+    """
+    __tracebackhide__ = True
+    requests = emulator.requests
+    if [request.status for request in requests] == list(expected):
+        return
+    lines = [f"expected {list(expected)}, got {[request.status for request in requests]}"]
+    first = requests[0].received_at if requests else 0.0
+    for request in requests:
+        message = request.answer_message.partition("\n")[0]
+        lines.append(
+            f"{request.received_at - first:8.3f} s  {request.status or 'none'}  "
+            f"{request.method or request.path}, {len(request.texts)} texts"
+            + (f": {message[:_TEXT_SHOWN]}" if message else "")
+        )
+    _fail("requests were answered otherwise", lines)
+
+
+def assert_vectors(actual: ArrayLike, expected: ArrayLike, *, tolerance: float = 1e-5) -> None:
+    """Check that two lists of vectors are the same.
+
+    Args:
+        actual: `n` vectors, shape `(n, size)`.
+        expected: `n` vectors, shape `(n, size)`.
+        tolerance: By how much a number may be off.
+
+    Raises:
+        AssertionError: They are not; says whether vectors are missing, cut, swapped, repeated,
+            not normalised or not numbers.
+    """
+    __tracebackhide__ = True
+    ours, theirs = _matrix(actual, "actual"), _matrix(expected, "expected")
+    _fail("the vectors are not the same", _differences_of_vectors(ours, theirs, tolerance))
+
+
+def assert_no_secrets(path: str | os.PathLike[str], *secrets: str) -> None:
+    """Check that recordings hold no API key and no access token.
+
+    Args:
+        path: A file, or a folder with all that is in it.
+        secrets: Further strings that must not be there, such as the key of the run; never shown.
+
+    Raises:
+        AssertionError: They do; says in which file and line, not what.
+        FileNotFoundError: There is no such path.
+    """
+    __tracebackhide__ = True
+    root = Path(path)
+    files = sorted(root.rglob("*")) if root.is_dir() else [root]
+    patterns = {**_SECRETS, "a secret of this run": re.compile("|".join(map(re.escape, secrets)))}
+    if not secrets:
+        del patterns["a secret of this run"]
+    lines = []
+    for file in files:
+        if file.is_dir():
+            continue
+        text = file.read_text(encoding="utf-8", errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
+            lines += [f"{file}:{number}: {what}" for what, p in patterns.items() if p.search(line)]
+    _fail("secrets are on record: see gemini_vcr_config()", lines)
+
+
+def _understood(record: RecordedText) -> tuple[str, str, str | None, RecordedText]:
+    """Text, task and title as the model has them, and the record they come from."""
+    model = MODELS.get(record.model)
+    text, title, task_type = read_conditioning(
+        record.text,
+        title=record.title,
+        task_type=record.task_type,
+        reads_prefixes=model is not None and model.reads_prefixes,
+    )
+    return text, task_type, title, record
+
+
+def _differences_of_texts(
+    expected: Sequence[str], found: Sequence[str], parts: dict[str, int]
+) -> list[str]:
+    wanted, seen = Counter(expected), Counter(found)
+    lines = []
+    for text in list(seen - wanted)[:_SHOWN]:
+        if text in wanted:
+            lines.append(f"embedded {seen[text]} times, expected {wanted[text]}: {_short(text)}")
+        elif parts[text] > 1:
+            lines.append(
+                f"{parts[text]} texts in one content, so they share one vector (google-genai "
+                f"makes this of a list of strings for gemini-embedding-2): {_short(text)}"
+            )
+        else:
+            lines.append(f"not expected: {_short(text)}")
+    lines += [f"missing: {_short(text)}" for text in list(wanted - seen)[:_SHOWN] if not seen[text]]
+    lines += [
+        f"embedded {seen[text]} times, expected {wanted[text]}: {_short(text)}"
+        for text in list(wanted - seen)[:_SHOWN]
+        if seen[text]
+    ]
+    if lines:
+        lines.insert(0, f"{len(found)} embedded, {len(expected)} expected")
+    return lines
+
+
+def _others(what: str, wanted: object, texts: Sequence[str], seen: Sequence[object]) -> list[str]:
+    """A line for each other value, with a text that has it."""
+    others = {value: text for value, text in zip(seen, texts, strict=True) if value != wanted}
+    return [
+        f"{what} {value!r}, expected {wanted!r}, of {sum(v == value for v in seen)} texts such as "
+        f"{_short(text)}"
+        for value, text in list(others.items())[:_SHOWN]
+    ]
+
+
+def _matrix(vectors: ArrayLike, name: str) -> NDArray[np.float64]:
+    try:
+        matrix = np.asarray(vectors, dtype=np.float64)
+    except ValueError:
+        message = f"the {name} vectors have different sizes, or hold something else than numbers"
+        raise AssertionError(message) from None
+    if matrix.size == 0:
+        return matrix.reshape(len(matrix), 0)
+    if matrix.ndim != 2:  # noqa: PLR2004
+        message = f"the {name} vectors must be a list of lists of numbers, got shape {matrix.shape}"
+        raise AssertionError(message)
+    return matrix
+
+
+def _differences_of_vectors(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], tolerance: float
+) -> list[str]:
+    lines = []
+    if len(ours) != len(theirs):
+        lines.append(f"{len(ours)} vectors, expected {len(theirs)}")
+    if len(ours) and len(theirs) and ours.shape[1] != theirs.shape[1]:
+        lines.append(f"{ours.shape[1]} numbers in a vector, expected {theirs.shape[1]}")
+        return lines
+    for i, vector in enumerate(ours[: len(theirs)]):
+        if np.allclose(vector, theirs[i], rtol=0, atol=tolerance):
+            continue
+        lines.append(f"vector {i}: {_difference(vector, theirs, i, tolerance)}")
+    rest = len(lines) - _SHOWN
+    return lines if rest <= 0 else [*lines[:_SHOWN], f"and {rest} more"]
+
+
+def _difference(
+    vector: NDArray[np.float64], theirs: NDArray[np.float64], i: int, tolerance: float
+) -> str:
+    if not np.isfinite(vector).all():
+        return f"{np.count_nonzero(~np.isfinite(vector))} of its numbers are not finite"
+    same = np.flatnonzero(np.isclose(theirs, vector, rtol=0, atol=tolerance).all(axis=1))
+    if len(same):
+        return f"is the vector that was expected at {same[0]}: another order, or a text twice"
+    wanted = theirs[i]
+    length, wanted_length = np.linalg.norm(vector), np.linalg.norm(wanted)
+    if not length or not wanted_length:
+        return f"has length {length:.3g}, expected {wanted_length:.3g}"
+    cosine = float(vector @ wanted / (length * wanted_length))
+    if cosine > 1 - 1e-6:
+        return (
+            f"has the right direction and length {length:.4g}, expected {wanted_length:.4g}: "
+            "normalised on one side only"
+        )
+    off = float(np.abs(vector - wanted).max())
+    return (
+        f"cosine {cosine:.4f}, numbers off by up to {off:.3g}: another text, task, title, model or "
+        "size"
+    )
+
+
+def _short(text: str) -> str:
+    shown = (
+        text if len(text) <= _TEXT_SHOWN else f"{text[:_TEXT_SHOWN]}... ({len(text)} characters)"
+    )
+    return repr(shown)
+
+
+def _fail(what: str, lines: Sequence[str]) -> None:
+    __tracebackhide__ = True
+    if lines:
+        raise AssertionError("\n  ".join([f"{what}:", *lines]))
