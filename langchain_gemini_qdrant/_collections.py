@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from langchain_qdrant import RetrievalMode
+from pydantic import ValidationError
 from qdrant_client import models
 
+from langchain_gemini_qdrant._planning import check_count
 from langchain_gemini_qdrant._steps import Call, Embed
 from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import (
     CollectionMismatchError,
     ConfigurationError,
-    InvalidInputError,
 )
 from langchain_gemini_qdrant.filters import metadata_field
 from langchain_gemini_qdrant.quantization import quantization_config, stored_alike
 from langchain_gemini_qdrant.tasks import task_sides
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
@@ -93,19 +94,6 @@ class Layout:
 def known_size(embedding: Embeddings | None) -> int | None:
     """Return the length of an embedding's vectors, None where only embedding would tell."""
     return embedding.vector_size if isinstance(embedding, GeminiEmbeddings) else None
-
-
-def check_count(embedding: object, vectors: Sequence[object], texts: int) -> None:
-    """Refuse what an embedding made of some texts if that is not one vector for each.
-
-    Raises:
-        InvalidInputError: There are more or fewer.
-    """
-    if len(vectors) != texts:
-        raise InvalidInputError(
-            f"{type(embedding).__name__} must make one vector for each text, got {len(vectors)} "
-            f"for {texts}: none of these is stored"
-        )
 
 
 def create(
@@ -234,15 +222,72 @@ def remembers(info: models.CollectionInfo) -> bool:
     return bool(_remembered(info))
 
 
+def remembered_search_params(info: models.CollectionInfo) -> models.SearchParams | None:
+    """Return the search settings that the collection remembers, None if it has none.
+
+    Raises:
+        CollectionMismatchError: They are none that this version of qdrant-client knows.
+    """
+    noted = _memory(info).get("search_params")
+    try:
+        return None if noted is None else models.SearchParams.model_validate(noted)
+    except ValidationError as error:
+        raise CollectionMismatchError(
+            f"a collection remembers search_params {noted!r}, which this version of qdrant-client "
+            "does not know: upgrade it, or open the store with validate_collection_config=False "
+            "and call remember_search_params(None)"
+        ) from error
+
+
+def with_notes(info: models.CollectionInfo, **notes: Any) -> dict[str, Any]:
+    """Return what the collection remembers, as metadata, with these notes; None takes one away."""
+    changed = {**_memory(info), **notes}
+    return {MEMORY_KEY: {name: note for name, note in changed.items() if note is not None}}
+
+
+def _memory(info: models.CollectionInfo) -> dict[str, Any]:
+    return (info.config.metadata or {}).get(MEMORY_KEY) or {}
+
+
 def _remembered(info: models.CollectionInfo) -> dict[str, Any]:
-    memory = (info.config.metadata or {}).get(MEMORY_KEY) or {}
-    notes: dict[str, Any] = memory.get("embeddings", {})
+    notes: dict[str, Any] = _memory(info).get("embeddings", {})
     return notes
 
 
 def _as_text(note: Mapping[str, Any]) -> str:
     rest = ", ".join(f"{key} {value}" for key, value in note.items() if key != "model")
     return f"{note['model']!r} ({rest})"
+
+
+def stored_quantization(
+    layout: Layout, info: models.CollectionInfo
+) -> models.QuantizationConfig | None:
+    """Return what holds for the store's dense vector: its own setting, or the collection's."""
+    params = dense_params(layout, info)
+    return (params and params.quantization_config) or info.config.quantization_config
+
+
+def quantization_change(
+    layout: Layout, info: models.CollectionInfo, config: models.QuantizationConfig | None
+) -> dict[str, Any]:
+    """Return the options of `update_collection` that quantize the dense vector so, None for off.
+
+    A vector's own setting is changed where there is one, else the collection's.
+
+    Raises:
+        ConfigurationError: The store has sparse vectors only.
+    """
+    params = dense_params(layout, info)
+    if params is None:
+        raise ConfigurationError("quantization is for dense vectors, this store has sparse ones")
+    value = models.Disabled.DISABLED if config is None else config
+    change: dict[str, Any] = {}
+    if params.quantization_config is not None:
+        diff = models.VectorParamsDiff(quantization_config=value)
+        change["vectors_config"] = {layout.vector_name: diff}
+    if not change or (config is None and info.config.quantization_config is not None):
+        change["quantization_config"] = value
+    return change
 
 
 def check_quantization(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,9 +13,9 @@ from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant import _collections, _searching, _writing
-from langchain_gemini_qdrant._collections import Layout, check_count, known_size
+from langchain_gemini_qdrant._collections import Layout, known_size
 from langchain_gemini_qdrant._engines import connect
-from langchain_gemini_qdrant._planning import check_texts
+from langchain_gemini_qdrant._planning import check_count, check_texts
 from langchain_gemini_qdrant._searching import as_qdrant, prefetches
 from langchain_gemini_qdrant._steps import Embed, Next, Stream, arun, run, send
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
@@ -26,7 +27,14 @@ from langchain_gemini_qdrant.errors import (
 )
 from langchain_gemini_qdrant.filters import to_filter
 from langchain_gemini_qdrant.identity import document_id, point_id
-from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
+from langchain_gemini_qdrant.quantization import (
+    QuantizationPreset,
+    check_version,
+    merge_search_params,
+    quantization_config,
+    required_version,
+    search_params_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,8 +55,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PACKAGE = __name__.split(".", maxsplit=1)[0]
 _IDS_AT_A_TIME = 1_000  # in one request: some 40 kB of UUIDs
 _OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion")
+_ASSUMED_VERSION = (1, 14)  # of a server; what needs no more is not worth a question
+_METADATA_SINCE = (1, 16)
 
 
 class Operations(QdrantVectorStore):
@@ -57,6 +68,7 @@ class Operations(QdrantVectorStore):
     title_key: str | None
     hybrid_fusion: Fusion
     search_params: models.SearchParams | None
+    _own_search_params: models.SearchParams | None  # what the user gave, over all defaults
     _engine: Engine
     _clock: Clock
     _random: Random
@@ -110,6 +122,9 @@ class Operations(QdrantVectorStore):
             if force_recreate:
                 yield from _collections.delete(name)
             if not (yield from store._send("collection_exists")):
+                yield from store._check_server(own.get("quantization"))
+                for raw in (vector_params, collection_create_options):
+                    yield from store._check_server((raw or {}).get("quantization_config"))
                 yield from _collections.create(
                     store._layout,
                     quantization=own.get("quantization"),
@@ -118,7 +133,7 @@ class Operations(QdrantVectorStore):
                     create_options=collection_create_options or {},
                 )
             if validate_collection_config:
-                yield from store._open(own.get("quantization"), own.get("search_params"))
+                yield from store._open(own.get("quantization"))
             if indexes:
                 yield from store._create_indexes(indexes)
 
@@ -142,7 +157,7 @@ class Operations(QdrantVectorStore):
 
         def steps() -> Steps[None]:
             if validate_collection_config:
-                yield from store._open(own.get("quantization"), own.get("search_params"))
+                yield from store._open(own.get("quantization"))
 
         return store, steps()
 
@@ -158,20 +173,70 @@ class Operations(QdrantVectorStore):
             sparse_embedding=self._sparse_embeddings,
         )
 
-    def _open(
-        self, quantization: Quantization | None, search_params: models.SearchParams | None
-    ) -> Steps[None]:
+    def _open(self, quantization: Quantization | None) -> Steps[None]:
         """Check the collection and take over the search settings that it needs."""
         info: models.CollectionInfo = yield from self._send("get_collection")
         layout = self._layout
         _collections.check(layout, info)
         params = _collections.dense_params(layout, info)
         self._size = params.size if params is not None else None
-        stored = (params and params.quantization_config) or info.config.quantization_config
+        stored = _collections.stored_quantization(layout, info)
+        needed: Quantization | None = stored
         if quantization is not None and not self._engine.is_local_mode:
             _collections.check_quantization(stored, self.collection_name, quantization)
-        self.search_params = merge_search_params(search_params_for(stored), search_params)
+            needed = quantization if isinstance(quantization, QuantizationPreset) else stored
+        self._search_as(needed, _collections.remembered_search_params(info))
         self._note_missing = not _collections.remembers(info) and info.points_count == 0
+
+    def _search_as(
+        self, quantization: Quantization | None, remembered: models.SearchParams | None
+    ) -> None:
+        """Search with what a quantization needs, under what is remembered, under the user's own."""
+        defaults = merge_search_params(search_params_for(quantization), remembered)
+        self.search_params = merge_search_params(defaults, self._own_search_params)
+
+    # Steps of changing what holds for all searches
+
+    def _check_server(self, quantization: Quantization | None) -> Steps[None]:
+        """Refuse a server that is too old for a quantization."""
+        if quantization is not None:
+            version, what = required_version(quantization_config(quantization))
+            if version > _ASSUMED_VERSION:
+                way_out = "take one that it has, such as {'binary': {'always_ram': True}}"
+                yield from self._require(version, what, way_out)
+
+    def _require(self, version: tuple[int, int], what: str, way_out: str) -> Steps[None]:
+        if self._engine.is_server:
+            found: models.VersionInfo = yield from send(self._random, "info")
+            check_version(version, what, found.version, way_out)
+
+    def _set_quantization(self, quantization: Quantization | None) -> Steps[None]:
+        """Change how the collection is quantized; what was remembered was for other codes."""
+        config = None if quantization is None else quantization_config(quantization)
+        if self._engine.is_local_mode:
+            if quantization is not None:
+                warn_of_local_mode(quantization)
+            return
+        yield from self._check_server(config)
+        info: models.CollectionInfo = yield from self._send("get_collection")
+        change = _collections.quantization_change(self._layout, info, config)
+        if _collections.remembered_search_params(info) is not None:
+            change["metadata"] = _collections.with_notes(info, search_params=None)
+        yield from self._send("update_collection", **change)
+        if not self._engine.is_server:
+            yield from self._send("optimize")  # which a server does by itself
+        self._search_as(quantization, None)
+
+    def _remember_search_params(self, search_params: models.SearchParams | None) -> Steps[None]:
+        """Note search settings in the collection, and search with them."""
+        way_out = "pass search_params= wherever the collection is opened"
+        yield from self._require(_METADATA_SINCE, "a collection that remembers", way_out)
+        info: models.CollectionInfo = yield from self._send("get_collection")
+        note = search_params and search_params.model_dump(mode="json", exclude_unset=True)
+        metadata = _collections.with_notes(info, search_params=note)
+        yield from self._send("update_collection", metadata=metadata)
+        self._own_search_params = None  # given before these, which win
+        self._search_as(_collections.stored_quantization(self._layout, info), search_params)
 
     def _create_indexes(self, fields: Mapping[str, PayloadIndex]) -> Steps[None]:
         if not self._engine.is_local_mode:
@@ -194,14 +259,14 @@ class Operations(QdrantVectorStore):
             texts = [row.text for row in rows]
             check_texts(texts)
             if len(rows) > embedding.batch_size:
-                stream = yield Stream(embedding, texts, self._titles(rows))
+                stream = yield Stream(embedding, texts, self._titles(row.metadata for row in rows))
         stored = 0
         try:
             for start in range(0, len(rows), batch_size):
                 batch = rows[start : start + batch_size]
                 dense, failure = yield from self._dense(batch, stream)
                 batch = batch[: len(dense)]
-                vectors = yield from self._named(batch, dense)
+                vectors = yield from self._named([row.text for row in batch], dense)
                 for points in self._requests(batch, vectors):
                     yield from self._upsert(points, options)
                     stored += len(points)
@@ -215,7 +280,7 @@ class Operations(QdrantVectorStore):
 
     def _vectors(self, rows: Sequence[Row]) -> Steps[list[dict[str, Any]]]:
         dense, _ = yield from self._dense(rows, None)
-        return (yield from self._named(rows, dense))
+        return (yield from self._named([row.text for row in rows], dense))
 
     def _dense(
         self, rows: Sequence[Row], stream: object
@@ -226,7 +291,7 @@ class Operations(QdrantVectorStore):
             return [None] * len(rows), None
         vectors: list[list[float]] = []
         if stream is None:
-            titles = self._titles(rows)
+            titles = self._titles(row.metadata for row in rows)
             options = {} if titles is None else {"titles": titles}
             texts = [row.text for row in rows]
             vectors = yield Embed(embedding, "embed_documents", texts, options)
@@ -241,18 +306,17 @@ class Operations(QdrantVectorStore):
         return vectors, None
 
     def _named(
-        self, rows: Sequence[Row], dense: Sequence[list[float] | None]
+        self, texts: list[str], dense: Sequence[list[float] | None]
     ) -> Steps[list[dict[str, Any]]]:
-        """Return the rows' vectors by name, the sparse ones among them."""
+        """Return the vectors of texts by name, the sparse ones among them."""
         layout = self._layout
-        named: list[dict[str, Any]] = [{} for _ in rows]
+        named: list[dict[str, Any]] = [{} for _ in texts]
         if layout.embedding is not None:
             for vectors, vector in zip(named, dense, strict=True):
                 vectors[layout.vector_name] = vector
-        if layout.sparse_embedding is not None and rows:
-            texts = [row.text for row in rows]
+        if layout.sparse_embedding is not None and texts:
             sparse = yield Embed(layout.sparse_embedding, "embed_documents", texts)
-            check_count(layout.sparse_embedding, sparse, len(rows))
+            check_count(layout.sparse_embedding, sparse, len(texts))
             for vectors, vector in zip(named, sparse, strict=True):
                 vectors[layout.sparse_vector_name] = as_qdrant(vector)
         return named
@@ -266,10 +330,10 @@ class Operations(QdrantVectorStore):
                 "collection_name"
             )
 
-    def _titles(self, rows: Sequence[Row]) -> list[str | None] | None:
+    def _titles(self, metadatas: Iterable[Mapping[str, Any]]) -> list[str | None] | None:
         if self.title_key is None:
             return None
-        found = [row.metadata.get(self.title_key) for row in rows]
+        found = [metadata.get(self.title_key) for metadata in metadatas]
         return [None if title is None else str(title) for title in found]
 
     def _store(self, rows: Sequence[Row], vectors: Sequence[dict[str, Any]]) -> Steps[None]:
@@ -291,17 +355,20 @@ class Operations(QdrantVectorStore):
     def _requests(
         self, rows: Sequence[Row], vectors: Sequence[dict[str, Any]]
     ) -> Iterator[list[models.PointStruct]]:
-        return _writing.requests(
+        points = _writing.points(
             rows,
             vectors,
             content_key=self.content_payload_key,
             metadata_key=self.metadata_payload_key,
         )
+        return _writing.requests(points)
 
     def _upsert(self, points: list[models.PointStruct], options: dict[str, Any]) -> Steps[None]:
         if self._note_missing:
             # An empty collection that somebody else made learns what makes its vectors.
             if memory := self._layout.memory(self._size or 0):
+                info: models.CollectionInfo = yield from self._send("get_collection")
+                memory = _collections.with_notes(info, **memory[_collections.MEMORY_KEY])
                 yield from self._send("update_collection", metadata=memory)
             self._note_missing = False
         yield from self._send("upsert", points, **options)
@@ -501,6 +568,25 @@ class Operations(QdrantVectorStore):
             page_content=payload.get(content_payload_key) or "",
             metadata=payload.get(metadata_payload_key) or {},
         )
+
+
+def warn_of_local_mode(quantization: Quantization) -> None:
+    """Say that qdrant-client's local mode does not quantize."""
+    warnings.warn(
+        f"quantization={quantization!r} has no effect here: qdrant-client's local mode "
+        "searches the full vectors. path= has an engine that quantizes",
+        stacklevel=_outside(),
+    )
+
+
+def _outside() -> int:
+    """Return the `stacklevel` of the caller's caller outside this package."""
+    frame = inspect.currentframe()
+    level = 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+        level += 1
+    return level
 
 
 def _runs(ids: list[T]) -> Iterator[list[T]]:

@@ -90,10 +90,12 @@ def create_vector_store(
         timeout: Seconds for a request to the server, with `url`; None is qdrant-client's 5.
         client_options: Further options of `QdrantClient`, with `url`: `headers`, `prefix`,
             `grpc_options`, `pool_size`, and for TLS `https`, `verify`, `cert`.
-        quantization: `"binary"`, or a `qdrant_client.models.QuantizationConfig`, for a new
-            collection. None stores plain vectors, and takes an existing collection as it is.
-        search_params: Defaults of all searches, over those that the quantization needs: for
-            binary codes oversampling 3.0 and rescoring.
+        quantization: For a new collection: the name of a preset (`"binary"`, `"binary-1.5bit"`,
+            `"binary-2bit"`, `"scalar"`, `"product"`, `"turbo-1bit"`, `"turbo-2bit"`,
+            `"turbo-4bit"`), a `QuantizationPreset`, a `qdrant_client.models.QuantizationConfig` or
+            a dict of one. None stores plain vectors, and takes an existing collection as it is.
+        search_params: Defaults of all searches, over those that the collection remembers, over
+            those that the quantization needs: for `"binary"` oversampling 3.0 and rescoring.
         distance: How vectors are compared.
         vector_name: Empty is the collection's unnamed vector.
         title_key: The metadata key that holds a document's title; None for no titles.
@@ -118,7 +120,8 @@ def create_vector_store(
         The store. `as_retriever()` makes a retriever of it.
 
     Raises:
-        ConfigurationError: Not exactly one engine, or options that it does not have.
+        ConfigurationError: Not exactly one engine, options that it does not have, or a server
+            that is too old for the quantization.
         CollectionMismatchError: The collection exists with another vector size, distance,
             embedding or quantization.
         StorageError: `path` cannot be used.

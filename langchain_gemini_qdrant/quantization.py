@@ -1,69 +1,279 @@
-"""Quantization: what a collection is created with, and what its searches then need.
+"""Quantization: presets, and what a collection's setting asks of its searches and its server.
 
 Pure functions over qdrant-client's models.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias, get_args
 
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from qdrant_client import models
 
 from langchain_gemini_qdrant.errors import ConfigurationError
 
-Quantization = Literal["binary"] | models.QuantizationConfig
-"""A preset's name or qdrant-client's own model."""
+QuantizationName: TypeAlias = Literal[
+    "binary",
+    "binary-1.5bit",
+    "binary-2bit",
+    "scalar",
+    "product",
+    "turbo-1bit",
+    "turbo-2bit",
+    "turbo-4bit",
+]
 
-OVERSAMPLING = 3.0
-"""Candidates fetched by their codes, as a multiple of `k`, before rescoring with full vectors.
+_CONFIG: TypeAdapter[models.QuantizationConfig] = TypeAdapter(models.QuantizationConfig)
+_KINDS: Mapping[str, type[BaseModel]] = {
+    "binary": models.BinaryQuantizationConfig,
+    "product": models.ProductQuantizationConfig,
+    "scalar": models.ScalarQuantizationConfig,
+    "turbo": models.TurboQuantQuantizationConfig,
+}
+_MODELS = get_args(models.QuantizationConfig)
 
-Qdrant's page for Gemini reports a recall@10 of 0.95 at 3, 0.83 at 1:
-https://qdrant.tech/documentation/embeddings/gemini/
-"""
-
-_BINARY = models.BinaryQuantization(
-    binary=models.BinaryQuantizationConfig(
-        # `always_ram` and not its successor `memory`, which servers before 1.18 do not know.
-        always_ram=True,
-        # The query keeps 8 bits for each component, the stored vector 1: recall rises at no cost
-        # in memory (servers since 1.15; older ones leave it out).
-        query_encoding=models.BinaryQuantizationQueryEncoding.SCALAR8BITS,
-    )
-)
+# The lowest version of a server, (major, minor). Older ones refuse a kind that they do not know,
+# and drop a field without a word: https://github.com/qdrant/qdrant/issues/3345
+Version: TypeAlias = tuple[int, int]
+_KIND_SINCE: Mapping[str, Version] = {
+    "scalar": (1, 1),
+    "product": (1, 2),
+    "binary": (1, 5),
+    "turbo": (1, 18),
+}
+_FIELD_SINCE: Mapping[str, Version] = {
+    "encoding": (1, 15),
+    "query_encoding": (1, 15),
+    "memory": (1, 19),
+}
+_BITS8_SINCE = (1, 20)
+_SAME_AS_UNSET = {"one_bit", "default"}  # what an older server does anyway
 
 # Fields that do not change what is stored: where codes lie, and how queries are encoded.
-_NOT_STORED = {"always_ram", "memory", "query_encoding"}
+_PLACES = {"always_ram", "memory"}
+_DEFAULTS: Mapping[str, Mapping[str, object]] = {
+    "binary": {"encoding": "one_bit", "query_encoding": "default"},
+    "turbo": {"bits": "bits4"},
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuantizationPreset:
+    """A quantization, with the search settings that make up for what its codes lose.
+
+    Args:
+        quantization: The collection's setting: a model of qdrant-client, or a dict as the REST API
+            has it. Read it as `config`.
+
+    Attributes:
+        name: What `quantization=` takes in its place.
+        bits: Of a code, for each component of a vector.
+        oversampling: Candidates found by their codes, as a multiple of `k`, which are then
+            rescored with the full vectors.
+        use: When to take it.
+
+    Raises:
+        ConfigurationError: `quantization` is no setting that qdrant-client knows.
+    """
+
+    name: str
+    quantization: InitVar[models.QuantizationConfig | Mapping[str, Any]]
+    bits: float
+    oversampling: float
+    use: str
+    _json: str = field(init=False, repr=False)
+
+    def __post_init__(self, quantization: models.QuantizationConfig | Mapping[str, Any]) -> None:
+        """Keep the setting where nobody can change it."""
+        config = quantization_config(quantization)
+        object.__setattr__(self, "_json", config.model_dump_json(exclude_none=True))
+
+    @property
+    def config(self) -> models.QuantizationConfig:
+        """The collection's setting; each time a new model, which may be changed."""
+        return _CONFIG.validate_json(self._json)
+
+    @property
+    def search_params(self) -> models.SearchParams:
+        """The defaults of a search; each time a new model, which may be changed."""
+        return _search_params(self.oversampling)
+
+    @property
+    def since(self) -> str:
+        """The lowest version of a Qdrant server that has it; the embedded engine has all."""
+        version, _ = required_version(self.config)
+        return _as_text(version)
+
+
+Quantization: TypeAlias = (
+    QuantizationName | QuantizationPreset | models.QuantizationConfig | Mapping[str, Any]
+)
+"""A preset or its name, qdrant-client's own model, or a dict as the REST API has it."""
 
 
 def quantization_config(quantization: Quantization) -> models.QuantizationConfig:
-    """Return the collection's setting for a preset's name, or the setting given.
+    """Return the collection's setting, a model of the caller's own.
 
     Raises:
-        ConfigurationError: No preset has this name, or it is none of qdrant-client's models.
+        ConfigurationError: No preset has this name, or it is no setting that qdrant-client knows.
     """
-    if isinstance(
-        quantization,
-        (
-            models.BinaryQuantization,
-            models.ScalarQuantization,
-            models.ProductQuantization,
-            models.TurboQuantization,
-        ),
-    ):
-        return quantization
-    if quantization == "binary":
-        return _BINARY.model_copy(deep=True)
+    if isinstance(quantization, QuantizationPreset):
+        return quantization.config
+    if isinstance(quantization, Mapping):
+        return _read(quantization)
+    if isinstance(quantization, BaseModel) and isinstance(quantization, _MODELS):
+        return quantization.model_copy(deep=True)
+    if isinstance(quantization, str) and quantization in QUANTIZATION_PRESETS:
+        return QUANTIZATION_PRESETS[quantization].config
+    names = list(QUANTIZATION_PRESETS)
+    near = difflib.get_close_matches(str(quantization).lower(), names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise ConfigurationError(
-        "quantization must be None, 'binary' or a qdrant_client.models.QuantizationConfig, got "
-        f"{quantization!r}"
+        f"quantization must be None, one of {', '.join(map(repr, names))}, a QuantizationPreset, a "
+        f"qdrant_client.models.QuantizationConfig or a dict of one, got {quantization!r}{hint}"
     )
 
 
-def search_params_for(config: models.QuantizationConfig | None) -> models.SearchParams | None:
-    """Return the search settings that a collection quantized so needs, None for plain vectors."""
-    if config is None:
+def _read(settings: Mapping[str, Any]) -> models.QuantizationConfig:
+    if len(settings) != 1 or not settings.keys() <= _KINDS.keys():
+        raise ConfigurationError(
+            f"quantization as a dict has one key of {sorted(_KINDS)}, as in "
+            f"{{'binary': {{'always_ram': True}}}}, got {dict(settings)!r}"
+        )
+    [(kind, fields)] = settings.items()
+    model = _KINDS[kind]
+    try:
+        return _CONFIG.validate_python({kind: model.model_validate(fields)})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, detail['loc'])) or kind}: {detail['msg']}, got {detail['input']!r}"
+            for detail in error.errors()
+        )
+        raise ConfigurationError(
+            f"quantization of kind {kind!r} has the fields {', '.join(model.model_fields)}: {wrong}"
+        ) from error
+
+
+def _preset(
+    name: QuantizationName,
+    kind: str,
+    settings: Mapping[str, object],
+    *,
+    bits: float,
+    oversampling: float,
+    use: str,
+) -> QuantizationPreset:
+    # `always_ram` and not its successor `memory`, which servers before 1.19 drop.
+    quantization = {kind: {"always_ram": True, **settings}}
+    return QuantizationPreset(
+        name=name, quantization=quantization, bits=bits, oversampling=oversampling, use=use
+    )
+
+
+# The query keeps 8 bits for each component where a stored vector has 1 to 2: recall rises at no
+# cost in memory.
+_QUERY = {"query_encoding": "scalar8bits"}
+
+# Oversampling: the least of 1, 1.5, 2, 3 and 4 with a recall@10 and @100 of 0.95 on embeddings of
+# texts, flat and in a graph; docs/quantization.md has the measurements.
+_PRESETS = (
+    _preset(
+        "binary",
+        "binary",
+        _QUERY,
+        bits=1,
+        # Qdrant's page for Gemini: https://qdrant.tech/documentation/embeddings/gemini/
+        oversampling=3.0,
+        use="Least memory, before turbo, too; for vectors of 768 components and more.",
+    ),
+    _preset(
+        "binary-1.5bit",
+        "binary",
+        {"encoding": "one_and_half_bits", **_QUERY},
+        bits=1.5,
+        oversampling=4.0,
+        use="Between binary and binary-2bit; on text embeddings no better than binary.",
+    ),
+    _preset(
+        "binary-2bit",
+        "binary",
+        {"encoding": "two_bits", **_QUERY},
+        bits=2,
+        oversampling=3.0,
+        use="Higher recall than binary once there is a graph, where there is no turbo.",
+    ),
+    _preset(
+        "scalar",
+        "scalar",
+        {"type": "int8", "quantile": 0.99},
+        bits=8,
+        oversampling=1.0,
+        use="Nearly exact, whatever the embedding; a quarter of the memory.",
+    ),
+    _preset(
+        "product",
+        "product",
+        {"compression": "x16"},
+        bits=2,
+        oversampling=1.5,
+        use="Where the other kinds fail; it takes minutes to build for some thousand vectors.",
+    ),
+    _preset(
+        "turbo-1bit",
+        "turbo",
+        {"bits": "bits1"},
+        bits=1,
+        oversampling=3.0,
+        use="As binary, faster to scan and with higher recall in a graph.",
+    ),
+    _preset(
+        "turbo-2bit",
+        "turbo",
+        {"bits": "bits2"},
+        bits=2,
+        oversampling=2.0,  # 1.5 is enough for some thousand vectors, and too little for 20,000
+        use="Little loss at a sixteenth of the memory: the first to try where there is turbo.",
+    ),
+    _preset(
+        "turbo-4bit",
+        "turbo",
+        {"bits": "bits4"},
+        bits=4,
+        oversampling=1.5,
+        use="Nearly exact at an eighth of the memory.",
+    ),
+)
+QUANTIZATION_PRESETS: Mapping[str, QuantizationPreset] = MappingProxyType(
+    {preset.name: preset for preset in _PRESETS}
+)
+"""All presets by name."""
+
+# Settings that are no preset's. One-bit codes of query and vector need more than any preset.
+_OVERSAMPLING: Mapping[str, float] = {"binary": 8.0, "product": 4.0, "scalar": 1.0, "turbo": 3.0}
+
+
+def search_params_for(quantization: Quantization | None) -> models.SearchParams | None:
+    """Return the search settings that a collection quantized so needs, None for plain vectors.
+
+    A setting that stores what a preset stores, for queries encoded alike, has the preset's.
+    """
+    if quantization is None:
         return None
-    oversampling = OVERSAMPLING if isinstance(config, models.BinaryQuantization) else None
+    if isinstance(quantization, QuantizationPreset):
+        return quantization.search_params
+    wanted = _form(quantization_config(quantization))
+    for preset in QUANTIZATION_PRESETS.values():
+        if _form(preset.config) == wanted:
+            return preset.search_params
+    return _search_params(_OVERSAMPLING[next(iter(wanted))])
+
+
+def _search_params(oversampling: float) -> models.SearchParams:
     return models.SearchParams(
         quantization=models.QuantizationSearchParams(rescore=True, oversampling=oversampling)
     )
@@ -95,10 +305,62 @@ def stored_alike(
 
 
 def _stored_form(config: models.QuantizationConfig | None) -> dict[str, object]:
-    if config is None:
-        return {}
+    return {
+        kind: {name: value for name, value in settings.items() if name != "query_encoding"}
+        for kind, settings in ({} if config is None else _form(config)).items()
+    }
+
+
+def _form(config: models.QuantizationConfig) -> dict[str, dict[str, object]]:
+    """Return a setting by its kind, with its defaults and without the places of its codes."""
+    kind, settings = _fields(config)
+    if "quantile" in settings:
+        settings["quantile"] = round(settings["quantile"], 6)  # gRPC has 32 bits for it
+    given = {name: value for name, value in settings.items() if name not in _PLACES}
+    return {kind: {**_DEFAULTS.get(kind, {}), **given}}
+
+
+def _fields(config: models.QuantizationConfig) -> tuple[str, dict[str, Any]]:
     [(kind, settings)] = config.model_dump(mode="json", exclude_none=True).items()
-    form = {key: value for key, value in settings.items() if key not in _NOT_STORED}
-    if kind == "binary":
-        form.setdefault("encoding", "one_bit")
-    return {kind: form}
+    return kind, settings
+
+
+# What a server must be
+
+
+def required_version(config: models.QuantizationConfig) -> tuple[Version, str]:
+    """Return the lowest version of a server that knows all of a setting, and what needs it."""
+    kind, settings = _fields(config)
+    needs = [(_KIND_SINCE[kind], f"{kind} quantization")]
+    needs += [
+        (_FIELD_SINCE[name], f"{name}={value!r}")
+        for name, value in settings.items()
+        if name in _FIELD_SINCE and value not in _SAME_AS_UNSET
+    ]
+    if settings.get("bits") == "bits8":
+        needs.append((_BITS8_SINCE, "bits='bits8'"))
+    return max(needs)
+
+
+def check_version(needed: Version, what: str, found: str, way_out: str) -> None:
+    """Refuse a server that would drop a setting without a word, or with one hard to read.
+
+    Args:
+        needed: The lowest version.
+        what: That needs it.
+        found: The server's version, as it says.
+        way_out: What to do beside an upgrade; a clause.
+
+    Raises:
+        ConfigurationError: The server is older.
+    """
+    numbers = re.match(r"(\d+)\.(\d+)", found)
+    if numbers is not None and (int(numbers[1]), int(numbers[2])) < needed:
+        raise ConfigurationError(
+            f"{what} needs Qdrant {_as_text(needed)} or newer, this server is {found}: upgrade it, "
+            f"or {way_out}"
+        )
+
+
+def _as_text(version: Version) -> str:
+    return ".".join(map(str, version))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import AsyncIterable
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,16 +13,11 @@ from qdrant_client import models
 from langchain_gemini_qdrant import _writing
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
 from langchain_gemini_qdrant._engines import Engine
-from langchain_gemini_qdrant._operations import Operations
+from langchain_gemini_qdrant._operations import Operations, warn_of_local_mode
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.filters import to_filter
 from langchain_gemini_qdrant.gemini_models import MAX_BATCH_SIZE
-from langchain_gemini_qdrant.quantization import (
-    merge_search_params,
-    quantization_config,
-    search_params_for,
-)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -40,8 +34,6 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.quantization import Quantization
 
 T = TypeVar("T")
-
-_PACKAGE = __name__.split(".", maxsplit=1)[0]
 
 
 class GeminiQdrantVectorStore(Operations):
@@ -70,9 +62,10 @@ class GeminiQdrantVectorStore(Operations):
             sent, and the search defaults are those of `quantization` and `search_params` alone.
         async_client: For async use; None makes one of the same server for each event loop, or one
             over the engine that `client` has in this process.
-        quantization: What the collection must have; None takes it as it is.
-        search_params: Defaults of all searches, over those that the collection's quantization
-            needs.
+        quantization: What the collection must have: a preset or its name, a model of qdrant-client
+            or a dict; None takes the collection as it is.
+        search_params: Defaults of all searches, over those that the collection remembers, over
+            those that its quantization needs.
         title_key: The metadata key that holds a document's title, which Gemini then reads with
             the text; None for no titles.
         hybrid_fusion: How hybrid search merges dense and sparse hits; None is RRF as Qdrant has it.
@@ -134,16 +127,12 @@ class GeminiQdrantVectorStore(Operations):
         self._random = Random()  # noqa: S311 - when to try again
         self._note_missing = False
         self._size = None
-        config = None if quantization is None else quantization_config(quantization)
-        self.search_params = merge_search_params(search_params_for(config), search_params)
+        self._own_search_params = search_params
+        self._search_as(quantization, None)
         if quantization is not None and self._engine.is_local_mode:
-            warnings.warn(
-                f"quantization={quantization!r} has no effect here: qdrant-client's local mode "
-                "searches the full vectors. path= has an engine that quantizes",
-                stacklevel=_outside(),
-            )
+            warn_of_local_mode(quantization)
         if validate_collection_config:
-            self._run(self._open(quantization, search_params))
+            self._run(self._open(quantization))
 
     # Writing
 
@@ -343,6 +332,54 @@ class GeminiQdrantVectorStore(Operations):
     async def acreate_payload_indexes(self, fields: Mapping[str, PayloadIndex]) -> None:
         """Index metadata fields; see `create_payload_indexes`."""
         await self._arun(self._create_indexes(fields))
+
+    # Changing what holds for all searches
+
+    def set_quantization(self, quantization: Quantization | None) -> None:
+        """Quantize the collection in another way, or switch quantization on or off.
+
+        The store's searches then have the defaults of the new setting, under `search_params` as
+        they were given to the store. What the collection remembered of `search_params` is
+        forgotten, as it was chosen for other codes.
+
+        A server makes the new codes in the background and searches with the old ones until then:
+        wait until `client.get_collection(name).status` is green. The embedded engine makes them
+        before this returns, with `EdgeClient.optimize`, and takes as long. Local mode warns that
+        it does not quantize.
+
+        Args:
+            quantization: A preset or its name, a model of qdrant-client or a dict; None for off.
+                Where the vector has a setting of its own that one is changed, else the
+                collection's, which holds for its other vectors, too.
+
+        Raises:
+            ConfigurationError: It is none of these, the server is too old for it, or the store has
+                sparse vectors only.
+        """
+        self._run(self._set_quantization(quantization))
+
+    async def aset_quantization(self, quantization: Quantization | None) -> None:
+        """Quantize the collection in another way; see `set_quantization`."""
+        await self._arun(self._set_quantization(quantization))
+
+    def remember_search_params(self, search_params: models.SearchParams | None) -> None:
+        """Search with these from now on, in this store and in all that open the collection later.
+
+        They are kept in the collection's metadata, with what made its vectors. Fields that they
+        leave unset stay those that the quantization needs; `search_params` of a store that is
+        opened later, and of a call, win over them field by field.
+
+        Args:
+            search_params: None forgets those that the collection remembers.
+
+        Raises:
+            ConfigurationError: The server keeps no metadata: it is older than 1.16.
+        """
+        self._run(self._remember_search_params(search_params))
+
+    async def aremember_search_params(self, search_params: models.SearchParams | None) -> None:
+        """Search with these from now on; see `remember_search_params`."""
+        await self._arun(self._remember_search_params(search_params))
 
     # Reading
 
@@ -814,13 +851,3 @@ async def _collected(values: Iterable[T] | AsyncIterable[T]) -> list[T]:
     if isinstance(values, AsyncIterable):
         return [value async for value in values]
     return list(values)
-
-
-def _outside() -> int:
-    """Return the `stacklevel` of the caller's caller outside this package."""
-    frame = inspect.currentframe()
-    level = 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
-        frame = frame.f_back
-        level += 1
-    return level

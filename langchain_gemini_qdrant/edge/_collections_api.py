@@ -220,6 +220,8 @@ class CollectionsApi(FolderAccess):
         check_collection(config, folder.resolve(collection_name))
         self._collection(collection_name).update(operation)
         folder.change_config(collection_name, config)
+        if config.quantization_config is not None:  # the new vector's, too
+            folder.reconfigure(collection_name, lambda config: config)
         return completed()
 
     def delete_vector_name(

@@ -40,16 +40,33 @@ def edge_config(config: models.CreateCollection) -> EdgeObject:
     payload, id_tracker = config.payload, config.id_tracker
     with conversion_errors("collection configuration"):
         return engine().EdgeConfig(
-            vectors=to_edge(config.vectors),
+            vectors=to_edge(_quantized(config)),
             sparse_vectors=to_edge(config.sparse_vectors),
             on_disk_payload=config.on_disk_payload,
             hnsw_config=to_edge(config.hnsw_config),
-            quantization_config=to_edge(config.quantization_config),
             optimizers=to_edge(config.optimizers_config),
             max_search_threads=_SEARCH_THREADS,
             payload_memory=None if payload is None else to_edge(payload.memory),
             id_tracker_memory=None if id_tracker is None else to_edge(id_tracker.memory),
         )
+
+
+def _quantized(
+    config: models.CreateCollection,
+) -> models.VectorParams | dict[str, models.VectorParams] | None:
+    """Return the vectors, each with the quantization that holds for it.
+
+    The engine can take quantization off a vector, but not off a collection.
+    """
+    shared = config.quantization_config
+
+    def with_own(params: models.VectorParams) -> models.VectorParams:
+        own = params.quantization_config or shared
+        return params.model_copy(update={"quantization_config": own})
+
+    if isinstance(config.vectors, dict):
+        return {name: with_own(params) for name, params in config.vectors.items()}
+    return config.vectors and with_own(config.vectors)
 
 
 def collection_info(

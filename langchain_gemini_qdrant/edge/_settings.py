@@ -44,14 +44,13 @@ def changed_settings(
         raise TypeError(f"unexpected arguments {sorted(unknown)!r}")
     with conversion_errors("collection configuration"):
         diff = models.UpdateCollection(**{_DIFFS[name]: value for name, value in given.items()})
-    if isinstance(diff.quantization_config, models.Disabled):
-        raise NotImplementedError(
-            f"The embedded engine cannot take quantization off a collection; {_ANEW}"
-        )
+    off = isinstance(diff.quantization_config, models.Disabled)
     changes: dict[str, object] = {
         "hnsw_config": _merged(config.hnsw_config, diff.hnsw_config),
         "optimizers_config": _merged(config.optimizers_config, diff.optimizers_config),
-        "quantization_config": diff.quantization_config or config.quantization_config,
+        "quantization_config": None
+        if off
+        else diff.quantization_config or config.quantization_config,
         "vectors": _vectors(config, diff.vectors or {}),
         "sparse_vectors": _sparse_vectors(config, diff.sparse_vectors or {}),
     }

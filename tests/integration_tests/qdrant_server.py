@@ -46,18 +46,19 @@ class QdrantServer:
     ```
     """
 
-    def __init__(self, *, version="1.20.0", keeps_metadata=True, api_key=None, upstream=UPSTREAM):
+    def __init__(self, *, version=None, keeps_metadata=True, api_key=None, upstream=UPSTREAM):
         """Nothing listens before the `with` statement.
 
         Args:
-            version: What the server says it is.
+            version: What the server says it is; None is a new one. No real server takes its place.
             keeps_metadata: False for a server from before collections had metadata (1.16): it
                 ignores them. No real server takes its place.
             api_key: The key that each request must carry; None for none.
             upstream: The `Upstream` to forward to; by default the one in the environment, or none.
         """
         self._exchange = Exchange(api_key=api_key)
-        if upstream is None or not keeps_metadata:
+        if upstream is None or version is not None or not keeps_metadata:
+            version = "1.20.0" if version is None else version
             self._qdrant = LocalQdrant(version=version, keeps_metadata=keeps_metadata)
         else:
             self._qdrant = ForwardedQdrant(upstream)

@@ -200,6 +200,27 @@ def test_a_vector_has_a_quantization_of_its_own_until_it_is_disabled(plain):
     assert (params.quantization_config, params.hnsw_config.m, params.on_disk) == (None, 5, True)
 
 
+def test_quantization_of_a_collection_is_switched_off_again(plain, tmp_path):
+    plain.update_collection("plain", quantization_config=binary())
+    assert quantized_bytes(plain) == 300 * 128 // 8
+    plain.update_collection("plain", quantization_config=models.Disabled.DISABLED)
+    assert quantized_bytes(plain) == 0
+    plain.close()
+    again = EdgeClient(tmp_path)
+    assert again.get_collection("plain").config.quantization_config is None
+    assert (quantized_bytes(again), again.count("plain").count) == (0, 300)
+    again.close()
+
+
+def test_a_vector_that_is_added_later_is_quantized_as_the_collection_is(plain):
+    plain.update_collection("plain", quantization_config=binary())
+    dense = models.DenseVectorConfig(size=128, distance="Dot")
+    plain.create_vector_name("plain", "b", models.DenseVectorNameConfig(dense=dense))
+    points = [models.PointVectors(id=i, vector={"b": [0.5 - i % 2] * 128}) for i in range(300)]
+    plain.update_vectors("plain", points)
+    assert quantized_bytes(plain) == 2 * 300 * 128 // 8
+
+
 def test_a_change_of_settings_keeps_those_that_it_does_not_name(plain):
     plain.update_collection(
         "plain",
@@ -226,7 +247,6 @@ def test_a_change_of_settings_keeps_those_that_it_does_not_name(plain):
 @pytest.mark.parametrize(
     ("change", "way_round"),
     [
-        ({"quantization_config": models.Disabled.DISABLED}, "migrate"),
         (
             {"sparse_vectors_config": {"words": models.SparseVectorParams(modifier="none")}},
             "migrate",

@@ -111,7 +111,7 @@ def test_qdrant_s_own_quantization_model_is_taken(tmp_path):
         DeterministicFakeEmbedding(size=128), "c", path=tmp_path, quantization=own
     )
     assert store.client.get_collection("c").config.quantization_config.binary.always_ram is False
-    assert store.search_params.quantization.oversampling == 3.0
+    assert store.search_params.quantization.oversampling == 8.0  # both sides have one bit
     store.client.close()
 
 

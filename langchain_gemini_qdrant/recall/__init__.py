@@ -1,0 +1,28 @@
+"""How much of an exact search a quantized one finds, measured, and what to set it to."""
+
+from __future__ import annotations
+
+from langchain_gemini_qdrant.recall._comparison_report import ComparisonRow, QuantizationComparison
+from langchain_gemini_qdrant.recall._rows import RecallRow
+from langchain_gemini_qdrant.recall.comparison import acompare_quantizations, compare_quantizations
+from langchain_gemini_qdrant.recall.measuring import (
+    RecallProgress,
+    ameasure_recall,
+    measure_recall,
+)
+from langchain_gemini_qdrant.recall.recommendation import Recommendation, recommend
+from langchain_gemini_qdrant.recall.report import RecallReport
+
+__all__ = [
+    "ComparisonRow",
+    "QuantizationComparison",
+    "RecallProgress",
+    "RecallReport",
+    "RecallRow",
+    "Recommendation",
+    "acompare_quantizations",
+    "ameasure_recall",
+    "compare_quantizations",
+    "measure_recall",
+    "recommend",
+]

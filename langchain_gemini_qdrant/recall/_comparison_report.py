@@ -1,0 +1,206 @@
+"""What a comparison of quantizations found: tables, JSON, a DataFrame and a picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.recall import _tables
+from langchain_gemini_qdrant.recall._plot import Line, draw
+from langchain_gemini_qdrant.recall._rows import (
+    RecallRow,
+    interval_text,
+    latency_text,
+    query_text,
+)
+from langchain_gemini_qdrant.recall.report import dataframe
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from langchain_gemini_qdrant.recall._rows import QueryKind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComparisonRow:
+    """One quantization with one setting at one limit.
+
+    Attributes:
+        quantization: A preset's name, a setting of one's own in words, or `none`.
+        bits: For each component, as the preset says; None for a setting of one's own.
+        bytes_per_vector: Measured: of its codes, or of the full vector.
+        figures: Limit, setting, recall and latency.
+    """
+
+    quantization: str
+    bits: float | None
+    bytes_per_vector: float
+    figures: RecallRow
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuantizationComparison:
+    """Recall, latency and size of quantizations on one sample; `print` shows them as a table.
+
+    Attributes:
+        collection: What was sampled, None for vectors that were given.
+        points: In the sample.
+        vector_size: Components of a vector.
+        queries: How many.
+        query_kind: What they were.
+        latency_queries: Searches timed for each row.
+        confidence: Of the intervals, in (0, 1).
+        measured_at: ISO 8601, UTC.
+        rows: In the order of quantizations, limits and oversampling.
+    """
+
+    collection: str | None
+    points: int
+    vector_size: int
+    queries: int
+    query_kind: QueryKind
+    latency_queries: int
+    confidence: float
+    measured_at: str
+    rows: tuple[ComparisonRow, ...]
+
+    def describe(self) -> list[str]:
+        """Return in sentences what was measured, and how."""
+        source = "vectors" if self.collection is None else f"vectors of {self.collection!r}"
+        return [
+            f"{self.points:,} {source}, size {self.vector_size:,}, in one flat segment each",
+            f"against exact search by {query_text(self.queries, self.query_kind)}",
+            "a larger collection has a lower recall than its sample",
+            f"at {self.measured_at}",
+        ]
+
+    def __str__(self) -> str:
+        """Return a plain table."""
+        header, rows = self._flat()
+        return "\n".join(self.describe()) + "\n\n" + _tables.plain([header, *rows])
+
+    def to_markdown(self) -> str:
+        """Return the table of `print` as Markdown."""
+        lines = "\n".join(f"- {line}" for line in self.describe())
+        return f"{lines}\n\n{_tables.markdown(*self._flat())}\n"
+
+    def __rich__(self) -> object:
+        """Return a table for rich, a cell of recall, its interval and latency for each limit."""
+        header = [*_COLUMNS, *(f"recall@{limit}" for limit in self._limits())]
+        rows = []
+        for rows_of_line in self._lines():
+            figures = [row.figures for row in rows_of_line]
+            cells: list[Sequence[str]] = [(cell,) for cell in _leading(rows_of_line[0])]
+            cells += [
+                (f"{each.recall:.3f}", interval_text(each), latency_text(each)) for each in figures
+            ]
+            rows.append(cells)
+        caption = f"below recall: {self.confidence:.0%} confidence interval; latency p50/p95, ms"
+        return _tables.rich(title=self.describe(), header=header, rows=rows, caption=caption)
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return all of it as JSON, for `from_json`."""
+        return json.dumps(asdict(self), indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str) -> QuantizationComparison:
+        """Return the comparison that `to_json` wrote.
+
+        Raises:
+            ConfigurationError: The text is something else.
+        """
+        try:
+            found = json.loads(text)
+            rows = tuple(
+                ComparisonRow(**{**row, "figures": RecallRow(**row["figures"])})
+                for row in found.pop("rows")
+            )
+            return cls(**found, rows=rows)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"the JSON of a QuantizationComparison has "
+                f"{[field.name for field in fields(cls)]}: {error}"
+            ) from error
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the rows as a pandas DataFrame, those of `figures` in columns of their own.
+
+        Raises:
+            ConfigurationError: pandas is missing.
+        """
+        records: list[dict[str, Any]] = []
+        for row in self.rows:
+            record = asdict(row)
+            figures = record.pop("figures")
+            records.append({**record, **figures})
+        return dataframe(records)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw recall against latency: a panel for each limit, a line for each quantization.
+
+        Args:
+            path: A file to write, whose ending names the format, such as `.png` or `.svg`.
+
+        Raises:
+            ConfigurationError: matplotlib is missing.
+        """
+        names = list(dict.fromkeys(row.quantization for row in self.rows))
+        panels = []
+        for limit in self._limits():
+            lines = [
+                Line(
+                    label=name,
+                    color=color,
+                    rows=[
+                        row.figures
+                        for row in self.rows
+                        if (row.quantization, row.figures.limit) == (name, limit)
+                    ],
+                )
+                for color, name in enumerate(names)
+            ]
+            panels.append((f"limit {limit}", lines))
+        return draw(panels, "\n".join(self.describe()[:2]), path)
+
+    def _limits(self) -> list[int]:
+        return list(dict.fromkeys(row.figures.limit for row in self.rows))
+
+    def _lines(self) -> list[list[ComparisonRow]]:
+        """Return the rows that differ in their limit only, together."""
+        lines: dict[tuple[str, float | None], list[ComparisonRow]] = {}
+        for row in self.rows:
+            lines.setdefault((row.quantization, row.figures.oversampling), []).append(row)
+        return list(lines.values())
+
+    def _flat(self) -> tuple[list[str], list[list[str]]]:
+        header = list(_COLUMNS)
+        for limit in self._limits():
+            header += [f"recall@{limit}", f"{self.confidence:.0%} CI"]
+            header += ["p50/p95 ms"] if self.latency_queries else []
+        body = []
+        for line in self._lines():
+            cells = _leading(line[0])
+            for row in line:
+                cells += [f"{row.figures.recall:.3f}", interval_text(row.figures)]
+                cells += [latency_text(row.figures)] if self.latency_queries else []
+            body.append(cells)
+        return header, body
+
+
+_COLUMNS = ("quantization", "bits", "bytes", "oversampling")
+
+
+def _leading(row: ComparisonRow) -> list[str]:
+    oversampling = row.figures.oversampling
+    return [
+        row.quantization,
+        "" if row.bits is None else f"{row.bits:g}",
+        f"{row.bytes_per_vector:,.0f}",
+        "" if oversampling is None else f"{oversampling:g}",
+    ]

@@ -1,0 +1,127 @@
+"""Recall against latency, as a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from langchain_gemini_qdrant.recall._rows import RecallRow
+
+_INCHES = (8.0, 5.0)
+_DOTS_PER_INCH = 150
+_LOG_FROM = 4.0  # times between the fastest and the slowest: a linear axis would press one end
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """Settings that differ in oversampling only.
+
+    Attributes:
+        label: In the legend; an empty one is not in it.
+        color: Lines of one color belong together.
+        rows: In the order in which they are joined.
+        hollow: Dashed, with hollow marks.
+    """
+
+    label: str
+    color: int
+    rows: Sequence[RecallRow]
+    hollow: bool = False
+
+
+def draw(
+    panels: Sequence[tuple[str, Sequence[Line]]],
+    title: str,
+    path: str | os.PathLike[str] | None,
+) -> Figure:
+    """Draw panels side by side, each with a title of its own, and write them to a file.
+
+    Raises:
+        ConfigurationError: matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError(
+            "a plot needs matplotlib: pip install 'langchain-gemini-qdrant[plot]'"
+        ) from error
+    width, height = _INCHES
+    # A Figure of its own, not pyplot's: it needs no display and nobody has to close it.
+    figure = Figure(
+        figsize=(width * (1 + 0.6 * (len(panels) - 1)), height),
+        dpi=_DOTS_PER_INCH,
+        layout="constrained",
+    )
+    figure.suptitle(title, fontsize=9, x=0.01, ha="left", wrap=True)
+    for (name, lines), axes in zip(
+        panels, figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], strict=True
+    ):
+        _panel(axes, lines)
+        axes.set_title(name, fontsize=10)
+    figure.axes[0].set_ylabel("recall (share of the exact hits)")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
+    if path is not None:
+        figure.savefig(path)
+    return figure
+
+
+def _panel(axes: Axes, lines: Sequence[Line]) -> None:
+    timed = all(row.p50_s is not None for line in lines for row in line.rows)
+    for line in lines:
+        color = f"C{line.color}"
+        across = [
+            ((row.p50_s if timed else row.oversampling) or 0.0) * (1000 if timed else 1)
+            for row in line.rows
+        ]
+        recall = [row.recall for row in line.rows]
+        ends = (
+            [row.recall - row.low for row in line.rows],
+            [row.high - row.recall for row in line.rows],
+        )
+        axes.errorbar(
+            across,
+            recall,
+            yerr=ends,
+            label=line.label,
+            color=color,
+            linestyle=":" if line.hollow else "-",
+            linewidth=1.2,
+            marker="o",
+            markersize=5,
+            markerfacecolor="white" if line.hollow else color,
+            elinewidth=0.8,
+            capsize=2,
+        )
+        if timed and not line.hollow and len(line.rows) > 1:
+            for row, x, y in zip(line.rows, across, recall, strict=True):
+                if row.oversampling is not None:
+                    axes.annotate(
+                        f"\N{MULTIPLICATION SIGN}{row.oversampling:g}",
+                        (x, y),
+                        xytext=(5, -9),
+                        textcoords="offset points",
+                        fontsize=7,
+                        color=color,
+                    )
+    if timed:
+        shown = [row.p50_s for line in lines for row in line.rows if row.p50_s]
+        if shown and max(shown) > _LOG_FROM * min(shown):
+            axes.set_xscale("log")
+            for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+                axis("{x:g}")
+    axes.set_xlabel(
+        "median latency of a search, ms (\N{MULTIPLICATION SIGN}n: oversampling)"
+        if timed
+        else "oversampling"
+    )
+    axes.grid(visible=True, alpha=0.3)

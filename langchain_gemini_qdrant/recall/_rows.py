@@ -1,0 +1,123 @@
+"""One figure of recall and latency, and how it reads. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from qdrant_client import models
+
+from langchain_gemini_qdrant.recall import _tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EngineKind: TypeAlias = Literal["edge", "server", "local"]
+"""Qdrant Edge, a Qdrant server, or qdrant-client's local mode."""
+
+QueryKind: TypeAlias = Literal["texts", "vectors", "stored vectors"]
+"""Texts embedded as queries, vectors of the caller's, or a sample of the collection's own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecallRow:
+    """One setting at one limit.
+
+    Attributes:
+        limit: Hits asked for, k.
+        oversampling: Candidates that the codes choose, as a multiple of `limit`; None where
+            nothing is quantized.
+        rescore: Whether these are compared again by their full vectors; None as above.
+        hnsw_ef: Beam of a search in the graph; None is the collection's own.
+        recall: Share of the exact top `limit` that was found, in [0, 1], mean over the queries.
+        low: Lower end of the confidence interval of `recall`.
+        high: Upper end.
+        p50_s: Median seconds of a search, None where it was not measured.
+        p95_s: Seconds that 95 of 100 searches keep within.
+    """
+
+    limit: int
+    oversampling: float | None
+    rescore: bool | None
+    hnsw_ef: int | None
+    recall: float
+    low: float
+    high: float
+    p50_s: float | None
+    p95_s: float | None
+
+    @property
+    def search_params(self) -> models.SearchParams:
+        """This setting as Qdrant takes it."""
+        return search_params(self.oversampling, rescore=self.rescore, hnsw_ef=self.hnsw_ef)
+
+    @property
+    def setting(self) -> str:
+        """This setting in words."""
+        parts = [] if self.hnsw_ef is None else [f"hnsw_ef {self.hnsw_ef}"]
+        if self.oversampling is not None:
+            parts.append(f"oversampling {self.oversampling:g}")
+        if self.rescore is not None:
+            parts.append(f"rescore {on_off(value=self.rescore)}")
+        return ", ".join(parts) or "the collection's own settings"
+
+
+def search_params(
+    oversampling: float | None, *, rescore: bool | None, hnsw_ef: int | None
+) -> models.SearchParams:
+    """Return a setting as Qdrant takes it; only what is not None is set."""
+    quantized = {"oversampling": oversampling, "rescore": rescore}
+    given = {name: value for name, value in quantized.items() if value is not None}
+    params: dict[str, Any] = {} if hnsw_ef is None else {"hnsw_ef": hnsw_ef}
+    if given:
+        params["quantization"] = models.QuantizationSearchParams(**given)
+    return models.SearchParams(**params)
+
+
+def codes_text(quantization: Mapping[str, Any]) -> str:
+    """Return a quantization, in Qdrant's JSON, in words: `binary codes, one_bit`."""
+    [(kind, settings)] = quantization.items()
+    kept = {key: value for key, value in settings.items() if key not in {"always_ram", "memory"}}
+    if kind == "binary":
+        kept.setdefault("encoding", "one_bit")
+    details = [
+        str(value) if key in {"bits", "compression", "encoding", "type"} else f"{key} {value}"
+        for key, value in sorted(kept.items())
+    ]
+    return " ".join([f"{kind} codes", f"({', '.join(details)})"] if details else [f"{kind} codes"])
+
+
+def query_text(queries: int, kind: QueryKind) -> str:
+    """Say what the queries were."""
+    if kind == "texts":
+        return f"{_tables.count(queries, 'text')} embedded as queries"
+    if kind == "vectors":
+        return f"{_tables.count(queries, 'vector')} given"
+    return f"{_tables.count(queries, 'stored vector')}, each without its own point"
+
+
+def interval_text(row: RecallRow) -> str:
+    """Return the ends of the confidence interval, `.931-.962`."""
+    return f"{_share(row.low)}-{_share(row.high)}"
+
+
+def latency_text(row: RecallRow) -> str:
+    """Return p50 and p95 in milliseconds, `0.84/1.06`."""
+    if row.p50_s is None or row.p95_s is None:
+        return ""
+    return f"{milliseconds(row.p50_s)}/{milliseconds(row.p95_s)}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Return seconds as milliseconds, in four characters where that is enough."""
+    value = seconds * 1000
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"  # noqa: PLR2004
+
+
+def on_off(*, value: bool) -> str:
+    """Return a switch in a word."""
+    return "on" if value else "off"
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0") if value < 0.9995 else "1.00"  # noqa: PLR2004

@@ -1,0 +1,82 @@
+"""Tables of text: plain, Markdown and rich. Pure functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Group
+    from rich.text import Text
+
+
+def plain(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows in columns: the first one to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if position else cell.ljust(width)
+            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of Markdown, whose columns but the first are aligned to the right."""
+    rule = [":--", *("--:" for _ in header[1:])]
+    escaped = ([cell.replace("|", r"\|") for cell in row] for row in (header, rule, *rows))
+    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
+
+
+def rich(
+    *,
+    title: Sequence[str],
+    header: Sequence[str],
+    rows: Sequence[Sequence[Sequence[str]]],
+    caption: str,
+) -> Group:
+    """Return a table for rich, with lines above and below it.
+
+    Args:
+        title: Lines above it.
+        header: One for each column.
+        rows: Of cells, whose lines are given one by one: the first is shown bold, the others dim.
+            Of the first cell in a row, only the first line is shown.
+        caption: Below it; an empty one is none.
+    """
+    from rich import box  # noqa: PLC0415 - only what has rich asks for this
+    from rich.console import Group  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_lines=any(len(lines) > 1 for row in rows for lines in row),
+    )
+    for position, name in enumerate(header):
+        # Text and not markup: names of collections may have square brackets.
+        table.add_column(Text(name), justify="right" if position else "left", no_wrap=True)
+    for first, *others in rows:
+        table.add_row(Text(first[0]), *map(_cell, others))
+    # Lines of their own, and not those of the table, which would break them at its width.
+    below = [Text(caption, style="dim")] if caption else []
+    return Group(Text("\n".join(title)), table, *below)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _cell(lines: Sequence[str]) -> Text:
+    from rich.text import Text  # noqa: PLC0415
+
+    first, *others = lines
+    cell = Text(first, style="bold")
+    for line in others:
+        cell.append(f"\n{line}", style="not bold dim")
+    return cell

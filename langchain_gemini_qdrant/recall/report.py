@@ -1,0 +1,294 @@
+"""What a measurement of recall found: its figures as tables, JSON, a DataFrame and a picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.recall import _tables
+from langchain_gemini_qdrant.recall._plot import Line, draw
+from langchain_gemini_qdrant.recall._rows import (
+    RecallRow,
+    codes_text,
+    interval_text,
+    latency_text,
+    on_off,
+    query_text,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from langchain_gemini_qdrant.recall._rows import EngineKind, QueryKind
+
+_PAGE_COLUMNS = 6  # those of Qdrant's page: https://qdrant.tech/documentation/embeddings/gemini/
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecallReport:
+    """Recall against exact search, and latency, by limit and search setting.
+
+    `print` shows it as a table, `rich.print` in color; the other forms are methods.
+
+    Attributes:
+        collection: Its name.
+        engine: What searched.
+        points: Stored.
+        vector_size: Components of a vector.
+        quantization: As the collection has it, in Qdrant's JSON; None for full vectors.
+        segments: Recall rises with them, as each rescores candidates of its own. None where the
+            engine does not tell.
+        indexed_vectors: In the graph, as the engine counts: over all vector names.
+        optimizing: Whether the engine was still building; then figures may change.
+        queries: How many.
+        query_kind: What they were. Stored ones were searched each without its own point.
+        latency_queries: Searches timed for each row.
+        filtered: Whether a filter narrowed the searches.
+        confidence: Of the intervals, in (0, 1).
+        measured_at: ISO 8601, UTC.
+        rows: In the order of limits, `hnsw_ef`, oversampling and rescore.
+    """
+
+    collection: str
+    engine: EngineKind
+    points: int
+    vector_size: int
+    quantization: dict[str, Any] | None
+    segments: int | None
+    indexed_vectors: int | None
+    optimizing: bool
+    queries: int
+    query_kind: QueryKind
+    latency_queries: int
+    filtered: bool
+    confidence: float
+    measured_at: str
+    rows: tuple[RecallRow, ...]
+
+    @property
+    def index_built(self) -> bool:
+        """Whether the graph has all points; without it, a search scans the codes."""
+        return bool(self.indexed_vectors) and (self.indexed_vectors or 0) >= self.points
+
+    def row(
+        self,
+        *,
+        limit: int,
+        oversampling: float | None = None,
+        rescore: bool | None = None,
+        hnsw_ef: int | None = None,
+    ) -> RecallRow:
+        """Return the row of a setting.
+
+        Raises:
+            KeyError: It was not measured.
+        """
+        wanted = (limit, oversampling, rescore, hnsw_ef)
+        for row in self.rows:
+            if (row.limit, row.oversampling, row.rescore, row.hnsw_ef) == wanted:
+                return row
+        raise KeyError(f"limit, oversampling, rescore, hnsw_ef {wanted} were not measured")
+
+    # Tables
+
+    def describe(self) -> list[str]:
+        """Return in sentences what was measured, and how."""
+        stored = "full vectors" if self.quantization is None else codes_text(self.quantization)
+        segments = "" if self.segments is None else f"{_tables.count(self.segments, 'segment')}, "
+        graph = (
+            "index built"
+            if self.index_built
+            else f"{self.indexed_vectors:,} vectors in the index"
+            if self.indexed_vectors
+            else "no index"
+        )
+        points = _tables.count(self.points, "point")
+        where = f"{self.collection!r} ({self.engine}): {points} of size {self.vector_size:,}"
+        how = query_text(self.queries, self.query_kind) + (", filtered" if self.filtered else "")
+        lines = [
+            f"{where}, {stored}, {segments}{graph}",
+            f"against exact search by {how}",
+            f"at {self.measured_at}",
+        ]
+        if self.optimizing:
+            lines.append("the engine was still optimizing: measure again when it is done")
+        if self.engine == "local":
+            lines.append("qdrant-client's local mode ignores quantization and has no index")
+        return lines
+
+    def __str__(self) -> str:
+        """Return plain tables: recall, its interval, and latency where it was measured."""
+        parts = ["\n".join(self.describe())]
+        if self._is_wide:
+            parts.append(_tables.plain(self._list()))
+            return "\n\n".join(parts)
+        head, _ = self._grid(_recall)
+        for title, cell in self._quantities():
+            parts.append(f"{title}\n" + _tables.plain([*head, *self._grid(cell)[1]]))
+        return "\n\n".join(parts)
+
+    def to_markdown(self) -> str:
+        """Return the tables of `print` as Markdown, laid out as Qdrant's page for Gemini."""
+        parts = ["\n".join(f"- {line}" for line in self.describe())]
+        if self._is_wide:
+            header, *rows = self._list()
+            return f"{parts[0]}\n\n{_tables.markdown(header, rows)}\n"
+        for title, cell in self._quantities():
+            head, body = self._grid(cell)
+            parts.append(f"**{title}**\n\n" + _tables.markdown(head[0], [*head[1:], *body]))
+        return "\n\n".join(parts) + "\n"
+
+    def __rich__(self) -> object:
+        """Return one table for rich: recall, its interval and latency in each cell."""
+        if self._is_wide:
+            names, *lines = self._list()
+            cells_of = [[(cell,) for cell in line] for line in lines]
+            return _tables.rich(title=self.describe(), header=names, rows=cells_of, caption="")
+        quantities = self._quantities()
+        head, _ = self._grid(_recall)
+        bodies = [self._grid(cell)[1] for _, cell in quantities]
+        return _tables.rich(
+            title=self.describe(),
+            header=["\n".join(cells) for cells in zip(*head, strict=True)],
+            rows=[list(zip(*cells, strict=True)) for cells in zip(*bodies, strict=True)],
+            caption="in each cell: " + "; ".join(title for title, _ in quantities),
+        )
+
+    def _quantities(self) -> list[tuple[str, Callable[[RecallRow], str]]]:
+        found: list[tuple[str, Callable[[RecallRow], str]]] = [
+            ("recall@limit", _recall),
+            (f"{self.confidence:.0%} interval", interval_text),
+        ]
+        if self.latency_queries:
+            found.append(("latency p50/p95, ms", latency_text))
+        return found
+
+    @property
+    def _is_wide(self) -> bool:
+        """Whether settings side by side would not fit into a terminal's 80 columns."""
+        return len({(row.oversampling, row.rescore) for row in self.rows}) > _PAGE_COLUMNS
+
+    def _list(self) -> list[list[str]]:
+        """Return a header and one line for each row of the report, where they are many."""
+        columns: dict[str, Callable[[RecallRow], str]] = {"limit": lambda row: f"{row.limit}"}
+        if any(row.hnsw_ef is not None for row in self.rows):
+            columns["ef"] = lambda row: "" if row.hnsw_ef is None else f"{row.hnsw_ef}"
+        columns |= {
+            "oversampling": lambda row: f"{row.oversampling or 1:g}",
+            "rescore": lambda row: on_off(value=bool(row.rescore)),
+            "recall": _recall,
+            f"{self.confidence:.0%} interval": interval_text,
+        }
+        if self.latency_queries:
+            columns["p50/p95, ms"] = latency_text
+        return [list(columns), *([cell(row) for cell in columns.values()] for row in self.rows)]
+
+    def _grid(
+        self, cell: Callable[[RecallRow], str]
+    ) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
+        """Return head and body: limits down, oversampling and rescore across."""
+        columns = list(dict.fromkeys((row.oversampling, row.rescore) for row in self.rows))
+        lines = list(dict.fromkeys((row.limit, row.hnsw_ef) for row in self.rows))
+        cells = {
+            (row.limit, row.hnsw_ef, row.oversampling, row.rescore): cell(row) for row in self.rows
+        }
+        head: list[Sequence[str]]
+        if columns == [(None, None)]:
+            head = [("limit", "full vectors")]
+        else:
+            head = [
+                ("oversampling", *(f"{each:g}" for each, _ in columns if each is not None)),
+                ("rescore", *(on_off(value=bool(each)) for _, each in columns)),
+            ]
+        body = [
+            (
+                f"limit {limit}" + ("" if ef is None else f", ef {ef}"),
+                *(cells.get((limit, ef, *column), "") for column in columns),
+            )
+            for limit, ef in lines
+        ]
+        return head, list(body)
+
+    # Data
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return all of it as JSON, for `from_json`."""
+        return json.dumps(asdict(self), indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str) -> RecallReport:
+        """Return the report that `to_json` wrote.
+
+        Raises:
+            ConfigurationError: The text is something else.
+        """
+        try:
+            found = json.loads(text)
+            rows = tuple(RecallRow(**row) for row in found.pop("rows"))
+            return cls(**found, rows=rows)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"the JSON of a RecallReport has {[field.name for field in fields(cls)]}, and "
+                f"rows with {[field.name for field in fields(RecallRow)]}: {error}"
+            ) from error
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the rows as a pandas DataFrame, one column for each attribute of `RecallRow`.
+
+        Raises:
+            ConfigurationError: pandas is missing.
+        """
+        return dataframe([asdict(row) for row in self.rows])
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw recall against latency: one line for each limit, one point for each setting.
+
+        Without latencies the x axis is the oversampling.
+
+        Args:
+            path: A file to write, whose ending names the format, such as `.png` or `.svg`.
+
+        Raises:
+            ConfigurationError: matplotlib is missing.
+        """
+        groups = list(dict.fromkeys((row.limit, row.hnsw_ef) for row in self.rows))
+        lines = []
+        for color, (limit, hnsw_ef) in enumerate(groups):
+            name = f"limit {limit}" + ("" if hnsw_ef is None else f", ef {hnsw_ef}")
+            for rescore in (True, None, False):
+                rows = [
+                    row
+                    for row in self.rows
+                    if (row.limit, row.hnsw_ef, row.rescore) == (limit, hnsw_ef, rescore)
+                ]
+                if rows:
+                    ending = ", no rescoring" if rescore is False else ""
+                    lines.append(
+                        Line(label=name + ending, color=color, rows=rows, hollow=rescore is False)
+                    )
+        return draw([("", lines)], "\n".join(self.describe()[:2]), path)
+
+
+def dataframe(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return records as a DataFrame.
+
+    Raises:
+        ConfigurationError: pandas is missing.
+    """
+    try:
+        import pandas as pd  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError(
+            "a DataFrame needs pandas: pip install 'langchain-gemini-qdrant[dataframe]'"
+        ) from error
+    return pd.DataFrame.from_records(records)
+
+
+def _recall(row: RecallRow) -> str:
+    return f"{row.recall:.3f}"
