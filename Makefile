@@ -4,9 +4,10 @@ SOURCES := pyproject.toml README.md $(shell find langchain_gemini_qdrant -name '
 DEMO := .venv-demo
 TEST := .venv-test
 LOWEST := .venv-lowest
+EXTRAS := cli,dataframe,google-generativeai,plot,testing
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test format lint unit_tests integration_tests lowest compat bench-embeddings bench-store bench-edge clean
+.PHONY: all demo test format lint unit_tests integration_tests lowest compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search clean
 
 all: format test
 
@@ -39,6 +40,10 @@ lowest: $(LOWEST)/.installed
 compat: $(TEST)/.installed
 	$(TEST)/bin/python tests/compat/run.py
 
+# The emulator asked by google-genai 2 and 3, google-generativeai and langchain-google-genai.
+compat-clients:
+	$(PYTHON) tests/compat/clients.py
+
 $(DEMO)/.installed: $(SOURCES)
 	test -d $(DEMO) || $(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python $(PIP) install '.[cli]'
@@ -53,14 +58,14 @@ ALONE := 'langchain-community>=0.4.1,!=0.4.2,<0.5' 'langchain-cli>=0.0.37'
 $(TEST)/.installed: $(SOURCES)
 	test -d $(TEST) || $(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
-	$(TEST)/bin/python $(PIP) install --group test --group lint '.[cli,google-generativeai]'
+	$(TEST)/bin/python $(PIP) install --group test --group lint '.[$(EXTRAS)]'
 	$(TEST)/bin/python $(PIP) install --no-deps $(ALONE)
 	touch $@
 
 $(LOWEST)/.installed: $(SOURCES) tests/lowest.txt
 	test -d $(LOWEST) || $(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
-	$(LOWEST)/bin/python $(PIP) install --group test '.[cli,google-generativeai]' --constraint tests/lowest.txt
+	$(LOWEST)/bin/python $(PIP) install --group test '.[$(EXTRAS)]' --constraint tests/lowest.txt
 	touch $@
 
 # Half an hour; BENCH=--quick for a few minutes. Makes two environments of its own.
@@ -74,6 +79,18 @@ bench-store: $(TEST)/.installed
 # A quarter of an hour; BENCH=--quick for two minutes.
 bench-edge: $(TEST)/.installed
 	$(TEST)/bin/python benchmarks/edge.py $(BENCH)
+
+# Nine minutes; BENCH=--quick for two. In the environments of bench-embeddings.
+bench-ingest:
+	$(PYTHON) benchmarks/ingest.py $(BENCH)
+
+# Twenty minutes; BENCH=--quick for one. BENCH='--vectors FILE' adds embeddings of your own.
+bench-recall: $(TEST)/.installed
+	$(TEST)/bin/python benchmarks/recall.py $(BENCH)
+
+# Twelve minutes; BENCH=--quick for one.
+bench-search: $(TEST)/.installed
+	$(TEST)/bin/python benchmarks/search.py $(BENCH)
 
 clean:
 	rm -rf $(DEMO) $(TEST) $(LOWEST) .venv-bench-ours .venv-bench-peer demo-index dist build

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langchain_gemini_qdrant._reports import IngestProgress, IngestReport
     from langchain_gemini_qdrant._usage import EmbeddingUsage
     from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
     from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         DailyQuotaError,
         EmbeddingError,
         GeminiQdrantError,
+        IngestError,
         InvalidInputError,
         PartialEmbeddingError,
         PartialWriteError,
@@ -31,14 +33,32 @@ if TYPE_CHECKING:
     )
     from langchain_gemini_qdrant.factory import acreate_vector_store, create_vector_store
     from langchain_gemini_qdrant.gemini_models import GEMINI_MODELS, GeminiModel
-    from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport, ingest
+    from langchain_gemini_qdrant.ingestion import aingest, ingest
+    from langchain_gemini_qdrant.migration import MigrationReport, amigrate, migrate
+    from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS, QuantizationPreset
+    from langchain_gemini_qdrant.recall import (
+        ComparisonRow,
+        QuantizationComparison,
+        RecallProgress,
+        RecallReport,
+        RecallRow,
+        Recommendation,
+        acompare_quantizations,
+        ameasure_recall,
+        compare_quantizations,
+        measure_recall,
+        recommend,
+    )
+    from langchain_gemini_qdrant.reembedding import ReembedReport, areembed, reembed
     from langchain_gemini_qdrant.tasks import TaskType
     from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore
 
 __all__ = [
     "GEMINI_MODELS",
+    "QUANTIZATION_PRESETS",
     "AsyncEdgeClient",
     "CollectionMismatchError",
+    "ComparisonRow",
     "ConfigurationError",
     "DailyQuotaError",
     "EdgeBm25",
@@ -49,31 +69,60 @@ __all__ = [
     "GeminiModel",
     "GeminiQdrantError",
     "GeminiQdrantVectorStore",
+    "IngestError",
     "IngestProgress",
     "IngestReport",
     "InvalidInputError",
+    "MigrationReport",
     "PartialEmbeddingError",
     "PartialWriteError",
+    "QuantizationComparison",
+    "QuantizationPreset",
     "RateLimitError",
+    "RecallProgress",
+    "RecallReport",
+    "RecallRow",
+    "Recommendation",
+    "ReembedReport",
     "RequestRejectedError",
     "ResponseMismatchError",
     "ServiceError",
     "StorageError",
     "TaskType",
     "TextTooLongError",
+    "acompare_quantizations",
     "acreate_vector_store",
+    "aingest",
+    "ameasure_recall",
+    "amigrate",
+    "areembed",
+    "compare_quantizations",
     "create_vector_store",
     "ingest",
+    "measure_recall",
+    "migrate",
+    "recommend",
+    "reembed",
 ]
 
 _MODULES = {
+    "_reports": ("IngestProgress", "IngestReport"),
     "_usage": ("EmbeddingUsage",),
     "edge": ("AsyncEdgeClient", "EdgeClient"),
     "edge.bm25": ("EdgeBm25",),
     "embeddings": ("GeminiEmbeddings",),
     "factory": ("acreate_vector_store", "create_vector_store"),
     "gemini_models": ("GEMINI_MODELS", "GeminiModel"),
-    "ingestion": ("IngestProgress", "IngestReport", "ingest"),
+    "ingestion": ("aingest", "ingest"),
+    "migration": ("MigrationReport", "amigrate", "migrate"),
+    "quantization": ("QUANTIZATION_PRESETS", "QuantizationPreset"),
+    "recall": (
+        *("ComparisonRow", "QuantizationComparison"),
+        *("RecallProgress", "RecallReport", "RecallRow", "Recommendation", "recommend"),
+        *("acompare_quantizations", "compare_quantizations"),
+        *("ameasure_recall", "measure_recall"),
+    ),
+    "reembedding": ("ReembedReport", "areembed", "reembed"),
     "tasks": ("TaskType",),
     "vectorstores": ("GeminiQdrantVectorStore",),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -12,6 +13,7 @@ from langchain_gemini_qdrant._collecting import Collection
 from langchain_gemini_qdrant._planning import check_texts
 from langchain_gemini_qdrant._running import Outcome, Tools, run_in_tasks, run_in_threads
 from langchain_gemini_qdrant._sending import count_tokens, embed_batch
+from langchain_gemini_qdrant.errors import EmbeddingError, GeminiQdrantError, RequestRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         Generator,
         Iterable,
         Iterator,
+        Sequence,
     )
 
     from langchain_gemini_qdrant._planning import Form, Passage
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_REFUSALS = 8  # of single texts, all that were sent
 _STACKLEVEL = 6  # past the generators and context managers of a call, to the line that calls
 
 
@@ -115,6 +119,46 @@ class Embedder:
             async for outcome in outcomes:
                 for vector in outcome.unwrap():
                     yield vector
+
+    def each(
+        self, call: Call, texts: Sequence[str], titles: Sequence[str | None] | None
+    ) -> Generator[Step, Any, list[Vector | GeminiQdrantError]]:
+        """Return a job that makes a vector of each text, or says why there is none.
+
+        Where the API refuses a request, its halves are sent, down to the text that it refuses.
+        """
+        passages = list(call.form.passages(texts, titles))
+        found: dict[Passage, Vector | GeminiQdrantError] = {}
+        for passage in dict.fromkeys(passages):
+            try:
+                yield from self._check_length(call, passage)
+            except GeminiQdrantError as error:
+                found[passage] = error
+        todo = deque(self._batches(p for p in dict.fromkeys(passages) if p not in found))
+        refusals = 0
+        while todo:
+            batch = todo.popleft()
+            try:
+                found.update(zip(batch, (yield from embed_batch(call, batch)), strict=True))
+            except EmbeddingError as error:
+                refused = isinstance(error, RequestRejectedError) and call.hopeless is None
+                if refused and len(batch) > 1:
+                    half = len(batch) // 2
+                    todo.extendleft((batch[half:], batch[:half]))
+                    continue
+                found.update(dict.fromkeys(batch, error))
+                refusals += refused
+                # Nothing of the whole call was taken: the texts are not what is wrong.
+                if refusals == _REFUSALS and call.usage.requests == 0:
+                    call.hopeless = error
+        return [found[passage] for passage in passages]
+
+    def _check_length(self, call: Call, passage: Passage) -> Generator[Step, Any, None]:
+        wanted = Collection(call.form, [passage])
+        doubtful = self._doubtful(call.form, wanted)
+        if doubtful:
+            tokens = yield from count_tokens(call, passage)
+            self._check_lengths(call.form, wanted, doubtful, [tokens])
 
     def _outcomes(self, jobs: list[Generator[Step, Any, T]]) -> list[Outcome[T]]:
         if not jobs:

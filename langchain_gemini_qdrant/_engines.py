@@ -61,10 +61,20 @@ class Engine:
         return self._given_async or self._made.of_loop()
 
     @property
+    def given(self) -> QdrantClient | AsyncQdrantClient | None:
+        """The client that this engine is of."""
+        return self._given or self._given_async
+
+    @property
     def is_local_mode(self) -> bool:
         """Whether this is qdrant-client's pure-Python engine: no quantization, no indexes."""
-        client = self._given or self._given_async
-        return client is not None and _is_local_mode(client)
+        return self.given is not None and _is_local_mode(self.given)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether this is a server: neither the embedded engine nor local mode."""
+        edge = isinstance(self.given, EdgeClient | AsyncEdgeClient)
+        return not (edge or self.is_local_mode)
 
     def close(self) -> None:
         """Close the sync client, unless the user gave it."""
@@ -178,6 +188,12 @@ class _InPlaceClient(AsyncQdrantClient):
         super().__init__(location=":memory:")
         # `_client` is what a client of qdrant-client sends all calls to; here both share one
         self._client = _InPlaceBackend(client._client)  # noqa: SLF001
+        if isinstance(client, EdgeClient):
+            self._optimize = client.optimize
+
+    async def optimize(self, collection_name: str) -> bool:
+        """Build graphs and codes; see `EdgeClient.optimize`."""
+        return self._optimize(collection_name)
 
 
 class _InPlaceBackend(AsyncQdrantBase):

@@ -169,3 +169,16 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
             f"{', '.join(map(str, blank))}: the API refuses the request of a blank. Leave them out",
             indices=blank,
         )
+
+
+def check_count(embedding: object, vectors: Sequence[object], texts: int) -> None:
+    """Refuse what an embedding made of some texts if that is not one vector for each.
+
+    Raises:
+        InvalidInputError: There are more or fewer.
+    """
+    if len(vectors) != texts:
+        raise InvalidInputError(
+            f"{type(embedding).__name__} must make one vector for each text, got {len(vectors)} "
+            f"for {texts}: none of these is stored"
+        )

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -14,6 +15,7 @@ from langchain_gemini_qdrant.errors import EmbeddingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
+    from concurrent.futures import Future
 
     from langchain_core.rate_limiters import BaseRateLimiter
     from langchain_core.stores import ByteStore
@@ -65,8 +67,7 @@ class Tools:
             case Save() if self.cache is not None:
                 self.cache.mset(step.pairs)
             case AskLeave() if self.rate_limiter is not None:
-                for _ in range(step.texts):
-                    self.rate_limiter.acquire()
+                _ask_leave(self.rate_limiter, step.texts, cancelled)
         return None
 
     async def aexecute(self, step: Step) -> Any:  # noqa: ANN401 - by step
@@ -88,6 +89,13 @@ class Tools:
                 for _ in range(step.texts):
                     await self.rate_limiter.aacquire()
         return None
+
+
+def _ask_leave(limiter: BaseRateLimiter, texts: int, cancelled: threading.Event) -> None:
+    for _ in range(texts):
+        if cancelled.is_set():
+            raise CancelledError
+        limiter.acquire()
 
 
 def _run(tools: Tools, job: Generator[Step, Any, T], cancelled: threading.Event) -> Outcome[T]:
@@ -122,6 +130,51 @@ async def _arun(tools: Tools, job: Generator[Step, Any, T]) -> Outcome[T]:
         return Outcome(error=error)
 
 
+class Threads:
+    """Jobs side by side, in threads; `close` ends their waiting and waits for their requests."""
+
+    def __init__(self, tools: Tools, max_concurrency: int) -> None:
+        self._tools = tools
+        self._cancelled = threading.Event()
+        self._pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="gemini-embeddings")
+
+    def start(self, job: Generator[Step, Any, T]) -> Future[Outcome[T]]:
+        """Have a job done as soon as a thread is free."""
+        return self._pool.submit(_run, self._tools, job, self._cancelled)
+
+    def close(self) -> None:
+        """Start no more jobs; afterwards nobody uses the connections any more."""
+        self._cancelled.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Tasks:
+    """Jobs side by side, in tasks of the running event loop; `aclose` cancels what is under way."""
+
+    def __init__(self, tools: Tools, max_concurrency: int) -> None:
+        self._tools = tools
+        self._room = asyncio.Semaphore(max_concurrency)
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def start(self, job: Generator[Step, Any, T]) -> asyncio.Task[Outcome[T]]:
+        """Have a job done as soon as there is room."""
+        task = asyncio.create_task(self._run(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _run(self, job: Generator[Step, Any, T]) -> Outcome[T]:
+        async with self._room:
+            return await _arun(self._tools, job)
+
+    async def aclose(self) -> None:
+        """Cancel the jobs and wait until they have ended."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
 def run_in_threads(
     tools: Tools,
     jobs: Iterable[Generator[Step, Any, T]],
@@ -137,24 +190,18 @@ def run_in_threads(
         max_concurrency: Jobs that run at a time; 1 runs them here, without a thread.
         max_waiting: Jobs taken and not yet yielded, which bounds memory; None for all at once.
     """
-    cancelled = threading.Event()
     if max_concurrency == 1:
         for job in jobs:
-            yield _run(tools, job, cancelled)
+            yield _run(tools, job, threading.Event())
         return
-    pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="gemini-embeddings")
-    running: deque[Any] = deque()
-    try:
+    running: deque[Future[Outcome[T]]] = deque()
+    with closing(Threads(tools, max_concurrency)) as threads:
         for job in jobs:
-            running.append(pool.submit(_run, tools, job, cancelled))
+            running.append(threads.start(job))
             if max_waiting is not None and len(running) >= max_waiting:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
-    finally:
-        cancelled.set()
-        # Waits for the requests under way: after this nobody uses the connections any more.
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 async def run_in_tasks(
@@ -168,23 +215,11 @@ async def run_in_tasks(
 
     Leaving it, by cancellation too, cancels what is under way and waits until that has ended.
     """
-    room = asyncio.Semaphore(max_concurrency)
-
-    async def run(job: Generator[Step, Any, T]) -> Outcome[T]:
-        async with room:
-            return await _arun(tools, job)
-
     running: deque[asyncio.Task[Outcome[T]]] = deque()
-    try:
+    async with aclosing(Tasks(tools, max_concurrency)) as tasks:
         async for job in jobs:
-            running.append(asyncio.create_task(run(job)))
+            running.append(tasks.start(job))
             if max_waiting is not None and len(running) >= max_waiting:
-                yield await running[0]
-                running.popleft()
+                yield await running.popleft()
         while running:
-            yield await running[0]
-            running.popleft()
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+            yield await running.popleft()

@@ -6,9 +6,12 @@ sync and async use differ only in the line that carries a step out.
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import threading
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack, ExitStack, aclosing, closing
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import grpc
@@ -16,25 +19,34 @@ import httpx
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
+from langchain_gemini_qdrant._sessions import in_tasks, in_threads
 from langchain_gemini_qdrant._throttle import RetryPolicy
+from langchain_gemini_qdrant.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from random import Random
+
+    from langchain_core.embeddings import Embeddings
 
     from langchain_gemini_qdrant._clock import Clock
     from langchain_gemini_qdrant._engines import Engine
+    from langchain_gemini_qdrant._sessions import Pending
     from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 
 T = TypeVar("T")
 
 
 class Call(NamedTuple):
-    """Call a method of the Qdrant client; the asynchronous client has it by the same name."""
+    """Call a method of the Qdrant client; the asynchronous client has it by the same name.
+
+    `engine` is another one than that of the run.
+    """
 
     method: str
     args: tuple[object, ...]
     options: dict[str, Any]
+    engine: Engine | None = None
 
 
 class Embed(NamedTuple):
@@ -60,33 +72,64 @@ class Next(NamedTuple):
     vectors: Any
 
 
+class Open(NamedTuple):
+    """Open a session of an embedding, closed at the end; see `_sessions`."""
+
+    embedding: Embeddings | None
+
+
+class Settle(NamedTuple):
+    """Wait until one of some requests of a session has ended."""
+
+    pending: Sequence[Pending]
+
+
+class Read(NamedTuple):
+    """Read at most `most` values, into a list that keeps them if reading fails."""
+
+    values: Iterator[Any] | AsyncIterator[Any]
+    most: int
+    into: list[Any]
+
+
 class Wait(NamedTuple):
     """Let some time pass."""
 
     seconds: float
 
 
-Step: TypeAlias = Call | Embed | Stream | Next | Wait
+Step: TypeAlias = Call | Embed | Stream | Next | Open | Settle | Read | Wait
 Steps: TypeAlias = Generator[Step, Any, T]
 
-# An upsert and a delete may be sent again, as the second one changes nothing; three times, so that
+# A write of these kinds may be sent again, as the second one changes nothing; three times, so that
 # a restart of the server or of a proxy is lived through and a wrong address soon told.
 _RETRIES = RetryPolicy(max_retries=3, initial_delay=0.5, max_delay=10.0)
-_WRITES = frozenset({"delete", "upsert"})
+_WRITES = frozenset({"batch_update_points", "delete", "set_payload", "upsert"})
 _TRANSIENT_STATUS = frozenset({502, 503, 504})
 _TOO_MANY_REQUESTS = 429
+# A wrong key, no right to write, no such collection.
+_REFUSED_STATUS = frozenset({401, 403, 404})
+_REFUSED_CODES = frozenset(
+    {
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.NOT_FOUND,
+    }
+)
 
 
-def send(random: Random, method: str, *args: object, **options: Any) -> Steps[Any]:
+def send(
+    random: Random, method: str, *args: object, engine: Engine | None = None, **options: Any
+) -> Steps[Any]:
     """Call a method of the Qdrant client that may be called twice; on a lost connection, again."""
     attempt = 0
     while True:
         try:
-            return (yield Call(method, args, options))
+            return (yield Call(method, args, options, engine))
         except Exception as error:
             retry_after = _retry_after(error)
-            is_lost = _is_lost(error, is_write=method in _WRITES)
-            if attempt == _RETRIES.max_retries or not (is_lost or retry_after is not None):
+            may_help = retry_after is not None or is_lost(error, is_write=method in _WRITES)
+            if attempt == _RETRIES.max_retries or not may_help:
                 raise
         yield Wait(_RETRIES.delay(attempt, retry_after=retry_after, random=random))
         attempt += 1
@@ -97,7 +140,7 @@ def _retry_after(error: Exception) -> float | None:
     return error.retry_after_s if isinstance(error, ResourceExhaustedResponse) else None
 
 
-def _is_lost(error: Exception, *, is_write: bool) -> bool:
+def is_lost(error: Exception, *, is_write: bool) -> bool:
     """Say whether the request, or its answer, was lost on the way.
 
     A search that took too long would take as long again; a write may have been done meanwhile.
@@ -113,6 +156,16 @@ def _is_lost(error: Exception, *, is_write: bool) -> bool:
         timeout = is_write and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         return timeout or error.code() is grpc.StatusCode.UNAVAILABLE
     return False
+
+
+def refuses_all(error: Exception) -> bool:
+    """Say whether any other write would meet this error, too, after all retries of this one."""
+    if isinstance(error, UnexpectedResponse) and error.status_code in _REFUSED_STATUS:
+        return True
+    if isinstance(error, grpc.RpcError) and error.code() in _REFUSED_CODES:
+        return True
+    hopeless = (ResourceExhaustedResponse, StorageError)
+    return isinstance(error, hopeless) or is_lost(error, is_write=True)
 
 
 def run(engine: Engine, clock: Clock, steps: Steps[T]) -> T:
@@ -149,10 +202,11 @@ async def arun(engine: Engine, clock: Clock, steps: Steps[T]) -> T:
             return done
 
 
-def _perform(engine: Engine, clock: Clock, streams: ExitStack, step: Step) -> Any:  # noqa: ANN401 - by step
+def _perform(engine: Engine, clock: Clock, streams: ExitStack, step: Step) -> Any:  # noqa: ANN401, PLR0911 - by step
     match step:
         case Call():
-            return getattr(engine.client, step.method)(*step.args, **step.options)
+            client = (step.engine or engine).client
+            return getattr(client, step.method)(*step.args, **step.options)
         case Embed():
             return getattr(step.embedding, step.method)(step.texts, **step.options)
         case Stream():
@@ -160,14 +214,23 @@ def _perform(engine: Engine, clock: Clock, streams: ExitStack, step: Step) -> An
             return streams.enter_context(closing(stream))
         case Next():
             return next(step.vectors)
+        case Open():
+            return streams.enter_context(in_threads(step.embedding))
+        case Settle():
+            pending: Any = step.pending
+            return concurrent.futures.wait(pending, return_when="FIRST_COMPLETED")
+        case Read():
+            values: Any = step.values
+            return step.into.extend(islice(values, step.most))
         case Wait():
             return clock.sleep(step.seconds, threading.Event())
 
 
-async def _aperform(engine: Engine, clock: Clock, streams: AsyncExitStack, step: Step) -> Any:  # noqa: ANN401 - by step
+async def _aperform(engine: Engine, clock: Clock, streams: AsyncExitStack, step: Step) -> Any:  # noqa: ANN401, PLR0911 - by step
     match step:
         case Call():
-            return await getattr(engine.async_client, step.method)(*step.args, **step.options)
+            async_client = (step.engine or engine).async_client
+            return await getattr(async_client, step.method)(*step.args, **step.options)
         case Embed():
             twin = getattr(step.embedding, f"a{step.method}")
             return await twin(step.texts, **step.options)
@@ -176,5 +239,23 @@ async def _aperform(engine: Engine, clock: Clock, streams: AsyncExitStack, step:
             return await streams.enter_async_context(aclosing(stream))
         case Next():
             return await anext(step.vectors)
+        case Open():
+            return await streams.enter_async_context(in_tasks(step.embedding))
+        case Settle():
+            pending: Any = step.pending
+            return await asyncio.wait(pending, return_when="FIRST_COMPLETED")
+        case Read():
+            return await _aread(step)
         case Wait():
             return await clock.asleep(step.seconds)
+
+
+async def _aread(step: Read) -> None:
+    if not isinstance(step.values, AsyncIterator):
+        step.into.extend(islice(step.values, step.most))
+        return
+    for _ in range(step.most):
+        try:
+            step.into.append(await anext(step.values))
+        except StopAsyncIteration:
+            return

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
 
 from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, PartialWriteError
 from langchain_gemini_qdrant.identity import id_payload, point_id
@@ -88,47 +89,65 @@ def document_rows(
     )
 
 
-def requests(
+def points(
     rows: Sequence[Row],
     vectors: Sequence[dict[str, Any]],
     *,
     content_key: str,
     metadata_key: str,
-) -> Iterator[list[models.PointStruct]]:
-    """Yield points in langchain-qdrant's layout, in runs that a server takes in one request."""
+) -> Iterator[models.PointStruct]:
+    """Yield points in langchain-qdrant's layout."""
+    for row, named in zip(rows, vectors, strict=True):
+        key = point_id(row.id)
+        payload = {content_key: row.text, metadata_key: row.metadata, **id_payload(row.id, key)}
+        yield models.PointStruct(id=key, vector=named, payload=payload)
+
+
+def requests(points: Iterable[models.PointStruct]) -> Iterator[list[models.PointStruct]]:
+    """Yield points in runs that a server takes in one request."""
     batch: list[models.PointStruct] = []
     total = 0
-    for row, named in zip(rows, vectors, strict=True):
-        size = _size_bytes(row, named)
+    for point in points:
+        size = _size_bytes(point)
         if batch and total + size > _MAX_REQUEST_BYTES:
             yield batch
             batch, total = [], 0
-        key = point_id(row.id)
-        payload = {content_key: row.text, metadata_key: row.metadata, **id_payload(row.id, key)}
-        batch.append(models.PointStruct(id=key, vector=named, payload=payload))
+        batch.append(point)
         total += size
     if batch:
         yield batch
 
 
-def _size_bytes(row: Row, named: dict[str, Any]) -> int:
-    """Return about how long a row is in a request."""
-    numbers = sum(
-        2 * len(vector.indices) if isinstance(vector, models.SparseVector) else len(vector)
-        for vector in named.values()
-    )
-    return len(row.text) + len(repr(row.metadata)) + _BYTES_PER_NUMBER * numbers
+def _size_bytes(point: models.PointStruct) -> int:
+    """Return about how long a point is in a request."""
+    vectors: Any = point.vector  # by name
+    numbers = sum(map(_numbers, vectors.values()))
+    return len(repr(point.payload)) + _BYTES_PER_NUMBER * numbers
+
+
+def _numbers(vector: Any) -> int:  # noqa: ANN401 - of any kind
+    if isinstance(vector, models.SparseVector):
+        return 2 * len(vector.indices)
+    if vector and isinstance(vector[0], list):
+        return sum(map(len, vector))
+    return len(vector)
 
 
 def partial_write(rows: Sequence[Row], stored: int, cause: Exception) -> PartialWriteError:
     """Return the error for rows of which the first `stored` are in the collection."""
     written = [row.id for row in rows[:stored]]
     missing = [row.id for row in rows[stored:]]
-    # Another library's message may quote what was sent.
-    reason = str(cause) if isinstance(cause, GeminiQdrantError) else type(cause).__name__
     return PartialWriteError(
         f"{len(written)} of {len(rows)} documents are stored, {len(missing)} are not: `written` "
-        f"and `missing` have their ids. The cause: {reason}",
+        f"and `missing` have their ids. The cause: {reason(cause)}",
         written=written,
         missing=missing,
     )
+
+
+def reason(error: Exception | None) -> str:
+    """Return what may be told of an error: another library's message may quote what was sent."""
+    if isinstance(error, GeminiQdrantError):
+        return str(error)
+    status = f" {error.status_code}" if isinstance(error, UnexpectedResponse) else ""
+    return f"{type(error).__name__}{status}"

@@ -515,6 +515,13 @@ class GeminiEmbeddings(BaseModel, Embeddings):
                 "(https://aistudio.google.com/apikey)"
             )
 
+    @contextmanager
+    def _many(self, name: str) -> Iterator[tuple[Embedder, Call]]:
+        """Let many requests for documents be one call: one deadline, one usage, one trace."""
+        call = self._call(None, task_sides(self.task_type).document, None)
+        with self._accounted(name, call, None):
+            yield self._embedder, call
+
     @property
     def _sdk(self) -> Backend:
         with self._lock:

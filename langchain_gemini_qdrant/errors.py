@@ -13,6 +13,7 @@ GeminiQdrantError                        catch this to catch all of ours
 │  ├─ ResponseMismatchError              count, size or numbers of the vectors are wrong
 │  └─ PartialEmbeddingError              some texts failed; vectors of the others, failures by index
 ├─ PartialWriteError                     some documents are stored, others not; ids of both
+├─ IngestError                           as that, of a run; report has counts, ids and reasons
 ├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or embedding
 └─ StorageError                          the embedded engine failed, or its folder cannot be used
 ```
@@ -26,6 +27,8 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from langchain_gemini_qdrant._reports import IngestReport
 
 
 class GeminiQdrantError(Exception):
@@ -159,6 +162,20 @@ class PartialWriteError(GeminiQdrantError):
         super().__init__(message)
         self.written = list(written)
         self.missing = list(missing)
+
+
+class IngestError(GeminiQdrantError):
+    """A run of `ingest` is over, and not all documents are stored; run it again to go on.
+
+    `__cause__` is what ended the run before its time, None where it came to its end.
+
+    Attributes:
+        report: What is stored and what is not, by id and with the reasons.
+    """
+
+    def __init__(self, message: str, *, report: IngestReport) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class CollectionMismatchError(GeminiQdrantError, ValueError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from langchain_core.documents import Document
 
@@ -53,7 +54,13 @@ def document_id(point: str | int | uuid.UUID, payload: Mapping[str, object] | No
     return str((payload or {}).get(ID_KEY, point))
 
 
-def content_id(document: Document) -> str:
-    """Return an id that the same text of the same `source` always gets."""
-    source = document.metadata.get("source", "")
-    return str(uuid.uuid5(_NAMESPACE, f"{source}\0{document.page_content}"))
+def content_id(document: Document, keys: Sequence[str] = ("source",)) -> str:
+    """Return an id that the same text with the same metadata under `keys` always gets."""
+    marks = [document.metadata.get(key) for key in keys]
+    name = json.dumps([*marks, document.page_content], default=_as_text)
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def _as_text(value: object) -> object:
+    """Return what stands for a value that JSON has not, the same in every process."""
+    return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)

@@ -15,7 +15,8 @@ from langchain_gemini_qdrant.cli.options import (
     make_embeddings,
     open_store,
 )
-from langchain_gemini_qdrant.cli.progress import console, hits_table, ingest_bars
+from langchain_gemini_qdrant.cli.progress import console, ingest_line, progress_bar
+from langchain_gemini_qdrant.cli.tables import hits_table
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -43,7 +44,10 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
     on this machine does. A second run finds everything stored and embeds only the questions.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
-    from langchain_gemini_qdrant.cli.passages import read_distributions, split  # noqa: PLC0415
+    from langchain_gemini_qdrant.cli.passages import (  # noqa: PLC0415
+        read_distributions,
+        split_documents,
+    )
     from langchain_gemini_qdrant.ingestion import ingest  # noqa: PLC0415
 
     started = time.perf_counter()
@@ -71,9 +75,11 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
             url=None,
             quantization="binary",
         )
-        passages = split(read_distributions())
-        with ingest_bars(len(passages)) as show:
-            report = ingest(store, passages, on_progress=show)
+        passages = split_documents(read_distributions())
+        with progress_bar(len(passages)) as show:
+            report = ingest(
+                store, passages, on_progress=lambda done: show(done.done, ingest_line(done))
+            )
         console.print(
             f"{report.added + report.updated} passages embedded and stored, "
             f"{report.skipped} found stored already or repeated"
@@ -102,10 +108,9 @@ def _question_chain(store: GeminiQdrantVectorStore) -> Runnable[str, Table]:
 
 
 def _figures(store: GeminiQdrantVectorStore, vector_size: int | None, seconds: float) -> str:
-    from qdrant_client import models  # noqa: PLC0415
-
     from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415
-    from langchain_gemini_qdrant.recall import recall_at_k  # noqa: PLC0415
+    from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS  # noqa: PLC0415
+    from langchain_gemini_qdrant.recall import measure_recall  # noqa: PLC0415
 
     if not isinstance(store.client, EdgeClient):
         raise TypeError(
@@ -114,13 +119,18 @@ def _figures(store: GeminiQdrantVectorStore, vector_size: int | None, seconds: f
     name = store.collection_name
     count = store.client.count(name).count
     bytes_of = store.client.vector_storage_size(name)
-    no_rescoring = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=False))
+    recall = measure_recall(
+        store,
+        limits=(10,),
+        oversampling=(QUANTIZATION_PRESETS["binary"].oversampling,),
+        latency_queries=0,
+    )
+    without, rescored = (row.recall for row in recall.rows)
     return (
         f"{count:,} passages, vector size {vector_size:,}, "
         f"float vectors {bytes_of.original_bytes:,} bytes, "
         f"binary {bytes_of.quantized_bytes:,} bytes "
         f"(1/{bytes_of.original_bytes / bytes_of.quantized_bytes:.0f}), "
-        f"recall@10 {recall_at_k(store):.3f} "
-        f"({recall_at_k(store, search_params=no_rescoring):.3f} without rescoring), "
+        f"recall@10 {rescored:.3f} ({without:.3f} without rescoring), "
         f"{seconds:.1f} s"
     )

@@ -11,8 +11,16 @@ import click
 from langchain_gemini_qdrant.cli.demo import demo
 from langchain_gemini_qdrant.cli.emulator import emulator
 from langchain_gemini_qdrant.cli.ingest import ingest
+from langchain_gemini_qdrant.cli.migrate import migrate, reembed
+from langchain_gemini_qdrant.cli.recall import recall
 from langchain_gemini_qdrant.cli.search import search
-from langchain_gemini_qdrant.errors import DailyQuotaError, GeminiQdrantError, RateLimitError
+from langchain_gemini_qdrant.cli.tune import tune
+from langchain_gemini_qdrant.errors import (
+    DailyQuotaError,
+    GeminiQdrantError,
+    IngestError,
+    RateLimitError,
+)
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -31,17 +39,21 @@ class _Group(click.Group):
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             message = "Stopped. What is stored is kept: run the command again to go on."
-        except RateLimitError as error:
-            # https://ai.google.dev/gemini-api/docs/rate-limits
-            daily = isinstance(error, DailyQuotaError)
-            when = (
-                "after midnight Pacific time, when the day's quota is renewed" if daily else "later"
-            )
-            message = f"Error: {error}\nWhat is stored is kept: run the command again {when}."
         except _expected_errors() as error:
-            message = f"Error: {error}"
+            message = f"Error: {error}{_advice(error)}"
         click.echo(message, err=True)
         return ctx.exit(EXIT_FAILED)
+
+
+def _advice(error: Exception) -> str:
+    """Say when to go on where a quota is used up."""
+    cause = error.__cause__ if isinstance(error, IngestError) else error
+    if not isinstance(cause, RateLimitError):
+        return ""
+    # https://ai.google.dev/gemini-api/docs/rate-limits
+    daily = isinstance(cause, DailyQuotaError)
+    when = "after midnight Pacific time, when the day's quota is renewed" if daily else "later"
+    return f"\nWhat is stored is kept: run the command again {when}."
 
 
 def _show_warning(  # noqa: PLR0917
@@ -71,5 +83,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, ingest, search, emulator):
+for _command in (demo, ingest, search, recall, tune, migrate, reembed, emulator):
     cli.add_command(_command)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -10,13 +12,27 @@ from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.gemini_models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from langchain_gemini_qdrant.quantization import QuantizationName
     from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore
 
 F = TypeVar("F", bound="Callable[..., object]")
 
 DEFAULT_PATH = "gemini-qdrant-index"
+
+# The keys of QUANTIZATION_PRESETS, which take a second to import.
+QUANTIZATIONS = (
+    "binary",
+    "binary-1.5bit",
+    "binary-2bit",
+    "scalar",
+    "product",
+    "turbo-1bit",
+    "turbo-2bit",
+    "turbo-4bit",
+    "none",
+)
 
 TITLE_KEY = "title"
 """Metadata key of a passage's title, in all that this command stores."""
@@ -41,6 +57,20 @@ _EMBEDDING_OPTIONS = (
         "[default: GOOGLE_GEMINI_BASE_URL]",
     ),
 )
+_QUOTA_OPTIONS = (
+    click.option(
+        "--requests-per-minute",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="TEXTS",
+        help="Your quota; each text counts as a request.  [default: found out]",
+    ),
+    click.option(
+        "--tokens-per-minute",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="TOKENS",
+        help="Your quota.  [default: found out]",
+    ),
+)
 _STORE_OPTIONS = (
     click.option("--collection", default="documents", show_default=True, help="Its name."),
     click.option("--path", type=click.Path(), help="Folder of the embedded engine."),
@@ -52,6 +82,11 @@ _STORE_OPTIONS = (
 def embedding_options(command: F) -> F:
     """Add the options that describe the embeddings."""
     return _with(command, _EMBEDDING_OPTIONS)
+
+
+def quota_options(command: F) -> F:
+    """Add the options that say what may be sent in a minute."""
+    return _with(command, _QUOTA_OPTIONS)
 
 
 def store_options(command: F) -> F:
@@ -72,12 +107,16 @@ def make_embeddings(
     backend: str,
     base_url: str | None,
     api_key: str | None = None,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
 ) -> GeminiEmbeddings:
     """Return the embeddings that the options describe; the key is the environment's."""
     options: dict[str, Any] = {
         "model": model,
         "output_dimensionality": output_dimensionality,
         "backend": backend,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
     }
     if base_url is not None:
         options["base_url"] = base_url
@@ -95,7 +134,7 @@ def open_store(
     path: str | None,
     url: str | None,
     qdrant_api_key: str | None = None,
-    quantization: str = "none",
+    quantization: QuantizationName | Literal["none"] = "none",
     create: bool = True,
 ) -> GeminiQdrantVectorStore:
     """Open the collection that the options name; make it where `create` allows.
@@ -113,9 +152,38 @@ def open_store(
             embeddings,
             collection,
             **engine,
-            quantization="binary" if quantization == "binary" else None,
+            quantization=None if quantization == "none" else quantization,
             title_key=TITLE_KEY,
         )
     return GeminiQdrantVectorStore.from_existing_collection(
         collection, embeddings, **engine, title_key=TITLE_KEY
     )
+
+
+@contextmanager
+def open_store_if_any(
+    embeddings: GeminiEmbeddings,
+    *,
+    collection: str,
+    path: str | None,
+    url: str | None,
+    qdrant_api_key: str | None = None,
+) -> Iterator[GeminiQdrantVectorStore | None]:
+    """Open the collection that the options name; None where there is none, and nothing is made."""
+    from qdrant_client import QdrantClient  # noqa: PLC0415
+
+    from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore  # noqa: PLC0415
+
+    folder = Path(path or DEFAULT_PATH)
+    if not url and not (folder / "meta.json").exists():
+        yield None
+        return
+    client = QdrantClient(url=url, api_key=qdrant_api_key) if url else EdgeClient(folder)
+    with closing(client):
+        if client.collection_exists(collection):
+            yield GeminiQdrantVectorStore.from_existing_collection(
+                collection, embeddings, client=client, title_key=TITLE_KEY
+            )
+        else:
+            yield None

@@ -1,16 +1,16 @@
-"""Texts on this machine, split into passages that each have a title and a source."""
+"""Texts to passages that each have a title and a source."""
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from importlib.metadata import distributions
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
 from langchain_text_splitters import Language, RecursiveCharacterTextSplitter
 
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
-from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +18,85 @@ if TYPE_CHECKING:
 CHUNK_SIZE = 1000
 """Characters of a passage: some 250 tokens, one thought of a README."""
 
-SUFFIXES = (".md", ".markdown", ".rst", ".txt")
+# Where a text may be cut, best first, once it has no shorter paragraphs or lines.
+_ENDS = (r"(?<=[.!?…])\s", r"(?<=[。！？।؟])", r"\s", r"(?<=[，、；：])")  # noqa: RUF001
+
+_HEADING_OR_FENCE = re.compile(
+    r"^ {0,3}(?:(?P<fence>`{3,}|~{3,})|(?P<level>#{1,6})[ \t]+(?P<text>.*?)[ \t#]*$)", re.M
+)
+
+
+class Splitter:
+    """Splits texts at headings, paragraphs, lines, sentences or words, else anywhere.
+
+    Args:
+        chunk_size: The most characters of a passage; a tenth is repeated by the next one.
+    """
+
+    def __init__(self, chunk_size: int = CHUNK_SIZE) -> None:
+        self._overlap = overlap = chunk_size // 10
+        # Text without any end is cut into pieces that go together: ten thousand times as quick as
+        # one character at a time, as the splitter would.
+        ends = [*_ENDS, rf"(?s:.{{{overlap}}})"]
+        markdown = RecursiveCharacterTextSplitter.get_separators_for_language(Language.MARKDOWN)
+        lines = markdown[: markdown.index("\n") + 1]
+        self._plain, self._markdown = (
+            RecursiveCharacterTextSplitter(
+                [*separators, *ends],
+                is_separator_regex=True,
+                chunk_size=chunk_size,
+                chunk_overlap=overlap,
+            )
+            for separators in (["\n\n", "\n"], lines)
+        )
+
+    def split(self, text: str) -> list[str]:
+        """Return the passages of a plain text, none blank."""
+        return self._plain.split_text(text)
+
+    def split_markdown(self, text: str, outline: Outline) -> list[tuple[str, str]]:
+        """Return the passages of a Markdown text, each with the headings above it."""
+        headings = outline.read(text)
+        starts = [start for start, _ in headings]
+        passages = []
+        end = 0
+        for passage in self._markdown.split_text(text):
+            start = text.find(passage, max(0, end - self._overlap))
+            end = start + len(passage)
+            passages.append((passage, headings[bisect_right(starts, start) - 1][1]))
+        return passages
+
+
+class Outline:
+    """The headings of a Markdown text, which may come in blocks.
+
+    Args:
+        title: Left out of the headings, as each passage has it.
+    """
+
+    def __init__(self, title: str = "") -> None:
+        self._title = title
+        self._path: list[tuple[int, str]] = []  # levels and texts
+        self._fence = ""  # of the code that the text is in
+
+    def read(self, text: str) -> list[tuple[int, str]]:
+        """Return where which headings begin to hold, such as `Install > Linux`; the first at 0."""
+        found = [(0, self._joined())]
+        for match in _HEADING_OR_FENCE.finditer(text):
+            if fence := match["fence"]:
+                if not self._fence:
+                    self._fence = fence
+                elif fence.startswith(self._fence):
+                    self._fence = ""
+            elif not self._fence:
+                level = len(match["level"])
+                self._path = [each for each in self._path if each[0] < level]
+                self._path.append((level, match["text"]))
+                found.append((match.start(), self._joined()))
+        return found
+
+    def _joined(self) -> str:
+        return " > ".join(text for _, text in self._path if text not in {"", self._title})
 
 
 def read_distributions() -> Iterator[Document]:
@@ -31,37 +109,11 @@ def read_distributions() -> Iterator[Document]:
             yield Document(text, metadata={"source": metadata["name"], TITLE_KEY: title})
 
 
-def read_files(paths: Iterable[str]) -> Iterator[Document]:
-    """Yield the text and Markdown files named, and those in the folders named.
-
-    Raises:
-        InvalidInputError: A file is missing, of another kind, or not UTF-8.
-    """
-    for path in map(Path, paths):
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-        elif path.suffix.lower() in SUFFIXES:
-            files = [path]
-        else:
-            raise InvalidInputError(f"{path} must be a folder or a file of {', '.join(SUFFIXES)}")
-        for file in files:
-            try:
-                text = file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise InvalidInputError(f"{file} cannot be read as UTF-8 text: {error}") from error
-            if text.strip():
-                yield Document(text, metadata={"source": str(file), TITLE_KEY: _title(text, file)})
-
-
-def split(documents: Iterable[Document], *, chunk_size: int = CHUNK_SIZE) -> list[Document]:
-    """Split documents into passages at headings, paragraphs, lines or words."""
-    splitter = RecursiveCharacterTextSplitter.from_language(
-        Language.MARKDOWN, chunk_size=chunk_size, chunk_overlap=chunk_size // 10
-    )
-    passages = splitter.split_documents(documents)
-    return [passage for passage in passages if passage.page_content.strip()]
-
-
-def _title(text: str, file: Path) -> str:
-    headings = (line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("# "))
-    return next(headings, "") or file.stem
+def split_documents(documents: Iterable[Document]) -> list[Document]:
+    """Split Markdown documents into passages."""
+    splitter = Splitter()
+    return [
+        Document(passage, metadata=document.metadata)
+        for document in documents
+        for passage, _ in splitter.split_markdown(document.page_content, Outline())
+    ]

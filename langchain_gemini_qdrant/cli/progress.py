@@ -1,60 +1,128 @@
-"""Bars, tables and numbers as people read them."""
+"""A bar that says how far a run has come and when it ends; numbers as people read them."""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from langchain_core.documents import Document
+    from rich.console import RenderableType
 
-    from langchain_gemini_qdrant.ingestion import IngestProgress
+    from langchain_gemini_qdrant._reports import IngestProgress
 
 console = Console(highlight=False)
 
-_PASSAGE_LENGTH = 160
+_QUIET = 60.0  # seconds between two lines where there is no terminal
+_RATE_OVER = 120.0  # seconds: a quota lets texts through in lumps of a minute
 
 
 @contextmanager
-def ingest_bars(total: int) -> Iterator[Callable[[IngestProgress], None]]:
-    """Show a bar for embedding and one for storing; yield what moves them."""
-    columns = (
-        TextColumn("{task.description:<9}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        embedding = progress.add_task("embedding", total=total)
-        storing = progress.add_task("storing", total=total)
+def progress_bar(total: int) -> Iterator[Callable[[int, str], None]]:
+    """Show a bar with time passed and left, and a line below it, until the block ends.
 
-        def show(done: IngestProgress) -> None:
-            progress.update(embedding, completed=done.skipped + done.embedded)
-            progress.update(storing, completed=done.skipped + done.stored)
+    Where the output is no terminal, a line is printed every minute.
+
+    Args:
+        total: Where the bar ends.
+
+    Yields:
+        What moves it: called with how far it is and the line.
+    """
+    if not console.is_terminal:
+        yield _print_lines(total)
+        return
+    columns = (
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    bar = _Bar(
+        *columns,
+        console=console,
+        expand=True,
+        transient=True,
+        speed_estimate_period=_RATE_OVER,
+    )
+    with bar:
+        task = bar.add_task("", total=total)
+
+        def show(completed: int, line: str) -> None:
+            bar.line = line
+            bar.update(task, completed=completed)
 
         yield show
 
 
-def hits_table(title: str, hits: Iterable[tuple[Document, float]], title_key: str) -> Table:
-    """Return documents and their scores as a table."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", show_lines=True, expand=True
-    )
-    table.add_column("title", ratio=2, overflow="fold")
-    table.add_column("score", justify="right", width=6)
-    table.add_column("passage", ratio=5, overflow="fold")
-    for document, score in hits:
-        passage = " ".join(document.page_content.split())
-        if len(passage) > _PASSAGE_LENGTH:
-            passage = passage[:_PASSAGE_LENGTH] + " …"
-        # Text and not markup: passages are full of square brackets.
-        cells = (str(document.metadata.get(title_key, "")), f"{score:.3f}", passage)
-        table.add_row(*map(Text, cells))
-    return table
+class _Bar(Progress):
+    """A bar with a line of text below it."""
+
+    line = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        yield Text(self.line)
+
+
+def _print_lines(total: int) -> Callable[[int, str], None]:
+    began = last = time.monotonic()
+
+    def show(completed: int, line: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _QUIET:
+            last = now
+            passed = now - began
+            left = passed * (total - completed) / completed if completed else None
+            console.print(
+                f"{completed / max(total, 1):.0%}, {duration(passed)} passed, "
+                f"{duration(left)} left: {line}",
+                soft_wrap=True,
+            )
+
+    return show
+
+
+def ingest_line(done: IngestProgress) -> str:
+    """Return passages, rate, tokens and price of a run so far."""
+    parts = [
+        f"{done.stored:,} stored",
+        f"{done.skipped:,} found stored" if done.skipped else "",
+        f"{done.failed:,} failed" if done.failed else "",
+        f"{done.deleted:,} deleted" if done.deleted else "",
+        f"{done.documents_per_second:,.0f} passages/s",
+        f"{done.tokens:,} tokens",
+        price(done.usd),
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def price(usd: float | None) -> str:
+    """Return US dollars as people read them."""
+    return "price not known" if usd is None else f"${usd:,.4f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time as `h:mm:ss`."""
+    return "?" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count of things."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -14,7 +14,8 @@ from langchain_gemini_qdrant.cli.options import (
     open_store,
     store_options,
 )
-from langchain_gemini_qdrant.cli.progress import console, hits_table
+from langchain_gemini_qdrant.cli.progress import console
+from langchain_gemini_qdrant.cli.tables import hits_table
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
@@ -10,17 +11,21 @@ from qdrant_client import models
 from typing_extensions import assert_type
 
 from langchain_gemini_qdrant import (
+    QUANTIZATION_PRESETS,
     AsyncEdgeClient,
     EdgeBm25,
     EdgeClient,
     GeminiEmbeddings,
     GeminiQdrantVectorStore,
+    IngestError,
     IngestProgress,
     IngestReport,
     InvalidInputError,
     PartialWriteError,
+    QuantizationPreset,
     RateLimitError,
     acreate_vector_store,
+    aingest,
     create_vector_store,
     ingest,
 )
@@ -76,6 +81,19 @@ def store(embeddings: GeminiEmbeddings) -> VectorStore:
     return store
 
 
+async def quantized(embeddings: GeminiEmbeddings) -> None:
+    preset = QUANTIZATION_PRESETS["turbo-2bit"]
+    assert_type(preset, QuantizationPreset)
+    assert_type(preset.config, models.QuantizationConfig)
+    assert_type(preset.search_params, models.SearchParams)
+    store = create_vector_store(embeddings, "c", path="index", quantization=preset)
+    store.set_quantization({"binary": {"always_ram": True}})
+    await store.aset_quantization(None)
+    store.remember_search_params(models.SearchParams(exact=True))
+    await store.aremember_search_params(None)
+    store.set_quantization("trubo-2bit")  # type: ignore[arg-type] # misspelt
+
+
 async def everything(embeddings: GeminiEmbeddings, key: SecretStr) -> None:
     store = await acreate_vector_store(
         embeddings,
@@ -125,6 +143,20 @@ def run(store: GeminiQdrantVectorStore) -> IngestReport:
 
     try:
         return ingest(store, iter([Document("a")]), on_progress=show)
+    except IngestError as error:
+        assert_type(error.report.failed, Mapping[str, str])
+        return error.report
+
+
+async def arun(store: GeminiQdrantVectorStore, documents: AsyncIterator[Document]) -> None:
+    assert_type(await aingest(store, documents, cleanup="source"), IngestReport)
+    await aingest(store, documents, cleanup="all")  # type: ignore[arg-type] # no such cleanup
+    ingest(store, documents)  # type: ignore[arg-type] # asynchronous
+
+
+def query(embeddings: GeminiEmbeddings) -> list[float]:
+    try:
+        return embeddings.embed_query("a")
     except RateLimitError as error:
         assert_type(error.retry_after, float | None)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import subprocess
 import sys
@@ -13,9 +14,7 @@ import langchain_gemini_qdrant as package
 
 
 def test_every_public_name_can_be_imported():
-    assert package.__all__ == sorted(
-        package.__all__, key=lambda name: (name != "GEMINI_MODELS", name)
-    )
+    assert package.__all__ == sorted(package.__all__, key=lambda name: (not name.isupper(), name))
     for name in package.__all__:
         assert getattr(package, name) is not None
         assert name in dir(package)
@@ -91,6 +90,95 @@ def test_arguments_of_the_factories():
     ]
 
 
+def test_arguments_of_ingest_and_what_it_reports():
+    parameters = inspect.signature(package.ingest).parameters
+    assert list(inspect.signature(package.aingest).parameters) == list(parameters)
+    assert {name: each.default for name, each in parameters.items()} == {
+        "store": inspect.Parameter.empty,
+        "documents": inspect.Parameter.empty,
+        "id_keys": ("source",),
+        "cleanup": "none",
+        "source_key": "source",
+        "batch_size": 100,
+        "total": None,
+        "on_progress": None,
+        "on_error": "raise",
+    }
+    shared = ["requests", "texts", "tokens", "usd", "seconds"]
+    assert [field.name for field in dataclasses.fields(package.IngestReport)] == [
+        *("added", "updated", "skipped", "deleted", "failed"),
+        *(*shared, "stopped"),
+    ]
+    assert [field.name for field in dataclasses.fields(package.IngestProgress)] == [
+        *("total", "read", "skipped", "embedded", "stored", "failed", "deleted"),
+        *(*shared, "remaining_seconds"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "defaults"),
+    [
+        (
+            "measure_recall",
+            {
+                "queries": None,
+                "limits": (10, 20, 50, 100),
+                "oversampling": (1, 2, 3),
+                "rescore": (False, True),
+                "hnsw_ef": (None,),
+                "filter": None,
+                "sample_size": 200,
+                "seed": None,
+                "latency_queries": 100,
+                "confidence": 0.95,
+                "batch_size": 16,
+                "timeout": 60,
+                "on_progress": None,
+            },
+        ),
+        (
+            "compare_quantizations",
+            {
+                "queries": None,
+                "presets": None,
+                "limits": (10, 100),
+                "oversampling": None,
+                "filter": None,
+                "distance": "Cosine",
+                "sample_size": 10_000,
+                "query_count": 200,
+                "seed": None,
+                "latency_queries": 100,
+                "confidence": 0.95,
+                "on_progress": None,
+            },
+        ),
+    ],
+)
+def test_arguments_of_the_measurements(name, defaults):
+    first, *others = inspect.signature(getattr(package, name)).parameters.values()
+    assert {each.name: each.default for each in others} == defaults
+    assert inspect.signature(getattr(package, f"a{name}")) == inspect.signature(
+        getattr(package, name)
+    )
+    assert first.default is inspect.Parameter.empty
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("migrate", "source target collection_name target_collection_name batch_size on_progress"),
+        (
+            "reembed",
+            "store new_embeddings collection_name alias delete_old batch_size on_progress",
+        ),
+    ],
+)
+def test_arguments_of_what_moves_a_collection(name, arguments):
+    for each in (name, f"a{name}"):
+        assert list(inspect.signature(getattr(package, each)).parameters) == arguments.split()
+
+
 def test_every_method_of_the_store_has_an_async_twin():
     store = package.GeminiQdrantVectorStore
     sync_only = {"as_retriever", "client", "embeddings", "sparse_embeddings", "async_client"}
@@ -146,7 +234,7 @@ def test_making_embeddings_loads_no_sdk_no_engine_and_no_numpy():
 
 
 def test_pytest_plugin_loads_nothing_heavy():
-    assert not _loaded("import langchain_gemini_qdrant.testing.pytest_plugin") & HEAVY
+    assert not _loaded("import langchain_gemini_qdrant.pytest_plugin") & HEAVY
 
 
 def test_help_of_the_command_line_loads_no_engine():

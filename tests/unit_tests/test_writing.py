@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from httpx import Headers
 from langchain_core.documents import Document
 from qdrant_client import models
+from qdrant_client.http.exceptions import UnexpectedResponse
 
 from langchain_gemini_qdrant import InvalidInputError, RateLimitError
-from langchain_gemini_qdrant._writing import Row, document_rows, partial_write, requests, rows
+from langchain_gemini_qdrant._writing import (
+    Row,
+    document_rows,
+    partial_write,
+    points,
+    reason,
+    requests,
+    rows,
+)
 
 
 def test_rows_bring_texts_metadatas_and_ids_together():
@@ -37,8 +47,8 @@ def test_texts_are_strings():
 
 
 def sizes(some, vectors):
-    batches = requests(some, vectors, content_key="page_content", metadata_key="metadata")
-    return [len(batch) for batch in batches]
+    made = points(some, vectors, content_key="page_content", metadata_key="metadata")
+    return [len(batch) for batch in requests(made)]
 
 
 def test_a_request_has_at_most_16_mib():
@@ -61,3 +71,8 @@ def test_partial_write_names_ids_and_quotes_only_our_own_errors():
     assert (error.written, error.missing) == (["x"], ["y"])
     assert str(error).endswith("The cause: wait")
     assert str(partial_write(some, 1, ValueError("a text"))).endswith("The cause: ValueError")
+
+
+def test_a_reason_has_the_status_of_qdrant_s_answer_and_not_its_text():
+    error = UnexpectedResponse(400, "Bad Request", b"your text was ...", Headers())
+    assert reason(error) == "UnexpectedResponse 400"

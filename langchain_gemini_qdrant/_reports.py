@@ -1,0 +1,141 @@
+"""What a run of `ingest` says of itself, on its way and at its end."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_LATE_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestProgress:
+    """How far a run has come.
+
+    Attributes:
+        total: Documents that there are, None where that is not known.
+        read: Documents taken so far.
+        skipped: Found stored as they are, or given twice.
+        embedded: Their vectors have come.
+        stored: Added, or stored in place of another text or metadata.
+        failed: Neither stored nor tried again.
+        deleted: Removed by the cleanup.
+        requests: To Gemini, answered.
+        texts: In these requests.
+        tokens: In these texts, as the API counted, or as an estimate where it did not.
+        usd: Their price in US dollars, None where the model's is not known.
+        seconds: Since the start.
+        remaining_seconds: Left at the rate of the last half minute; None where that or the total
+            is not known.
+    """
+
+    total: int | None = None
+    read: int = 0
+    skipped: int = 0
+    embedded: int = 0
+    stored: int = 0
+    failed: int = 0
+    deleted: int = 0
+    requests: int = 0
+    texts: int = 0
+    tokens: int = 0
+    usd: float | None = 0.0
+    seconds: float = 0.0
+    remaining_seconds: float | None = None
+
+    @property
+    def done(self) -> int:
+        """Documents that nothing more will happen to."""
+        return self.skipped + self.stored + self.failed
+
+    @property
+    def documents_per_second(self) -> float:
+        """Documents done, skipped ones among them."""
+        return _rate(self.done, self.seconds)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens sent."""
+        return _rate(self.tokens, self.seconds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestReport:
+    """What a run did, in documents.
+
+    Attributes:
+        added: Embedded and stored under a new id.
+        updated: Stored in place of another text or metadata of the same id.
+        skipped: Found stored as they are, or given twice.
+        deleted: Removed by the cleanup.
+        failed: Why a document is not stored, by its id.
+        requests: To Gemini, answered.
+        texts: In these requests.
+        tokens: In these texts, as the API counted, or as an estimate where it did not.
+        usd: Their price in US dollars, None where the model's is not known.
+        seconds: From start to end.
+        stopped: What ended the run before its time, None if nothing did.
+    """
+
+    added: int = 0
+    updated: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    failed: Mapping[str, str] = field(default_factory=dict)
+    requests: int = 0
+    texts: int = 0
+    tokens: int = 0
+    usd: float | None = 0.0
+    seconds: float = 0.0
+    stopped: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all documents are stored, and all that the cleanup is for is deleted."""
+        return not self.failed and self.stopped is None
+
+    @property
+    def documents_per_second(self) -> float:
+        """Documents done, skipped ones among them."""
+        done = self.added + self.updated + self.skipped + len(self.failed)
+        return _rate(done, self.seconds)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens sent."""
+        return _rate(self.tokens, self.seconds)
+
+    def __str__(self) -> str:
+        """Return the counts in one line, without what differs between runs."""
+        price = "" if self.usd is None else f", ${self.usd:.4f}"
+        return (
+            f"{self.added:,} added, {self.updated:,} updated, {self.skipped:,} skipped, "
+            f"{self.deleted:,} deleted, {len(self.failed):,} failed; "
+            f"sent: texts {self.texts:,}, tokens {self.tokens:,}{price}"
+        )
+
+
+class Pace:
+    """How fast a run is of late: finding documents stored goes much faster than embedding them."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque([(0.0, 0)])
+
+    def remaining(self, seconds: float, done: int, total: int | None) -> float | None:
+        """Return the seconds left, from how many documents were done after how many seconds."""
+        self._marks.append((seconds, done))
+        while self._marks[1][0] < seconds - _LATE_S:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        if total is None or done == before:
+            return None
+        return max(total - done, 0) * (seconds - since) / (done - before)
+
+
+def _rate(count: int, seconds: float) -> float:
+    return count / seconds if seconds > 0 else 0.0

@@ -1,0 +1,131 @@
+"""The encoding of a text file: found for the whole file, never with a character replaced."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, NamedTuple
+
+from langchain_gemini_qdrant.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BLOCK_BYTES = 1 << 20
+_SAMPLE_BYTES = 200_000  # as much as chardet looks at
+_NUL = "NUL characters, so it is no text, or UTF-16 without a byte order mark"
+_ADVICE = "mend it, or name its encoding (--encoding)"
+
+# The longer one first: UTF-32 begins as UTF-16 does.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Encoding(NamedTuple):
+    """How a file is decoded.
+
+    Attributes:
+        name: For `open`.
+        notice: For the reader's eyes, where it is a guess.
+    """
+
+    name: str
+    notice: str | None = None
+
+
+class _Flaw(NamedTuple):
+    """Why a file is not text of an encoding, and at which byte."""
+
+    reason: str
+    position: int
+
+
+def find_encoding(path: Path, other: str | None = None) -> Encoding:
+    """Find an encoding in which all of a text file can be decoded.
+
+    A byte order mark says it; else it is UTF-8 if all of it can be so; else it is `other`, or
+    guessed if there is none.
+
+    Args:
+        path: A text file of any size.
+        other: Of files that are not UTF-8.
+
+    Raises:
+        InvalidInputError: There is none; the reason says where it breaks off.
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return _checked(path, Encoding(name))
+    flaw = _find_flaw(path, "utf-8")
+    if flaw is None:
+        return Encoding("utf-8")
+    if other is not None:
+        return _checked(path, Encoding(other))
+    sample = _sample(path, flaw.position)
+    if flaw.reason == _NUL or _is_damaged(sample):
+        raise InvalidInputError(f"{flaw.reason}: {_ADVICE}")
+    name = _guess(sample)
+    notice = f"read as {name}, which is a guess; --encoding names another"
+    return _checked(path, Encoding(name, notice))
+
+
+def _checked(path: Path, encoding: Encoding) -> Encoding:
+    flaw = _find_flaw(path, encoding.name)
+    if flaw is not None:
+        raise InvalidInputError(f"{flaw.reason}: {_ADVICE}")
+    return encoding
+
+
+def _find_flaw(path: Path, encoding: str) -> _Flaw | None:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    done = 0
+    with path.open("rb") as stream:
+        while True:
+            block = stream.read(_BLOCK_BYTES)
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                # The object begins with what was left of the block before.
+                position = done + len(block) - len(error.object) + error.start
+                return _Flaw(f"not {encoding.upper()} at byte {position:,}", position)
+            if "\0" in text:
+                return _Flaw(_NUL, done)
+            if not block:
+                return None
+            done += len(block)
+
+
+def _sample(path: Path, position: int) -> bytes:
+    """Return whole lines around a position, where there are any."""
+    start = max(0, position - _SAMPLE_BYTES // 2)
+    with path.open("rb") as stream:
+        stream.seek(start)
+        sample = stream.read(_SAMPLE_BYTES)
+    first = sample.find(b"\n") + 1 if start else 0
+    return sample[first : sample.rfind(b"\n") + 1] or sample
+
+
+def _is_damaged(sample: bytes) -> bool:
+    """Say whether most letters beyond ASCII are UTF-8: a guess would spoil them all."""
+    text = sample.decode(errors="replace")
+    broken = text.count("\ufffd")
+    sound = len(text) - len(text.encode("ascii", "ignore")) - broken
+    return sound > broken
+
+
+def _guess(sample: bytes) -> str:
+    import chardet  # noqa: PLC0415 - most files are UTF-8
+
+    guess = chardet.detect(sample, prefer_superset=True, compat_names=False)
+    if guess["encoding"] is None:
+        raise InvalidInputError(
+            "neither UTF-8 nor any encoding that can be recognised: name it (--encoding)"
+        )
+    return guess["encoding"]

@@ -1,0 +1,42 @@
+"""`ingest` and `aingest` under one name, for tests of both."""
+
+from __future__ import annotations
+
+from langchain_core.documents import Document
+
+from langchain_gemini_qdrant import GeminiEmbeddings, aingest, ingest
+
+
+class Runs:
+    """A target for the fixture `call`."""
+
+    def __init__(self, store):
+        self._store = store
+
+    def ingest(self, *args, **options):
+        return ingest(self._store, *args, **options)
+
+    async def aingest(self, *args, **options):
+        return await aingest(self._store, *args, **options)
+
+    async def aclose(self):
+        await self._store.async_client.close()
+        if isinstance(self._store.embeddings, GeminiEmbeddings):
+            await self._store.embeddings.aclose()
+
+
+def passages(count, first=0):
+    """Return documents of three sources, without ids."""
+    return [
+        Document(f"passage {i}.", metadata={"source": f"file {i % 3}"})
+        for i in range(first, first + count)
+    ]
+
+
+def stored(store):
+    """Return the texts that the collection has, in order."""
+    return sorted(document.page_content for document in store.iter_documents())
+
+
+def texts(documents):
+    return sorted(document.page_content for document in documents)
