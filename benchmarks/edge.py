@@ -10,25 +10,23 @@ import argparse
 import asyncio
 import gc
 import inspect
-import itertools
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import uuid
 import warnings
-from functools import cache, partial
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jobs
+import machine
 import numpy as np
+import page
 import terminal
-from corpus import make_texts
+from machine import memory
+from points import BATCH, batches, questions, struct
 from qdrant_client import QdrantClient, models
 from tables import Table
 
@@ -37,21 +35,17 @@ from langchain_gemini_qdrant.edge._collection import FLUSH_AFTER_UPDATES
 from langchain_gemini_qdrant.quantization import quantization_config, search_params_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    import numpy.typing as npt
+    from points import Point
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 PACKAGES = ("langchain-gemini-qdrant", "qdrant-edge-py", "qdrant-client", "numpy")
 NAME = "bench"
-BATCH = 100
-TEXT_BYTES = 200
 QUERIES = 100
 WARM_UP = 400  # a service that has run for a while; the first ones wait for the disk
 SLOW_QUERIES = 10  # of an engine that takes longer than this for one
 SLOW_S = 0.1
 LIMITS = (10, 100)
-FACTORS = 256  # behind the components of a vector
 ENOUGH_S = 20.0  # a cell that took this long is not measured once more
 MB = 1e6
 
@@ -76,7 +70,8 @@ LEFT_OUT = {(LOCAL, 100_000, 3072): "left out: opening it takes 17 GB"}
 
 Job = dict[str, Any]
 Result = dict[str, Any]
-Point = tuple[str, list[float], dict[str, str]]  # id, vector, payload
+
+run = partial(jobs.run, __file__)
 
 
 def main() -> None:
@@ -88,75 +83,12 @@ def main() -> None:
         terminal.show(json.dumps(JOBS[job["job"]](job)))
         return
     for name in options.only:
-        machine = _machine()  # its load before this adds to it
+        described = machine.here(*PACKAGES)  # its load before this adds to it
         tables = PARTS[name](options)
-        text = "\n".join((machine, "", *(table.markdown() for table in tables)))
+        text = "\n".join((described, "", *(table.markdown() for table in tables)))
         terminal.show(text)
         if options.write:
-            write(name, text)
-
-
-def write(part: str, text: str) -> None:
-    """Replace what the page says of a part."""
-    begin, end = f"<!-- written by make bench-edge: {part} -->\n", "<!-- until here -->\n"
-    before, found, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-    _, ended, after = rest.partition(end)
-    if not found or not ended:
-        sys.exit(f"{PAGE.name} lacks the lines {begin!r} and {end!r} after it")
-    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
-def run(job: str, folder: str, **settings: object) -> Result:
-    """Do a job in a process of its own."""
-    settings |= {"job": job, "path": folder}
-    command = [sys.executable, str(Path(__file__).resolve()), "--job", json.dumps(settings)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
-    result: Result = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
-# What is stored and asked
-
-
-def batches(count: int, size: int) -> Iterator[list[Point]]:
-    """Yield unit vectors with short texts, in batches, the same in every process."""
-    chance = np.random.default_rng(1)
-    texts = itertools.cycle(make_texts(1000))
-    for start in range(0, count, BATCH):
-        numbers = range(start, min(start + BATCH, count))
-        vectors = _unit_vectors(chance, len(numbers), size)
-        yield [
-            (str(uuid.UUID(int=number)), vector, {"page_content": text[:TEXT_BYTES]})
-            for number, vector, text in zip(numbers, vectors, texts, strict=False)
-        ]
-
-
-def questions(count: int, size: int) -> list[list[float]]:
-    """Return other vectors of the kind."""
-    return _unit_vectors(np.random.default_rng(2), count, size)
-
-
-@cache
-def _factors(size: int) -> npt.NDArray[np.float32]:
-    """Return directions of falling weight, as the embeddings of texts have them.
-
-    In vectors without any, all points are equally far from each other and no index finds a way.
-    """
-    directions = np.random.default_rng(0).standard_normal((FACTORS, size), dtype=np.float32)
-    weights = np.arange(1, FACTORS + 1, dtype=np.float32) ** -0.5
-    return directions * weights[:, None]
-
-
-def _unit_vectors(chance: np.random.Generator, count: int, size: int) -> list[list[float]]:
-    rows = chance.standard_normal((count, FACTORS), dtype=np.float32) @ _factors(size)
-    vectors: list[list[float]] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).tolist()
-    return vectors
-
-
-def struct(point: Point) -> models.PointStruct:
-    """Return qdrant-client's form of a point."""
-    point_id, vector, payload = point
-    return models.PointStruct(id=point_id, vector=vector, payload=payload)
+            page.write("bench-edge", name, text)
 
 
 def collection(size: int, quantization: models.QuantizationConfig | None) -> Job:
@@ -264,17 +196,6 @@ def search(client: QdrantClient, job: Job) -> Result:
         timed = seconds[-QUERIES:]
         result[f"p50_{limit}_s"], result[f"p95_{limit}_s"] = np.percentile(timed, (50, 95))
     return result
-
-
-def memory() -> dict[str, int]:
-    """Return bytes of this process's memory by the kernel's names for them."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    pairs = (line.split(":", 1) for line in lines)
-    return {
-        name: int(value.split()[0]) * 1024
-        for name, value in pairs
-        if name in {"VmRSS", "RssAnon", "VmHWM"}
-    }
 
 
 def show_engines(cells: dict[tuple[str, int, int], list[Result]]) -> Table:
@@ -634,15 +555,6 @@ JOBS: dict[str, Callable[[Job], Result]] = {
 
 def _median(runs: list[Result], key: str) -> float:
     return statistics.median(float(run[key]) for run in runs)
-
-
-def _machine() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return (
-        f"{time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores ({platform.machine()}, "
-        f"{platform.system()}, load {os.getloadavg()[0]:.1f} before), "
-        f"Python {platform.python_version()}; {packages}."
-    )
 
 
 def _options() -> argparse.Namespace:

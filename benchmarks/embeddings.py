@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import statistics
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import machine
 import terminal
 from corpus import TOKENS, mark
 from processes import Client, Emulator, install
@@ -434,10 +432,8 @@ def _machine(measured: dict[str, Results]) -> str:
             side = "beside it " if result.get("client") == "peer" else ""
             for name, version in result["versions"].items():
                 versions.setdefault(f"{side}{name}", set()).add(version)
-    packages = ", ".join(f"{name} {'/'.join(sorted(found))}" for name, found in versions.items())
-    return (
-        f"{time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores ({platform.machine()}, "
-        f"{platform.system()}), Python {platform.python_version()}; {packages}."
+    return machine.describe(
+        machine.listed({name: "/".join(sorted(found)) for name, found in versions.items()})
     )
 
 

@@ -15,7 +15,7 @@ OURS = ROOT / ".venv-bench-ours"
 PEER = ROOT / ".venv-bench-peer"
 REQUIREMENTS = {
     OURS: (f"{ROOT}[google-generativeai]", "google-genai>=3,<4"),
-    PEER: ("langchain-google-genai",),
+    PEER: ("langchain-google-genai", "langchain-qdrant"),
 }
 
 
@@ -78,12 +78,12 @@ class Emulator:
 
 
 class Client:
-    """A worker that runs while others may."""
+    """A worker that runs while others may: a script of this folder that takes a job."""
 
-    def __init__(self, emulator: Emulator, job: dict[str, Any]) -> None:
+    def __init__(self, emulator: Emulator, job: dict[str, Any], script: str = "worker.py") -> None:
         folder = PEER if job["client"] == "peer" else OURS
         self._process = subprocess.Popen(  # noqa: S603 - our own script
-            [python(folder), str(HERE / "worker.py"), json.dumps(job | emulator.addresses)],
+            [python(folder), str(HERE / script), json.dumps(job | emulator.addresses)],
             env=_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,10 +18,10 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import machine
 import numpy as np
 import terminal
 from corpus import make_texts
@@ -59,7 +57,7 @@ def main() -> None:
     if options.serve:
         serve()
         return
-    machine = _machine()  # its load before this adds to it
+    described = machine.here(*PACKAGES)  # its load before this adds to it
     searches: Results = []
     adds: Results = []
     concurrent: Results = []
@@ -77,7 +75,7 @@ def main() -> None:
                 terminal.progress(f"{engine} {size}: documents added")
                 adds += [cell | run for run in measure_adds(bench, options.repetitions)]
     tables = (show_searches, searches), (show_calls, searches), (show_concurrent, concurrent)
-    terminal.show(machine + "\n")
+    terminal.show(described + "\n")
     for show, results in (*tables, (show_adds, adds)):
         terminal.show(show(results).markdown())
 
@@ -528,15 +526,6 @@ def _besides(sides: dict[str, Results]) -> Iterator[float]:
 
 def _median(runs: Sequence[dict[str, Any]], key: str) -> float:
     return statistics.median(float(run[key]) for run in runs)
-
-
-def _machine() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    load = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
-    return (
-        f"{time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores ({platform.machine()}, "
-        f"{platform.system()}{load}), Python {platform.python_version()}; {packages}."
-    )
 
 
 def _options() -> argparse.Namespace:

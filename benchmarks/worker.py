@@ -9,14 +9,18 @@ import resource
 import sys
 import time
 import warnings
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from corpus import make_texts
+from machine import versions
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+
+    from langchain_core.embeddings import Embeddings
+
+    from langchain_gemini_qdrant import GeminiEmbeddings
 
     Embed = Callable[[list[str]], list[list[float]]]
 
@@ -45,7 +49,7 @@ class FastClock:
         cancelled.wait(seconds / self._speed)
 
 
-def ours(job: dict[str, Any]) -> Embed:
+def our_embeddings(job: dict[str, Any]) -> GeminiEmbeddings:
     """Make this package's embeddings."""
     from langchain_gemini_qdrant import GeminiEmbeddings  # noqa: PLC0415 - one of four clients
 
@@ -61,21 +65,30 @@ def ours(job: dict[str, Any]) -> Embed:
     )
     if job.get("speed", 1.0) != 1.0:
         embeddings._clock = FastClock(job["speed"])  # noqa: SLF001 - no option for users
-    return embeddings.embed_documents
+    return embeddings
 
 
-def peer(job: dict[str, Any]) -> Embed:
+def peer_embeddings(job: dict[str, Any]) -> Embeddings:
     """Make the embeddings of langchain-google-genai."""
     from langchain_google_genai import GoogleGenerativeAIEmbeddings  # noqa: PLC0415
 
-    embeddings = GoogleGenerativeAIEmbeddings(
+    return GoogleGenerativeAIEmbeddings(
         model=MODEL,
         google_api_key=job["key"],
         base_url=job["rest"],
         output_dimensionality=job["size"],
         **job.get("options", {}),
     )
-    return embeddings.embed_documents
+
+
+def ours(job: dict[str, Any]) -> Embed:
+    """Take this package's `embed_documents`."""
+    return our_embeddings(job).embed_documents
+
+
+def peer(job: dict[str, Any]) -> Embed:
+    """Take `embed_documents` of langchain-google-genai."""
+    return peer_embeddings(job).embed_documents
 
 
 def sdk(job: dict[str, Any]) -> Embed:
@@ -139,17 +152,6 @@ def run(embed: Embed, count: int, *, digest: bool) -> dict[str, Any]:
     return outcome
 
 
-def versions() -> dict[str, str]:
-    """Return what is installed here of the packages that matter."""
-    installed = {}
-    for name in _PACKAGES:
-        try:
-            installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return installed
-
-
 def main() -> None:
     """Do the job in the argument."""
     job = json.loads(sys.argv[1])
@@ -157,7 +159,7 @@ def main() -> None:
     embed = {"ours": ours, "peer": peer, "sdk": sdk}[job["client"]](job)
     embed(["A first text opens the connection."])
     runs = [run(embed, count, digest=job.get("digest", False)) for count in job["texts"]]
-    sys.stdout.write(json.dumps({"versions": versions(), "runs": runs}) + "\n")
+    sys.stdout.write(json.dumps({"versions": versions(*_PACKAGES), "runs": runs}) + "\n")
 
 
 if __name__ == "__main__":

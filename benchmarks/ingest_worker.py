@@ -1,0 +1,154 @@
+"""One run of `ingest.py` in a process of its own: its job as JSON in the argument, what it took.
+
+A run is timed up to the closed store: what is not on disk yet has to get there. Its beginning and
+its end are on `time.monotonic`, which is the emulator's clock, too.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from corpus import each_text
+from langchain_core.documents import Document
+from machine import memory, versions
+from qdrant_client import QdrantClient, models
+from worker import our_embeddings, peer_embeddings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from langchain_gemini_qdrant import GeminiQdrantVectorStore
+
+NAME = "bench"
+BATCH = 100
+FIRST = "A first text opens the connection."
+LENGTH = 350  # characters: langchain-google-genai then sends as many at a time as it is given
+SOURCE = 50  # documents
+_PACKAGES = (
+    "langchain-gemini-qdrant",
+    "langchain-google-genai",
+    "google-genai",
+    "langchain-qdrant",
+    "qdrant-client",
+    "qdrant-edge-py",
+)
+
+Job = dict[str, Any]
+Result = dict[str, Any]
+
+
+def documents(count: int) -> Iterator[Document]:
+    """Yield documents, and keep none."""
+    for number, text in enumerate(each_text(count)):
+        metadata = {"source": f"book-{number // SOURCE}.pdf", "page": number % SOURCE}
+        yield Document(text[:LENGTH], metadata=metadata)
+
+
+def add_theirs(job: Job) -> Result:
+    """Add documents with langchain-qdrant and langchain-google-genai, as both tell to."""
+    from langchain_qdrant import QdrantVectorStore  # noqa: PLC0415 - as the other side's
+
+    given = list(documents(job["count"]))
+    in_memory = job["engine"] == "memory"
+    client = QdrantClient(":memory:") if in_memory else QdrantClient(path=job["path"])
+    params = models.VectorParams(size=job["size"], distance=models.Distance.COSINE)
+    client.create_collection(NAME, vectors_config=params)
+    # It embeds a text to see that the sizes agree, which opens the connection.
+    store = QdrantVectorStore(client, NAME, peer_embeddings(job))
+    began = time.monotonic()
+    store.add_documents(given)
+    ended = time.monotonic()
+    return _result(began, ended, done=client.count(NAME).count, close=client.close)
+
+
+def ingest_ours(job: Job) -> Result:
+    """Ingest documents; the same again if asked to."""
+    from langchain_gemini_qdrant import ingest  # noqa: PLC0415 - not in each environment
+
+    anonymous: list[int] = []
+
+    def sample(_: object) -> None:
+        anonymous.append(memory()["RssAnon"])
+
+    store = _store(job)
+    given = documents(job["count"]) if job["lazily"] else list(documents(job["count"]))
+    began = time.monotonic()
+    ingest(store, given, on_progress=sample if job["lazily"] else None)
+    ended = time.monotonic()
+    further: Result = {"anonymous_bytes": max(anonymous, default=0)}
+    if job["again"]:
+        ingest(store, given)
+        further["again_s"] = time.monotonic() - ended
+    return _result(began, ended, done=store.count(), close=store.close) | further
+
+
+def embed(job: Job) -> Result:
+    """Embed the texts of the documents and keep no vector."""
+    texts = [document.page_content for document in documents(job["count"])]
+    embeddings = our_embeddings(job)
+    embeddings.embed_query(FIRST)
+    began = time.monotonic()
+    done = sum(1 for _ in embeddings.stream_documents(texts))
+    return _result(began, time.monotonic(), done=done, close=embeddings.close)
+
+
+def store(job: Job) -> Result:
+    """Store the documents with vectors that are there, in batches as `ingest` stores them."""
+    import numpy as np  # noqa: PLC0415 - not in each environment
+
+    chance = np.random.default_rng(1)
+    vector_store = _store(job)
+    given = documents(job["count"])
+    seconds = 0.0
+    while batch := list(islice(given, BATCH)):
+        vectors = chance.standard_normal((len(batch), job["size"])).tolist()
+        named = [{vector_store.vector_name: vector} for vector in vectors]
+        began = time.monotonic()
+        vector_store.upsert_embedded(batch, named)
+        seconds += time.monotonic() - began
+    ended = time.monotonic()
+    done = vector_store.count()
+    return _result(ended - seconds, ended, done=done, close=vector_store.close)
+
+
+JOBS: dict[str, Callable[[Job], Result]] = {
+    "add_theirs": add_theirs,
+    "ingest_ours": ingest_ours,
+    "embed": embed,
+    "store": store,
+}
+
+
+def _store(job: Job) -> GeminiQdrantVectorStore:
+    from langchain_gemini_qdrant import create_vector_store  # noqa: PLC0415 - as above
+
+    embeddings = our_embeddings(job)
+    embeddings.embed_query(FIRST)
+    if job["engine"] == "memory":
+        return create_vector_store(embeddings, NAME, location=":memory:")
+    return create_vector_store(embeddings, NAME, path=job["path"])
+
+
+def _result(began: float, ended: float, *, done: int, close: Callable[[], None]) -> Result:
+    closing = time.monotonic()
+    close()
+    seconds = ended - began + time.monotonic() - closing
+    return {"began": began, "ended": ended, "wall_s": seconds, "done": done}
+
+
+def main() -> None:
+    """Do the job in the argument."""
+    job = json.loads(sys.argv[1])
+    warnings.simplefilter("ignore")
+    result = JOBS[job["do"]](job)
+    result |= {"peak_bytes": memory()["VmHWM"], "versions": versions(*_PACKAGES)}
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

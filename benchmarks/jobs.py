@@ -1,0 +1,18 @@
+"""Measurements, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def run(script: str, job: str, folder: str, **settings: object) -> dict[str, Any]:
+    """Let a script do a job, which it gets as JSON behind `--job`, and return what it prints."""
+    settings |= {"job": job, "path": folder}
+    command = [sys.executable, str(Path(script).resolve()), "--job", json.dumps(settings)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
