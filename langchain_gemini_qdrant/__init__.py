@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         recommend,
     )
     from langchain_gemini_qdrant.reembedding import ReembedReport, areembed, reembed
+    from langchain_gemini_qdrant.sizing import MemoryEstimate, memory_size
     from langchain_gemini_qdrant.tasks import TaskType
     from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore
 
@@ -73,6 +74,7 @@ __all__ = [
     "IngestProgress",
     "IngestReport",
     "InvalidInputError",
+    "MemoryEstimate",
     "MigrationReport",
     "PartialEmbeddingError",
     "PartialWriteError",
@@ -100,6 +102,7 @@ __all__ = [
     "create_vector_store",
     "ingest",
     "measure_recall",
+    "memory_size",
     "migrate",
     "recommend",
     "reembed",
@@ -123,6 +126,7 @@ _MODULES = {
         *("ameasure_recall", "measure_recall"),
     ),
     "reembedding": ("ReembedReport", "areembed", "reembed"),
+    "sizing": ("MemoryEstimate", "memory_size"),
     "tasks": ("TaskType",),
     "vectorstores": ("GeminiQdrantVectorStore",),
 }

@@ -301,7 +301,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):
             One vector of length 1 (L2), shape `(output_dimensionality,)`.
 
         Raises:
-            As `embed_documents`.
+            GeminiQdrantError: As `embed_documents`.
         """
         call = self._call(task_type, task_sides(self.task_type).query, output_dimensionality)
         passages = _passages(call.form, [text], None)
@@ -331,7 +331,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):
             All vectors of that call, in order.
 
         Raises:
-            As `embed_documents`.
+            GeminiQdrantError: As `embed_documents`.
         """
         unfinished = _unfinished(error)
         call = self._call_for(unfinished.form)
@@ -369,8 +369,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):
             One vector for each text.
 
         Raises:
-            As `embed_documents`, at the text's place and after all vectors before it; never
-            `PartialEmbeddingError`.
+            GeminiQdrantError: As `embed_documents`, at the text's place and after all vectors
+                before it; never `PartialEmbeddingError`.
         """
         call = self._call(task_type, task_sides(self.task_type).document, output_dimensionality)
         with self._accounted("stream_documents", call, None):

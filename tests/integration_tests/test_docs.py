@@ -15,6 +15,8 @@ from click.testing import CliRunner
 from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 
+import langchain_gemini_qdrant as package
+from langchain_gemini_qdrant import testing
 from langchain_gemini_qdrant.cli import cli
 
 ROOT = Path(__file__).parents[2]
@@ -27,11 +29,20 @@ def blocks(page):
     return [(t.info, t.content, t.map[0] + 1) for t in tokens if t.type == "fence"]
 
 
+def as_python(language, text):
+    """Return the code of a block: of a diff, what stands there after it."""
+    if language == "python":
+        return text
+    kept = [line for line in text.splitlines() if not line.startswith("-")]
+    return "\n".join(line[1:] for line in kept)
+
+
 @pytest.fixture
-def _in_an_empty_folder(monkeypatch, emulator, tmp_path):
-    """As a reader's shell: a key, an address, and nothing else."""
+def _in_an_empty_folder(monkeypatch, emulator, qdrant_server, tmp_path):
+    """As a reader's shell: a key, addresses, and nothing else."""
     monkeypatch.setenv("GOOGLE_API_KEY", emulator.api_key)
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.base_url)
+    monkeypatch.setenv("QDRANT_URL", qdrant_server.url)
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "README.md", tmp_path)
 
@@ -42,12 +53,14 @@ def test_python_blocks_run_in_order_and_print_what_the_page_says(page):
     namespace = {"__name__": page.stem}
     printed = ""
     for language, text, line in blocks(page):
-        if language == "python":
-            code = compile("\n" * line + text, str(page), "exec")
+        if language in {"python", "diff"}:
+            code = compile("\n" * line + as_python(language, text), str(page), "exec")
             with contextlib.redirect_stdout(io.StringIO()) as out:
                 exec(code, namespace)  # noqa: S102 - the page's own code
             printed = out.getvalue()
-        elif language == "text":
+        elif language == "console":
+            printed = None
+        elif language == "text" and printed is not None:
             assert printed.rstrip() == text.rstrip()
     for value in namespace.values():
         if hasattr(value, "client") and hasattr(value.client, "close"):
@@ -56,10 +69,16 @@ def test_python_blocks_run_in_order_and_print_what_the_page_says(page):
 
 @pytest.mark.usefixtures("_in_an_empty_folder")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_work(page):
+def test_commands_work_and_print_what_the_page_says(page):
+    printed = None
     for language, text, _ in blocks(page):
-        for line in text.splitlines() if language == "console" else []:
-            run(shlex.split(line.removeprefix("$ ")))
+        if language == "console":
+            for line in text.splitlines():
+                printed = run(shlex.split(line.removeprefix("$ ")))
+        elif language == "text" and printed is not None:
+            assert printed.rstrip() == text.rstrip()
+        else:
+            printed = None
 
 
 def run(command):
@@ -71,18 +90,47 @@ def run(command):
             declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
             assert all(re.search(rf"^{extra} = ", declared, re.MULTILINE) for extra in extras)
         case ["gemini-qdrant", *arguments]:
-            result = CliRunner().invoke(cli, arguments)
+            result = CliRunner().invoke(
+                cli, arguments, prog_name="gemini-qdrant", terminal_width=80
+            )
             assert result.exit_code == 0, result.output
+            return result.output
         case _:
             pytest.fail(f"no way to run {command}")
+    return None
 
 
 def test_every_kind_of_block_is_tested():
     for page in PAGES:
-        assert {language for language, _, _ in blocks(page)} <= {"python", "text", "console"}
+        languages = {language for language, _, _ in blocks(page)}
+        assert languages <= {"python", "text", "console", "diff", "mermaid"}
 
 
-def test_every_command_of_the_command_line_is_documented():
-    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    for name in cli.commands:
-        assert f"gemini-qdrant {name}" in text or f"`{name}`" in text
+def test_the_reference_has_every_command():
+    found = re.findall(r"^\$ gemini-qdrant (\S+) --help$", text_of("cli.md"), re.MULTILINE)
+    assert sorted(found) == sorted(cli.commands)
+
+
+def test_the_reference_has_every_public_name():
+    found = re.findall(
+        r"^::: langchain_gemini_qdrant\.(.+)$", text_of("reference.md"), re.MULTILINE
+    )
+    test_kit = [f"testing.{name}" for name in testing.__all__]
+    assert sorted(found) == sorted([*package.__all__, *test_kit])
+
+
+def test_every_error_has_advice():
+    errors = {name for name in package.__all__ if name.endswith("Error")}
+    found = re.findall(r"^\| `(\w+Error)` \|", text_of("errors.md"), re.MULTILINE)
+    assert {*found, "GeminiQdrantError", "EmbeddingError"} == errors
+
+
+def test_every_page_can_be_reached():
+    """And no entry of the site's menu leads nowhere."""
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r": (\w+\.md)$", config, re.MULTILINE)
+    assert sorted(listed) == sorted(page.name for page in PAGES[1:])
+
+
+def text_of(page):
+    return (ROOT / "docs" / page).read_text(encoding="utf-8")

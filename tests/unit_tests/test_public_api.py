@@ -90,6 +90,19 @@ def test_arguments_of_the_factories():
     ]
 
 
+def test_arguments_of_the_estimate_of_memory():
+    parameters = inspect.signature(package.memory_size).parameters
+    assert {name: each.default for name, each in parameters.items()} == {
+        "points_count": inspect.Parameter.empty,
+        "size": 3072,
+        "quantization": None,
+        "datatype": "float32",
+        "on_disk": False,
+        "m": 16,
+        "payload_bytes": 0,
+    }
+
+
 def test_arguments_of_ingest_and_what_it_reports():
     parameters = inspect.signature(package.ingest).parameters
     assert list(inspect.signature(package.aingest).parameters) == list(parameters)
