@@ -1,0 +1,137 @@
+"""The page that `make compare` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from machine import describe, listed
+from page import DOCS
+from ratios import ratios
+from tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Seen = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+PAGE = DOCS / "why.md"
+_HEAD = """<!-- Written whole by `make compare BENCH=--write`: nothing here is typed by hand. -->
+# Why not langchain-google-genai with langchain-qdrant?
+
+Each row below is a promise that was tried against both, on the day and with the versions named \
+here. One command makes an environment for each side with its newest versions, runs everything \
+and prints this page:
+
+```console
+make compare
+```
+"""
+_HOW = """- A row is one function in `benchmarks/promises`, which both sides run: names of \
+classes and arguments apart, they do the same. What was seen is as the function found it.
+- Both sides are used as their documentation has it: collections made by hand for \
+langchain-qdrant, `request_options` for the timeout, LangChain's `CacheBackedEmbeddings` for a \
+cache and its `index` for runs that go on. What has no option there is left at its default.
+- Gemini is the [emulator](testing.md) of this package, with gemini-embedding-001 where no other \
+model is named; Qdrant is qdrant-client's local mode or its folder, and for S9 the stand-in \
+server of this package's tests.
+- For E6 a minute takes some seconds, for the emulator and for our limiter's clock. For S9 nothing \
+is passed with the search: there langchain-qdrant takes `search_params`, too.
+- The list is this package's own, so it holds what was found wanting in its peers.
+"""
+_GROUPS = {
+    (True, False): "ours passes, theirs fails",
+    (True, True): "both pass",
+    (False, True): "ours fails, theirs passes",
+    (False, False): "both fail",
+}
+_PARTS = {
+    "E": ("Embeddings", "`GeminiEmbeddings` beside langchain-google-genai's embeddings."),
+    "S": ("Store", "`GeminiQdrantVectorStore` beside langchain-qdrant's `QdrantVectorStore`."),
+}
+
+
+def make_page(
+    promises: Sequence[Mapping[str, str]], seen: Seen, versions: Mapping[str, Mapping[str, str]]
+) -> str:
+    """Return the page as Markdown.
+
+    Args:
+        promises: `id`, `sentence` and `reason` of each, in order.
+        seen: `passed` and `evidence` by side, `ours` and `theirs`, and id.
+        versions: What is installed, by side and package.
+    """
+    with_evidence = [each for each in promises if each["id"] in seen["ours"]]
+    without = [each for each in promises if each["id"] not in seen["ours"]]
+    parts = [
+        _HEAD,
+        describe(f"ours: {listed(versions['ours'])}; theirs: {listed(versions['theirs'])}") + "\n",
+        _summary(with_evidence, without, seen),
+        _HOW,
+        "## Promises\n",
+        *(_promises(name, with_evidence, seen) for name in _PARTS),
+        _not_run(without).markdown() if without else "",
+        *_benchmarks(),
+    ]
+    return "\n".join(filter(None, parts)).rstrip() + "\n"
+
+
+def _summary(
+    promises: Sequence[Mapping[str, str]], without: Sequence[Mapping[str, str]], seen: Seen
+) -> str:
+    groups: dict[str, list[str]] = {name: [] for name in _GROUPS.values()}
+    for each in promises:
+        passed = tuple(bool(seen[side][each["id"]]["passed"]) for side in ("ours", "theirs"))
+        groups[_GROUPS[passed[0], passed[1]]].append(each["id"])
+    groups["not run"] = [each["id"] for each in without]
+    rows = [[name, str(len(ids)), ", ".join(ids) or "none"] for name, ids in groups.items()]
+    lines = ["| outcome | rows | which |", "| --- | ---: | --- |"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join((*lines, ""))
+
+
+def _promises(letter: str, promises: Sequence[Mapping[str, str]], seen: Seen) -> str:
+    rows = [
+        [
+            each["id"],
+            _cell(each["sentence"]),
+            *(_verdict(seen[side][each["id"]]) for side in ("ours", "theirs")),
+        ]
+        for each in promises
+        if each["id"].startswith(letter)
+    ]
+    if not rows:
+        return ""
+    title, note = _PARTS[letter]
+    table = Table(title=title, note=note, head=("", "promise", "ours", "theirs"), rows=rows)
+    return table.markdown()
+
+
+def _verdict(seen: Mapping[str, Any]) -> str:
+    return f"{'**pass**' if seen['passed'] else '**fail**'}: {_cell(seen['evidence'])}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _not_run(promises: Sequence[Mapping[str, str]]) -> Table:
+    return Table(
+        title="Not run",
+        note="Nothing is claimed here.",
+        head=("", "promise", "why not"),
+        rows=[[each["id"], _cell(each["sentence"]), _cell(each["reason"])] for each in promises],
+    )
+
+
+def _benchmarks() -> Iterator[str]:
+    """Return the tables of ratios, each with what it was measured on."""
+    found, missing = ratios()
+    yield (
+        "## Benchmarks\n\nNot measured again here: these are columns of the tables in "
+        "[benchmarks.md](benchmarks.md), which says how each was measured.\n"
+    )
+    for each in found:
+        title, *rest = each.table.markdown().splitlines()
+        yield "\n".join((title, "", each.measured, *rest, ""))
+    if missing:
+        yield f"That page does not have these yet: {', '.join(missing)}.\n"
