@@ -4,10 +4,14 @@ SOURCES := pyproject.toml README.md $(shell find langchain_gemini_qdrant -name '
 DEMO := .venv-demo
 TEST := .venv-test
 LOWEST := .venv-lowest
+DOCS := .venv-docs
+EXAMPLES := .venv-examples
+# What is tested: this folder, from which pip builds a wheel, or a wheel that is built already.
+PACKAGE := .
 EXTRAS := cli,dataframe,google-generativeai,plot,testing
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test format lint unit_tests integration_tests lowest compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search clean
+.PHONY: all demo test format lint unit_tests integration_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search compare clean
 
 all: format test
 
@@ -36,6 +40,14 @@ integration_tests: $(TEST)/.installed
 lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/pytest
 
+# Each example as its first lines say, with the packages that only the examples need.
+examples: $(EXAMPLES)/.installed
+	$(EXAMPLES)/bin/pytest tests/integration_tests/test_examples.py
+
+# The pages as a site, in site/; a warning is an error. Writes docs/cli.md from `--help` first.
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
 # langchain-qdrant's own tests against our class; downloads its sdist. See docs/compatibility.md.
 compat: $(TEST)/.installed
 	$(TEST)/bin/python tests/compat/run.py
@@ -58,14 +70,26 @@ ALONE := 'langchain-community>=0.4.1,!=0.4.2,<0.5' 'langchain-cli>=0.0.37'
 $(TEST)/.installed: $(SOURCES)
 	test -d $(TEST) || $(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
-	$(TEST)/bin/python $(PIP) install --group test --group lint '.[$(EXTRAS)]'
+	$(TEST)/bin/python $(PIP) install --group test --group lint '$(PACKAGE)[$(EXTRAS)]'
 	$(TEST)/bin/python $(PIP) install --no-deps $(ALONE)
 	touch $@
 
 $(LOWEST)/.installed: $(SOURCES) tests/lowest.txt
 	test -d $(LOWEST) || $(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
-	$(LOWEST)/bin/python $(PIP) install --group test '.[$(EXTRAS)]' --constraint tests/lowest.txt
+	$(LOWEST)/bin/python $(PIP) install --group test '$(PACKAGE)[$(EXTRAS)]' --constraint tests/lowest.txt
+	touch $@
+
+$(EXAMPLES)/.installed: $(SOURCES)
+	test -d $(EXAMPLES) || $(PYTHON) -m venv $(EXAMPLES)
+	$(EXAMPLES)/bin/python $(PIP) install --upgrade 'pip>=25.1'
+	$(EXAMPLES)/bin/python $(PIP) install --group test --group examples '$(PACKAGE)[$(EXTRAS)]'
+	touch $@
+
+$(DOCS)/.installed: $(SOURCES)
+	test -d $(DOCS) || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python $(PIP) install --upgrade 'pip>=25.1'
+	$(DOCS)/bin/python $(PIP) install --group docs '.[cli]'
 	touch $@
 
 # Half an hour; BENCH=--quick for a few minutes. Makes two environments of its own.
@@ -88,9 +112,14 @@ bench-ingest:
 bench-recall: $(TEST)/.installed
 	$(TEST)/bin/python benchmarks/recall.py $(BENCH)
 
-# Twelve minutes; BENCH=--quick for one.
+# A quarter of an hour; BENCH=--quick for one minute.
 bench-search: $(TEST)/.installed
 	$(TEST)/bin/python benchmarks/search.py $(BENCH)
 
+# Two minutes. Makes two environments of its own; BENCH=--write writes docs/why.md, BENCH='--only E5 S4'
+# tries some of it. Linux and macOS.
+compare:
+	$(PYTHON) benchmarks/compare.py $(BENCH)
+
 clean:
-	rm -rf $(DEMO) $(TEST) $(LOWEST) .venv-bench-ours .venv-bench-peer demo-index dist build
+	rm -rf $(DEMO) $(TEST) $(LOWEST) $(DOCS) $(EXAMPLES) .venv-bench-ours .venv-bench-peer .venv-compare-ours .venv-compare-theirs demo-index dist build site

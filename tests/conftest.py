@@ -7,6 +7,14 @@ import pytest
 from langchain_gemini_qdrant import _throttle
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _outside_the_checkout(tmp_path_factory):
+    """Python imports from where it is started: what tests start must find what is installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("outside"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_keys_from_outside(monkeypatch):
     """A key or address in the developer's environment must never reach a test."""

@@ -269,12 +269,13 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_next_run_does(tmp_path, e
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl-C there")
+@pytest.mark.timeout(120)
 def test_second_ctrl_c_does_not_wait_for_gemini(tmp_path, emulator):
     write(tmp_path / "docs", {"a.txt": b"Some text."})
     emulator.latency = 50.0
     command = [sys.executable, "-m", "langchain_gemini_qdrant", "ingest", "docs"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
-        emulator.wait_for_requests(1, timeout=30)
+        emulator.wait_for_requests(1, timeout=60)
         process.send_signal(signal.SIGINT)
         assert process.stderr.readline().startswith("Stopping after the requests under way")
         process.send_signal(signal.SIGINT)

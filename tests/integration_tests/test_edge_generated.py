@@ -476,6 +476,23 @@ def about(number):
     return pytest.approx(number, abs=1e-5, rel=1e-5)
 
 
+def ranks_equals(client, stage):
+    """Say whether a fusion by rank, here or below, ranks points of equal score: in any order."""
+    query = stage["query"]
+    by_rank = isinstance(query, models.RrfQuery) or (
+        isinstance(query, models.FusionQuery) and query.fusion is models.Fusion.RRF
+    )
+    for prefetch in stage.get("prefetch") or ():
+        below = {name: getattr(prefetch, name) for name in (*stage, "prefetch")}
+        if ranks_equals(client, below):
+            return True
+        if by_rank:
+            points = client.query_points("plain", **as_request(below), limit=ALL).points
+            if any(one == about(other) for one, other in itertools.pairwise(scores(points))):
+                return True
+    return False
+
+
 @cases(600)
 @given(stage=stages(depth=2), limit=st.integers(1, COUNT), offset=st.integers(0, 5))
 def test_a_query_gives_each_place_the_same_score_and_each_point_its_own(
@@ -498,7 +515,8 @@ def test_a_query_gives_each_place_the_same_score_and_each_point_its_own(
         return
     own = {point.id: point.score for point in everything}
     assert scores(found) == [about(s) for s in scores(everything)[offset : offset + limit]]
-    assert scores(found) == [about(own[point.id]) for point in found]
+    if not ranks_equals(memory, stage):
+        assert scores(found) == [about(own[point.id]) for point in found]
     assert len({point.id for point in found}) == len(found)
 
 

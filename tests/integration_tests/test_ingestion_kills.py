@@ -124,7 +124,7 @@ def test_killed_runs_go_on_where_they_were_and_pay_at_most_for_what_was_under_wa
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(ROOT)])},
     ) as process:
         nursery = Nursery(process)
         kept = set()
