@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compare_page import PAGE, make_page
-from processes import ROOT, python
+from processes import ROOT, environment, install, python
 from terminal import progress, show
 
 if TYPE_CHECKING:
@@ -57,27 +55,6 @@ class Emulator:
         self._process.communicate()
 
 
-def environment() -> dict[str, str]:
-    """Return the environment without keys, addresses and proxies that clients would read."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("GOOGLE_", "GEMINI_", "PYTHON", "LANGSMITH_"))
-        and not name.upper().endswith("_PROXY")
-    }
-
-
-def install(side: str) -> None:
-    """Make the environment of a side, or bring it up to date."""
-    folder = FOLDERS[side]
-    commands = [[python(folder), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]]
-    commands[0] += ["--upgrade", *REQUIREMENTS[side]]
-    if not folder.exists():
-        commands.insert(0, [sys.executable, "-m", "venv", str(folder)])
-    for command in commands:
-        subprocess.run(command, check=True, env=environment(), stdout=sys.stderr)  # noqa: S603
-
-
 def answers(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Let the environment of a side do a job; yield its answers as they come."""
     process = subprocess.Popen(  # noqa: S603 - our own script
@@ -114,9 +91,8 @@ def main() -> None:
     given = options.parse_args()
     if given.only and given.write:
         options.error("the page has all promises: --write goes without --only")
-    for side in FOLDERS:
-        progress(f"installing {side}")
-        install(side)
+    progress("installing")
+    install({FOLDERS[side]: needed for side, needed in REQUIREMENTS.items()})
     about = {side: next(answers({"side": side})) for side in FOLDERS}
     promises = [
         each for each in about["ours"]["promises"] if not given.only or each["id"] in given.only

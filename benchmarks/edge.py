@@ -10,12 +10,10 @@ import argparse
 import asyncio
 import gc
 import inspect
-import json
 import statistics
 import sys
 import tempfile
 import time
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,9 +76,7 @@ def main() -> None:
     """Measure what the command line asks for, print it, and write it to the page if asked to."""
     options = _options()
     if options.job:
-        warnings.filterwarnings("ignore", "Local mode is not recommended", UserWarning)
-        job = json.loads(options.job)
-        terminal.show(json.dumps(JOBS[job["job"]](job)))
+        jobs.do(options.job, JOBS)
         return
     for name in options.only:
         described = machine.here(*PACKAGES)  # its load before this adds to it

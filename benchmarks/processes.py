@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -19,9 +22,9 @@ REQUIREMENTS = {
 }
 
 
-def install() -> None:
-    """Make both environments, or bring them up to date."""
-    for folder, requirements in REQUIREMENTS.items():
+def install(environments: Mapping[Path, Sequence[str]] = REQUIREMENTS) -> None:
+    """Make environments, or bring them up to date."""
+    for folder, requirements in environments.items():
         if not folder.exists():
             _call(sys.executable, "-m", "venv", str(folder))
         pip = ("-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--upgrade")
@@ -39,7 +42,7 @@ class Emulator:
     def __init__(self, **settings: object) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own script
             [python(OURS), str(HERE / "serve.py"), json.dumps(settings)],
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if settings.get("grpc") else None,  # gRPC's own chatter
@@ -84,7 +87,7 @@ class Client:
         folder = PEER if job["client"] == "peer" else OURS
         self._process = subprocess.Popen(  # noqa: S603 - our own script
             [python(folder), str(HERE / script), json.dumps(job | emulator.addresses)],
-            env=_environment(),
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -109,16 +112,16 @@ class Client:
         return result
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the environment without keys, addresses and proxies that clients would read."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.upper().startswith(("GOOGLE_", "GEMINI_", "PYTHON"))
+        if not name.upper().startswith(("GOOGLE_", "GEMINI_", "PYTHON", "LANGSMITH_"))
         and not name.upper().endswith("_PROXY")
     }
     return kept | {"GRPC_VERBOSITY": "ERROR"}
 
 
 def _call(*command: str) -> None:
-    subprocess.run(command, check=True, env=_environment(), stdout=sys.stderr)  # noqa: S603
+    subprocess.run(command, check=True, env=environment(), stdout=sys.stderr)  # noqa: S603

@@ -7,10 +7,8 @@ gets its job as JSON and opens what another process has written.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,9 +72,7 @@ def main() -> None:
     """Measure what the command line asks for, print it, and write it to the page if asked to."""
     options = _options()
     if options.job:
-        warnings.filterwarnings("ignore", "Local mode is not recommended", UserWarning)
-        job = json.loads(options.job)
-        terminal.show(json.dumps(JOBS[job["job"]](job)))
+        jobs.do(options.job, JOBS)
         return
     described = machine.here(*PACKAGES)  # its load before this adds to it
     text = f"{described}\n\n{show(measure(options)).markdown()}"

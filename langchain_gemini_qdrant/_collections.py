@@ -23,7 +23,7 @@ from langchain_gemini_qdrant.quantization import quantization_config, stored_ali
 from langchain_gemini_qdrant.tasks import task_sides
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
@@ -118,7 +118,7 @@ def create(
             check_count(layout.embedding, vectors, 1)
             size = len(vectors[0])
         params = models.VectorParams(**{"size": size, "distance": layout.distance, **vector_params})
-        _check_datatype(params, layout.embedding)
+        check_datatype(params, layout.embedding)
         options["vectors_config"] = {layout.vector_name: params}
     if layout.sparse_embedding is not None:
         modifier = getattr(layout.sparse_embedding, "modifier", None)
@@ -129,15 +129,27 @@ def create(
     memory = layout.memory(size)
     if memory:
         options["metadata"] = {**(options.get("metadata") or {}), **memory}
-    name = layout.collection_name
+
+    def call(method: str, **options: Any) -> Steps[Any]:
+        return (yield Call(method, (layout.collection_name,), options))
+
+    yield from make(call, options)
+
+
+def make(send: Callable[..., Steps[Any]], options: Mapping[str, Any]) -> Steps[None]:
+    """Create a collection that was not there; `send` calls a client's method with its name.
+
+    Where another process was faster, or only the answer was lost, the one that is there is to be
+    checked as any other.
+    """
     try:
-        yield Call("create_collection", (name,), options)
+        yield from send("create_collection", **options)
     except Exception:
-        if not (yield Call("collection_exists", (name,), {})):
-            raise  # else another process was faster; what it made is checked as any other
+        if not (yield from send("collection_exists")):
+            raise
 
 
-def _check_datatype(params: models.VectorParams, embedding: Embeddings) -> None:
+def check_datatype(params: models.VectorParams, embedding: Embeddings) -> None:
     if params.datatype is models.Datatype.UINT8 and isinstance(embedding, GeminiEmbeddings):
         raise ConfigurationError(
             "datatype uint8 stores whole numbers from 0 to 255, and Gemini's vectors have "
@@ -207,19 +219,19 @@ def check(layout: Layout, info: models.CollectionInfo) -> None:
             f"collection {name!r} has no sparse vector named {layout.sparse_vector_name!r}, only "
             f"{sorted(sparse)}: pass sparse_vector_name, or {_WAYS_OUT}"
         )
-    remembered = _remembered(info)
+    known = remembered(info)
     ours = layout.memory(params.size if params is not None else 0)
     for vector, note in ours.get(MEMORY_KEY, {}).get("embeddings", {}).items():
-        if remembered.get(vector, note) != note:
+        if known.get(vector, note) != note:
             raise CollectionMismatchError(
-                f"collection {name!r} stores vectors made with {_as_text(remembered[vector])}, "
+                f"collection {name!r} stores vectors made with {_as_text(known[vector])}, "
                 f"the embedding is {_as_text(note)}: open it with the same settings, or {_WAYS_OUT}"
             )
 
 
 def remembers(info: models.CollectionInfo) -> bool:
     """Say whether the collection knows what made its vectors."""
-    return bool(_remembered(info))
+    return bool(remembered(info))
 
 
 def remembered_search_params(info: models.CollectionInfo) -> models.SearchParams | None:
@@ -249,7 +261,7 @@ def _memory(info: models.CollectionInfo) -> dict[str, Any]:
     return (info.config.metadata or {}).get(MEMORY_KEY) or {}
 
 
-def _remembered(info: models.CollectionInfo) -> dict[str, Any]:
+def remembered(info: models.CollectionInfo) -> dict[str, Any]:
     notes: dict[str, Any] = _memory(info).get("embeddings", {})
     return notes
 

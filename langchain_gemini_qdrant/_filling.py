@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 _MAX_PASSES = 5
 """The last one has to find nothing new."""
 
-_IDS_AT_A_TIME = 1_000  # in one request: some 40 kB of UUIDs
-
 
 class Filling:
     """The points of an old collection on their way into a new one.
@@ -162,10 +160,8 @@ class Filling:
                 f"the old one has not, such as {others[:3]}: delete those that the old one had "
                 "before, or pass another collection_name. No alias is switched"
             )
-        for start in range(0, len(others), _IDS_AT_A_TIME):
-            some = others[start : start + _IDS_AT_A_TIME]
-            yield from self._store._send("delete", some)
-            tally.deleted += len(some)
+        yield from self._store._delete(others, None, {})
+        tally.deleted += len(others)
 
     def _check(self, tally: Tally) -> None:
         """Raise what has failed."""

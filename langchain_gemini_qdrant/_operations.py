@@ -17,7 +17,7 @@ from langchain_gemini_qdrant._collections import Layout, known_size
 from langchain_gemini_qdrant._engines import connect
 from langchain_gemini_qdrant._planning import check_count, check_texts
 from langchain_gemini_qdrant._searching import as_qdrant, prefetches
-from langchain_gemini_qdrant._steps import Embed, Next, Stream, arun, run, send
+from langchain_gemini_qdrant._steps import IDS_AT_A_TIME, Embed, Next, Stream, arun, run, send
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import (
     CollectionMismatchError,
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PACKAGE = __name__.split(".", maxsplit=1)[0]
-_IDS_AT_A_TIME = 1_000  # in one request: some 40 kB of UUIDs
 _OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion")
 _ASSUMED_VERSION = (1, 14)  # of a server; what needs no more is not worth a question
 _METADATA_SINCE = (1, 16)
@@ -575,11 +574,11 @@ def warn_of_local_mode(quantization: Quantization) -> None:
     warnings.warn(
         f"quantization={quantization!r} has no effect here: qdrant-client's local mode "
         "searches the full vectors. path= has an engine that quantizes",
-        stacklevel=_outside(),
+        stacklevel=outside(),
     )
 
 
-def _outside() -> int:
+def outside() -> int:
     """Return the `stacklevel` of the caller's caller outside this package."""
     frame = inspect.currentframe()
     level = 0
@@ -591,5 +590,5 @@ def _outside() -> int:
 
 def _runs(ids: list[T]) -> Iterator[list[T]]:
     """Yield ids as many at a time as go into one request."""
-    for start in range(0, len(ids), _IDS_AT_A_TIME):
-        yield ids[start : start + _IDS_AT_A_TIME]
+    for start in range(0, len(ids), IDS_AT_A_TIME):
+        yield ids[start : start + IDS_AT_A_TIME]

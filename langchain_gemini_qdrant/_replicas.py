@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic_core import to_jsonable_python
 from qdrant_client import models
 
+from langchain_gemini_qdrant._steps import IDS_AT_A_TIME
 from langchain_gemini_qdrant.identity import point_id
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 Send: TypeAlias = "Callable[..., Steps[Any]]"
 """Calls a method of a Qdrant client with the name of one collection."""
 
-_IDS_AT_A_TIME = 1_000  # in one request: some 40 kB of UUIDs
 _LOCAL_MODE = ("vectors_config", "sparse_vectors_config", "metadata")
 _SERVER = (
     *("shard_number", "replication_factor", "write_consistency_factor"),
@@ -115,7 +115,7 @@ def others(of: Send, than: Send) -> Steps[list[str | int]]:
     offset: Any = None
     while True:
         records, offset = yield from of(
-            "scroll", limit=_IDS_AT_A_TIME, offset=offset, with_payload=False
+            "scroll", limit=IDS_AT_A_TIME, offset=offset, with_payload=False
         )
         ids = [point_id(record.id) for record in records]
         if ids:

@@ -101,6 +101,8 @@ class Wait(NamedTuple):
 Step: TypeAlias = Call | Embed | Stream | Next | Open | Settle | Read | Wait
 Steps: TypeAlias = Generator[Step, Any, T]
 
+IDS_AT_A_TIME = 1_000  # in one request: some 40 kB of UUIDs
+
 # A write of these kinds may be sent again, as the second one changes nothing; three times, so that
 # a restart of the server or of a proxy is lived through and a wrong address soon told.
 _RETRIES = RetryPolicy(max_retries=3, initial_delay=0.5, max_delay=10.0)

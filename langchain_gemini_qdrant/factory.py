@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
+from langchain_gemini_qdrant._twins import as_async
 from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Mapping
 
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
     from pydantic import SecretStr
     from qdrant_client import AsyncQdrantClient, QdrantClient
-    from typing_extensions import ParamSpec
 
     from langchain_gemini_qdrant._collections import PayloadIndex
     from langchain_gemini_qdrant._searching import Fusion
     from langchain_gemini_qdrant.edge import Durability
     from langchain_gemini_qdrant.quantization import Quantization
-
-    P = ParamSpec("P")
 
 _COLLECTION = frozenset(inspect.signature(GeminiQdrantVectorStore.construct_instance).parameters)
 
@@ -129,30 +126,7 @@ def create_vector_store(
     return GeminiQdrantVectorStore.construct_instance(**_arguments(locals()))
 
 
-def _as_async(
-    original: Callable[P, GeminiQdrantVectorStore],
-) -> Callable[
-    [Callable[..., Coroutine[Any, Any, GeminiQdrantVectorStore]]],
-    Callable[P, Coroutine[Any, Any, GeminiQdrantVectorStore]],
-]:
-    """Give a coroutine function the signature of `original`, for people and for type checkers."""
-
-    def adopt(
-        twin: Callable[..., Coroutine[Any, Any, GeminiQdrantVectorStore]],
-    ) -> Callable[P, Coroutine[Any, Any, GeminiQdrantVectorStore]]:
-        @functools.wraps(twin)
-        async def call(*args: P.args, **kwargs: P.kwargs) -> GeminiQdrantVectorStore:
-            bound = inspect.signature(original).bind(*args, **kwargs)
-            bound.apply_defaults()
-            return await twin(**bound.arguments)
-
-        call.__signature__ = inspect.signature(original)  # type: ignore[attr-defined] # for `inspect`
-        return call
-
-    return adopt
-
-
-@_as_async(create_vector_store)
+@as_async(create_vector_store)
 async def acreate_vector_store(**arguments: Any) -> GeminiQdrantVectorStore:
     """Open a collection, or create it, without blocking; see `create_vector_store`."""
     return await GeminiQdrantVectorStore.aconstruct_instance(**_arguments(arguments))

@@ -14,6 +14,7 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant._accounting import Account, shortfall
 from langchain_gemini_qdrant._pipeline import Item, Pipeline
+from langchain_gemini_qdrant._steps import IDS_AT_A_TIME
 from langchain_gemini_qdrant.edge._payloads import check_payload
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 Cleanup: TypeAlias = Literal["none", "source", "full"]
 
 _SOURCES_AT_A_TIME = 500
-_IDS_AT_A_TIME = 1_000
 
 
 def ingest(
@@ -256,7 +256,7 @@ class _Run:
             records, offset = yield from self._store._send(
                 "scroll",
                 scroll_filter=condition,
-                limit=_IDS_AT_A_TIME,
+                limit=IDS_AT_A_TIME,
                 offset=offset,
                 with_payload=False,
             )

@@ -202,11 +202,7 @@ class _Migration:
         wanted = yield from self._read("get_collection")
         if not (yield from self._write("collection_exists")):
             options = _replicas.settings(wanted, self.source, self.target)
-            try:
-                yield from self._write("create_collection", **options)
-            except Exception:
-                if not (yield from self._write("collection_exists")):
-                    raise  # else only the answer was lost, or somebody was faster
+            yield from _collections.make(self._write, options)
         found = yield from self._write("get_collection")
         _check(wanted, found, self._target_name)
         if not _collections.remembers(found) and _collections.remembers(wanted):
@@ -220,7 +216,7 @@ class _Migration:
             warnings.warn(
                 f"collection {self._target_name!r} of the target does not have these settings of "
                 f"the source: {', '.join(self._not_kept)}",
-                stacklevel=_operations._outside(),
+                stacklevel=_operations.outside(),
             )
 
     def _refuse_others(self, what: str) -> Steps[None]:
@@ -332,7 +328,7 @@ def _check(wanted: models.CollectionInfo, found: models.CollectionInfo, name: st
             f"the source has the vectors {ours}, collection {name!r} of the target {theirs}: take "
             "another target_collection_name, or delete that collection first"
         )
-    notes, other_notes = _collections._remembered(wanted), _collections._remembered(found)
+    notes, other_notes = _collections.remembered(wanted), _collections.remembered(found)
     if notes and other_notes and notes != other_notes:
         raise CollectionMismatchError(
             f"the vectors of the source are made with {notes}, those of collection {name!r} of "

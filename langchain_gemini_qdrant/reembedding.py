@@ -281,11 +281,7 @@ class _Reembedding:
         old = yield from self._send_old("get_collection")
         options = self._options(old)
         if not (yield from self._writer._send("collection_exists")):
-            try:
-                yield from self._writer._send("create_collection", **options)
-            except Exception:
-                if not (yield from self._writer._send("collection_exists")):
-                    raise  # else only the answer was lost
+            yield from _collections.make(self._writer._send, options)
         found = yield from self._writer._send("get_collection")
         _collections.check(self._writer._layout, found)
         if not self._store._engine.is_local_mode:
@@ -313,12 +309,12 @@ class _Reembedding:
         params = _collections.dense_params(layout, old)
         if params is None:
             raise ConfigurationError("reembed needs new_embeddings, got None")
-        _collections._check_datatype(params, self._embeddings)
+        _collections.check_datatype(params, self._embeddings)
         params = params.model_copy(update={"size": self._size})
         options = _replicas.settings(old, self._store._engine, self._store._engine)
         dense = options["vectors_config"]
         options["vectors_config"] = {**dense, name: params} if isinstance(dense, dict) else params
-        notes = dict(_collections._remembered(old))
+        notes = dict(_collections.remembered(old))
         notes.pop(name, None)
         notes |= layout.memory(self._size).get(MEMORY_KEY, {}).get("embeddings", {})
         origin = {"from": self._old, "complete": False}

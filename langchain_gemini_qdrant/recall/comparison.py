@@ -12,6 +12,7 @@ import numpy as np
 from qdrant_client import models
 
 from langchain_gemini_qdrant._steps import Call
+from langchain_gemini_qdrant._twins import as_async
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.filters import to_filter
@@ -112,24 +113,11 @@ def compare_quantizations(
         return store._run(run.comparing(store, sample))
 
 
-async def acompare_quantizations(
-    source: GeminiQdrantVectorStore | Sequence[Sequence[float]] | npt.NDArray[np.floating[Any]],
-    queries: Queries | None = None,
-    *,
-    presets: Sequence[Quantization] | None = None,
-    limits: Sequence[int] = (10, 100),
-    oversampling: Sequence[float] | None = None,
-    filter: Filter | None = None,
-    distance: models.Distance = models.Distance.COSINE,
-    sample_size: int = 10_000,
-    query_count: int = 200,
-    seed: int | None = None,
-    latency_queries: int = 100,
-    confidence: float = 0.95,
-    on_progress: Callable[[str, RecallProgress], None] | None = None,
-) -> QuantizationComparison:
+@as_async(compare_quantizations)
+async def acompare_quantizations(**options: Any) -> QuantizationComparison:
     """Compare quantizations in a process of their own; see `compare_quantizations`."""
-    run = _Run(locals())
+    run = _Run(options)
+    source = options["source"]
     sample = (
         await source._arun(run.sampling(source))
         if isinstance(source, GeminiQdrantVectorStore)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_client import models
 
+from langchain_gemini_qdrant._operations import outside
+from langchain_gemini_qdrant._twins import as_async
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.filters import to_filter
@@ -103,29 +105,13 @@ def measure_recall(
         ConfigurationError: A setting is out of its range, or the store has no dense vectors.
         InvalidInputError: There are no queries, or nothing that they could find.
     """
-    options = locals()
-    return store._run(_measured(options))
+    return store._run(_measured(locals()))
 
 
-async def ameasure_recall(
-    store: GeminiQdrantVectorStore,
-    queries: Queries | None = None,
-    *,
-    limits: Sequence[int] = (10, 20, 50, 100),
-    oversampling: Sequence[float] = (1, 2, 3),
-    rescore: Sequence[bool] = (False, True),
-    hnsw_ef: Sequence[int | None] = (None,),
-    filter: Filter | None = None,
-    sample_size: int = 200,
-    seed: int | None = None,
-    latency_queries: int = 100,
-    confidence: float = 0.95,
-    batch_size: int = 16,
-    timeout: int = 60,
-    on_progress: Callable[[RecallProgress], None] | None = None,
-) -> RecallReport:
+@as_async(measure_recall)
+async def ameasure_recall(**options: Any) -> RecallReport:
     """Compare searches with exact ones, without blocking the event loop; see `measure_recall`."""
-    options = locals()
+    store: GeminiQdrantVectorStore = options["store"]
     return await store._arun(_measured(options))
 
 
@@ -136,7 +122,7 @@ def _measured(options: dict[str, Any]) -> Steps[RecallReport]:
         warnings.warn(
             "qdrant-client's local mode searches the full vectors, whatever the settings: its "
             "recall says nothing about another engine's. path= has one that quantizes",
-            stacklevel=3,
+            stacklevel=outside(),
         )
     return measuring(options["store"], options["queries"], plan)
 
