@@ -21,9 +21,9 @@ from tables import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-ENGINES = {"edge": "Edge", "memory": "`:memory:`"}
+ENGINES = {"edge": "Edge", "worker": "Edge, `worker=True`", "memory": "`:memory:`"}
 NAMES = ENGINES | {"path": "`path=`"}
-THEIRS = {"edge": "path", "memory": "memory"}  # they know no Edge
+THEIRS = {"edge": "path", "worker": "path", "memory": "memory"}  # they know no Edge
 ENOUGH_S = 20.0  # a run that took this long is not repeated
 OK = 200
 MB = 1e6

@@ -131,7 +131,8 @@ def _store(job: Job) -> GeminiQdrantVectorStore:
     embeddings.embed_query(FIRST)
     if job["engine"] == "memory":
         return create_vector_store(embeddings, NAME, location=":memory:")
-    return create_vector_store(embeddings, NAME, path=job["path"])
+    is_apart = job["engine"] == "worker"
+    return create_vector_store(embeddings, NAME, path=job["path"], worker=is_apart)
 
 
 def _result(began: float, ended: float, *, done: int, close: Callable[[], None]) -> Result:

@@ -36,7 +36,7 @@ class Filling:
         kept_vectors: Names of the vectors that stay as they are.
         may_delete: Whether the new collection has nothing but what came from the old one, so that
             what the old one has no more can go.
-        batch_size: Points read, looked up, embedded and stored at a time.
+        batch_size: Points read and embedded at a time.
         on_progress: Called as a pass goes on.
     """
 

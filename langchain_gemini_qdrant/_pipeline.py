@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _RECENT = 20_000
 """Passages remembered to know one that comes again: some 3 MB, and more than most sources have."""
 
+_LOOKED_UP = 5
+"""Batches looked up at a time, where reading them takes no time."""
+
 # What ends a run, as it would befall every other document, too. In a row:
 _REQUESTS_LOST = 3  # or as many as go side by side, to Gemini, after all their retries
 _DOCUMENTS_LOST = 1_000  # refused one by one, by Gemini or Qdrant
@@ -65,7 +68,7 @@ class Pipeline:
     Args:
         store: Where to.
         to_item: Makes an item of what is read.
-        batch_size: Documents looked up, embedded and stored at a time.
+        batch_size: Documents embedded at a time.
         tally: Counts, as the run goes on.
         report: Called whenever it has changed.
     """
@@ -102,7 +105,7 @@ class Pipeline:
         while self._tally.error is None:
             batch: list[Any] = []
             try:
-                yield Read(documents, self._batch_size, batch)
+                yield Read(documents, self._batch_size, _LOOKED_UP * self._batch_size, batch)
             except Exception as error:  # noqa: BLE001 - the caller's; what was read counts
                 self._tally.error = error
             if not batch:
@@ -214,18 +217,23 @@ class Pipeline:
         yield from self._take_up()
 
     def _take_up(self) -> Steps[None]:
-        """Store what has come."""
+        """Store what has come, all at once: each write waits its turn among busy threads."""
+        embedded: list[tuple[Item, Any]] = []
         for request in [request for request in self._running if request.done()]:
-            items = self._running.pop(request)
-            results: Embedded
-            try:
-                results = request.result().unwrap()
-            except Exception as error:  # noqa: BLE001 - told with the report
-                results = [error] * len(items)
-            yield from self._finish(items, results)
-            self._report()
+            embedded += self._embedded(self._running.pop(request), request)
+        if embedded:
+            yield from self._write(embedded, self._upsert)
+        if self._session.hopeless is not None:
+            self._stop(self._session.hopeless)
+        self._report()
 
-    def _finish(self, items: Sequence[Item], results: Embedded) -> Steps[None]:
+    def _embedded(self, items: Sequence[Item], request: Pending) -> list[tuple[Item, Any]]:
+        """Return the items of a request that have vectors now; the others have failed."""
+        results: Embedded
+        try:
+            results = request.result().unwrap()
+        except Exception as error:  # noqa: BLE001 - told with the report
+            results = [error] * len(items)
         embedded: list[tuple[Item, Any]] = []
         failure: Exception | None = None
         for item, result in zip(items, results, strict=True):
@@ -239,14 +247,12 @@ class Pipeline:
         self._tally.embedded += len(embedded)
         if embedded:
             self._requests_lost = 0
-            yield from self._write(embedded, self._upsert)
         elif failure is not None and not isinstance(failure, RequestRejectedError):
             self._requests_lost += 1
             # As many as go side by side: the service is away.
             if self._requests_lost >= max(self._session.concurrency, _REQUESTS_LOST):
                 self._stop(failure)
-        if self._session.hopeless is not None:
-            self._stop(self._session.hopeless)
+        return embedded
 
     # Storing
 
@@ -284,7 +290,9 @@ class Pipeline:
             self._store._check_size(vector)
         named = yield from self._store._named([item.text for item, _ in embedded], dense)
         points = (
-            models.PointStruct(id=item.key, vector={**item.vectors, **new}, payload=item.payload)
+            models.PointStruct.model_construct(
+                id=item.key, vector={**item.vectors, **new}, payload=item.payload
+            )
             for (item, _), new in zip(embedded, named, strict=True)
         )
         for request in _writing.requests(points):

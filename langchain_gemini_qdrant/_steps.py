@@ -85,9 +85,10 @@ class Settle(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Read at most `most` values, into a list that keeps them if reading fails."""
+    """Read some values, or `most` if they come quickly, into a list that keeps them on failure."""
 
     values: Iterator[Any] | AsyncIterator[Any]
+    some: int
     most: int
     into: list[Any]
 
@@ -100,6 +101,8 @@ class Wait(NamedTuple):
 
 Step: TypeAlias = Call | Embed | Stream | Next | Open | Settle | Read | Wait
 Steps: TypeAlias = Generator[Step, Any, T]
+
+_QUICK_S = 0.02  # of reading: a document as Python has it takes microseconds, a file's much longer
 
 IDS_AT_A_TIME = 1_000  # in one request: some 40 kB of UUIDs
 
@@ -222,8 +225,7 @@ def _perform(engine: Engine, clock: Clock, streams: ExitStack, step: Step) -> An
             pending: Any = step.pending
             return concurrent.futures.wait(pending, return_when="FIRST_COMPLETED")
         case Read():
-            values: Any = step.values
-            return step.into.extend(islice(values, step.most))
+            return _read(step, clock)
         case Wait():
             return clock.sleep(step.seconds, threading.Event())
 
@@ -247,17 +249,29 @@ async def _aperform(engine: Engine, clock: Clock, streams: AsyncExitStack, step:
             pending: Any = step.pending
             return await asyncio.wait(pending, return_when="FIRST_COMPLETED")
         case Read():
-            return await _aread(step)
+            return await _aread(step, clock)
         case Wait():
             return await clock.asleep(step.seconds)
 
 
-async def _aread(step: Read) -> None:
-    if not isinstance(step.values, AsyncIterator):
-        step.into.extend(islice(step.values, step.most))
-        return
-    for _ in range(step.most):
-        try:
-            step.into.append(await anext(step.values))
-        except StopAsyncIteration:
+def _read(step: Read, clock: Clock) -> None:
+    values: Any = step.values
+    began = clock.now()
+    while len(step.into) < step.most and clock.now() - began < _QUICK_S:
+        before = len(step.into)
+        step.into.extend(islice(values, step.some))
+        if len(step.into) - before < step.some:
             return
+
+
+async def _aread(step: Read, clock: Clock) -> None:
+    if not isinstance(step.values, AsyncIterator):
+        _read(step, clock)
+        return
+    began = clock.now()
+    while len(step.into) < step.most and clock.now() - began < _QUICK_S:
+        for _ in range(step.some):
+            try:
+                step.into.append(await anext(step.values))
+            except StopAsyncIteration:
+                return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
+from langchain_gemini_qdrant.edge._payloads import plain_bytes
 from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, PartialWriteError
 from langchain_gemini_qdrant.identity import id_payload, point_id
 
@@ -122,7 +123,8 @@ def _size_bytes(point: models.PointStruct) -> int:
     """Return about how long a point is in a request."""
     vectors: Any = point.vector  # by name
     numbers = sum(map(_numbers, vectors.values()))
-    return len(repr(point.payload)) + _BYTES_PER_NUMBER * numbers
+    payload = plain_bytes(point.payload) or len(repr(point.payload))
+    return payload + _BYTES_PER_NUMBER * numbers
 
 
 def _numbers(vector: Any) -> int:  # noqa: ANN401 - of any kind

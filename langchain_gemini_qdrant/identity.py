@@ -57,10 +57,13 @@ def document_id(point: str | int | uuid.UUID, payload: Mapping[str, object] | No
 def content_id(document: Document, keys: Sequence[str] = ("source",)) -> str:
     """Return an id that the same text with the same metadata under `keys` always gets."""
     marks = [document.metadata.get(key) for key in keys]
-    name = json.dumps([*marks, document.page_content], default=_as_text)
+    name = _encode([*marks, document.page_content])
     return str(uuid.uuid5(_NAMESPACE, name))
 
 
 def _as_text(value: object) -> object:
     """Return what stands for a value that JSON has not, the same in every process."""
     return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
+
+
+_encode = json.JSONEncoder(default=_as_text).encode  # `json.dumps` would make one each time

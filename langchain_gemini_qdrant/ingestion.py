@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncIterable, Iterable, Sized
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -79,7 +78,8 @@ def ingest(
             Takes 8 bytes of memory for each document, and the names of the sources. Where
             documents have failed, those of their sources are kept, and with `"full"` all.
         source_key: Where metadata has the source, for `cleanup="source"`; an index of it is made.
-        batch_size: Documents looked up, embedded and stored at a time.
+        batch_size: Documents embedded at a time. Up to five times as many are looked up, and all
+            that have come meanwhile are stored.
         total: How many documents there are, where `len` does not tell; for `on_progress`.
         on_progress: Called as documents are read, embedded, stored and deleted; what it raises
             ends the run and comes out as it is.
@@ -282,10 +282,10 @@ class _Run:
 
 def _in_order(metadata: dict[str, Any]) -> dict[str, Any]:
     """Give sets an order: Python's own differs from run to run."""
-    if not any(isinstance(value, AbstractSet) for value in metadata.values()):
+    if not any(isinstance(value, set | frozenset) for value in metadata.values()):
         return metadata
     return {
-        key: sorted(value, key=repr) if isinstance(value, AbstractSet) else value
+        key: sorted(value, key=repr) if isinstance(value, set | frozenset) else value
         for key, value in metadata.items()
     }
 

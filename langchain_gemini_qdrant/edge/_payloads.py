@@ -29,7 +29,7 @@ def check_payload(payload: object) -> tuple[JsonObject, int]:
     """
     if payload is None:
         return {}, 0
-    if isinstance(payload, dict) and (size_bytes := _plain_bytes(payload, _MOST_DEPTHS)):
+    if isinstance(payload, dict) and (size_bytes := plain_bytes(payload)):
         return payload, size_bytes
     result = json_copy(payload)
     return result, len(to_json(result))
@@ -64,7 +64,7 @@ def _check_integer(digits: str) -> None:
         )
 
 
-def _plain_bytes(value: Any, depths: int) -> int:  # noqa: ANN401 - whatever a payload holds
+def plain_bytes(value: Any, depths: int = _MOST_DEPTHS) -> int:  # noqa: ANN401 - whatever a payload holds
     """Return about how many bytes a value takes that is JSON as it stands; 0 if it may not be."""
     kind = type(value)
     if kind in _SCALARS:
@@ -79,7 +79,7 @@ def _plain_bytes(value: Any, depths: int) -> int:  # noqa: ANN401 - whatever a p
             total += len(key) + 3
         value = value.values()
     for each in value:
-        size_bytes = _plain_bytes(each, depths - 1)
+        size_bytes = plain_bytes(each, depths - 1)
         if not size_bytes:
             return 0
         total += size_bytes

@@ -381,20 +381,22 @@ def test_storing_goes_on_while_requests_are_under_way_and_what_is_held_is_bounde
     emulator, embeddings
 ):
     """Storing waits here until the next requests have come: it would for ever, in turn."""
-    writes = []
+    written = []
     read = []
 
     class Waiting(QdrantClient):
-        def upsert(self, *args, **kwargs):
-            writes.append(args)
+        def upsert(self, collection_name, points, **kwargs):
+            written.extend(points)
+            batches = len(written) // 10
             # 2 requests side by side, and 2 more that wait for these
-            emulator.wait_for_requests(min(len(writes) + 1, 10))
-            assert len(emulator.requests) <= len(writes) + 2 * 2
-            assert len(read) <= 10 * (len(writes) + 2 * 2 + 1)
-            return super().upsert(*args, **kwargs)
+            emulator.wait_for_requests(min(batches + 1, 20))
+            assert len(emulator.requests) <= batches + 2 * 2
+            # and those that are looked up next
+            assert len(read) <= 10 * (batches + 2 * 2 + 1 + 5)
+            return super().upsert(collection_name, points, **kwargs)
 
     def documents():
-        for document in passages(100):
+        for document in passages(200):
             read.append(document)
             yield document
 
@@ -402,12 +404,13 @@ def test_storing_goes_on_while_requests_are_under_way_and_what_is_held_is_bounde
     small = embeddings.model_copy(update={"batch_size": 10, "max_concurrency": 2})
     store = create_vector_store(small, "c", client=client)
     ingest(store, documents(), batch_size=10)
-    assert len(writes) == len(emulator.requests) == 10
+    assert len(written) == 200
+    assert len(emulator.requests) == 20
     client.close()
 
 
 def test_an_endless_input_is_read_no_further_than_it_must(edge, run):
-    """What is read and not done is what 2 * max_concurrency requests hold, and two batches."""
+    """What is read and not done is what 2 * max_concurrency requests hold, and six batches."""
     small = with_options(edge, batch_size=5, max_concurrency=2)
     seen = []
     count = 0
@@ -417,7 +420,7 @@ def test_an_endless_input_is_read_no_further_than_it_must(edge, run):
         for count in range(1, 501):
             yield Document(f"text {count}")
             done = seen[-1].done if seen else 0
-            assert count - done <= 5 * (2 * 2 + 2)
+            assert count - done <= 5 * (2 * 2 + 6)
 
     assert run(small, documents(), batch_size=5, on_progress=seen.append).added == 500
 

@@ -112,7 +112,8 @@ def test_old_passages_go_after_all_new_ones_have_come(run, qdrant_server, cleanu
         ("POST", "/collections/c/points/delete"): "deleted",
     }
     sent = [(request.method, request.path) for request in qdrant_server.requests]
-    assert [writes[each] for each in sent if each in writes] == ["stored"] * 5 + ["deleted"]
+    *first, last = [writes[each] for each in sent if each in writes]
+    assert (set(first), last) == ({"stored"}, "deleted")
 
 
 def test_sources_of_failed_documents_are_kept(edge, run):

@@ -244,7 +244,7 @@ def test_what_every_request_would_meet_ends_the_run_at_once(store, run, emulator
     error = fails(run, store, documents)
     assert isinstance(error.__cause__, RequestRejectedError)
     assert len(emulator.requests) <= 8
-    assert len(list(documents)) >= 10_000 - 1_800
+    assert len(list(documents)) >= 10_000 - 2_300
 
 
 def test_refusals_of_all_texts_end_the_run_after_few_requests(store, run, emulator):
