@@ -11,7 +11,7 @@ PACKAGE := .
 EXTRAS := cli,dataframe,google-generativeai,plot,testing
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test format lint unit_tests integration_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search compare clean
+.PHONY: all demo test format lint unit_tests integration_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer compare clean
 
 all: format test
 
@@ -104,7 +104,7 @@ bench-store: $(TEST)/.installed
 bench-edge: $(TEST)/.installed
 	$(TEST)/bin/python benchmarks/edge.py $(BENCH)
 
-# Nine minutes; BENCH=--quick for two. In the environments of bench-embeddings.
+# Twelve minutes; BENCH=--quick for two. In the environments of bench-embeddings.
 bench-ingest:
 	$(PYTHON) benchmarks/ingest.py $(BENCH)
 
@@ -115,6 +115,10 @@ bench-recall: $(TEST)/.installed
 # A quarter of an hour; BENCH=--quick for one minute.
 bench-search: $(TEST)/.installed
 	$(TEST)/bin/python benchmarks/search.py $(BENCH)
+
+# A minute or two, most of it for pip. BENCH=--no-cache downloads every package.
+bench-newcomer:
+	$(PYTHON) benchmarks/newcomer.py $(BENCH)
 
 # Two minutes. Makes two environments of its own; BENCH=--write writes docs/why.md, BENCH='--only E5 S4'
 # tries some of it. Linux and macOS.

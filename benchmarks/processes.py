@@ -39,9 +39,9 @@ def python(folder: Path) -> str:
 class Emulator:
     """An emulator in a process of its own, from `with` to its end."""
 
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, folder: Path = OURS, **settings: object) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own script
-            [python(OURS), str(HERE / "serve.py"), json.dumps(settings)],
+            [python(folder), str(HERE / "serve.py"), json.dumps(settings)],
             env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic_core import to_jsonable_python
 from qdrant_client import models
 
-from langchain_gemini_qdrant import _collections, _operations, _replicas, _steps, _writing
+from langchain_gemini_qdrant import _collections, _opening, _replicas, _steps, _writing
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
 from langchain_gemini_qdrant._engines import Engine
 from langchain_gemini_qdrant._steps import send
@@ -216,7 +216,7 @@ class _Migration:
             warnings.warn(
                 f"collection {self._target_name!r} of the target does not have these settings of "
                 f"the source: {', '.join(self._not_kept)}",
-                stacklevel=_operations.outside(),
+                stacklevel=_opening.outside(),
             )
 
     def _refuse_others(self, what: str) -> Steps[None]:

@@ -180,7 +180,8 @@ def _preset(
 _QUERY = {"query_encoding": "scalar8bits"}
 
 # Oversampling: the least of 1, 1.5, 2, 3 and 4 with a recall@10 and @100 of 0.95 on embeddings of
-# texts, flat and in a graph; docs/quantization.md has the measurements.
+# texts, flat and in a graph, and one more where that was close; docs/quantization.md has the
+# measurements.
 _PRESETS = (
     _preset(
         "binary",

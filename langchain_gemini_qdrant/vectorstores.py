@@ -13,7 +13,8 @@ from qdrant_client import models
 from langchain_gemini_qdrant import _writing
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
 from langchain_gemini_qdrant._engines import Engine
-from langchain_gemini_qdrant._operations import Operations, warn_of_local_mode
+from langchain_gemini_qdrant._opening import warn_of_local_mode
+from langchain_gemini_qdrant._operations import Operations
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.filters import to_filter

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_client import models
 
-from langchain_gemini_qdrant._operations import outside
+from langchain_gemini_qdrant._opening import outside
 from langchain_gemini_qdrant._twins import as_async
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.errors import ConfigurationError
@@ -239,7 +239,7 @@ def measuring(store: Operations, queries: Queries | None, plan: Plan) -> Steps[R
         if quantization is None
         else quantization.model_dump(mode="json", exclude_none=True),
         segments=info.segments_count,
-        indexed_vectors=info.indexed_vectors_count,
+        indexed_vectors=info.indexed_vectors_count if _has_graph(info, params) else 0,
         optimizing=info.status == models.CollectionStatus.YELLOW,
         queries=len(asked),
         query_kind=kind,
@@ -249,6 +249,12 @@ def measuring(store: Operations, queries: Queries | None, plan: Plan) -> Steps[R
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         rows=tuple(found),
     )
+
+
+def _has_graph(info: models.CollectionInfo, params: models.VectorParams) -> bool:
+    """Say whether a graph is to be built; engines count what they have optimized without one."""
+    own = None if params.hnsw_config is None else params.hnsw_config.m
+    return (info.config.hnsw_config.m if own is None else own) > 0
 
 
 def engine_kind(store: Operations) -> EngineKind:

@@ -42,9 +42,10 @@ class RecallReport:
         points: Stored.
         vector_size: Components of a vector.
         quantization: As the collection has it, in Qdrant's JSON; None for full vectors.
-        segments: Recall rises with them, as each rescores candidates of its own. None where the
-            engine does not tell.
-        indexed_vectors: In the graph, as the engine counts: over all vector names.
+        segments: Recall rises with them, as each rescores candidates of its own. An empty one that
+            waits for new points counts. None where the engine does not tell.
+        indexed_vectors: In the graph, as the engine counts: over all vector names; 0 where the
+            collection has none (`m=0`).
         optimizing: Whether the engine was still building; then figures may change.
         queries: How many.
         query_kind: What they were. Stored ones were searched each without its own point.

@@ -298,6 +298,29 @@ def test_a_graph_is_told_and_its_beam_measured(edge, vectors):
     assert narrow.recall < wide.recall
 
 
+@pytest.mark.parametrize("where", ["vector", "collection"])
+def test_what_is_optimized_without_a_graph_has_no_index(edge, vectors, where):
+    flat = models.HnswConfigDiff(m=0)
+    params = models.VectorParams(size=SIZE, distance="Cosine")
+    options = {"hnsw_config": flat}
+    if where == "vector":
+        params, options = params.model_copy(update=options), {}
+    edge.create_collection(
+        "c",
+        params,
+        optimizers_config=models.OptimizersConfigDiff(indexing_threshold=10),
+        quantization_config=models.BinaryQuantization(binary=models.BinaryQuantizationConfig()),
+        **options,
+    )
+    edge.upsert("c", models.Batch(ids=list(range(COUNT)), vectors=vectors.tolist()))
+    edge.optimize("c")
+    assert edge.get_collection("c").indexed_vectors_count
+    store = GeminiQdrantVectorStore(edge, "c", None, validate_embeddings=False)
+    report = measure_recall(store, limits=(10,), sample_size=10, latency_queries=0)
+    assert not report.index_built
+    assert "no index" in str(report)
+
+
 async def test_what_a_server_is_asked(qdrant_server, vectors, twin):
     client = QdrantClient(url=qdrant_server.url, check_compatibility=False)
     store = filled(client, vectors, quantization=binary())
