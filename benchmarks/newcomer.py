@@ -22,7 +22,9 @@ import terminal
 from processes import ROOT, Emulator, environment, python
 from tables import Table
 
-_QUICK_START = re.compile(r"^## Quick start\n.*?```python\n(.*?)```.*?```text\n(.*?)```", re.M | re.S)
+_QUICK_START = re.compile(
+    r"^## Quick start\n.*?```python\n(.*?)```.*?```text\n(.*?)```", re.MULTILINE | re.DOTALL
+)
 _VERSIONS = """
 import json, sys
 from importlib import metadata
