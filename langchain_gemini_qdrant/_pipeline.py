@@ -8,6 +8,7 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant import _writing
 from langchain_gemini_qdrant._steps import Open, Read, Settle, refuses_all
+from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import (
     InvalidInputError,
     RequestRejectedError,
@@ -87,6 +88,9 @@ class Pipeline:
         self._batch_size = batch_size
         self._tally = tally
         self._report = report
+        # Vectors of other embeddings may be whatever pydantic makes lists of floats of.
+        is_checked = isinstance(store._layout.embedding, GeminiEmbeddings)
+        self._point = models.PointStruct.model_construct if is_checked else models.PointStruct
         self._recent: dict[str | int, None] = {}
         self._pending: dict[str | int, Item] = {}  # looked up, and neither stored nor failed
         self._updates: set[str | int] = set()  # of these, the ones that are stored otherwise
@@ -290,9 +294,7 @@ class Pipeline:
             self._store._check_size(vector)
         named = yield from self._store._named([item.text for item, _ in embedded], dense)
         points = (
-            models.PointStruct.model_construct(
-                id=item.key, vector={**item.vectors, **new}, payload=item.payload
-            )
+            self._point(id=item.key, vector={**item.vectors, **new}, payload=item.payload)
             for (item, _), new in zip(embedded, named, strict=True)
         )
         for request in _writing.requests(points):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -331,6 +332,21 @@ def test_other_embeddings_are_used_one_batch_at_a_time(edge, run):
     assert (report.added, report.requests, report.usd) == (70, 0, 0.0)
     assert sizes == [20, 20, 20, 10]
     assert counts(run(store, passages(70))) == (0, 0, 70)
+
+
+def test_other_embeddings_may_give_arrays_on_every_engine(client, run):
+    class Arrays(DeterministicFakeEmbedding):
+        def embed_documents(self, texts):
+            return [np.array(vector) for vector in super().embed_documents(texts)]
+
+    store = create_vector_store(Arrays(size=8), "c", client=client)
+    report = run(store, passages(5))
+    assert report.added == 5
+    found, _ = store.client.scroll("c", with_vectors=True)
+    given = DeterministicFakeEmbedding(size=8).embed_documents(texts(passages(5)))
+    kept = {record.payload["page_content"]: record.vector for record in found}
+    for text, vector in zip(texts(passages(5)), given, strict=True):
+        assert np.allclose(kept[text], np.array(vector) / np.linalg.norm(vector), atol=1e-5)
 
 
 # Requests, side by side
