@@ -19,7 +19,7 @@ from pathlib import Path
 import machine
 import page
 import terminal
-from processes import ROOT, Emulator, environment, python
+from processes import ROOT, Emulator, call, environment, python
 from tables import Table
 
 _QUICK_START = re.compile(
@@ -59,7 +59,9 @@ def go(folder: Path, *, with_cache: bool) -> tuple[str, Table]:
     call(sys.executable, "-m", "venv", str(new))
     terminal.progress(f"installing {wheel.name}")
     pip = [python(new), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    installing = call(*pip, *([] if with_cache else ["--no-cache-dir"]), str(wheel))
+    began = time.monotonic()
+    call(*pip, *([] if with_cache else ["--no-cache-dir"]), str(wheel))
+    installing = time.monotonic() - began
     code, expected = quick_start()
     runs = []
     with Emulator(new) as emulator:
@@ -100,13 +102,6 @@ def quick_start() -> tuple[str, str]:
     if found is None:
         sys.exit("README.md has no quick start with code and its output")
     return found[1], found[2]
-
-
-def call(*command: str) -> float:
-    """Run a command; return its seconds."""
-    began = time.monotonic()
-    subprocess.run(command, check=True, env=environment(), stdout=sys.stderr)  # noqa: S603
-    return time.monotonic() - began
 
 
 def output(*command: str, place: Path, given: dict[str, str] | None = None) -> str:

@@ -26,9 +26,9 @@ def install(environments: Mapping[Path, Sequence[str]] = REQUIREMENTS) -> None:
     """Make environments, or bring them up to date."""
     for folder, requirements in environments.items():
         if not folder.exists():
-            _call(sys.executable, "-m", "venv", str(folder))
+            call(sys.executable, "-m", "venv", str(folder))
         pip = ("-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--upgrade")
-        _call(python(folder), *pip, *requirements)
+        call(python(folder), *pip, *requirements)
 
 
 def python(folder: Path) -> str:
@@ -123,5 +123,6 @@ def environment() -> dict[str, str]:
     return kept | {"GRPC_VERBOSITY": "ERROR"}
 
 
-def _call(*command: str) -> None:
+def call(*command: str) -> None:
+    """Run a command; what it prints goes to the standard error."""
     subprocess.run(command, check=True, env=environment(), stdout=sys.stderr)  # noqa: S603

@@ -55,11 +55,6 @@ ENGINES = {
     LOCAL: '`QdrantClient(":memory:")`',
 }
 STATES = ("flat", "graph")
-# engine, state, points, components -> why not
-LEFT_OUT = {
-    (FLOAT, "graph", 100_000, 3072): "left out: it takes many minutes to build",
-    (LOCAL, "flat", 100_000, 3072): "left out: it takes 5 GB",
-}
 
 Job = dict[str, Any]
 Result = dict[str, Any]
@@ -101,9 +96,6 @@ def _measure_engines(
     run("fill", folder, count=count, size=size, engines=stored)
     for engine in engines:
         for state in STATES if engine != LOCAL else STATES[:1]:
-            if (engine, state, count, size) in LEFT_OUT:
-                yield engine, state, {}
-                continue
             terminal.progress(f"{count:,} x {size}: {ENGINES[engine]}, {state}")
             job: Job = {"engine": engine, "count": count, "size": size}
             result: Result = {}
@@ -241,13 +233,12 @@ def show(cells: dict[Cell, Result]) -> Table:
     for (size, count, engine, state), measured in cells.items():
         exact = cells.get((size, count, FLOAT, "flat"), {})
         result = measured | _recall(measured, exact)
-        why = LEFT_OUT.get((engine, state, count, size))
         numbers = [
             format(result[key] * factor, form) if key in result else "-"
             for key, factor, form in columns.values()
         ]
         name = ENGINES[engine] if engine == LOCAL else f"{ENGINES[engine]}, {state}"
-        rows.append((f"{count:,}", f"{size:,}", f"{name}, {why}" if why else name, *numbers))
+        rows.append((f"{count:,}", f"{size:,}", name, *numbers))
     return Table(
         title="Searches",
         note=f"k={LIMIT}, with payloads; {QUERIES} searches one after the other, or as many as "
