@@ -31,15 +31,18 @@ from tests.integration_tests.ingesting import passages
 
 key, address, path, worker, count, batch, concurrency = sys.argv[1:]
 
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # whole lines, whenever it is killed
+
 def victim():
     embeddings = GeminiEmbeddings(
         api_key=key, base_url=address, output_dimensionality=128,
         batch_size=int(batch), max_concurrency=int(concurrency),
     )
     store = create_vector_store(embeddings, "c", path=path, worker=worker == "True")
-    show = lambda progress: print("progress", flush=True)
+    show = lambda progress: say("progress")
     report = ingest(store, passages(int(count)), batch_size=int(batch), on_progress=show)
-    print("finished", report.added, report.updated, report.skipped, flush=True)
+    say("finished", report.added, report.updated, report.skipped)
     store.close()
 
 for _ in sys.stdin:
@@ -50,15 +53,15 @@ for _ in sys.stdin:
         try:
             victim()
         except BaseException as error:
-            print("failed", repr(error).replace("\\n", " "), flush=True)
+            say("failed", repr(error).replace("\\n", " "))
         os._exit(0)
     os.close(life)
-    print("victim", pid, flush=True)
+    say("victim", pid)
     os.waitpid(pid, 0)
     while os.read(alive, 4096):
         pass
     os.close(alive)
-    print("gone", flush=True)
+    say("gone")
 """
 
 
