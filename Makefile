@@ -112,7 +112,7 @@ bench-ingest:
 bench-recall: $(TEST)/.installed
 	$(TEST)/bin/python benchmarks/recall.py $(BENCH)
 
-# A quarter of an hour; BENCH=--quick for one minute.
+# Twenty minutes; BENCH=--quick for one minute.
 bench-search: $(TEST)/.installed
 	$(TEST)/bin/python benchmarks/search.py $(BENCH)
 
