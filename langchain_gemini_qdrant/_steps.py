@@ -257,10 +257,10 @@ async def _aperform(engine: Engine, clock: Clock, streams: AsyncExitStack, step:
 def _read(step: Read, clock: Clock) -> None:
     values: Any = step.values
     began = clock.now()
-    while len(step.into) < step.most and clock.now() - began < _QUICK_S:
+    while True:
         before = len(step.into)
         step.into.extend(islice(values, step.some))
-        if len(step.into) - before < step.some:
+        if len(step.into) - before < step.some or not _goes_on(step, clock.now() - began):
             return
 
 
@@ -269,9 +269,16 @@ async def _aread(step: Read, clock: Clock) -> None:
         _read(step, clock)
         return
     began = clock.now()
-    while len(step.into) < step.most and clock.now() - began < _QUICK_S:
+    while True:
         for _ in range(step.some):
             try:
                 step.into.append(await anext(step.values))
             except StopAsyncIteration:
                 return
+        if not _goes_on(step, clock.now() - began):
+            return
+
+
+def _goes_on(step: Read, seconds: float) -> bool:
+    """Say whether to read more; asked after some were read, as nothing read means the end."""
+    return len(step.into) < step.most and seconds < _QUICK_S

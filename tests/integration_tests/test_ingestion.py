@@ -27,6 +27,7 @@ from langchain_gemini_qdrant import (
     create_vector_store,
     ingest,
 )
+from langchain_gemini_qdrant._clock import SystemClock
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.ingesting import Runs, passages, stored, texts
 
@@ -97,6 +98,34 @@ async def test_async_iterables_are_stored_whole(store):
 
     assert (await aingest(store, documents(), batch_size=50)).added == 120
     assert (await aingest(store, documents())).skipped == 120
+    await store.async_client.close()
+    await store.embeddings.aclose()
+
+
+class LateClock(SystemClock):
+    """As if the machine were busy with others for a second before each look at the clock."""
+
+    def __init__(self):
+        self._seconds = 0.0
+
+    def now(self):
+        self._seconds += 1.0
+        return self._seconds
+
+
+def test_no_document_is_lost_where_a_run_is_kept_waiting(edge, run):
+    edge._clock = LateClock()
+    assert run(edge, passages(250)).added == 250
+    assert stored(edge) == texts(passages(250))
+
+
+async def test_no_document_of_an_async_iterable_is_lost_where_a_run_is_kept_waiting(store):
+    async def documents():
+        for document in passages(250):
+            yield document
+
+    store._clock = LateClock()
+    assert (await aingest(store, documents())).added == 250
     await store.async_client.close()
     await store.embeddings.aclose()
 
