@@ -8,7 +8,6 @@ first answer, and the emulator answers in place of the Gemini API.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import subprocess
 import sys
@@ -19,17 +18,13 @@ from pathlib import Path
 import machine
 import page
 import terminal
-from processes import ROOT, Emulator, call, environment, python
+from processes import HERE, ROOT, Emulator, call, environment, python
 from tables import Table
 
 _QUICK_START = re.compile(
     r"^## Quick start\n.*?```python\n(.*?)```.*?```text\n(.*?)```", re.MULTILINE | re.DOTALL
 )
-_VERSIONS = """
-import json, sys
-from importlib import metadata
-print(json.dumps({name: metadata.version(name) for name in sys.argv[1:]}))
-"""
+_VERSIONS = "import machine, sys; print(machine.listed(machine.versions(*sys.argv[1:])))"
 
 
 def main() -> None:
@@ -79,7 +74,8 @@ def go(folder: Path, *, with_cache: bool) -> tuple[str, Table]:
                 raise RuntimeError(message)
     lines = sum(1 for line in code.splitlines() if line.strip())
     names = ("langchain-gemini-qdrant", "google-genai", "qdrant-client", "qdrant-edge-py")
-    versions = json.loads(output(python(new), "-c", _VERSIONS, *names, place=folder))
+    given = {"PYTHONPATH": str(HERE)}
+    versions = output(python(new), "-c", _VERSIONS, *names, place=folder, given=given).strip()
     rows = [
         ("`pip install` of the wheel, in a new environment", "1", f"{installing:.1f}"),
         ("the key, in `GOOGLE_API_KEY`", "1", "-"),
@@ -93,7 +89,7 @@ def go(folder: Path, *, with_cache: bool) -> tuple[str, Table]:
         f"document, in a process of its own each; {how}. The emulator answered, without latency."
     )
     table = Table(title="A newcomer's path", note=note, head=("step", "lines", "s"), rows=rows)
-    return machine.listed(versions), table
+    return versions, table
 
 
 def quick_start() -> tuple[str, str]:
@@ -104,9 +100,9 @@ def quick_start() -> tuple[str, str]:
     return found[1], found[2]
 
 
-def output(*command: str, place: Path, given: dict[str, str] | None = None) -> str:
-    """Run a command in a folder; return what it prints."""
-    variables = environment() | (given or {})
+def output(*command: str, place: Path, given: dict[str, str]) -> str:
+    """Run a command in a folder, with variables given to it; return what it prints."""
+    variables = environment() | given
     done = subprocess.run(  # noqa: S603
         command, check=True, env=variables, cwd=place, stdout=subprocess.PIPE, text=True
     )

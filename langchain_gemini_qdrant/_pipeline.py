@@ -142,7 +142,6 @@ class Pipeline:
         if group:
             yield from self._look_up(group)
         yield from self._take_up()
-        self._report()
 
     def _is_repeated(self, item: Item) -> bool:
         if item.has_own_id:

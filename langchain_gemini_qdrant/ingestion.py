@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncIterable, Iterable, Sized
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -282,10 +283,10 @@ class _Run:
 
 def _in_order(metadata: dict[str, Any]) -> dict[str, Any]:
     """Give sets an order: Python's own differs from run to run."""
-    if not any(isinstance(value, set | frozenset) for value in metadata.values()):
+    if not any(isinstance(value, AbstractSet) for value in metadata.values()):
         return metadata
     return {
-        key: sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+        key: sorted(value, key=repr) if isinstance(value, AbstractSet) else value
         for key, value in metadata.items()
     }
 
