@@ -343,6 +343,14 @@ def test_sparse_stores_ask_gemini_nothing(client, run, emulator):
     assert store.similarity_search("77", k=1)[0].page_content == "passage 77."
 
 
+def test_sets_of_any_kind_in_metadata_are_stored_in_order(edge, run):
+    kinds = {"set": {"b", "a"}, "frozen": frozenset("ba"), "keys": dict.fromkeys("ba").keys()}
+    run(edge, [Document("x", id="sets", metadata=kinds)])
+    [document] = edge.get_by_ids(["sets"])
+    assert document.metadata == {key: ["a", "b"] for key in kinds}
+    assert counts(run(edge, [Document("x", id="sets", metadata=kinds)])) == (0, 0, 1)
+
+
 def test_other_embeddings_are_used_one_batch_at_a_time(edge, run):
     under_way, sizes = [], []
 
