@@ -29,7 +29,7 @@ from qdrant_client import QdrantClient, models
 from tables import Table
 
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
-from langchain_gemini_qdrant.edge._collection import FLUSH_AFTER_UPDATES
+from langchain_gemini_qdrant.edge._storage._shard import FLUSH_AFTER_UPDATES
 from langchain_gemini_qdrant.quantization import quantization_config, search_params_for
 
 if TYPE_CHECKING:

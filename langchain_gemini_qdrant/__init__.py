@@ -9,11 +9,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from langchain_gemini_qdrant._reports import IngestProgress, IngestReport
-    from langchain_gemini_qdrant._usage import EmbeddingUsage
     from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
     from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
-    from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+    from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+    from langchain_gemini_qdrant.embeddings.models import GEMINI_MODELS, GeminiModel
+    from langchain_gemini_qdrant.embeddings.tasks import TaskType
     from langchain_gemini_qdrant.errors import (
         CollectionMismatchError,
         ConfigurationError,
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
         StorageError,
         TextTooLongError,
     )
-    from langchain_gemini_qdrant.factory import acreate_vector_store, create_vector_store
-    from langchain_gemini_qdrant.gemini_models import GEMINI_MODELS, GeminiModel
-    from langchain_gemini_qdrant.ingestion import aingest, ingest
-    from langchain_gemini_qdrant.migration import MigrationReport, amigrate, migrate
+    from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
+    from langchain_gemini_qdrant.ingestion.ingest import aingest, ingest
+    from langchain_gemini_qdrant.migration.migrate import MigrationReport, amigrate, migrate
+    from langchain_gemini_qdrant.migration.reembed import ReembedReport, areembed, reembed
     from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS, QuantizationPreset
     from langchain_gemini_qdrant.recall import (
         ComparisonRow,
@@ -49,10 +50,12 @@ if TYPE_CHECKING:
         measure_recall,
         recommend,
     )
-    from langchain_gemini_qdrant.reembedding import ReembedReport, areembed, reembed
     from langchain_gemini_qdrant.sizing import MemoryEstimate, memory_size
-    from langchain_gemini_qdrant.tasks import TaskType
-    from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore
+    from langchain_gemini_qdrant.vectorstores.factory import (
+        acreate_vector_store,
+        create_vector_store,
+    )
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 __all__ = [
     "GEMINI_MODELS",
@@ -109,15 +112,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "_reports": ("IngestProgress", "IngestReport"),
-    "_usage": ("EmbeddingUsage",),
     "edge": ("AsyncEdgeClient", "EdgeClient"),
     "edge.bm25": ("EdgeBm25",),
-    "embeddings": ("GeminiEmbeddings",),
-    "factory": ("acreate_vector_store", "create_vector_store"),
-    "gemini_models": ("GEMINI_MODELS", "GeminiModel"),
-    "ingestion": ("aingest", "ingest"),
-    "migration": ("MigrationReport", "amigrate", "migrate"),
+    "embeddings": (
+        "GEMINI_MODELS",
+        "EmbeddingUsage",
+        "GeminiEmbeddings",
+        "GeminiModel",
+        "TaskType",
+    ),
+    "ingestion": ("IngestProgress", "IngestReport", "aingest", "ingest"),
+    "migration": ("MigrationReport", "ReembedReport", "amigrate", "areembed", "migrate", "reembed"),
     "quantization": ("QUANTIZATION_PRESETS", "QuantizationPreset"),
     "recall": (
         *("ComparisonRow", "QuantizationComparison"),
@@ -125,10 +130,8 @@ _MODULES = {
         *("acompare_quantizations", "compare_quantizations"),
         *("ameasure_recall", "measure_recall"),
     ),
-    "reembedding": ("ReembedReport", "areembed", "reembed"),
     "sizing": ("MemoryEstimate", "memory_size"),
-    "tasks": ("TaskType",),
-    "vectorstores": ("GeminiQdrantVectorStore",),
+    "vectorstores": ("GeminiQdrantVectorStore", "acreate_vector_store", "create_vector_store"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

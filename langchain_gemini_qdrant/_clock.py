@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from concurrent.futures import CancelledError
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import threading
+
+class AsyncClock(Protocol):
+    """What shared operations know of time: `SystemClock`, or a `BlockingClock` in sync use."""
+
+    def now(self) -> float:
+        """Return seconds that never go backwards, from a start that means nothing."""
+        ...
+
+    async def asleep(self, seconds: float) -> None:
+        """Wait for `seconds`."""
+        ...
 
 
 class Clock(Protocol):
@@ -40,6 +51,30 @@ class SystemClock:
     async def asleep(self, seconds: float) -> None:
         """Wait for `seconds` and let the event loop go on."""
         await asyncio.sleep(seconds)
+
+
+class BlockingClock:
+    """A clock for shared operations that run without an event loop; see `_runtime`.
+
+    Args:
+        clock: What really waits.
+        cancelled: Ends a wait as soon as it is set; None for a wait that nobody ends.
+    """
+
+    def __init__(self, clock: Clock, cancelled: threading.Event | None = None) -> None:
+        self.now = clock.now
+        self._sleep = clock.sleep
+        self._cancelled = threading.Event() if cancelled is None else cancelled
+
+    async def asleep(self, seconds: float) -> None:
+        """Block the thread for `seconds`.
+
+        Raises:
+            CancelledError: `cancelled` was set meanwhile.
+        """
+        self._sleep(seconds, self._cancelled)
+        if self._cancelled.is_set():
+            raise CancelledError
 
 
 SYSTEM_CLOCK: Clock = SystemClock()

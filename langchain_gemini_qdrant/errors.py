@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from langchain_gemini_qdrant._reports import IngestReport
+    from langchain_gemini_qdrant.ingestion._report import IngestReport
 
 
 class GeminiQdrantError(Exception):

@@ -1,154 +1,23 @@
-"""What each Gemini embedding model allows, and who says so.
-
-Sources, read in November 2026:
-- sizes, limits, conditioning, normalisation: https://ai.google.dev/gemini-api/docs/embeddings
-- shutdown dates and replacements: https://ai.google.dev/gemini-api/docs/deprecations
-- models of Vertex AI alone:
-  https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
-- prices: https://ai.google.dev/gemini-api/docs/pricing
-"""
+"""The import path of older code: see `langchain_gemini_qdrant.embeddings.models`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
-from typing import Literal
+from langchain_gemini_qdrant.embeddings.models import (
+    DEFAULT_MODEL,
+    GEMINI_MODELS,
+    MAX_BATCH_SIZE,
+    Conditioning,
+    GeminiModel,
+    find_model,
+    guess_conditioning,
+)
 
-DEFAULT_MODEL = "gemini-embedding-2"
-"""The newest model, and the one that Google names as replacement of all others."""
-
-MAX_BATCH_SIZE = 100
-"""Texts in one request; the API answers 400 `at most 100 requests can be in one batch`."""
-
-Conditioning = Literal["task_type", "prefix", "none"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GeminiModel:
-    """Limits and habits of one embedding model.
-
-    Attributes:
-        name: Without `models/`.
-        output_dimensionality: Length of its vectors where none is asked for.
-        dimensionalities: Lowest and highest length that can be asked for; equal where the model
-            has one size only.
-        max_input_tokens: Tokens it reads of one text; the API cuts the rest without a word.
-        conditioning: How it learns the task: from the parameter `task_type`, from a text prefix,
-            or not at all.
-        shutdown: First day on which Google may switch it off, None where none is announced.
-        usd_per_million_tokens: Price of text input, None where it is no longer sold by the token.
-        vertex_only: The Gemini Developer API does not have it.
-    """
-
-    name: str
-    output_dimensionality: int
-    dimensionalities: tuple[int, int]
-    max_input_tokens: int
-    conditioning: Conditioning
-    shutdown: date | None = None
-    replacement: str | None = None
-    usd_per_million_tokens: float | None = None
-    vertex_only: bool = False
-
-    def is_shut_down(self, today: date) -> bool:
-        """Say whether the shutdown date has come."""
-        return self.shutdown is not None and self.shutdown <= today
-
-
-GEMINI_MODELS: dict[str, GeminiModel] = {
-    model.name: model
-    for model in (
-        GeminiModel(
-            name="gemini-embedding-2",
-            output_dimensionality=3072,
-            dimensionalities=(128, 3072),
-            max_input_tokens=8192,
-            conditioning="prefix",
-            usd_per_million_tokens=0.20,
-        ),
-        GeminiModel(
-            name="gemini-embedding-2-preview",
-            output_dimensionality=3072,
-            dimensionalities=(128, 3072),
-            max_input_tokens=8192,
-            conditioning="prefix",
-            shutdown=date(2026, 8, 10),
-            replacement="gemini-embedding-2",
-        ),
-        GeminiModel(
-            name="gemini-embedding-001",
-            output_dimensionality=3072,
-            dimensionalities=(128, 3072),
-            max_input_tokens=2048,
-            conditioning="task_type",
-            shutdown=date(2028, 5, 14),
-            replacement="gemini-embedding-2",
-            usd_per_million_tokens=0.15,
-        ),
-        GeminiModel(
-            name="text-embedding-004",
-            output_dimensionality=768,
-            dimensionalities=(1, 768),
-            max_input_tokens=2048,
-            conditioning="task_type",
-            shutdown=date(2026, 1, 14),
-            replacement="gemini-embedding-2",
-        ),
-        GeminiModel(
-            name="embedding-001",
-            output_dimensionality=768,
-            dimensionalities=(768, 768),
-            max_input_tokens=2048,
-            conditioning="task_type",
-            shutdown=date(2025, 10, 30),
-            replacement="gemini-embedding-2",
-        ),
-        GeminiModel(
-            name="embedding-gecko-001",
-            output_dimensionality=768,
-            dimensionalities=(768, 768),
-            max_input_tokens=1024,
-            conditioning="none",
-            shutdown=date(2025, 10, 30),
-            replacement="gemini-embedding-2",
-        ),
-        *(
-            GeminiModel(
-                name=name,
-                output_dimensionality=3072,
-                dimensionalities=(128, 3072),
-                max_input_tokens=8192,
-                conditioning="task_type",
-                shutdown=date(2025, 10, 30),
-                replacement="gemini-embedding-2",
-            )
-            for name in ("gemini-embedding-exp", "gemini-embedding-exp-03-07")
-        ),
-        *(
-            GeminiModel(
-                name=name,
-                output_dimensionality=768,
-                dimensionalities=(1, 768),
-                max_input_tokens=2048,
-                conditioning="task_type",
-                vertex_only=True,
-            )
-            for name in ("text-embedding-005", "text-multilingual-embedding-002")
-        ),
-    )
-}
-"""Every text embedding model of the Gemini Developer API, and those of Vertex AI, by name."""
-
-
-def find_model(name: str) -> GeminiModel | None:
-    """Return what is known of a model, with or without `models/` before its name."""
-    return GEMINI_MODELS.get(name.removeprefix("models/"))
-
-
-def guess_conditioning(name: str) -> Conditioning:
-    """Return how a model that is not in the table most likely learns the task.
-
-    Google moved to prefixes with gemini-embedding-2 and replaces all older models by it, so later
-    `gemini-embedding-…` are taken to follow; anything else is taken for the older kind.
-    """
-    return "prefix" if name.removeprefix("models/").startswith("gemini-embedding-") else "task_type"
+__all__ = [
+    "DEFAULT_MODEL",
+    "GEMINI_MODELS",
+    "MAX_BATCH_SIZE",
+    "Conditioning",
+    "GeminiModel",
+    "find_model",
+    "guess_conditioning",
+]

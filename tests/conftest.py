@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_gemini_qdrant import _throttle
+from langchain_gemini_qdrant.embeddings import _rate_limiter as _throttle
 
 
 @pytest.fixture(autouse=True, scope="session")

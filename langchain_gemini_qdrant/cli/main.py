@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from langchain_gemini_qdrant.cli.demo import demo
-from langchain_gemini_qdrant.cli.emulator import emulator
-from langchain_gemini_qdrant.cli.ingest import ingest
-from langchain_gemini_qdrant.cli.migrate import migrate, reembed
-from langchain_gemini_qdrant.cli.recall import recall
-from langchain_gemini_qdrant.cli.search import search
-from langchain_gemini_qdrant.cli.tune import tune
+from langchain_gemini_qdrant.cli.commands.demo import demo
+from langchain_gemini_qdrant.cli.commands.emulator import emulator
+from langchain_gemini_qdrant.cli.commands.ingest import ingest
+from langchain_gemini_qdrant.cli.commands.migrate import migrate, reembed
+from langchain_gemini_qdrant.cli.commands.recall import recall
+from langchain_gemini_qdrant.cli.commands.search import search
+from langchain_gemini_qdrant.cli.commands.tune import tune
 from langchain_gemini_qdrant.errors import (
     DailyQuotaError,
     GeminiQdrantError,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
-from langchain_gemini_qdrant.gemini_models import DEFAULT_MODEL
+from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from langchain_gemini_qdrant.quantization import QuantizationName
-    from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 F = TypeVar("F", bound="Callable[..., object]")
 
@@ -143,8 +143,8 @@ def open_store(
         ConfigurationError: There is no such collection, and `create` is False.
     """
     # The engines take a second to import: `--help` must not wait for them.
-    from langchain_gemini_qdrant.factory import create_vector_store  # noqa: PLC0415
-    from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores.factory import create_vector_store  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     engine = {"url": url, "api_key": qdrant_api_key} if url else {"path": path or DEFAULT_PATH}
     if create:
@@ -173,7 +173,7 @@ def open_store_if_any(
     from qdrant_client import QdrantClient  # noqa: PLC0415
 
     from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415
-    from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     folder = Path(path or DEFAULT_PATH)
     if not url and not (folder / "meta.json").exists():

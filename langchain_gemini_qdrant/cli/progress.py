@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from langchain_gemini_qdrant._reports import IngestProgress
+    from langchain_gemini_qdrant.ingestion._report import IngestProgress
 
 console = Console(highlight=False)
 

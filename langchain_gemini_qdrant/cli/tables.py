@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from langchain_core.documents import Document
 
-    from langchain_gemini_qdrant._reports import IngestProgress, IngestReport
-    from langchain_gemini_qdrant.cli.corpus import Corpus
+    from langchain_gemini_qdrant.cli.documents.corpus import Corpus
+    from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
 
 _NAMED = 20  # files and passages named before the rest is counted
 _KINDS_NAMED = 5
@@ -25,7 +25,7 @@ _PASSAGE_LENGTH = 160
 
 def summary_table(corpus: Corpus, report: IngestReport | IngestProgress, failed: int) -> Table:
     """Return what a run did; `failed` are passages, without the marks of unreadable files."""
-    from langchain_gemini_qdrant._reports import IngestProgress  # noqa: PLC0415
+    from langchain_gemini_qdrant.ingestion._report import IngestProgress  # noqa: PLC0415
 
     stored = (
         f"{report.stored:,} stored"

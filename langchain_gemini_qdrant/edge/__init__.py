@@ -7,9 +7,9 @@ client = EdgeClient("./index")  # a `qdrant_client.QdrantClient` in every respec
 ```
 """
 
-from langchain_gemini_qdrant.edge._info import StorageInfo
-from langchain_gemini_qdrant.edge._location import Durability
-from langchain_gemini_qdrant.edge._sizes import VectorStorageSize
+from langchain_gemini_qdrant.edge._storage._info import StorageInfo
+from langchain_gemini_qdrant.edge._storage._location import Durability
+from langchain_gemini_qdrant.edge._storage._sizes import VectorStorageSize
 from langchain_gemini_qdrant.edge.async_client import AsyncEdgeClient
 from langchain_gemini_qdrant.edge.client import EdgeClient
 

@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from qdrant_client import AsyncQdrantClient
 
-from langchain_gemini_qdrant.edge._location import TEMPORARY, Durability, first_calls, locate
-from langchain_gemini_qdrant.edge._validate import are_plain
-from langchain_gemini_qdrant.edge._worker_backend import AsyncWorkerBackend
+from langchain_gemini_qdrant.edge._convert._validate import are_plain
+from langchain_gemini_qdrant.edge._storage._location import (
+    TEMPORARY,
+    Durability,
+    first_calls,
+    locate,
+)
+from langchain_gemini_qdrant.edge._worker._backend import AsyncWorkerBackend
 
 if TYPE_CHECKING:
     from qdrant_client.async_client_base import AsyncQdrantBase
     from qdrant_client.conversions import common_types as types
 
-    from langchain_gemini_qdrant.edge._info import StorageInfo
-    from langchain_gemini_qdrant.edge._sizes import VectorStorageSize
+    from langchain_gemini_qdrant.edge._storage._info import StorageInfo
+    from langchain_gemini_qdrant.edge._storage._sizes import VectorStorageSize
 
 
 class AsyncEdgeClient(AsyncQdrantClient):

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING, Any, cast
 from qdrant_client import QdrantClient
 
 from langchain_gemini_qdrant.edge._backend import EdgeBackend
-from langchain_gemini_qdrant.edge._backup import restore as restore_index
-from langchain_gemini_qdrant.edge._location import TEMPORARY, Durability, first_calls, locate
-from langchain_gemini_qdrant.edge._validate import are_plain
-from langchain_gemini_qdrant.edge._worker_backend import WorkerBackend
+from langchain_gemini_qdrant.edge._convert._validate import are_plain
+from langchain_gemini_qdrant.edge._storage._backup import restore as restore_index
+from langchain_gemini_qdrant.edge._storage._location import (
+    TEMPORARY,
+    Durability,
+    first_calls,
+    locate,
+)
+from langchain_gemini_qdrant.edge._worker._backend import WorkerBackend
 
 if TYPE_CHECKING:
     from qdrant_client.client_base import QdrantBase
     from qdrant_client.conversions import common_types as types
 
-    from langchain_gemini_qdrant.edge._info import StorageInfo
-    from langchain_gemini_qdrant.edge._sizes import VectorStorageSize
+    from langchain_gemini_qdrant.edge._storage._info import StorageInfo
+    from langchain_gemini_qdrant.edge._storage._sizes import VectorStorageSize
 
 
 class EdgeClient(QdrantClient):

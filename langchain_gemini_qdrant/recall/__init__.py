@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from langchain_gemini_qdrant.recall._comparison_report import ComparisonRow, QuantizationComparison
-from langchain_gemini_qdrant.recall._rows import RecallRow
-from langchain_gemini_qdrant.recall.comparison import acompare_quantizations, compare_quantizations
-from langchain_gemini_qdrant.recall.measuring import (
+from langchain_gemini_qdrant.recall._row import RecallRow
+from langchain_gemini_qdrant.recall.compare import acompare_quantizations, compare_quantizations
+from langchain_gemini_qdrant.recall.measure import (
     RecallProgress,
     ameasure_recall,
     measure_recall,
 )
-from langchain_gemini_qdrant.recall.recommendation import Recommendation, recommend
+from langchain_gemini_qdrant.recall.recommend import Recommendation, recommend
 from langchain_gemini_qdrant.recall.report import RecallReport
 
 __all__ = [

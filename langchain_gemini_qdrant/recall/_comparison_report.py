@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.recall import _tables
 from langchain_gemini_qdrant.recall._plot import Line, draw
-from langchain_gemini_qdrant.recall._rows import (
+from langchain_gemini_qdrant.recall._row import (
     RecallRow,
     interval_text,
     latency_text,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from langchain_gemini_qdrant.recall._rows import QueryKind
+    from langchain_gemini_qdrant.recall._row import QueryKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

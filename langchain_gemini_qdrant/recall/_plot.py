@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from langchain_gemini_qdrant.recall._rows import RecallRow
+    from langchain_gemini_qdrant.recall._row import RecallRow
 
 _INCHES = (8.0, 5.0)
 _DOTS_PER_INCH = 150

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.recall import _tables
 from langchain_gemini_qdrant.recall._plot import Line, draw
-from langchain_gemini_qdrant.recall._rows import (
+from langchain_gemini_qdrant.recall._row import (
     RecallRow,
     codes_text,
     interval_text,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from langchain_gemini_qdrant.recall._rows import EngineKind, QueryKind
+    from langchain_gemini_qdrant.recall._row import EngineKind, QueryKind
 
 _PAGE_COLUMNS = 6  # those of Qdrant's page: https://qdrant.tech/documentation/embeddings/gemini/
 

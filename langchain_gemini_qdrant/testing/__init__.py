@@ -22,14 +22,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langchain_gemini_qdrant.testing._api._records import RecordedRequest, RecordedText
+    from langchain_gemini_qdrant.testing._api._script import Quota, WrongAnswer
     from langchain_gemini_qdrant.testing._assertions import (
         assert_no_secrets,
         assert_statuses,
         assert_texts,
         assert_vectors,
     )
-    from langchain_gemini_qdrant.testing._records import RecordedRequest, RecordedText
-    from langchain_gemini_qdrant.testing._script import Quota, WrongAnswer
     from langchain_gemini_qdrant.testing._vcr import gemini_vcr_config
     from langchain_gemini_qdrant.testing.emulator import GeminiEmulator
 
@@ -48,10 +48,10 @@ __all__ = [
 
 _MODULES = {
     "GeminiEmulator": "emulator",
-    "Quota": "_script",
-    "RecordedRequest": "_records",
-    "RecordedText": "_records",
-    "WrongAnswer": "_script",
+    "Quota": "_api._script",
+    "RecordedRequest": "_api._records",
+    "RecordedText": "_api._records",
+    "WrongAnswer": "_api._script",
     "assert_no_secrets": "_assertions",
     "assert_statuses": "_assertions",
     "assert_texts": "_assertions",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from langchain_gemini_qdrant.testing._embed import read_conditioning
-from langchain_gemini_qdrant.testing._models import MODELS
+from langchain_gemini_qdrant.testing._api._embed import read_conditioning
+from langchain_gemini_qdrant.testing._api._models import MODELS
 
 if TYPE_CHECKING:
     import os
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from langchain_gemini_qdrant.testing._controls import Controls
-    from langchain_gemini_qdrant.testing._records import RecordedText
+    from langchain_gemini_qdrant.testing._api._records import RecordedText
+    from langchain_gemini_qdrant.testing._transport._controls import Controls
 
 _SHOWN = 5  # of each kind of difference
 _TEXT_SHOWN = 60  # characters

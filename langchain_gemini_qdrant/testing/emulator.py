@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from langchain_gemini_qdrant.testing._api import GeminiApi
-from langchain_gemini_qdrant.testing._controls import Controls
-from langchain_gemini_qdrant.testing._exchange import Exchange
-from langchain_gemini_qdrant.testing._quotas import Limits, Quotas
-from langchain_gemini_qdrant.testing._rest import RestServer
+from langchain_gemini_qdrant.testing._api._api import GeminiApi
+from langchain_gemini_qdrant.testing._api._quotas import Limits, Quotas
+from langchain_gemini_qdrant.testing._transport._controls import Controls
+from langchain_gemini_qdrant.testing._transport._exchange import Exchange
+from langchain_gemini_qdrant.testing._transport._rest import RestServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from langchain_gemini_qdrant.testing._grpc import GrpcServer
-    from langchain_gemini_qdrant.testing._records import RecordedRequest
-    from langchain_gemini_qdrant.testing._tls import Identity
+    from langchain_gemini_qdrant.testing._api._records import RecordedRequest
+    from langchain_gemini_qdrant.testing._transport._grpc import GrpcServer
+    from langchain_gemini_qdrant.testing._transport._tls import Identity
 
 _API_KEY = "emulator-key"
 
@@ -133,7 +133,7 @@ class GeminiEmulator(Controls):
             return
         if self._with_tls and self._identity is None:
             # Imported here: cryptography is optional.
-            from langchain_gemini_qdrant.testing._tls import Identity  # noqa: PLC0415
+            from langchain_gemini_qdrant.testing._transport._tls import Identity  # noqa: PLC0415
 
             self._identity = Identity(self._host)
         identity = self._identity
@@ -143,7 +143,7 @@ class GeminiEmulator(Controls):
         if self._with_grpc:
             try:
                 # Imported here: it takes a second, and google-generativeai is optional.
-                from langchain_gemini_qdrant.testing._grpc import GrpcServer  # noqa: PLC0415
+                from langchain_gemini_qdrant.testing._transport._grpc import GrpcServer  # noqa: PLC0415
 
                 self._grpc = GrpcServer(
                     self._exchange,

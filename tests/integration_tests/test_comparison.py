@@ -14,7 +14,7 @@ from langchain_gemini_qdrant import (
     compare_quantizations,
     create_vector_store,
 )
-from langchain_gemini_qdrant.recall import comparison
+from langchain_gemini_qdrant.recall import compare as comparison
 
 SIZE, COUNT = 128, 400
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant.edge import EdgeClient, _collection
-from langchain_gemini_qdrant.edge._backup import restore
+from langchain_gemini_qdrant.edge import EdgeClient
+from langchain_gemini_qdrant.edge._storage import _shard as _collection
+from langchain_gemini_qdrant.edge._storage._backup import restore
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, StorageError
 
 NAME = "points"

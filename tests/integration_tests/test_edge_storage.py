@@ -18,7 +18,7 @@ from qdrant_client.client_base import QdrantBase
 from qdrant_edge import Point, UpdateOperation
 
 from langchain_gemini_qdrant.edge import EdgeClient
-from langchain_gemini_qdrant.edge._collection import require_space
+from langchain_gemini_qdrant.edge._storage._shard import require_space
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, StorageError
 
 NAME = "Sammlung 収集"

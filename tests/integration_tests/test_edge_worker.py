@@ -19,8 +19,8 @@ import pytest
 from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
-from langchain_gemini_qdrant.edge._worker_main import _Server
-from langchain_gemini_qdrant.edge._worker_wire import Answer, answer_frame, read_answer
+from langchain_gemini_qdrant.edge._worker._protocol import Answer, answer_frame, read_answer
+from langchain_gemini_qdrant.edge._worker._server import _Server
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, StorageError
 
 NAME = "points"

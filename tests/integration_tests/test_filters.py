@@ -9,7 +9,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant.edge import EdgeClient
-from langchain_gemini_qdrant.filters import metadata_field, to_filter
+from langchain_gemini_qdrant.vectorstores.filters import metadata_field, to_filter
 
 CASES, RANDOM = "cases", "random"
 

@@ -30,7 +30,7 @@ from langchain_gemini_qdrant import (
     create_vector_store,
     ingest,
 )
-from langchain_gemini_qdrant.edge import _collection
+from langchain_gemini_qdrant.edge._storage import _shard as _collection
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.ingesting import Runs, passages, stored, texts
 

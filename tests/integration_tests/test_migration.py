@@ -359,7 +359,7 @@ def test_points_that_differ_are_replaced(engine, edge, target, changed):
 
 
 def test_a_lost_connection_is_tried_again(engine, edge, monkeypatch, clock):
-    monkeypatch.setattr("langchain_gemini_qdrant.migration.SYSTEM_CLOCK", clock)
+    monkeypatch.setattr("langchain_gemini_qdrant.migration.migrate.SYSTEM_CLOCK", clock)
     fill(edge)
     target = engine("server")
     target.server.fail_next(2, path="/points")

@@ -19,8 +19,8 @@ from langchain_gemini_qdrant import (
     RequestRejectedError,
     ServiceError,
 )
-from langchain_gemini_qdrant._backends.protocol import BackendSettings, EmbedRequest
-from langchain_gemini_qdrant._backends.vertex import VertexBackend
+from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
+from langchain_gemini_qdrant.embeddings._backends.vertex import VertexBackend
 
 ONE, TWO, FIVE = "gemini-embedding-001", "gemini-embedding-2", "text-embedding-005"
 MODELS = (ONE, TWO, FIVE)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from langchain_gemini_qdrant._batching import batches, estimate_tokens
+from langchain_gemini_qdrant.embeddings._batching import batches, estimate_tokens
 
 ENGLISH = (
     "Retrieval augmented generation answers a question from passages that a search has found. "

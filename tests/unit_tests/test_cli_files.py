@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from langchain_gemini_qdrant.cli.files import find_files
+from langchain_gemini_qdrant.cli.documents.files import find_files
 from langchain_gemini_qdrant.errors import InvalidInputError
 from tests.samples import write
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_gemini_qdrant.cli.corpus import Corpus
-from langchain_gemini_qdrant.cli.files import find_files
-from langchain_gemini_qdrant.cli.passages import Outline, Splitter
-from langchain_gemini_qdrant.identity import content_id
+from langchain_gemini_qdrant._qdrant_values import content_id
+from langchain_gemini_qdrant.cli.documents.corpus import Corpus
+from langchain_gemini_qdrant.cli.documents.files import find_files
+from langchain_gemini_qdrant.cli.documents.passages import Outline, Splitter
 from tests.samples import BROKEN, SOUND, paragraphs, write
 
 

@@ -9,8 +9,8 @@ import random
 import pypdf
 import pytest
 
-from langchain_gemini_qdrant.cli import readers
-from langchain_gemini_qdrant.cli.files import find_files
+from langchain_gemini_qdrant.cli.documents import readers
+from langchain_gemini_qdrant.cli.documents.files import find_files
 from tests.samples import paragraphs, pdf
 
 

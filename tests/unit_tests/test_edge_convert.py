@@ -10,17 +10,17 @@ import qdrant_edge
 from qdrant_client import models
 
 from langchain_gemini_qdrant.edge import _engine
-from langchain_gemini_qdrant.edge._config import vector_schema
-from langchain_gemini_qdrant.edge._convert import (
+from langchain_gemini_qdrant.edge._backend._lookup import with_vectors_for_ids
+from langchain_gemini_qdrant.edge._convert._config import vector_schema
+from langchain_gemini_qdrant.edge._convert._models import (
     edge_filter,
     edge_index,
     edge_payload_selector,
     edge_vector_selector,
     to_edge,
 )
-from langchain_gemini_qdrant.edge._examples import with_vectors_for_ids
-from langchain_gemini_qdrant.edge._queries import edge_query_request
-from langchain_gemini_qdrant.edge._validate import VectorSchema
+from langchain_gemini_qdrant.edge._convert._query import edge_query_request
+from langchain_gemini_qdrant.edge._convert._validate import VectorSchema
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, StorageError
 
 ENUMS = [

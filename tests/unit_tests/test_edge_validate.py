@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant.edge._payloads import check_payload
-from langchain_gemini_qdrant.edge._validate import (
+from langchain_gemini_qdrant._qdrant_values import check_payload
+from langchain_gemini_qdrant.edge._convert._validate import (
     VectorSchema,
     check_collection,
     check_point_id,

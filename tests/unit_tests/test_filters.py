@@ -9,7 +9,7 @@ import pytest
 from qdrant_client import grpc, models
 
 from langchain_gemini_qdrant.errors import InvalidInputError
-from langchain_gemini_qdrant.filters import metadata_field, to_filter
+from langchain_gemini_qdrant.vectorstores.filters import metadata_field, to_filter
 
 OPERATORS = [
     *("$and", "$or", "$not", "$eq", "$ne", "$in", "$nin", "$exists"),

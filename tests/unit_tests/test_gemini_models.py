@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from langchain_gemini_qdrant import GEMINI_MODELS
-from langchain_gemini_qdrant.gemini_models import DEFAULT_MODEL, find_model, guess_conditioning
+from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, find_model, guess_conditioning
 
 
 def test_every_retired_model_names_a_replacement_that_lives():

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from langchain_core.documents import Document
 
-from langchain_gemini_qdrant.identity import content_id, document_id, id_payload, point_id
+from langchain_gemini_qdrant._qdrant_values import content_id, document_id, id_payload, point_id
 
 UUID = "6f0f8c1e-6a0b-4b6e-9c55-0f2f0d6f3c11"
 

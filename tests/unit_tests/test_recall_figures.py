@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_gemini_qdrant.recall._figures import goes_on, interval, percentile, recall_of
+from langchain_gemini_qdrant.recall._statistics import goes_on, interval, percentile, recall_of
 
 EXACT = {"a": 0.9, "b": 0.8, "c": 0.8, "d": 0.8, "e": 0.1}
 

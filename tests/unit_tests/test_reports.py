@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from langchain_gemini_qdrant import IngestProgress, IngestReport
-from langchain_gemini_qdrant._reports import Pace
+from langchain_gemini_qdrant.ingestion._report import Pace
 
 
 def test_a_report_says_its_counts_in_one_line_that_is_the_same_each_run():

@@ -7,7 +7,7 @@ import math
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant._searching import (
+from langchain_gemini_qdrant.vectorstores._search import (
     candidates,
     check_options,
     fused_relevance,

@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 
 from langchain_gemini_qdrant import ConfigurationError
-from langchain_gemini_qdrant.tasks import TASK_TYPES, parse_task_type, task_sides, with_prefix
+from langchain_gemini_qdrant.embeddings.tasks import (
+    TASK_TYPES,
+    parse_task_type,
+    task_sides,
+    with_prefix,
+)
 
 SEARCH = ("RETRIEVAL_DOCUMENT", "RETRIEVAL_QUERY")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from langchain_gemini_qdrant import testing
-from langchain_gemini_qdrant.testing._api import GeminiApi
-from langchain_gemini_qdrant.testing._calls import Answer, Call
-from langchain_gemini_qdrant.testing._errors import ApiError
-from langchain_gemini_qdrant.testing._json import answer_json, vector_json
-from langchain_gemini_qdrant.testing._script import quota_error
+from langchain_gemini_qdrant.testing._api._api import GeminiApi
+from langchain_gemini_qdrant.testing._api._calls import Answer, Call
+from langchain_gemini_qdrant.testing._api._errors import ApiError
+from langchain_gemini_qdrant.testing._api._script import quota_error
+from langchain_gemini_qdrant.testing._transport._json import answer_json, vector_json
 
 KEY = "a-key"
 TWO = "models/gemini-embedding-2"

@@ -14,7 +14,7 @@ from langchain_gemini_qdrant.testing import (
     assert_texts,
     assert_vectors,
 )
-from langchain_gemini_qdrant.testing._calls import Call
+from langchain_gemini_qdrant.testing._api._calls import Call
 
 ONE, TWO = "models/gemini-embedding-001", "models/gemini-embedding-2"
 QUERY, DOCUMENT = "task: search result | query: ", "title: none | text: "

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from langchain_gemini_qdrant.testing import GeminiEmulator
-from langchain_gemini_qdrant.testing._quotas import Limits, Quotas
+from langchain_gemini_qdrant.testing._api._quotas import Limits, Quotas
 
 
 class Project:

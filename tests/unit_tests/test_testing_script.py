@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedText
-from langchain_gemini_qdrant.testing._script import Act, Fault, Script
+from langchain_gemini_qdrant.testing._api._script import Act, Fault, Script
 
 UNAVAILABLE, SHORT = Act(Fault(status=503)), Act("short")
 

@@ -8,10 +8,10 @@ import random
 import numpy as np
 import pytest
 
-from langchain_gemini_qdrant.testing._models import MODELS
-from langchain_gemini_qdrant.testing._stand_ins import choose_stand_ins
-from langchain_gemini_qdrant.testing._text import _TOKEN, _token_cost, count_tokens
-from langchain_gemini_qdrant.testing._vectors import Meaning
+from langchain_gemini_qdrant.testing._api._models import MODELS
+from langchain_gemini_qdrant.testing._api._stand_ins import choose_stand_ins
+from langchain_gemini_qdrant.testing._api._text import _TOKEN, _token_cost, count_tokens
+from langchain_gemini_qdrant.testing._api._vectors import Meaning
 
 ONE, TWO = MODELS["models/gemini-embedding-001"], MODELS["models/gemini-embedding-2"]
 SIZES = [1, 2, 15, 16, 17, 128, 768, 1536, 3071, 3072]

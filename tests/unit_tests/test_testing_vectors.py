@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from langchain_gemini_qdrant.testing._text import count_tokens, cut, terms
-from langchain_gemini_qdrant.testing._vectors import Meaning, embed
+from langchain_gemini_qdrant.testing._api._text import count_tokens, cut, terms
+from langchain_gemini_qdrant.testing._api._vectors import Meaning, embed
 
 QUERY_TASKS = ["RETRIEVAL_QUERY", "QUESTION_ANSWERING", "FACT_VERIFICATION", "CODE_RETRIEVAL_QUERY"]
 
@@ -34,7 +34,7 @@ def test_vectors_are_the_same_on_every_machine():
 
 def test_vectors_do_not_depend_on_the_hash_seed():
     code = (
-        "from langchain_gemini_qdrant.testing._vectors import Meaning, embed; import hashlib; "
+        "from langchain_gemini_qdrant.testing._api._vectors import Meaning, embed; import hashlib; "
         "m = [Meaning(text='a set of words', title='t', task_type='CLUSTERING')]; "
         "v = embed(m, space='m', model_size=3072, size=3072, normalizes=True); "
         "print(hashlib.sha256(v.tobytes()).hexdigest())"

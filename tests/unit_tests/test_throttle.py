@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from langchain_gemini_qdrant import _throttle
-from langchain_gemini_qdrant._throttle import (
+from langchain_gemini_qdrant.embeddings import _rate_limiter as _throttle
+from langchain_gemini_qdrant._retry_policy import RetryPolicy
+from langchain_gemini_qdrant.embeddings._rate_limiter import (
     BURST,
     WINDOW,
     Limiter,
-    RetryPolicy,
     Ticket,
     limiter_for,
 )

@@ -9,7 +9,7 @@ from qdrant_client import models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from langchain_gemini_qdrant import InvalidInputError, RateLimitError
-from langchain_gemini_qdrant._writing import (
+from langchain_gemini_qdrant.vectorstores._points import (
     Row,
     document_rows,
     partial_write,

@@ -1,0 +1,165 @@
+"""Values as Qdrant stores them: point ids made of any string, payloads as JSON will carry them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic_core import from_json, to_json
+
+from langchain_gemini_qdrant.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from langchain_core.documents import Document
+
+ID_KEY = "document_id"
+"""Payload key of an id that cannot be a point id as it stands."""
+
+_NAMESPACE = uuid.UUID("6f0f8c1e-6a0b-5b6e-9c55-0f2f0d6f3c11")
+_MAX_INTEGER_ID = 2**64 - 1
+CANONICAL_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The spelling that `str(uuid.UUID(...))` gives."""
+
+
+def point_id(document_id: str | int) -> str | int:
+    """Return the point id of a document's id.
+
+    Qdrant takes unsigned 64-bit integers and UUIDs. An integer and its decimal form are one id,
+    as LangChain shows ids as strings; any other string stands behind a UUID made of it.
+    """
+    text = str(document_id)
+    if CANONICAL_UUID.fullmatch(text):
+        return text  # `uuid.UUID` would say the same, ten times as slow
+    if (
+        text.isascii()
+        and text.isdigit()
+        and str(int(text)) == text
+        and int(text) <= _MAX_INTEGER_ID
+    ):
+        return int(text)
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return str(uuid.uuid5(_NAMESPACE, text))
+
+
+def id_payload(document_id: str | int, point: str | int) -> dict[str, str]:
+    """Return what a payload must keep so that the id comes back as given; `point` is its own."""
+    text = str(document_id)
+    return {} if str(point) == text else {ID_KEY: text}
+
+
+def document_id(point: str | int | uuid.UUID, payload: Mapping[str, object] | None) -> str:
+    """Return the id that the caller gave to a stored document."""
+    return str((payload or {}).get(ID_KEY, point))
+
+
+def content_id(document: Document, keys: Sequence[str] = ("source",)) -> str:
+    """Return an id that the same text with the same metadata under `keys` always gets."""
+    marks = [document.metadata.get(key) for key in keys]
+    name = _encode([*marks, document.page_content])
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def _as_text(value: object) -> object:
+    """Return what stands for a value that JSON has not, the same in every process."""
+    return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
+
+
+_encode = json.JSONEncoder(default=_as_text).encode  # `json.dumps` would make one each time
+
+
+JsonObject: TypeAlias = "dict[str, object]"
+
+_U64, _I64 = 2**64 - 1, -(2**63)
+_MOST_DEPTHS = 50  # of what is read in place; anything deeper is copied
+
+
+def check_payload(payload: object) -> tuple[JsonObject, int]:
+    """Return the payload as JSON will carry it, and about how many bytes it takes.
+
+    As in qdrant-client, datetimes, UUIDs, tuples and models become what JSON has for them.
+
+    Raises:
+        InvalidInputError: See `json_copy`.
+    """
+    if payload is None:
+        return {}, 0
+    if isinstance(payload, dict) and (size_bytes := plain_bytes(payload)):
+        return payload, size_bytes
+    result = json_copy(payload)
+    return result, len(to_json(result))
+
+
+def json_copy(payload: object) -> JsonObject:
+    """Return a copy of an object as JSON will carry it.
+
+    Raises:
+        InvalidInputError: It holds what the engine would refuse or silently change: NaN,
+            infinity, half surrogate pairs or integers that 64 bits do not hold.
+    """
+    try:
+        text = to_json(payload)
+        # NaN and infinity come as constants, which no JSON has
+        result = from_json(text, allow_inf_nan=False)
+    # pydantic's serialisation error is a ValueError; its text can hold the payload's
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(
+            f"A payload must be a JSON object without NaN or infinity ({type(error).__name__})"
+        ) from error
+    if not isinstance(result, dict):
+        raise InvalidInputError(f"A payload must be a JSON object, got {type(payload).__name__}")
+    json.loads(text, parse_int=_check_integer)
+    return result
+
+
+def _check_integer(digits: str) -> None:
+    if not _I64 <= int(digits) <= _U64:
+        raise InvalidInputError(
+            f"A payload's integers must be in {_I64}..{_U64}; store this one as a string"
+        )
+
+
+def plain_bytes(value: Any, depths: int = _MOST_DEPTHS) -> int:  # noqa: ANN401 - whatever a payload holds
+    """Return about how many bytes a value takes that is JSON as it stands; 0 if it may not be."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return _SCALARS[kind](value)
+    if depths == 0 or kind not in {dict, list}:
+        return 0
+    total = 2
+    if kind is dict:
+        for key in value:
+            if type(key) is not str or not key.isascii():
+                return 0
+            total += len(key) + 3
+        value = value.values()
+    for each in value:
+        size_bytes = plain_bytes(each, depths - 1)
+        if not size_bytes:
+            return 0
+        total += size_bytes
+    return total
+
+
+def _text_bytes(text: str) -> int:
+    if text.isascii():
+        return len(text) + 2
+    try:
+        return len(text.encode()) + 2
+    except UnicodeEncodeError:
+        return 0
+
+
+_SCALARS: dict[type, Callable[[Any], int]] = {
+    str: _text_bytes,
+    bool: lambda _: 4,
+    type(None): lambda _: 4,
+    int: lambda number: 8 if _I64 <= number <= _U64 else 0,
+    float: lambda number: 8 if math.isfinite(number) else 0,
+}

@@ -1,0 +1,60 @@
+"""One coroutine, two faces: run shared operations without an event loop, over blocking objects.
+
+An operation that is shared by the sync and the async API is an `async def` over objects whose
+methods it awaits. The async face awaits the operation; the sync face hands in `Blocking` objects
+and calls `run`. Both faces run the same lines, with the same tracebacks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+
+T = TypeVar("T")
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that awaits `Blocking` objects only; no event loop is involved.
+
+    It works inside a running event loop, too, and blocks it as any sync call does.
+
+    Raises:
+        RuntimeError: The coroutine awaited something that needs an event loop.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a shared operation awaited something that needs an event loop")
+
+
+class Blocking:
+    """A sync object whose methods can be awaited; each call is done before `await` returns.
+
+    Args:
+        target: The object.
+        prefix: What async names have in front of sync ones: with `"a"`, awaiting
+            `aembed_query(...)` calls `target.embed_query(...)`.
+    """
+
+    def __init__(self, target: object, prefix: str = "") -> None:
+        self._target = target
+        self._prefix = prefix
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        method = getattr(self._target, name.removeprefix(self._prefix))
+
+        async def call(*args: object, **kwargs: object) -> object:
+            return method(*args, **kwargs)
+
+        return call
+
+
+async def as_async(values: Iterable[T]) -> AsyncIterator[T]:
+    """Yield the values of a sync iterable where an async one is wanted."""
+    for value in values:
+        yield value

@@ -1,0 +1,136 @@
+"""`gemini-qdrant demo`: the whole path on text that every machine has."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from langchain_gemini_qdrant.cli.options import (
+    TITLE_KEY,
+    embedding_options,
+    make_embeddings,
+    open_store,
+)
+from langchain_gemini_qdrant.cli.progress import console, ingest_line, progress_bar
+from langchain_gemini_qdrant.cli.tables import hits_table
+
+if TYPE_CHECKING:
+    from langchain_core.documents import Document
+    from langchain_core.runnables import Runnable
+    from rich.table import Table
+
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+QUESTIONS = (
+    "How do I set a timeout for an HTTP request?",
+    "Which library draws progress bars in the terminal?",
+    "How do I create a collection and upload points?",
+)
+
+
+@click.command()
+@click.option(
+    "--path", default="demo-index", show_default=True, type=click.Path(), help="Where to store."
+)
+@embedding_options
+def demo(path: str, base_url: str | None, **options: Any) -> None:
+    """Index the READMEs of the Python packages installed here and ask them three questions.
+
+    With GOOGLE_API_KEY or GEMINI_API_KEY set, Gemini embeds them; without, an emulator of its API
+    on this machine does. A second run finds everything stored and embeds only the questions.
+    """
+    # Imported here: `--help` must not wait for LangChain and the engines.
+    from langchain_gemini_qdrant.cli.documents.passages import (  # noqa: PLC0415
+        read_distributions,
+        split_documents,
+    )
+    from langchain_gemini_qdrant.ingestion.ingest import ingest  # noqa: PLC0415
+
+    started = time.perf_counter()
+    with ExitStack() as stack:
+        emulated = base_url is None and not (
+            os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY")
+        )
+        if emulated:
+            from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415
+
+            emulator = stack.enter_context(GeminiEmulator())
+            base_url, options["api_key"] = emulator.base_url, emulator.api_key
+            console.print(
+                "[yellow]No GOOGLE_API_KEY or GEMINI_API_KEY is set: an emulator of the Gemini API "
+                "on this machine makes the vectors. They are lexical stand-ins, close where words "
+                "are shared; Gemini's own are close where meanings are.[/]"
+            )
+        embeddings = make_embeddings(base_url=base_url, **options)
+        # Vectors of the emulator and of Gemini, or of two models, must never share a collection.
+        name = f"{'emulated-' if emulated else ''}{embeddings.model.removeprefix('models/')}"
+        store = open_store(
+            embeddings,
+            collection=f"readmes-{name}-{embeddings.vector_size}",
+            path=path,
+            url=None,
+            quantization="binary",
+        )
+        passages = split_documents(read_distributions())
+        with progress_bar(len(passages)) as show:
+            report = ingest(
+                store, passages, on_progress=lambda done: show(done.done, ingest_line(done))
+            )
+        console.print(
+            f"{report.added + report.updated} passages embedded and stored, "
+            f"{report.skipped} found stored already or repeated"
+        )
+        chain = _question_chain(store)
+        for question in QUESTIONS:
+            console.print(chain.invoke(question))
+        console.print(
+            _figures(store, embeddings.vector_size, time.perf_counter() - started),
+            style="bold",
+            soft_wrap=True,
+        )
+
+
+def _question_chain(store: GeminiQdrantVectorStore) -> Runnable[str, Table]:
+    """Return a chain from a question to a table, where an application has a prompt and a model."""
+    from langchain_core.runnables import RunnableLambda, RunnablePassthrough  # noqa: PLC0415
+
+    def to_table(found: dict[str, Any]) -> Table:
+        hits: list[Document] = found["hits"]
+        scored = [(hit, hit.metadata["score"]) for hit in hits]
+        return hits_table(found["question"], scored, TITLE_KEY)
+
+    retriever = store.as_retriever(search_kwargs={"k": 3, "score_key": "score"})
+    return {"question": RunnablePassthrough(), "hits": retriever} | RunnableLambda(to_table)
+
+
+def _figures(store: GeminiQdrantVectorStore, vector_size: int | None, seconds: float) -> str:
+    from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415
+    from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS  # noqa: PLC0415
+    from langchain_gemini_qdrant.recall import measure_recall  # noqa: PLC0415
+
+    if not isinstance(store.client, EdgeClient):
+        raise TypeError(
+            f"the demo stores in the embedded engine, got {type(store.client).__name__}"
+        )
+    name = store.collection_name
+    count = store.client.count(name).count
+    bytes_of = store.client.vector_storage_size(name)
+    recall = measure_recall(
+        store,
+        limits=(10,),
+        oversampling=(QUANTIZATION_PRESETS["binary"].oversampling,),
+        latency_queries=0,
+    )
+    without, rescored = (row.recall for row in recall.rows)
+    return (
+        f"{count:,} passages, vector size {vector_size:,}, "
+        f"float vectors {bytes_of.original_bytes:,} bytes, "
+        f"binary {bytes_of.quantized_bytes:,} bytes "
+        f"(1/{bytes_of.original_bytes / bytes_of.quantized_bytes:.0f}), "
+        f"recall@10 {rescored:.3f} ({without:.3f} without rescoring), "
+        f"{seconds:.1f} s"
+    )

@@ -1,0 +1,240 @@
+"""`gemini-qdrant ingest`: files of many kinds into a collection."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import signal
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from langchain_gemini_qdrant.cli.options import (
+    DEFAULT_PATH,
+    QUANTIZATIONS,
+    embedding_options,
+    make_embeddings,
+    open_store,
+    quota_options,
+    store_options,
+)
+from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar
+from langchain_gemini_qdrant.errors import IngestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from langchain_gemini_qdrant.cli.documents.corpus import Corpus
+    from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
+    from langchain_gemini_qdrant.ingestion.ingest import Cleanup
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+_FAILED = 1
+_KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_CLOUD_PROJECT")
+SOURCE_KEY = "source"
+_SOURCES_AT_A_TIME = 500
+
+
+def _known_encoding(_: object, __: object, name: str | None) -> str | None:
+    try:
+        return name and codecs.lookup(name).name
+    except LookupError as error:
+        raise click.BadParameter(f"{name!r} is no encoding that Python knows") from error
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@store_options
+@embedding_options
+@quota_options
+@click.option(
+    "--quantization",
+    type=click.Choice(QUANTIZATIONS),
+    default="binary",
+    show_default=True,
+    help="Of a new collection.",
+)
+@click.option(
+    "--include", multiple=True, metavar="PATTERN", help="Read only such files; may be repeated."
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out such files and folders; may be repeated.",
+)
+@click.option(
+    "--chunk-size",
+    type=click.IntRange(min=50),
+    default=1000,
+    show_default=True,
+    help="The most characters of a passage.",
+)
+@click.option(
+    "--text-field",
+    metavar="NAME",
+    help="Where JSON records have their text.  [default: text, page_content or content]",
+)
+@click.option(
+    "--encoding",
+    metavar="NAME",
+    callback=_known_encoding,
+    help="Of text files that are not UTF-8.  [default: a guess, which is told]",
+)
+@click.option(
+    "--cleanup",
+    type=click.Choice(["none", "source", "full"]),
+    default="none",
+    show_default=True,
+    help="Delete, once all else is stored, what the files read no longer have (source), or all "
+    "that was not read (full).",
+)
+@click.option("--dry-run", is_flag=True, help="Say what it would take; send and store nothing.")
+def ingest(  # noqa: PLR0917 - one argument for each option
+    paths: tuple[str, ...],
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    chunk_size: int,
+    text_field: str | None,
+    encoding: str | None,
+    cleanup: Cleanup,
+    dry_run: bool,
+    **options: Any,
+) -> None:
+    """Split, embed and store files, or folders of them.
+
+    Text (.txt, .rst), Markdown (.md), web pages (.html), PDF, JSON Lines (.jsonl) and tables
+    (.csv, .tsv) are read; a file named with another ending is read as text. In folders, what
+    begins with a dot is left out. PATTERN is for a name, such as '*.md', or for the path inside
+    the folder, such as 'drafts/*'.
+
+    Passages that are stored already are skipped, so the same command from the same folder goes on
+    after Ctrl-C or any failure. A file that cannot be read is named at the end, and the others are
+    stored. Exit status: 0 if all is stored, 1 if not.
+
+    Without --path and --url the folder is ./gemini-qdrant-index.
+    """
+    # Imported here: `--help` must not wait for LangChain and the engines.
+    from langchain_gemini_qdrant.cli.commands.estimate import show_estimate  # noqa: PLC0415
+    from langchain_gemini_qdrant.cli.documents.corpus import Corpus  # noqa: PLC0415
+    from langchain_gemini_qdrant.cli.documents.files import find_files  # noqa: PLC0415
+
+    store_names = ("collection", "path", "url", "qdrant_api_key", "quantization")
+    place = {name: options.pop(name) for name in store_names}
+    index = None if place["url"] else Path(place["path"] or DEFAULT_PATH)
+    found = find_files(paths, include=include, exclude=exclude, leave_out=index)
+    corpus = Corpus(found, chunk_size=chunk_size, encoding=encoding, text_field=text_field)
+    if dry_run:
+        api_key = None if any(map(os.environ.get, _KEYS)) else "not needed"
+        embeddings = make_embeddings(**options, api_key=api_key)
+        del place["quantization"]
+        show_estimate(corpus, embeddings, place)
+        return
+    with open_store(make_embeddings(**options), **place) as store, _quick_to_stop():
+        _ingest(corpus, store, cleanup)
+
+
+def _ingest(corpus: Corpus, store: GeminiQdrantVectorStore, cleanup: Cleanup) -> None:
+    from langchain_gemini_qdrant.cli.tables import (  # noqa: PLC0415
+        files_tables,
+        reasons_table,
+        summary_table,
+    )
+    from langchain_gemini_qdrant.ingestion._report import IngestProgress  # noqa: PLC0415
+    from langchain_gemini_qdrant.ingestion.ingest import ingest as ingest_documents  # noqa: PLC0415
+
+    cause: BaseException | None = None
+    last = IngestProgress()
+    count = len(corpus.found.files)
+    try:
+        with progress_bar(corpus.total_bytes) as show:
+
+            def on_progress(done: IngestProgress) -> None:
+                nonlocal last
+                last = done
+                files = f"{corpus.files_read:,} of {count:,} files"
+                show(corpus.settled_bytes(done.done), f"{files} · {ingest_line(done)}")
+
+            report = ingest_documents(
+                store, corpus.passages(), cleanup=cleanup, on_progress=on_progress
+            )
+    except IngestError as error:
+        report, cause = error.report, error.__cause__
+    except KeyboardInterrupt:
+        console.print(summary_table(corpus, last, max(last.failed - len(corpus.problems), 0)))
+        raise
+    if cleanup == "source" and report.stopped is None:
+        report = replace(report, deleted=report.deleted + _delete_all_of(store, [*corpus.empty]))
+    failed = {name: why for name, why in report.failed.items() if name not in corpus.problems}
+    for table in files_tables(corpus):
+        console.print(table)
+    if failed:
+        console.print(reasons_table("Passages not stored", _by_source(corpus, failed)))
+    if cleanup != "none" and not report.complete:
+        kept = "all is" if cleanup == "full" or report.stopped else "what these files had is"
+        console.print(f"Not everything is stored, so {kept} kept from the cleanup.")
+    console.print(summary_table(corpus, report, len(failed)))
+    if not report.complete:
+        raise IngestError(_what_is_missing(corpus, report, len(failed)), report=report) from cause
+
+
+def _delete_all_of(store: GeminiQdrantVectorStore, sources: Sequence[str]) -> int:
+    """Delete what is stored of files that have no text any more; return how many passages."""
+    deleted = 0
+    if sources:
+        store.create_payload_indexes({SOURCE_KEY: "keyword"})
+    for start in range(0, len(sources), _SOURCES_AT_A_TIME):
+        condition = {SOURCE_KEY: {"$in": list(sources[start : start + _SOURCES_AT_A_TIME])}}
+        count = store.count(condition)
+        if count:
+            store.delete(filter=condition)
+            deleted += count
+    return deleted
+
+
+def _by_source(corpus: Corpus, failed: Mapping[str, str]) -> dict[str, str]:
+    """Return for each file how many of its passages failed, and why the first one did."""
+    reasons: dict[str, list[str]] = {}
+    for name, source in corpus.sources_of(failed).items():
+        reasons.setdefault(source, []).append(failed[name])
+    return {source: f"{len(whys):,} of them: {whys[0]}" for source, whys in reasons.items()}
+
+
+def _what_is_missing(corpus: Corpus, report: IngestReport, failed: int) -> str:
+    parts = [
+        f"the run ended before its time: {report.stopped}" if report.stopped else "",
+        f"not read, or not in full: {counted(len(corpus.problems), 'file')}"
+        if corpus.problems
+        else "",
+        f"not stored: {counted(failed, 'passage')}" if failed else "",
+    ]
+    return (
+        f"{'; '.join(filter(None, parts))}. What is stored is kept: the same command goes on from "
+        "there"
+    )
+
+
+@contextmanager
+def _quick_to_stop() -> Iterator[None]:
+    """Say what Ctrl-C does, as requests that are under way are waited for; a second one is not.
+
+    What is stored then is stored for good: the embedded engine keeps a log.
+    """
+
+    def end(*_: object) -> None:
+        console.show_cursor()  # the bar has hidden it
+        os._exit(_FAILED)
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, end)
+        click.echo("Stopping after the requests under way; Ctrl-C again stops at once.", err=True)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,163 @@
+"""`gemini-qdrant migrate` and `reembed`: a collection elsewhere, or with other vectors."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from langchain_gemini_qdrant.cli.options import (
+    DEFAULT_PATH,
+    TITLE_KEY,
+    embedding_options,
+    make_embeddings,
+    quota_options,
+    store_options,
+)
+from langchain_gemini_qdrant.cli.progress import console, ingest_line, price, progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from langchain_gemini_qdrant.migration.migrate import MigrationReport
+    from langchain_gemini_qdrant.vectorstores._connection import Engine
+
+
+@click.command()
+@store_options
+@click.option("--to-path", type=click.Path(), help="Folder of the embedded engine to copy to.")
+@click.option("--to-url", help="Address of a Qdrant server to copy to, in place of --to-path.")
+@click.option("--to-qdrant-api-key", envvar="TO_QDRANT_API_KEY", help="That server's key.")
+@click.option("--to-collection", help="Its name there.  [default: the same]")
+def migrate(  # noqa: PLR0917 - one argument for each option
+    collection: str,
+    path: str | None,
+    url: str | None,
+    qdrant_api_key: str | None,
+    to_path: str | None,
+    to_url: str | None,
+    to_qdrant_api_key: str | None,
+    to_collection: str | None,
+) -> None:
+    """Copy a collection to another engine, with vectors and settings, and ask Gemini nothing.
+
+    The same command goes on after an interruption: what is there already is compared and not
+    sent again. At the end the copy is verified. Without --path and --url the source is
+    ./gemini-qdrant-index.
+    """
+    # Imported here: `--help` must not wait for LangChain and the engines.
+    from langchain_gemini_qdrant.migration.migrate import migrate as migrate_collection  # noqa: PLC0415
+
+    if (to_path is None) == (to_url is None):
+        raise click.UsageError("one of --to-path and --to-url is needed")
+    with _engine(path, url, qdrant_api_key) as source, ExitStack() as stack:
+        target = stack.enter_context(_engine(to_path, to_url, to_qdrant_api_key))
+        with _bar(_migration_line) as show:
+            report = migrate_collection(
+                source.client,
+                target.client,
+                collection,
+                target_collection_name=to_collection,
+                on_progress=lambda done: show(done.total, done.done, done),
+            )
+    console.print(
+        f"{report.added:,} points copied, {report.updated:,} replaced, {report.skipped:,} found "
+        "there already; verified by count and sample"
+    )
+
+
+@click.command()
+@store_options
+@embedding_options
+@quota_options
+@click.option("--to-collection", help="Name of the new collection.  [default: made of the model]")
+@click.option("--vector-name", default="", help="Of the vector.  [default: the unnamed one]")
+@click.option("--alias", help="Made, or switched, to lead to the new collection.")
+@click.option("--delete-old", is_flag=True, help="Delete the old collection after the switch.")
+def reembed(  # noqa: PLR0917 - one argument for each option
+    collection: str,
+    path: str | None,
+    url: str | None,
+    qdrant_api_key: str | None,
+    to_collection: str | None,
+    vector_name: str,
+    alias: str | None,
+    delete_old: bool,
+    **options: Any,
+) -> None:
+    """Build a new collection with another model or size from the stored texts.
+
+    Where --collection is an alias it is switched to the new collection in one step, once all is
+    there. The old collection stays, unless --delete-old is given. The same command goes on after
+    an interruption. Without --path and --url the folder is ./gemini-qdrant-index.
+    """
+    # Imported here: `--help` must not wait for LangChain and the engines.
+    from langchain_gemini_qdrant.migration.reembed import reembed as reembed_store  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
+
+    embeddings = make_embeddings(**options)
+    with _engine(path, url, qdrant_api_key) as engine, _bar(ingest_line) as show:
+        store = GeminiQdrantVectorStore(
+            engine.client,
+            collection,
+            embeddings,  # not what made the old vectors, which nobody reads
+            vector_name=vector_name,
+            title_key=TITLE_KEY,
+            validate_collection_config=False,
+        )
+        report = reembed_store(
+            store,
+            embeddings,
+            collection_name=to_collection,
+            alias=alias,
+            delete_old=delete_old,
+            on_progress=lambda done: show(done.total or 0, done.done, done),
+        )
+    done = report.ingest
+    console.print(
+        f"{done.added:,} documents embedded, {done.updated:,} updated, {done.skipped:,} found "
+        f"there already, {done.tokens:,} tokens, {price(done.usd)}"
+    )
+    leading = "".join(f", {each!r} leads to it" for each in report.aliases)
+    kept = "deleted" if report.old_deleted else "kept"
+    console.print(
+        f"New collection {report.collection_name!r}{leading}; {report.old_collection_name!r} is "
+        f"{kept}",
+        soft_wrap=True,
+    )
+
+
+@contextmanager
+def _engine(path: str | None, url: str | None, api_key: str | None) -> Iterator[Engine]:
+    """Open an engine for the time of the block."""
+    from langchain_gemini_qdrant.vectorstores._connection import connect  # noqa: PLC0415
+
+    engine = connect(url=url, api_key=api_key) if url else connect(path=path or DEFAULT_PATH)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextmanager
+def _bar(line: Callable[[Any], str]) -> Iterator[Callable[[int, int, object], None]]:
+    """Show a bar from when its end is known; yield what moves it."""
+    with ExitStack() as stack:
+        bars: list[Callable[[int, str], None]] = []
+
+        def show(total: int, completed: int, done: object) -> None:
+            if not bars:
+                bars.append(stack.enter_context(progress_bar(total)))
+            bars[0](completed, line(done))
+
+        yield show
+
+
+def _migration_line(done: MigrationReport) -> str:
+    parts = [
+        f"{done.added:,} copied",
+        f"{done.updated:,} replaced" if done.updated else "",
+        f"{done.skipped:,} found there" if done.skipped else "",
+    ]
+    return " · ".join(filter(None, parts))

@@ -1,0 +1,246 @@
+"""`gemini-qdrant recall`: what a collection's searches find of what an exact one does."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from langchain_gemini_qdrant.cli.options import (
+    DEFAULT_PATH,
+    embedding_options,
+    make_embeddings,
+    open_store,
+    store_options,
+)
+from langchain_gemini_qdrant.cli.progress import console, progress_bar
+from langchain_gemini_qdrant.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from langchain_gemini_qdrant.recall import RecallProgress
+    from langchain_gemini_qdrant.recall._comparison_report import QuantizationComparison
+    from langchain_gemini_qdrant.recall.report import RecallReport
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+_RESCORE = {"both": (False, True), "on": (True,), "off": (False,)}
+_OPTIONS = (
+    click.option(
+        "--oversampling",
+        type=click.FloatRange(min=1),
+        multiple=True,
+        help="Candidates, as a multiple of the limit; may be repeated.",
+    ),
+    click.option(
+        "--rescore",
+        type=click.Choice(list(_RESCORE)),
+        default="both",
+        show_default=True,
+        help="Compare the candidates again by their full vectors.",
+    ),
+    click.option(
+        "--hnsw-ef",
+        type=click.IntRange(min=1),
+        multiple=True,
+        help="Beam of a search in the index; may be repeated.  [default: the collection's own]",
+    ),
+    click.option(
+        "--queries",
+        "queries_file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Texts to search with, one a line, embedded as queries.  [default: a sample of the "
+        "stored vectors, which needs no API key]",
+    ),
+    click.option(
+        "--sample-size",
+        type=click.IntRange(min=1),
+        default=200,
+        show_default=True,
+        help="Stored vectors to search with.",
+    ),
+    click.option("--seed", type=int, help="Draw the same sample again."),
+    click.option(
+        "--plot",
+        "picture",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="Draw recall against latency, into a .png or .svg file.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON for programs."),
+)
+
+
+def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a measurement."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def measured_settings(
+    *,
+    oversampling: tuple[float, ...],
+    rescore: str,
+    hnsw_ef: tuple[int, ...],
+    queries_file: Path | None,
+    sample_size: int,
+    seed: int | None,
+) -> dict[str, Any]:
+    """Return the arguments of `measure_recall` that the options stand for."""
+    settings: dict[str, Any] = {
+        "queries": None if queries_file is None else read_queries(queries_file),
+        "rescore": _RESCORE[rescore],
+        "hnsw_ef": hnsw_ef or (None,),
+        "sample_size": sample_size,
+        "seed": seed,
+    }
+    if oversampling:
+        settings["oversampling"] = oversampling
+    return settings
+
+
+def read_queries(file: Path) -> list[str]:
+    """Return the lines of a file that are not blank.
+
+    Raises:
+        InvalidInputError: There are none.
+    """
+    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    queries = [line for line in lines if line]
+    if not queries:
+        raise InvalidInputError(f"{file} has no text: one query a line is expected")
+    return queries
+
+
+@contextmanager
+def opened(
+    *,
+    collection: str,
+    path: str | None,
+    url: str | None,
+    qdrant_api_key: str | None,
+    embeds: bool,
+    **embedding: Any,
+) -> Iterator[GeminiQdrantVectorStore]:
+    """Open an existing collection; without embeddings, and so without a key, where none are needed.
+
+    Raises:
+        ConfigurationError: There is no such collection.
+    """
+    # The engines take a second to import: `--help` must not wait for them.
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
+
+    if embeds:
+        store = open_store(
+            make_embeddings(**embedding),
+            collection=collection,
+            path=path,
+            url=url,
+            qdrant_api_key=qdrant_api_key,
+            create=False,
+        )
+    else:
+        engine = {"url": url, "api_key": qdrant_api_key} if url else {"path": path or DEFAULT_PATH}
+        store = GeminiQdrantVectorStore.from_existing_collection(
+            collection, None, validate_embeddings=False, **engine
+        )
+    with store:
+        yield store
+
+
+@contextmanager
+def searches_bar(*, shown: bool) -> Iterator[Callable[[str, RecallProgress], None]]:
+    """Show how many searches are done; yield what moves it, with what they are of."""
+    bar = progress_bar(100) if shown else nullcontext(lambda _completed, _line: None)
+    with bar as show:
+
+        def move(name: str, progress: RecallProgress) -> None:
+            of = f"{name}: " if name else ""
+            line = f"{of}{progress.done:,} of {progress.total:,} searches"
+            show(100 * progress.done // progress.total, line)
+
+        yield move
+
+
+@click.command()
+@store_options
+@embedding_options
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Hits wanted, k; may be repeated.  [default: 10, 20, 50, 100; with --compare 10, 100]",
+)
+@measuring_options
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Compare all quantizations on some of the collection's vectors, in a throw-away index.",
+)
+def recall(  # noqa: PLR0917 - one argument for each option
+    collection: str,
+    path: str | None,
+    url: str | None,
+    qdrant_api_key: str | None,
+    limit: tuple[int, ...],
+    picture: str | None,
+    as_json: bool,
+    compare: bool,
+    oversampling: tuple[float, ...],
+    rescore: str,
+    hnsw_ef: tuple[int, ...],
+    queries_file: Path | None,
+    sample_size: int,
+    seed: int | None,
+    **embedding: Any,
+) -> None:
+    """Measure what searches find of what exact ones find, and how long they take.
+
+    Each search setting is compared with an exact search; a setting that holds your target is what
+    `gemini-qdrant tune` looks for. Without --path and --url the folder is ./gemini-qdrant-index.
+    """
+    # Imported here: `--help` must not wait for LangChain and the engines.
+    from langchain_gemini_qdrant.recall import measure_recall  # noqa: PLC0415
+    from langchain_gemini_qdrant.recall.compare import compare_quantizations  # noqa: PLC0415
+
+    settings = measured_settings(
+        oversampling=oversampling,
+        rescore=rescore,
+        hnsw_ef=hnsw_ef,
+        queries_file=queries_file,
+        sample_size=sample_size,
+        seed=seed,
+    )
+    if limit:
+        settings["limits"] = limit
+    report: RecallReport | QuantizationComparison
+    with (
+        opened(
+            collection=collection,
+            path=path,
+            url=url,
+            qdrant_api_key=qdrant_api_key,
+            embeds=queries_file is not None,
+            **embedding,
+        ) as store,
+        searches_bar(shown=not as_json) as move,
+    ):
+        if compare:
+            settings["query_count"] = settings.pop("sample_size")
+            del settings["rescore"], settings["hnsw_ef"]
+            report = compare_quantizations(store, on_progress=move, **settings)
+        else:
+            report = measure_recall(
+                store, on_progress=lambda progress: move("", progress), **settings
+            )
+    if picture is not None:
+        report.plot(picture)
+    if as_json:
+        click.echo(report.to_json(indent=2))
+        return
+    console.print(report)
+    if picture is not None:
+        console.print(f"drawn in {picture}")

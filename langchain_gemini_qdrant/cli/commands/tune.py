@@ -1,0 +1,120 @@
+"""`gemini-qdrant tune`: the cheapest search setting that holds a recall."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from langchain_gemini_qdrant.cli.commands.recall import (
+    measured_settings,
+    measuring_options,
+    opened,
+    searches_bar,
+)
+from langchain_gemini_qdrant.cli.options import embedding_options, store_options
+from langchain_gemini_qdrant.cli.progress import console
+
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.recall.recommend import Recommendation
+    from langchain_gemini_qdrant.recall.report import RecallReport
+
+_OVERSAMPLING = (1, 1.5, 2, 3, 4, 6, 8)
+
+
+@click.command()
+@store_options
+@embedding_options
+@click.option(
+    "--recall-at-k",
+    type=click.FloatRange(min=0, min_open=True, max=1, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="The share of the exact hits to be found, with confidence.",
+)
+@click.option(
+    "-k", "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Hits wanted."
+)
+@measuring_options
+@click.option(
+    "--apply", is_flag=True, help="Make it the default of all searches in this collection."
+)
+@click.pass_context
+def tune(  # noqa: PLR0917 - one argument for each option
+    context: click.Context,
+    /,
+    collection: str,
+    path: str | None,
+    url: str | None,
+    qdrant_api_key: str | None,
+    recall_at_k: float,
+    limit: int,
+    apply: bool,
+    as_json: bool,
+    picture: str | None,
+    model: str,
+    output_dimensionality: int | None,
+    backend: str,
+    base_url: str | None,
+    **options: Any,
+) -> None:
+    """Find the cheapest search setting that holds a recall, or say what to change.
+
+    The exit status is 1 where no setting that was measured holds it. Without --path and --url the
+    folder is ./gemini-qdrant-index.
+    """
+    # Imported here: `--help` must not wait for LangChain and the engines.
+    from langchain_gemini_qdrant.recall import measure_recall  # noqa: PLC0415
+    from langchain_gemini_qdrant.recall.recommend import recommend  # noqa: PLC0415
+
+    settings = {"oversampling": _OVERSAMPLING, **measured_settings(**options)}
+    with (
+        opened(
+            collection=collection,
+            path=path,
+            url=url,
+            qdrant_api_key=qdrant_api_key,
+            embeds=options["queries_file"] is not None,
+            model=model,
+            output_dimensionality=output_dimensionality,
+            backend=backend,
+            base_url=base_url,
+        ) as store,
+    ):
+        with searches_bar(shown=not as_json) as move:
+            report = measure_recall(
+                store,
+                limits=(limit,),
+                on_progress=lambda progress: move("", progress),
+                **settings,
+            )
+        found = recommend(report, recall_at_k, limit=limit)
+        applied = apply and found.search_params is not None
+        if applied:
+            store.remember_search_params(found.search_params)
+    if picture is not None:
+        report.plot(picture)
+    if as_json:
+        click.echo(json.dumps(_as_dict(report, found, applied=applied), indent=2))
+    else:
+        console.print(report)
+        console.print(str(found), markup=False, soft_wrap=True)
+        if picture is not None:
+            console.print(f"drawn in {picture}")
+        if applied:
+            console.print("All searches of this collection take it from now on.")
+    if found.row is None:
+        context.exit(1)
+
+
+def _as_dict(report: RecallReport, found: Recommendation, *, applied: bool) -> dict[str, Any]:
+    params = found.search_params
+    return {
+        "recall_at_k": found.recall_at_k,
+        "limit": found.limit,
+        "search_params": None if params is None else params.model_dump(exclude_none=True),
+        "advice": list(found.advice),
+        "applied": applied,
+        "report": json.loads(report.to_json()),
+    }

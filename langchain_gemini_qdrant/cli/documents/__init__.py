@@ -1,0 +1,1 @@
+"""Files to passages: found, decoded, read and split."""

@@ -1,0 +1,155 @@
+"""Many files as one stream of passages, and what is to be told of them."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import deque
+from typing import TYPE_CHECKING
+
+from langchain_core.documents import Document
+
+from langchain_gemini_qdrant._qdrant_values import content_id
+from langchain_gemini_qdrant.cli.documents.passages import Outline, Splitter
+from langchain_gemini_qdrant.cli.documents.readers import Reading, read
+from langchain_gemini_qdrant.cli.options import TITLE_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from langchain_gemini_qdrant.cli.documents.files import Found, SourceFile
+
+SOURCE_KEY = "source"
+
+
+class Corpus:
+    """Passages of files, read one after the other as they are asked for.
+
+    Args:
+        found: The files.
+        chunk_size: The most characters of a passage.
+        encoding: Of text that is not UTF-8, None for a guess.
+        text_field: Where JSON records have their text, None for the usual ones.
+
+    Attributes:
+        found: The files.
+        total_bytes: Of all files.
+        files_read: So far, with those that have no text.
+        empty: Sources without any text, and how large these are.
+        notices: What a person should know of how a file was read, by source.
+        problems: Why a file was not read, or not all of it, by source.
+    """
+
+    def __init__(
+        self,
+        found: Found,
+        *,
+        chunk_size: int,
+        encoding: str | None = None,
+        text_field: str | None = None,
+    ) -> None:
+        self.found = found
+        self.total_bytes = sum(file.size for file in found.files)
+        self.files_read = 0
+        self.empty: dict[str, str] = {}
+        self.notices: dict[str, str] = {}
+        self.problems: dict[str, str] = dict(found.problems)
+        self._splitter = Splitter(chunk_size)
+        self._encoding = encoding
+        self._text_field = text_field
+        self._ends: deque[int] = deque()  # bytes read with each passage that is not settled yet
+        self._ids = array("q")  # hashes of all, as the run names what fails by its id
+        self._firsts: list[int] = []  # of each file that was begun, among these
+        self._settled = 0
+        self._settled_bytes = 0
+
+    def passages(self) -> Iterator[Document]:
+        """Yield the passages of all files.
+
+        A file that cannot be read, or not all of it, ends with a document without text, its source
+        for an id: the run that gets it counts a failure, keeps what is stored of that source from
+        the cleanup, and goes on.
+        """
+        for source in self.found.problems:
+            yield self._failure(source, 0)
+        before = 0
+        for file in self.found.files:
+            reading = Reading(file=file, encoding=self._encoding, text_field=self._text_field)
+            first = len(self._ids)
+            self._firsts.append(first)
+            for passage, position in self._passages(reading):
+                self._ids.append(hash(content_id(passage)))
+                self._ends.append(before + position)
+                yield passage
+            before += file.size
+            self.files_read += 1
+            if reading.notice is not None:
+                self.notices[file.source] = reading.notice
+            if reading.problem is not None:
+                self.problems[file.source] = reading.problem
+                yield self._failure(file.source, before)
+            elif len(self._ids) == first:
+                self.empty[file.source] = f"{file.size:,} bytes"
+
+    def settled_bytes(self, done: int) -> int:
+        """Return how far the files are read and done with, once `done` passages are."""
+        while self._ends and self._settled < done:
+            self._settled += 1
+            self._settled_bytes = self._ends.popleft()
+        return self._settled_bytes
+
+    def sources_of(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the source of passages, by their ids."""
+        wanted = {hash(name): name for name in ids}
+        files = self.found.files
+        return {
+            wanted[each]: files[bisect_right(self._firsts, i) - 1].source
+            for i, each in enumerate(self._ids)
+            if each in wanted
+        }
+
+    def _failure(self, source: str, position: int) -> Document:
+        self._ends.append(position)
+        return Document("", id=source, metadata={SOURCE_KEY: source})
+
+    def _passages(self, reading: Reading) -> Iterator[tuple[Document, int]]:
+        """Yield passages, each with the bytes of the file up to it."""
+        outline: Outline | None = None
+        before = 0
+        for part in read(reading):
+            if outline is None:
+                outline = Outline(part.metadata[TITLE_KEY])
+            if not _can_be_stored(part):
+                reading.fail(f"{_place(part)}: half a character (a lone surrogate)")
+                continue
+            passages = list(self._split(reading.file, part, outline))
+            step = (reading.position - before) / max(len(passages), 1)
+            for i, passage in enumerate(passages, 1):
+                yield passage, before + round(step * i)
+            before = reading.position
+
+    def _split(self, file: SourceFile, part: Document, outline: Outline) -> Iterator[Document]:
+        metadata = {**part.metadata, SOURCE_KEY: file.source}
+        if file.kind not in {"markdown", "html"}:
+            for text in self._splitter.split(part.page_content):
+                yield Document(text, metadata=metadata)
+            return
+        for text, heading in self._splitter.split_markdown(part.page_content, outline):
+            own = {"heading": heading} if heading else {}
+            yield Document(text, metadata={**metadata, **own})
+
+
+def _can_be_stored(part: Document) -> bool:
+    """Say whether all of it is Unicode: JSON and PDF can have halves of characters."""
+    texts = [part.page_content, *part.metadata, *map(str, part.metadata.values())]
+    try:
+        for text in texts:
+            text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _place(part: Document) -> str:
+    keys = [key for key in ("page", "line", "row") if key in part.metadata]
+    return f"{keys[0]} {part.metadata[keys[0]]:,}" if keys else "its text"

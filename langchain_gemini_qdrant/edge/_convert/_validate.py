@@ -1,0 +1,318 @@
+"""What may reach the engine, decided before it does.
+
+A write that the engine refuses stays in its write-ahead log and can damage data at the next open,
+so nothing may be refused there. Everything here is pure: values in, normalised values out.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from uuid import UUID
+
+import numpy as np
+from qdrant_client import models
+
+from langchain_gemini_qdrant._qdrant_values import CANONICAL_UUID, check_payload
+from langchain_gemini_qdrant.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from langchain_gemini_qdrant._qdrant_values import JsonObject
+
+Vector: TypeAlias = "list[float] | list[list[float]] | models.SparseVector"
+
+_HYPHENATED = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+# the spellings that the server takes; `uuid.UUID` alone takes more
+_UUID = re.compile(rf"[0-9a-fA-F]{{32}}|{_HYPHENATED}|\{{{_HYPHENATED}\}}|urn:uuid:{_HYPHENATED}")
+_U32, _U64 = 2**32 - 1, 2**64 - 1
+_MAX_FLOAT32 = 3.4028234e38
+_BYTES_PER_NUMBER = 4
+# the server's rules, so that a collection can move to one
+_FORBIDDEN_IN_NAMES = frozenset('<>:"/\\|?*\0\x1f')
+_COLLECTION_NAME_CHARACTERS = 255
+_VECTOR_NAME_BYTES = 200
+_VECTOR_SIZES = range(1, 65536 + 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VectorSchema:
+    """The vectors of a collection: size by name; the name of the unnamed vector is `""`."""
+
+    dense: Mapping[str, int]
+    multi: Mapping[str, int]
+    sparse: frozenset[str]
+
+
+class CheckedPoint(NamedTuple):
+    """A point that the engine takes for sure; `size_bytes` is about what it will occupy."""
+
+    id: int | str
+    vectors: dict[str, Vector]
+    payload: JsonObject
+    size_bytes: int
+
+
+def check_point_id(point_id: object) -> int | str:
+    """Return an integer id as it is and a UUID in its canonical spelling."""
+    if isinstance(point_id, UUID):
+        return str(point_id)
+    if isinstance(point_id, int) and not isinstance(point_id, bool) and 0 <= point_id <= _U64:
+        return point_id
+    if isinstance(point_id, str):
+        if CANONICAL_UUID.fullmatch(point_id):
+            return point_id
+        if _UUID.fullmatch(point_id):
+            return str(UUID(point_id))
+    raise InvalidInputError(
+        f"A point id must be an integer in 0..{_U64} or a UUID, got {point_id!r}"
+    )
+
+
+def check_vector(vector: object, name: str, schema: VectorSchema) -> Vector:
+    """Return a vector that fits the collection's vector of this name."""
+    size = schema.dense.get(name)
+    if size is not None:
+        return _check_dense(vector, name, size)
+    if name in schema.sparse:
+        return _check_sparse(vector, name)
+    check_vector_name(name, schema)
+    return _check_multi(vector, name, schema.multi[name])
+
+
+def check_vector_name(name: str, schema: VectorSchema) -> None:
+    """Refuse a vector that the collection does not have."""
+    known = {*schema.dense, *schema.multi, *schema.sparse}
+    if name not in known:
+        raise InvalidInputError(
+            f"Not existing vector name error: {name!r}; this collection has the vectors"
+            f" {sorted(known)!r}"
+        )
+
+
+def _check_dense(vector: object, name: str, size: int) -> list[float]:
+    numbers = vector.tolist() if isinstance(vector, np.ndarray) else vector
+    if not isinstance(numbers, list):
+        raise InvalidInputError(
+            f"Vector {name!r} must be a list of {size} numbers, got {type(vector).__name__}"
+        )
+    if len(numbers) != size:
+        raise InvalidInputError(
+            f"Vector dimension error: vector {name!r} must have {size} components,"
+            f" got {len(numbers)}"
+        )
+    _check_finite(numbers, name)
+    return numbers
+
+
+def _check_multi(vector: object, name: str, size: int) -> list[list[float]]:
+    rows = vector.tolist() if isinstance(vector, np.ndarray) else vector
+    if not isinstance(rows, list) or not rows or not isinstance(rows[0], list):
+        raise InvalidInputError(f"Vector {name!r} must be a non-empty list of vectors")
+    return [_check_dense(row, name, size) for row in rows]
+
+
+def _check_sparse(vector: object, name: str) -> models.SparseVector:
+    if not isinstance(vector, models.SparseVector):
+        raise InvalidInputError(
+            f"Vector {name!r} must be a SparseVector, got {type(vector).__name__}"
+        )
+    indices: Sequence[object] = vector.indices
+    values = vector.values
+    if len(indices) != len(values):
+        raise InvalidInputError(
+            f"Sparse vector {name!r} must have as many values as indices,"
+            f" got {len(values)} and {len(indices)}"
+        )
+    if len(set(indices)) != len(indices):
+        raise InvalidInputError(f"Sparse vector {name!r} must not repeat an index")
+    if any(isinstance(i, bool) or not isinstance(i, int) or not 0 <= i <= _U32 for i in indices):
+        raise InvalidInputError(f"Sparse vector {name!r} must have indices in 0..{_U32}")
+    _check_finite(values, name)
+    return vector
+
+
+@functools.cache
+def _zeros(size: int) -> tuple[float, ...]:
+    return (0.0,) * size
+
+
+def _check_finite(numbers: Sequence[object], name: str) -> None:
+    """Refuse what is no number or no finite one in the engine's 32 bits."""
+    try:
+        # it checks the numbers itself, and is faster than `hypot`, which takes them one by one
+        length = math.dist(numbers, _zeros(len(numbers)))  # type: ignore[arg-type] # see above
+    except (TypeError, OverflowError) as error:
+        raise InvalidInputError(f"Vector {name!r} must be a flat list of numbers") from error
+    if not length <= _MAX_FLOAT32:  # false for NaN, too
+        raise InvalidInputError(
+            f"Vector {name!r} must hold finite 32-bit numbers, got NaN, infinity or too large ones"
+        )
+
+
+def are_plain(points: object) -> bool:
+    """Tell whether points are a list without texts and images to embed, as nearly always.
+
+    qdrant-client looks for those in all depths, which takes a fifth of the time of a write.
+    """
+    return isinstance(points, list) and all(map(_is_plain, points))
+
+
+def _is_plain(point: object) -> bool:
+    if not isinstance(point, models.PointStruct):
+        return False
+    vector = point.vector
+    if isinstance(vector, dict):
+        return all(isinstance(each, list | models.SparseVector) for each in vector.values())
+    return isinstance(vector, list)
+
+
+def check_points(points: object, schema: VectorSchema) -> Iterator[CheckedPoint]:
+    """Yield the points to write, in their order, so that each can be converted while at hand.
+
+    Raises:
+        InvalidInputError: Nothing may be written; `indices` names the refused point.
+    """
+    records = _batch_points(points) if isinstance(points, models.Batch) else points
+    if not isinstance(records, list | tuple):
+        raise InvalidInputError(
+            f"Points must be a list of PointStruct or a Batch, got {type(points).__name__}"
+        )
+    if not records:
+        raise InvalidInputError("Empty update request: there must be at least one point")
+    for index, point in enumerate(records):
+        try:
+            yield _check_point(point, schema)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"points[{index}]: {error}", indices=(index,)) from error
+
+
+def _check_point(point: object, schema: VectorSchema) -> CheckedPoint:
+    if not isinstance(point, models.PointStruct):
+        raise InvalidInputError(f"A point must be a PointStruct, got {type(point).__name__}")
+    vectors = _check_vectors(point.vector, schema)
+    payload, payload_bytes = check_payload(point.payload)
+    return CheckedPoint(
+        id=check_point_id(point.id),
+        vectors=vectors,
+        payload=payload,
+        size_bytes=payload_bytes + _vectors_bytes(vectors),
+    )
+
+
+def check_point_vectors(points: object, schema: VectorSchema) -> list[CheckedPoint]:
+    """Return the points whose vectors to replace, each once, with the last of its vectors.
+
+    Raises:
+        InvalidInputError: Nothing may be written; `indices` names the refused point.
+    """
+    if not isinstance(points, list | tuple) or not points:
+        raise InvalidInputError("There must be a list of at least one PointVectors to update")
+    merged: dict[int | str, dict[str, Vector]] = {}
+    for index, point in enumerate(points):
+        try:
+            if not isinstance(point, models.PointVectors):
+                raise InvalidInputError(  # noqa: TRY301
+                    f"must be a PointVectors, got {type(point).__name__}"
+                )
+            vectors = _check_vectors(point.vector, schema)
+            merged.setdefault(check_point_id(point.id), {}).update(vectors)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"points[{index}]: {error}", indices=(index,)) from error
+    return [
+        CheckedPoint(id=i, vectors=vectors, payload={}, size_bytes=_vectors_bytes(vectors))
+        for i, vectors in merged.items()
+    ]
+
+
+def _check_vectors(vectors: object, schema: VectorSchema) -> dict[str, Vector]:
+    named = vectors if isinstance(vectors, dict) else {"": vectors}
+    return {name: check_vector(vector, name, schema) for name, vector in named.items()}
+
+
+def _vectors_bytes(vectors: Mapping[str, Vector]) -> int:
+    numbers = 0
+    for vector in vectors.values():
+        if isinstance(vector, models.SparseVector):
+            numbers += 2 * len(vector.indices)
+        else:
+            numbers += len(vector) * (len(vector[0]) if isinstance(vector[0], list) else 1)
+    return _BYTES_PER_NUMBER * numbers
+
+
+def _batch_points(batch: models.Batch) -> list[models.PointStruct]:
+    columns = batch.vectors if isinstance(batch.vectors, dict) else {"": batch.vectors}
+    payloads = batch.payloads if batch.payloads is not None else [None] * len(batch.ids)
+    lengths = {len(batch.ids), len(payloads), *(len(column) for column in columns.values())}
+    if len(lengths) != 1:
+        raise InvalidInputError(
+            "A Batch must have as many vectors and payloads as ids,"
+            f" got lengths {sorted(lengths)!r}"
+        )
+    return [
+        models.PointStruct.model_construct(
+            id=point_id,
+            vector={name: column[row] for name, column in columns.items()},
+            payload=payloads[row],
+        )
+        for row, point_id in enumerate(batch.ids)
+    ]
+
+
+def check_collection(config: models.CreateCollection, name: str) -> None:
+    """Refuse names and sizes that a server would refuse, too."""
+    if name in {"", ".", ".."} or _FORBIDDEN_IN_NAMES.intersection(name):
+        raise InvalidInputError(
+            f"A collection name must not be empty, '.' or '..', nor hold any of"
+            f" {''.join(sorted(_FORBIDDEN_IN_NAMES))!r}, got {name!r}"
+        )
+    if len(name) > _COLLECTION_NAME_CHARACTERS:
+        raise InvalidInputError(
+            f"A collection name must have at most {_COLLECTION_NAME_CHARACTERS} characters,"
+            f" got {len(name)}"
+        )
+    dense = config.vectors if isinstance(config.vectors, dict) else {"": config.vectors}
+    for vector_name, params in dense.items():
+        _check_vector_name(vector_name)
+        if params is not None and params.size not in _VECTOR_SIZES:
+            raise InvalidInputError(
+                f"Vector {vector_name!r} must have a size in 1..{_VECTOR_SIZES[-1]},"
+                f" got {params.size}"
+            )
+    for vector_name in config.sparse_vectors or {}:
+        _check_vector_name(vector_name)
+        if not vector_name or vector_name in dense:
+            raise InvalidInputError(
+                f"A sparse vector needs a name that no other vector has, got {vector_name!r}"
+            )
+
+
+def _check_vector_name(name: str) -> None:
+    # the engine names folders after vectors
+    if name in {".", ".."} or _FORBIDDEN_IN_NAMES.intersection(name):
+        raise InvalidInputError(
+            f"A vector name must not be '.' or '..', nor hold any of"
+            f" {''.join(sorted(_FORBIDDEN_IN_NAMES))!r}, got {name!r}"
+        )
+    if len(name.encode()) > _VECTOR_NAME_BYTES:
+        raise InvalidInputError(
+            f"A vector name must have at most {_VECTOR_NAME_BYTES} bytes, got {name!r}"
+        )
+
+
+def check_limit(limit: int, *, name: str = "limit", least: int = 1) -> int:
+    """Return a limit of 1 or more; the engine would answer 0 with nothing."""
+    if limit < least:
+        raise InvalidInputError(f"{name} must be {least} or larger, got {limit}")
+    return limit
+
+
+def check_offset(offset: int | None) -> int:
+    """Return an offset of 0 or more."""
+    if offset is not None and offset < 0:
+        raise InvalidInputError(f"offset must be 0 or larger, got {offset}")
+    return offset or 0

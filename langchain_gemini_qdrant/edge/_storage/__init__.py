@@ -1,0 +1,1 @@
+"""Folders of the embedded engine: opened, locked, measured and backed up."""

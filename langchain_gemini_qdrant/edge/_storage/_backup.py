@@ -1,0 +1,94 @@
+"""Copies of a whole index that are no larger than what it holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.edge._storage._folder import Folder, locked
+from langchain_gemini_qdrant.edge._storage._info import occupied_bytes
+from langchain_gemini_qdrant.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CHUNK_BYTES = 64 * 1024
+_HOLE = bytes(_CHUNK_BYTES)
+# The log's next segment, which the engine makes in the background, renames, and makes anew where it
+# is missing.
+_BEING_MADE = "tmp-open-"
+_SPARE_DISK_BYTES = 100 * 2**20
+
+
+def back_up(folder: Folder, target: Path) -> None:
+    """Copy an open index; calls of other threads wait.
+
+    Raises:
+        StorageError: `target` is not empty or cannot be written, or the disk has no room.
+    """
+    with folder.at_rest():
+        _copy_index(folder.root, target)
+
+
+def restore(backup: Path, target: Path) -> None:
+    """Make an index of a backup, or of another index that is closed.
+
+    Raises:
+        StorageError: `backup` is no index or is in use; `target` is not empty or cannot be
+            written, or the disk has no room.
+    """
+    if not (backup / "meta.json").is_file():
+        raise StorageError(f"{backup} is no backup of an index: it has no meta.json")
+    if not (backup / ".lock").exists():
+        _copy_index(backup, target)
+        return
+    with locked(backup):
+        _copy_index(backup, target)
+
+
+def _copy_index(source: Path, target: Path) -> None:
+    """Copy everything but the lock; the list comes last, so that half a copy is none."""
+    try:
+        if target.exists() and any(target.iterdir()):
+            raise StorageError(f"{target} is not empty; name a new folder")
+        target.mkdir(parents=True, exist_ok=True)
+        _require_room(target, occupied_bytes(source.rglob("*")))
+        try:
+            _copy_tree(source / "collections", target / "collections")
+            _copy_file(source / "meta.json", target / "meta.json")
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise StorageError(f"{source} cannot be copied to {target}: {error}") from error
+
+
+def _require_room(target: Path, needed: int) -> None:
+    free = shutil.disk_usage(target).free
+    if free < needed + _SPARE_DISK_BYTES:
+        raise StorageError(
+            f"Not enough free disk for {target}: {needed + _SPARE_DISK_BYTES:,} bytes must be"
+            f" free, {free:,} are; nothing was copied"
+        )
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    target.mkdir()
+    for entry in source.iterdir():
+        if entry.name.startswith(_BEING_MADE):
+            continue
+        copy = _copy_tree if entry.is_dir() else _copy_file
+        copy(entry, target / entry.name)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    """Copy a file and leave out what is all zeros, which reads the same."""
+    with source.open("rb", buffering=0) as original, target.open("xb", buffering=0) as copy:
+        while chunk := original.read(_CHUNK_BYTES):
+            if chunk == _HOLE[: len(chunk)]:
+                copy.seek(len(chunk), os.SEEK_CUR)
+            else:
+                copy.write(chunk)
+        copy.truncate(copy.tell())
+        os.fsync(copy.fileno())

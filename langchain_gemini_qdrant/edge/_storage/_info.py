@@ -1,0 +1,76 @@
+"""What a collection takes on disk and in memory, read from its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from stat import S_ISREG
+from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.edge._storage._sizes import (
+    VectorStorageSize,
+    unindexed_vectors,
+    vector_storage_size,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_BLOCK_BYTES = 512  # the unit of `st_blocks`, whatever the file system's own blocks are
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StorageInfo:
+    """What a collection holds and takes.
+
+    Attributes:
+        points_count: Points stored.
+        unindexed_vectors_count: Dense vectors outside the graph, which a search scans; of several
+            vectors to a point, those that have most.
+        disk_bytes: Blocks that the collection's files occupy. Their lengths add up to far more,
+            as the engine reserves room ahead, which takes no disk until it is used.
+        log_bytes: The part of them that the write-ahead log takes; a flush makes it reusable.
+        memory_bytes: What should fit into memory for searches to be fast, estimated: codes (or
+            the vectors, where there are no codes), graphs and ids. The rest is read when needed.
+        vectors: The dense vectors and their codes.
+    """
+
+    points_count: int
+    unindexed_vectors_count: int
+    disk_bytes: int
+    log_bytes: int
+    memory_bytes: int
+    vectors: VectorStorageSize
+
+
+def storage_info(collection_folder: Path, points_count: int) -> StorageInfo:
+    """Measure a flushed collection."""
+    vectors = vector_storage_size(collection_folder)
+    beside_vectors = [
+        *collection_folder.glob("segments/*/vector_index*/*"),
+        *collection_folder.glob("segments/*/*id_tracker*"),
+    ]
+    return StorageInfo(
+        points_count=points_count,
+        unindexed_vectors_count=unindexed_vectors(collection_folder),
+        disk_bytes=occupied_bytes(collection_folder.rglob("*")),
+        log_bytes=occupied_bytes(collection_folder.glob("wal/*")),
+        memory_bytes=(vectors.quantized_bytes or vectors.original_bytes)
+        + occupied_bytes(beside_vectors),
+        vectors=vectors,
+    )
+
+
+def occupied_bytes(files: Iterable[Path]) -> int:
+    """Return what files take on disk: less than their length where they have holes."""
+    total = 0
+    for file in files:
+        try:
+            stat = file.stat()
+        except FileNotFoundError:  # a segment of the log that the engine has just made and renamed
+            continue
+        if S_ISREG(stat.st_mode):
+            # Windows does not tell the blocks
+            blocks = getattr(stat, "st_blocks", None)
+            total += stat.st_size if blocks is None else blocks * _BLOCK_BYTES
+    return total

@@ -1,0 +1,105 @@
+"""qdrant-client's backend interface over the engine's process: every method is sent there."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from qdrant_client.async_client_base import AsyncQdrantBase
+
+from langchain_gemini_qdrant.edge._backend._write import WritingApi
+from langchain_gemini_qdrant.edge._storage._open_folders import release, share
+from langchain_gemini_qdrant.edge._worker._client import Worker
+from langchain_gemini_qdrant.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+_STACKLEVEL = 3  # from a warning through `call` and qdrant-client's method to its caller
+
+
+class WorkerBackend:
+    """One client's access to the engine's process, which it shares with other clients."""
+
+    # They take any iterable, which cannot be sent, and need no more than `upsert`.
+    upload_points = WritingApi.upload_points
+    upload_collection = WritingApi.upload_collection
+
+    def __init__(self, path: Path, *, wait: bool = True) -> None:
+        self._worker: Worker | None = share(path, Worker)
+        if wait:
+            try:
+                self._worker.opened.result().unwrap(stacklevel=_STACKLEVEL)
+            except BaseException:
+                self.give_up()
+                raise
+
+    @property
+    def worker(self) -> Worker:
+        """What the client shares with others."""
+        if self._worker is None:
+            raise StorageError("This client is closed; make a new one")
+        return self._worker
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a method that is carried out in the engine's process."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any method
+            answer = self.worker.submit(name, args, kwargs).result()
+            return answer.unwrap(stacklevel=_STACKLEVEL)
+
+        return call
+
+    def give_up(self) -> Worker | None:
+        """Take this client off; return the process if it has to end for that."""
+        worker, self._worker = self._worker, None
+        return worker if worker is not None and release(worker) else None
+
+    def close(self, **kwargs: Any) -> None:  # noqa: ARG002
+        """Give the process up; the last client to do so flushes and ends it."""
+        worker = self.give_up()
+        if worker is not None:
+            worker.wait_closed()
+
+
+class AsyncWorkerBackend:
+    """The same for asyncio: no call holds up the event loop, nor does the start."""
+
+    def __init__(self, path: Path, first_calls: Sequence[str]) -> None:
+        self._sync = WorkerBackend(path, wait=False)
+        for method in first_calls:
+            self._sync.worker.submit(method, (), {})
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a coroutine function, or a plain one where qdrant-client declares it so."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if not inspect.iscoroutinefunction(getattr(AsyncQdrantBase, name, self._call)):
+            plain: Callable[..., Any] = getattr(self._sync, name)
+            return plain
+        return functools.partial(self._call, name)
+
+    async def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any
+        worker = self._sync.worker
+        if not worker.opened.done():
+            await asyncio.wrap_future(worker.opened)
+        worker.opened.result().unwrap(stacklevel=_STACKLEVEL)
+        answer = await asyncio.wrap_future(worker.submit(name, args, kwargs))
+        return answer.unwrap(stacklevel=_STACKLEVEL)
+
+    async def close(self, **kwargs: Any) -> None:  # noqa: ARG002
+        """Give the process up; the last client to do so flushes and ends it."""
+        worker = self._sync.give_up()
+        if worker is not None:
+            ended = await asyncio.wrap_future(worker.ended)
+            ended.unwrap(stacklevel=_STACKLEVEL)
+
+    def __del__(self) -> None:
+        """Give the process up where nobody did."""
+        if "_sync" in vars(self):
+            self._sync.give_up()

@@ -1,0 +1,280 @@
+"""google-generativeai: the SDK that Google ended in 2025, for applications that still stand on it.
+
+Requests over gRPC go through the API client that the SDK is built on
+(`google.ai.generativelanguage`): the SDK's own `embed_content` has one title for the whole list and
+spends 9 to 15 ms of CPU on turning each vector's protobuf into a dict. Those over REST go past that
+client, too, except through one of the user's own: see `google_generativeai_rest`. Neither does this
+touch the SDK's process-wide `configure()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import grpc
+import requests
+from google.ai.generativelanguage_v1beta import (
+    GenerativeServiceAsyncClient,
+    GenerativeServiceClient,
+)
+from google.ai.generativelanguage_v1beta.services.generative_service import transports
+from google.ai.generativelanguage_v1beta.types import (
+    BatchEmbedContentsRequest,
+    BatchEmbedContentsResponse,
+    Content,
+    CountTokensRequest,
+    Part,
+)
+from google.api_core import exceptions
+from google.api_core.gapic_v1.client_info import ClientInfo
+from google.auth.exceptions import GoogleAuthError
+from google.protobuf.json_format import ParseError
+from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
+
+from langchain_gemini_qdrant._clients import Clients
+from langchain_gemini_qdrant.embeddings._backends.errors import (
+    ErrorDetails,
+    error_for_status,
+    read_error_details,
+    unreachable,
+    unreadable,
+)
+from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import RestClient
+from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
+from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
+from langchain_gemini_qdrant.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
+    from langchain_gemini_qdrant.errors import EmbeddingError
+
+C = TypeVar("C")
+
+_HOST = "generativelanguage.googleapis.com"
+_CLIENT_INFO = ClientInfo(user_agent="langchain-gemini-qdrant")
+_MAX_MESSAGE_BYTES = 64 * 2**20  # 100 vectors of 3,072 floats are 1.2 MB; gRPC's default is 4 MB
+
+
+class GoogleGenerativeaiBackend:
+    """Sends BatchEmbedContents over gRPC or REST, one client for each process and event loop.
+
+    The SDK has no asynchronous REST: with `transport="rest"` an asynchronous call waits for the
+    synchronous one in a thread.
+    """
+
+    def __init__(self, settings: BackendSettings) -> None:
+        _check_client(settings.client, GenerativeServiceClient, "client")
+        _check_client(settings.async_client, GenerativeServiceAsyncClient, "async_client")
+        self._settings = settings
+        self._clients = Clients(self._new_client, self._new_async_client)
+
+    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
+        """Return how many texts one request may carry."""
+        return MAX_BATCH_SIZE
+
+    def max_batch_tokens(self, model: str) -> int | None:
+        """Return None: no bound is documented."""
+
+    def prepare(self) -> None:
+        """Make the client of this process, so that no request waits for it."""
+        if self._settings.client is None:
+            self._clients.of_process()
+
+    async def aprepare(self) -> None:
+        """Make the client of the running event loop, or of the process where that one is used."""
+        if self._is_sync_only:
+            self.prepare()
+        elif self._settings.async_client is None:
+            self._clients.of_loop()
+
+    def embed(self, request: EmbedRequest) -> EmbedAnswer:
+        """Send one request and wait for its answer."""
+        with _translated_errors(request.model):
+            client: Any = self._settings.client or self._clients.of_process()
+            if isinstance(client, RestClient):
+                return client.embed(request)
+            response = client.batch_embed_contents(_message(request), **self._options())
+        return _read(response, request.model)
+
+    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
+        """Send one request without blocking the event loop."""
+        if self._is_sync_only:
+            return await asyncio.to_thread(self.embed, request)
+        with _translated_errors(request.model):
+            client: Any = self._settings.async_client or self._clients.of_loop()
+            response = await client.batch_embed_contents(_message(request), **self._options())
+        return _read(response, request.model)
+
+    def count_tokens(self, model: str, text: str) -> int:
+        """Ask the API how many tokens a text has."""
+        with _translated_errors(model):
+            client: Any = self._settings.client or self._clients.of_process()
+            if isinstance(client, RestClient):
+                return client.count_tokens(model, text)
+            counted = client.count_tokens(_count_message(model, text), **self._options())
+        return int(counted.total_tokens)
+
+    async def acount_tokens(self, model: str, text: str) -> int:
+        """Ask without blocking the event loop."""
+        if self._is_sync_only:
+            return await asyncio.to_thread(self.count_tokens, model, text)
+        with _translated_errors(model):
+            client: Any = self._settings.async_client or self._clients.of_loop()
+            counted = await client.count_tokens(_count_message(model, text), **self._options())
+        return int(counted.total_tokens)
+
+    def close(self) -> None:
+        """Close the connections of synchronous use."""
+        client = self._clients.take_of_process()
+        if isinstance(client, RestClient):
+            client.close()
+        elif client is not None:
+            client.transport.close()
+
+    async def aclose(self) -> None:
+        """Close the connections that the running event loop has used."""
+        if client := self._clients.take_of_loop():
+            await client.transport.close()
+
+    @property
+    def _is_sync_only(self) -> bool:
+        settings = self._settings
+        return settings.async_client is None and (
+            settings.client is not None or settings.transport == "rest"
+        )
+
+    def _options(self) -> dict[str, Any]:
+        # retry=None: one layer retries, ours. The key travels in the metadata, which a plaintext
+        # channel sends too.
+        options: dict[str, Any] = {"retry": None}
+        if self._settings.timeout is not None:
+            options["timeout"] = self._settings.timeout
+        if self._settings.api_key is not None:
+            options["metadata"] = [("x-goog-api-key", self._settings.api_key)]
+        return options
+
+    def _new_client(self) -> GenerativeServiceClient | RestClient:
+        if self._settings.transport == "rest":
+            return self._new_rest_client()
+        transport = transports.GenerativeServiceGrpcTransport(
+            channel=self._channel(grpc.secure_channel, grpc.insecure_channel)
+        )
+        return GenerativeServiceClient(transport=transport, client_info=_CLIENT_INFO)
+
+    def _new_rest_client(self) -> RestClient:
+        metadata, value = _CLIENT_INFO.to_grpc_metadata()
+        headers = {"content-type": "application/json", metadata: value}
+        if self._settings.api_key is not None:
+            headers["x-goog-api-key"] = self._settings.api_key
+        return RestClient(
+            base_url=self._settings.base_url or _HOST,
+            headers=headers,
+            timeout=self._settings.timeout,
+        )
+
+    def _new_async_client(self) -> GenerativeServiceAsyncClient:
+        transport = transports.GenerativeServiceGrpcAsyncIOTransport(
+            channel=self._channel(grpc.aio.secure_channel, grpc.aio.insecure_channel)
+        )
+        return GenerativeServiceAsyncClient(transport=transport, client_info=_CLIENT_INFO)
+
+    def _channel(self, secure: Callable[..., C], insecure: Callable[..., C]) -> C:
+        """Return a channel with TLS, or in plaintext for `http://`."""
+        url = urlsplit(self._settings.base_url or f"https://{_HOST}")
+        if url.path.strip("/"):
+            raise ConfigurationError(
+                f"base_url must be a host and port for gRPC, got {self._settings.base_url!r}: "
+                "take transport='rest' for an address with a path"
+            )
+        options = [("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES)]
+        if url.scheme == "http":
+            return insecure(url.netloc, options=options)
+        target = url.netloc if url.port else f"{url.netloc}:443"
+        return secure(target, grpc.ssl_channel_credentials(), options=options)
+
+
+create = GoogleGenerativeaiBackend
+
+
+def _check_client(client: object, expected: type, field: str) -> None:
+    if client is not None and not isinstance(client, expected):
+        raise ConfigurationError(
+            f"{field} must be a google.ai.generativelanguage.{expected.__name__} for "
+            f"backend='google-generativeai', got {type(client).__name__}"
+        )
+
+
+def _message(request: EmbedRequest) -> BatchEmbedContentsRequest:
+    """Build the protobuf itself; the wrapper around it costs more than the sending."""
+    wrapper = BatchEmbedContentsRequest(model=request.model)
+    message = BatchEmbedContentsRequest.pb(wrapper)
+    for text, title in zip(request.texts, request.titles, strict=True):
+        embed = message.requests.add(model=request.model)
+        embed.content.parts.add(text=text)
+        if title:
+            embed.title = title
+        if request.task_type is not None:
+            # By number: the SDK's enum ends before CODE_RETRIEVAL_QUERY, the API's does not.
+            embed.task_type = TASK_TYPES.index(request.task_type)
+        if request.output_dimensionality is not None:
+            embed.output_dimensionality = request.output_dimensionality
+    return wrapper
+
+
+def _count_message(model: str, text: str) -> CountTokensRequest:
+    content = Content(parts=[Part(text=text)])
+    return CountTokensRequest(model=model, contents=[content])
+
+
+def _read(response: object, model: str) -> EmbedAnswer:
+    # grpc.aio returns its end-of-stream mark, not an error, for bytes that are no protobuf.
+    if not isinstance(response, BatchEmbedContentsResponse):
+        raise unreadable(TypeError(f"got {response!r}"), model=model)
+    message = BatchEmbedContentsResponse.pb(response)
+    vectors = [list(embedding.values) for embedding in message.embeddings]
+    return EmbedAnswer(vectors=vectors, tokens=None)
+
+
+@contextmanager
+def _translated_errors(model: str) -> Iterator[None]:
+    try:
+        yield
+    except exceptions.GoogleAPICallError as error:
+        raise _error_of_answer(error, model) from error
+    except GoogleAuthError as error:
+        # A 401 makes google-auth renew credentials, which an API key has not.
+        details = ErrorDetails()
+        message = f"the key was not taken ({error})"
+        raise error_for_status(
+            status_code=401, message=message, model=model, details=details
+        ) from error
+    except ParseError as error:
+        raise unreadable(error, model=model) from error
+    except (requests.exceptions.RequestException, exceptions.RetryError) as error:
+        raise unreachable(error, model=model) from error
+
+
+def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> EmbeddingError:
+    details = ErrorDetails()
+    if all(isinstance(detail, dict) for detail in error.details or ()):  # REST
+        details = read_error_details(error.details or ())
+    for detail in error.details or ():
+        if isinstance(detail, ErrorInfo):
+            details.reasons.add(detail.reason)
+        elif isinstance(detail, RetryInfo):
+            details.retry_after = detail.retry_delay.ToTimedelta().total_seconds()
+        elif isinstance(detail, QuotaFailure):
+            for violation in detail.violations:
+                details.add_violation(violation.quota_id, violation.quota_value)
+    return error_for_status(
+        status_code=int(error.code or 500),
+        message=error.message or str(error),
+        model=model,
+        details=details,
+    )

@@ -1,0 +1,110 @@
+"""What passes between `embeddings` and a back end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_gemini_qdrant.embeddings.tasks import TaskType
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackendSettings:
+    """How to reach the API.
+
+    Attributes:
+        api_key: In the clear; None only together with a client of the user's own.
+        timeout: Seconds for one request; None leaves it to the user's own client.
+        client: The user's own SDK client, for sync use (and async, where the SDK has one for both).
+        async_client: The user's own async client, for the SDK that has two.
+        vertexai: Talk to Vertex AI, as `project` in `location` with `credentials`, in place of the
+            Gemini Developer API with `api_key`.
+        auto_truncate: Let Vertex AI cut texts that are too long; the Developer API always does.
+    """
+
+    api_key: str | None
+    base_url: str | None = None
+    timeout: float | None = None
+    transport: Literal["grpc", "rest"] | None = None
+    client: object | None = None
+    async_client: object | None = None
+    vertexai: bool = False
+    project: str | None = None
+    location: str | None = None
+    credentials: object | None = None
+    auto_truncate: bool = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r}, timeout={self.timeout!r})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmbedRequest:
+    """The texts of one API request, conditioned already.
+
+    Attributes:
+        model: With `models/`.
+        titles: One for each text; sent only with a `task_type` of RETRIEVAL_DOCUMENT.
+        task_type: The parameter, None to leave it out.
+        output_dimensionality: The parameter, None to leave it out.
+    """
+
+    model: str
+    texts: Sequence[str]
+    titles: Sequence[str | None]
+    task_type: TaskType | None
+    output_dimensionality: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmbedAnswer:
+    """What came back, unchecked: any number of vectors of any size.
+
+    Attributes:
+        tokens: Input tokens that the API counted, None where it did not say.
+    """
+
+    vectors: list[list[float]]
+    tokens: int | None
+
+
+class Backend(Protocol):
+    """One Google SDK.
+
+    Sending raises the subclasses of `EmbeddingError` and nothing of the SDK's own. Closing ends
+    the connections of this process or event loop, never those of a user's own client; the next
+    request opens new ones.
+    """
+
+    def max_batch_size(self, model: str) -> int:
+        """Return how many texts one request to this model may carry."""
+
+    def max_batch_tokens(self, model: str) -> int | None:
+        """Return how many tokens these texts may have together, None for no known bound."""
+
+    def prepare(self) -> None:
+        """Make the client of this process, so that no request waits for it."""
+
+    async def aprepare(self) -> None:
+        """Make the client of the running event loop."""
+
+    def embed(self, request: EmbedRequest) -> EmbedAnswer:
+        """Send one request and wait for its answer."""
+
+    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
+        """Send one request without blocking the event loop."""
+
+    def count_tokens(self, model: str, text: str) -> int:
+        """Ask the API how many tokens a text has."""
+
+    async def acount_tokens(self, model: str, text: str) -> int:
+        """Ask without blocking the event loop."""
+
+    def close(self) -> None:
+        """Close the connections of synchronous use."""
+
+    async def aclose(self) -> None:
+        """Close the connections that the running event loop has used."""

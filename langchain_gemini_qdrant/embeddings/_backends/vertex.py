@@ -1,0 +1,276 @@
+"""google-genai 2.x and 3.x on Vertex AI, which Google also calls Gemini Enterprise Agent Platform.
+
+The SDK chooses the method by model and version: `:predict` for text-embedding-005 and its like,
+and up to 3.3 for gemini-embedding-001; `:embedContent` for one content of the other Gemini models;
+since 3.4 `:batchEmbedContents` for several.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from google import genai
+from google.auth import exceptions
+from google.auth.credentials import Credentials
+from google.genai import types
+
+from langchain_gemini_qdrant.embeddings._backends.errors import unreachable
+from langchain_gemini_qdrant.embeddings._backends.google_genai import (
+    GenaiConnections,
+    translated_errors,
+)
+from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
+from langchain_gemini_qdrant.errors import ConfigurationError, RequestRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
+
+DEFAULT_LOCATION = "global"
+"""The SDK's own; gemini-embedding-2 is served there and in `us` and `eu` alone."""
+
+MAX_BATCH_TOKENS = 20_000
+"""Tokens of one request; `:predict` answers 400 to more.
+
+https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/embeddings/get-text-embeddings
+No limit is documented for `:batchEmbedContents`. It is held to this one and to the 100 texts of the
+Developer API's method of that name.
+"""
+
+# Since 3.4.0; before, gemini-embedding-2 took one content and gemini-embedding-001 one instance.
+_HAS_BATCHES = hasattr(types.EmbeddingApiType, "BATCH_EMBED_CONTENTS")
+
+# The SDK asks for contents even where extra_body brings them; two make it choose the batch.
+_PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
+
+
+class VertexBackend(GenaiConnections):
+    """Sends through `models.embed_content`, one client for each process and event loop."""
+
+    def __init__(self, settings: BackendSettings) -> None:
+        own = None if settings.client is None else _checked_client(settings.client)
+        if own is None:
+            _check_access(settings)
+        super().__init__(settings, own, self._new_client)
+
+    def max_batch_size(self, model: str) -> int:
+        """Return how many texts one request may carry; see also `max_batch_tokens`."""
+        if _is_predicted(model):
+            return MAX_BATCH_SIZE  # it takes 250
+        return MAX_BATCH_SIZE if _HAS_BATCHES and "maas" not in model else 1
+
+    def max_batch_tokens(self, model: str) -> int | None:
+        """Return how many tokens the texts of one request may have together."""
+        return MAX_BATCH_TOKENS if self.max_batch_size(model) > 1 else None
+
+    def embed(self, request: EmbedRequest) -> EmbedAnswer:
+        """Send one request and wait for its answer."""
+        with _translated_errors(request.model):
+            client = self._own or self._clients.of_process()
+            response = client.models.embed_content(
+                model=_name(request.model),
+                contents=_contents(request),
+                config=self._config(request),
+            )
+        return _read(response)
+
+    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
+        """Send one request without blocking the event loop."""
+        with _translated_errors(request.model):
+            client = self._own or self._clients.of_loop()
+            response = await client.aio.models.embed_content(
+                model=_name(request.model),
+                contents=_contents(request),
+                config=self._config(request),
+            )
+        return _read(response)
+
+    def count_tokens(self, model: str, text: str) -> int:
+        """Ask the API how many tokens a text has."""
+        with _translated_errors(model):
+            client = self._own or self._clients.of_process()
+            config = types.CountTokensConfig(http_options=self._http_options())
+            counted = client.models.count_tokens(model=_name(model), contents=text, config=config)
+        return counted.total_tokens or 0
+
+    async def acount_tokens(self, model: str, text: str) -> int:
+        """Ask without blocking the event loop."""
+        with _translated_errors(model):
+            client = self._own or self._clients.of_loop()
+            config = types.CountTokensConfig(http_options=self._http_options())
+            counted = await client.aio.models.count_tokens(
+                model=_name(model), contents=text, config=config
+            )
+        return counted.total_tokens or 0
+
+    def _new_client(self) -> genai.Client:
+        settings = self._settings
+        options = types.HttpOptions(base_url=settings.base_url)
+        if settings.api_key is not None:  # express mode
+            return genai.Client(vertexai=True, api_key=settings.api_key, http_options=options)
+        try:
+            # With base_url and without a location, the SDK would leave both out of the path.
+            return genai.Client(
+                vertexai=True,
+                project=_project(settings),
+                location=settings.location or DEFAULT_LOCATION,
+                credentials=_credentials(settings),
+                http_options=options,
+            )
+        except ValueError as error:  # there are credentials, and they name no project
+            raise ConfigurationError(
+                f"Vertex AI needs a project: {error} Pass project or set GOOGLE_CLOUD_PROJECT"
+            ) from error
+
+    def _config(self, request: EmbedRequest) -> types.EmbedContentConfig:
+        """Carry several texts in `extra_body`: the SDK has one title for all contents."""
+        if len(request.texts) == 1:
+            return types.EmbedContentConfig(
+                task_type=request.task_type,
+                title=request.titles[0] or None,
+                output_dimensionality=request.output_dimensionality,
+                auto_truncate=self._settings.auto_truncate,
+                http_options=self._http_options(),
+            )
+        if len(request.texts) > self.max_batch_size(request.model):
+            raise RequestRejectedError(
+                f"{request.model}: one request takes {self.max_batch_size(request.model)} texts "
+                f"with google-genai {genai.__version__}, got {len(request.texts)}",
+                model=request.model,
+            )
+        if _is_predicted(request.model):
+            body: dict[str, object] = {"instances": _instances(request)}
+        else:
+            body = {"requests": _requests(request, auto_truncate=self._settings.auto_truncate)}
+        return types.EmbedContentConfig(
+            output_dimensionality=request.output_dimensionality,
+            auto_truncate=self._settings.auto_truncate,
+            http_options=self._http_options(body),
+        )
+
+
+create = VertexBackend
+
+
+def _checked_client(client: object) -> genai.Client:
+    if not isinstance(client, genai.Client):
+        raise ConfigurationError(
+            f"client must be a google.genai.Client for Vertex AI, got {type(client).__name__}"
+        )
+    if not client.vertexai:
+        raise ConfigurationError(
+            "client must talk to Vertex AI, got one for the Gemini Developer API, whose requests "
+            "differ: make it with google.genai.Client(vertexai=True, project=..., location=...)"
+        )
+    return client
+
+
+def _check_access(settings: BackendSettings) -> None:
+    if settings.api_key is not None and (settings.project or settings.credentials is not None):
+        raise ConfigurationError(
+            "Vertex AI takes an API key (express mode) or a project with credentials, got both: "
+            "leave out api_key, or leave out project and credentials"
+        )
+    if settings.api_key is None and settings.base_url and not _project(settings):
+        # The SDK would send to the bare base_url, without authorization.
+        raise ConfigurationError(
+            "Vertex AI needs a project where base_url is set: pass project or set "
+            "GOOGLE_CLOUD_PROJECT"
+        )
+    _credentials(settings)
+
+
+def _credentials(settings: BackendSettings) -> Credentials | None:
+    credentials = settings.credentials
+    if credentials is not None and not isinstance(credentials, Credentials):
+        raise ConfigurationError(
+            "credentials must be google.auth.credentials.Credentials, got "
+            f"{type(credentials).__name__}"
+        )
+    return credentials
+
+
+def _project(settings: BackendSettings) -> str | None:
+    """Return the project, a service account's own by default; None leaves it to the SDK."""
+    project: str | None = settings.project or getattr(settings.credentials, "project_id", None)
+    return project
+
+
+def _name(model: str) -> str:
+    return model.removeprefix("models/")
+
+
+def _is_predicted(model: str) -> bool:
+    """Say whether `:predict` takes several texts to this model, by the SDK's own rule."""
+    model_id = model.rsplit("/", 1)[-1]
+    return "gemini" not in model_id and "maas" not in model_id
+
+
+def _contents(request: EmbedRequest) -> types.ContentListUnion:
+    if len(request.texts) == 1:
+        return types.Content(parts=[types.Part(text=request.texts[0])])
+    return [_PLACEHOLDER, _PLACEHOLDER]
+
+
+def _instances(request: EmbedRequest) -> list[dict[str, object]]:
+    common: dict[str, object] = {}
+    if request.task_type is not None:
+        common["task_type"] = request.task_type
+    return [
+        common | {"content": text} | ({"title": title} if title else {})
+        for text, title in zip(request.texts, request.titles, strict=True)
+    ]
+
+
+def _requests(request: EmbedRequest, *, auto_truncate: bool) -> list[dict[str, object]]:
+    common: dict[str, object] = {"autoTruncate": auto_truncate}
+    if request.task_type is not None:
+        common["taskType"] = request.task_type
+    if request.output_dimensionality is not None:
+        common["outputDimensionality"] = request.output_dimensionality
+    return [
+        {
+            "content": {"parts": [{"text": text}]},
+            "embedContentConfig": common | ({"title": title} if title else {}),
+        }
+        for text, title in zip(request.texts, request.titles, strict=True)
+    ]
+
+
+def _read(response: types.EmbedContentResponse) -> EmbedAnswer:
+    embeddings = response.embeddings or []
+    usage = getattr(response, "usage_metadata", None)  # since 3.1
+    tokens: int | None = usage.prompt_token_count if usage else None
+    if tokens is None:
+        counts = [e.statistics.token_count for e in embeddings if e.statistics]
+        known = [count for count in counts if count is not None]
+        tokens = round(sum(known)) if known and len(known) == len(embeddings) else None
+    return EmbedAnswer(
+        vectors=[embedding.values or [] for embedding in embeddings],
+        tokens=tokens,
+    )
+
+
+@contextmanager
+def _translated_errors(model: str) -> Iterator[None]:
+    """Raise our errors in place of the SDK's and of google-auth's."""
+    try:
+        with translated_errors(model):
+            yield
+    except exceptions.DefaultCredentialsError as error:  # none, or such as cannot be used
+        raise ConfigurationError(
+            f"Vertex AI needs Google Cloud credentials: {error.args[0]}. Pass credentials, or run "
+            "gcloud auth application-default login"
+        ) from error
+    except exceptions.GoogleAuthError as error:
+        if error.retryable or isinstance(
+            error, (exceptions.TransportError, exceptions.TimeoutError)
+        ):
+            raise unreachable(error, model=model) from error
+        raise RequestRejectedError(
+            f"{model}: Google Cloud gave no access token for these credentials: {error.args[0]}",
+            model=model,
+        ) from error

@@ -1,0 +1,184 @@
+"""Texts and titles to what goes over the wire: conditioned, checked, and known by a key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
+from langchain_gemini_qdrant.embeddings._batching import estimate_tokens
+from langchain_gemini_qdrant.embeddings.models import find_model, guess_conditioning
+from langchain_gemini_qdrant.embeddings.tasks import with_prefix
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, TextTooLongError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from langchain_gemini_qdrant.embeddings.models import GeminiModel
+    from langchain_gemini_qdrant.embeddings.tasks import TaskType
+
+# The estimate is taken at its word outside these shares of a model's limit; between them the API
+# itself is asked.
+_SURELY_SHORT = 0.6
+_SURELY_LONG = 2.0
+
+
+class Passage(NamedTuple):
+    """One text as it is sent."""
+
+    text: str
+    title: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Form:
+    """How the texts of one call are sent.
+
+    Attributes:
+        model: With `models/`.
+        task: What they are embedded for.
+        output_dimensionality: The parameter, None to leave it out.
+        size: Length of the vectors that must come back, None where it is not known.
+        by_prefix: The task stands in the text.
+        by_parameter: The task is a parameter.
+        max_input_tokens: What the model reads of one text, None where it is not known.
+    """
+
+    model: str
+    task: TaskType
+    output_dimensionality: int | None
+    size: int | None
+    by_prefix: bool
+    by_parameter: bool
+    max_input_tokens: int | None
+
+    def passages(
+        self, texts: Iterable[str], titles: Iterable[str | None] | None
+    ) -> Iterable[Passage]:
+        """Condition texts one by one, as they come.
+
+        Raises:
+            ConfigurationError: A title where none is read.
+        """
+        pairs = ((t, None) for t in texts) if titles is None else zip(texts, titles, strict=True)
+        for text, title in pairs:
+            if title and self.task != "RETRIEVAL_DOCUMENT":
+                raise ConfigurationError(
+                    f"titles are read for RETRIEVAL_DOCUMENT only, this call embeds for "
+                    f"{self.task}: leave them out, or put them into the texts"
+                )
+            if self.by_prefix:
+                yield Passage(with_prefix(text, self.task, title), None)
+            else:
+                yield Passage(text, title or None)
+
+    def request(self, passages: Sequence[Passage]) -> EmbedRequest:
+        """Return the request for some passages."""
+        return EmbedRequest(
+            model=self.model,
+            texts=[passage.text for passage in passages],
+            titles=[passage.title for passage in passages],
+            task_type=self.task if self.by_parameter else None,
+            output_dimensionality=self.output_dimensionality,
+        )
+
+    def key(self, passage: Passage) -> str:
+        """Return a name for the vector that this passage gets: equal for equal vectors only."""
+        parts = [self.model, self.size, self.task, passage.title, passage.text]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def may_be_too_long(self, passage: Passage) -> bool:
+        """Say whether the estimate is too near the limit to be trusted, or above it."""
+        if self.max_input_tokens is None or len(passage.text.encode()) <= self.max_input_tokens:
+            return False  # a token has at least one byte
+        return estimate_tokens(passage.text) > self.max_input_tokens * _SURELY_SHORT
+
+    def is_surely_too_long(self, passage: Passage) -> bool:
+        """Say whether the estimate is so far above the limit that nobody need be asked."""
+        limit = self.max_input_tokens
+        return limit is not None and estimate_tokens(passage.text) > limit * _SURELY_LONG
+
+    def too_long(self, indices: Sequence[int]) -> TextTooLongError:
+        """Return the error for texts above the limit."""
+        limit = self.max_input_tokens or 0
+        return TextTooLongError(
+            f"{self.model} reads {limit} tokens of a text and would cut the rest of "
+            f"{len(indices)}, at index {', '.join(map(str, indices))}: split them, or set "
+            "on_too_long='truncate' or 'warn'",
+            indices=indices,
+            max_input_tokens=limit,
+        )
+
+
+def make_form(model: str, task: TaskType, output_dimensionality: int | None) -> Form:
+    """Return how a model wants texts for this task.
+
+    Raises:
+        ConfigurationError: The model has no vectors of this length.
+    """
+    known = find_model(model)
+    check_dimensionality(output_dimensionality, known)
+    conditioning = known.conditioning if known else guess_conditioning(model)
+    one_size = known is not None and known.dimensionalities[0] == known.dimensionalities[1]
+    return Form(
+        model=model if "/" in model else f"models/{model}",
+        task=task,
+        # A model with one size refuses the parameter.
+        output_dimensionality=None if one_size else output_dimensionality,
+        size=output_dimensionality or (known.output_dimensionality if known else None),
+        by_prefix=conditioning == "prefix",
+        by_parameter=conditioning == "task_type" and task != "TASK_TYPE_UNSPECIFIED",
+        max_input_tokens=known.max_input_tokens if known else None,
+    )
+
+
+def check_dimensionality(size: int | None, known: GeminiModel | None) -> None:
+    """Refuse a length that the model does not have; any is taken of an unknown model.
+
+    Raises:
+        ConfigurationError: It is out of range.
+    """
+    low, high = known.dimensionalities if known else (1, 2**31 - 1)
+    if size is not None and not low <= size <= high:
+        allowed = f"{low}" if low == high else f"in {low}..{high}"
+        raise ConfigurationError(
+            f"output_dimensionality must be {allowed}"
+            f"{f' for {known.name!r}' if known else ''}, got {size}"
+        )
+
+
+def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
+    """Refuse texts that the API would refuse; `first` is the position of the first one.
+
+    Raises:
+        InvalidInputError: One is no string, or blank.
+    """
+    wrong = [i for i, text in enumerate(texts, first) if not isinstance(text, str)]
+    if wrong:
+        raise InvalidInputError(
+            f"texts must be strings, got {type(texts[wrong[0] - first]).__name__} at index "
+            f"{wrong[0]}",
+            indices=wrong,
+        )
+    blank = [i for i, text in enumerate(texts, first) if not str(text).strip()]
+    if blank:
+        raise InvalidInputError(
+            f"{len(blank)} of {len(texts)} texts are blank, at index "
+            f"{', '.join(map(str, blank))}: the API refuses the request of a blank. Leave them out",
+            indices=blank,
+        )
+
+
+def check_count(embedding: object, vectors: Sequence[object], texts: int) -> None:
+    """Refuse what an embedding made of some texts if that is not one vector for each.
+
+    Raises:
+        InvalidInputError: There are more or fewer.
+    """
+    if len(vectors) != texts:
+        raise InvalidInputError(
+            f"{type(embedding).__name__} must make one vector for each text, got {len(vectors)} "
+            f"for {texts}: none of these is stored"
+        )

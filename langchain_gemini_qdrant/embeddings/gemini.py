@@ -1,0 +1,624 @@
+"""`GeminiEmbeddings`: LangChain's embeddings over the Gemini API."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from contextlib import aclosing, contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.rate_limiters import BaseRateLimiter
+from langchain_core.stores import BaseStore
+from langchain_core.utils import from_env, secret_from_env
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+
+from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
+from langchain_gemini_qdrant._retry_policy import RetryPolicy
+from langchain_gemini_qdrant.embeddings._backends import BackendName, create_backend
+from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
+from langchain_gemini_qdrant.embeddings._collecting import Collection, Unfinished
+from langchain_gemini_qdrant.embeddings._concurrency import Tools
+from langchain_gemini_qdrant.embeddings._embedder import Embedder
+from langchain_gemini_qdrant.embeddings._options import describe_options
+from langchain_gemini_qdrant.embeddings._rate_limiter import limiter_for
+from langchain_gemini_qdrant.embeddings._request import check_dimensionality, check_texts, make_form
+from langchain_gemini_qdrant.embeddings._send import Call
+from langchain_gemini_qdrant.embeddings._tracing import traced
+from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+from langchain_gemini_qdrant.embeddings.models import (
+    DEFAULT_MODEL,
+    MAX_BATCH_SIZE,
+    find_model,
+    guess_conditioning,
+)
+from langchain_gemini_qdrant.embeddings.tasks import TaskType, parse_task_type, task_sides
+from langchain_gemini_qdrant.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    PartialEmbeddingError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Iterable,
+        Iterator,
+        Sequence,
+    )
+
+    from typing_extensions import Self
+
+    from langchain_gemini_qdrant._clock import Clock
+    from langchain_gemini_qdrant.embeddings._backends.protocol import Backend
+    from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
+    from langchain_gemini_qdrant.embeddings._request import Form, Passage
+
+T = TypeVar("T")
+
+_STACKLEVEL = 5  # past pydantic's constructor and ours, to the line that makes the instance
+# A batch is at most this share of a minute's tokens: bigger ones would leave the rest unused.
+_BATCHES_A_MINUTE = 20
+# The estimate of tokens may be a third too low.
+_TRUST_IN_THE_ESTIMATE = 0.7
+
+
+class GeminiEmbeddings(BaseModel, Embeddings):
+    """Gemini embeddings that tell the model which side of a search they embed.
+
+    `embed_documents` embeds retrieval documents and `embed_query` retrieval queries, by the
+    parameter `task_type` for gemini-embedding-001 and older, by a text prefix for
+    gemini-embedding-2, which ignores the parameter. Every vector has length 1 (L2).
+
+    Constructing it sends nothing and imports no Google SDK. Instances cannot be changed; they may
+    be shared by threads and event loops, pickled, and used after a fork.
+
+    Attributes:
+        model: With or without `models/`. A model that is not in
+            `langchain_gemini_qdrant.embeddings.models` is tried all the same, with a warning.
+        task_type: The job, in any case; it sets both sides. None is search.
+        output_dimensionality: Length of the vectors; None is the model's own (3,072 for the
+            current ones). Google recommends 768, 1,536 or 3,072.
+        api_key: Default: GOOGLE_API_KEY, then GEMINI_API_KEY. `google_api_key` is accepted too.
+        base_url: Another address than Google's, such as an emulator's or a proxy's. Default:
+            GOOGLE_GEMINI_BASE_URL.
+        timeout: Seconds for one request. 60: a hundred texts take 1 to 4 s, and the SDK would
+            wait for ever. For a client of your own it applies only if it is set.
+        batch_size: Texts in one request, 1 to 100, the most that the API takes.
+        max_concurrency: Requests under way at a time, in one call.
+        requests_per_minute: Your quota; each text of a batch counts as one. None finds it out
+            from the first 429. All instances of one key and model in the process share it.
+        tokens_per_minute: Your quota of input tokens; as `requests_per_minute`.
+        rate_limiter: A limiter of LangChain's besides; asked once for each text.
+        max_retries: Further attempts of a request after 408, 429, 5xx, a lost connection, a
+            timeout or an answer that does not fit. Other 4xx and day quotas are never tried again.
+        deadline: Seconds for a whole call with all its waiting; None for no end.
+        on_too_long: What becomes of texts with more tokens than the model reads: `error` refuses
+            them before anything is sent, `warn` and `truncate` let the API cut them. Where the
+            estimate is near the limit, the API is asked to count.
+        cache: Any LangChain `ByteStore`. Keyed by model, size, task, title and text, so that
+            documents and queries never mix; written batch by batch.
+        on_usage: Called with the `EmbeddingUsage` of each call, at its end.
+        pickle_api_key: Let key and credentials travel in pickles; by default the receiver takes
+            those of its own environment.
+        vertexai: Vertex AI in place of the Gemini Developer API. None: as
+            GOOGLE_GENAI_USE_VERTEXAI says, else yes if `project` or `credentials` is given.
+        project: Of Google Cloud, for Vertex AI. Default: GOOGLE_CLOUD_PROJECT.
+        location: For Vertex AI. Default: GOOGLE_CLOUD_LOCATION, then `global`.
+        credentials: `google.auth.credentials.Credentials`; None is the machine's own. With
+            neither project nor credentials, `api_key` is Vertex AI's (express mode).
+        backend: The Google SDK. `google-generativeai` needs the extra of that name.
+        transport: How google-generativeai sends: `grpc` (its default) or `rest`.
+        client: A client of your own: `google.genai.Client`, or `GenerativeServiceClient` of
+            `google.ai.generativelanguage`. It brings its key and address along.
+        async_client: A `GenerativeServiceAsyncClient`, for google-generativeai.
+
+    Raises:
+        ConfigurationError: An option is unknown, out of range or at odds with another, or there
+            is no API key.
+
+    Source: https://ai.google.dev/gemini-api/docs/embeddings
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    model: str = Field(default=DEFAULT_MODEL, min_length=1)
+    task_type: TaskType | None = None
+    output_dimensionality: int | None = None
+    api_key: SecretStr | None = Field(
+        default_factory=secret_from_env(["GOOGLE_API_KEY", "GEMINI_API_KEY"], default=None),
+        validation_alias=AliasChoices("api_key", "google_api_key"),
+    )
+    base_url: str | None = Field(default_factory=from_env("GOOGLE_GEMINI_BASE_URL", default=None))
+    timeout: float = Field(default=60.0, gt=0)
+    batch_size: int = Field(default=MAX_BATCH_SIZE, ge=1, le=MAX_BATCH_SIZE)
+    max_concurrency: int = Field(default=8, ge=1)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    rate_limiter: BaseRateLimiter | None = Field(default=None, exclude=True, repr=False)
+    max_retries: int = Field(default=6, ge=0)
+    deadline: float | None = Field(default=None, gt=0)
+    on_too_long: Literal["error", "warn", "truncate"] = "error"
+    cache: BaseStore[str, bytes] | None = Field(default=None, exclude=True, repr=False)
+    on_usage: Callable[[EmbeddingUsage], None] | None = Field(
+        default=None, exclude=True, repr=False
+    )
+    pickle_api_key: bool = False
+    vertexai: bool | None = None
+    project: str | None = Field(default_factory=from_env("GOOGLE_CLOUD_PROJECT", default=None))
+    location: str | None = Field(default_factory=from_env("GOOGLE_CLOUD_LOCATION", default=None))
+    credentials: object | None = Field(default=None, exclude=True, repr=False)
+    backend: BackendName = "google-genai"
+    transport: Literal["grpc", "rest"] | None = None
+    client: object | None = Field(default=None, exclude=True, repr=False)
+    async_client: object | None = Field(default=None, exclude=True, repr=False)
+
+    _backend: Backend | None = PrivateAttr(default=None)
+    _clock: Clock = PrivateAttr(default=SYSTEM_CLOCK)
+    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _usage: EmbeddingUsage = PrivateAttr(default_factory=EmbeddingUsage)
+
+    if not TYPE_CHECKING:  # type checkers see the signature that pydantic makes of the fields
+
+        def __init__(self, **kwargs: object) -> None:
+            try:
+                super().__init__(**kwargs)
+            except ValidationError as error:
+                raise ConfigurationError(describe_options(error, type(self))) from error
+
+    @field_validator("task_type", mode="before")
+    @classmethod
+    def _any_case(cls, task_type: object) -> object:
+        return parse_task_type(task_type) if isinstance(task_type, str) else task_type
+
+    def model_post_init(self, context: object, /) -> None:
+        """Check what no field can check alone, and warn of what will not work for long."""
+        super().model_post_init(context)
+        self._check_connection()
+        known = find_model(self.model)
+        check_dimensionality(self.output_dimensionality, known)
+        if known is None:
+            warnings.warn(
+                f"{self.model!r} is not a model this version knows: its task is given by "
+                f"{guess_conditioning(self.model)} and its vector size is found by embedding a "
+                "word. langchain_gemini_qdrant.embeddings.models lists the known ones",
+                stacklevel=_STACKLEVEL,
+            )
+        elif known.is_shut_down(datetime.now(timezone.utc).date()):
+            warnings.warn(
+                f"Google announced the shutdown of {known.name!r} for {known.shutdown}: use "
+                f"{known.replacement!r} and embed the stored texts again",
+                stacklevel=_STACKLEVEL,
+            )
+
+    @property
+    def vector_size(self) -> int | None:
+        """Length of the vectors, None for an unknown model without `output_dimensionality`."""
+        known = find_model(self.model)
+        return self.output_dimensionality or (known.output_dimensionality if known else None)
+
+    @property
+    def usage(self) -> EmbeddingUsage:
+        """What this instance has sent so far."""
+        return self._usage
+
+    # Embedding
+
+    def embed_documents(
+        self,
+        texts: list[str],
+        *,
+        titles: Sequence[str | None] | None = None,
+        task_type: str | None = None,
+        output_dimensionality: int | None = None,
+    ) -> list[list[float]]:
+        """Embed texts that will be stored and searched.
+
+        Up to `max_concurrency` requests are under way at a time; equal texts are sent once. A
+        request that fails is tried again alone, and the others go on.
+
+        Args:
+            texts: `n` texts, none blank.
+            titles: One title, or None, for each text; only for RETRIEVAL_DOCUMENT, which is the
+                document side of every search task.
+            task_type: For this call, taken literally; default: the document side of the
+                instance's `task_type`.
+            output_dimensionality: For this call.
+
+        Returns:
+            `n` vectors in the order of `texts`, shape `(n, output_dimensionality)`, each of
+            length 1 (L2). `n = 0` gives `[]` and sends nothing.
+
+        Raises:
+            InvalidInputError: A text is blank or no string; `indices` says which. Nothing is sent.
+            TextTooLongError: A text has more tokens than the model reads; nothing is embedded.
+            ConfigurationError: `titles` do not fit the texts or the task.
+            RateLimitError: 429 to the end; `retry_after` is in seconds.
+            DailyQuotaError: The quota of a day is used up.
+            ServiceError: 5xx or no answer, to the end, or the `deadline` has come.
+            RequestRejectedError: The API refuses the key, the model or the request.
+            ResponseMismatchError: The answer has another count or size, or is not finite.
+            PartialEmbeddingError: Some of these befell some texts; it carries the other vectors.
+
+        Source: https://ai.google.dev/gemini-api/docs/embeddings
+        """
+        call = self._call(task_type, task_sides(self.task_type).document, output_dimensionality)
+        passages = _passages(call.form, texts, titles)
+        with self._accounted("embed_documents", call, len(passages)):
+            return self._embedder.embed(call, Collection(call.form, passages))
+
+    async def aembed_documents(
+        self,
+        texts: list[str],
+        *,
+        titles: Sequence[str | None] | None = None,
+        task_type: str | None = None,
+        output_dimensionality: int | None = None,
+    ) -> list[list[float]]:
+        """Embed texts that will be stored and searched; see `embed_documents`.
+
+        Cancelling it cancels the requests under way.
+        """
+        call = self._call(task_type, task_sides(self.task_type).document, output_dimensionality)
+        passages = _passages(call.form, texts, titles)
+        with self._accounted("aembed_documents", call, len(passages)):
+            return await self._embedder.aembed(call, Collection(call.form, passages))
+
+    def embed_query(
+        self,
+        text: str,
+        *,
+        task_type: str | None = None,
+        output_dimensionality: int | None = None,
+    ) -> list[float]:
+        """Embed a text that searches among the documents.
+
+        Args:
+            text: Not blank.
+            task_type: For this call, taken literally; default: the query side of the
+                instance's `task_type`.
+            output_dimensionality: For this call.
+
+        Returns:
+            One vector of length 1 (L2), shape `(output_dimensionality,)`.
+
+        Raises:
+            GeminiQdrantError: As `embed_documents`.
+        """
+        call = self._call(task_type, task_sides(self.task_type).query, output_dimensionality)
+        passages = _passages(call.form, [text], None)
+        with self._accounted("embed_query", call, 1):
+            return self._embedder.embed(call, Collection(call.form, passages))[0]
+
+    async def aembed_query(
+        self,
+        text: str,
+        *,
+        task_type: str | None = None,
+        output_dimensionality: int | None = None,
+    ) -> list[float]:
+        """Embed a text that searches among the documents; see `embed_query`."""
+        call = self._call(task_type, task_sides(self.task_type).query, output_dimensionality)
+        passages = _passages(call.form, [text], None)
+        with self._accounted("aembed_query", call, 1):
+            return (await self._embedder.aembed(call, Collection(call.form, passages)))[0]
+
+    def retry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
+        """Go on where a call failed: send the failed texts alone.
+
+        Args:
+            error: Of an `embed_documents` of this instance, or of an earlier `retry_failed`.
+
+        Returns:
+            All vectors of that call, in order.
+
+        Raises:
+            GeminiQdrantError: As `embed_documents`.
+        """
+        unfinished = _unfinished(error)
+        call = self._call_for(unfinished.form)
+        with self._accounted("retry_failed", call, len(error.failures)):
+            known = Collection(call.form, unfinished.passages, error.vectors)
+            return self._embedder.embed(call, known)
+
+    async def aretry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
+        """Go on where a call failed; see `retry_failed`."""
+        unfinished = _unfinished(error)
+        call = self._call_for(unfinished.form)
+        with self._accounted("aretry_failed", call, len(error.failures)):
+            known = Collection(call.form, unfinished.passages, error.vectors)
+            return await self._embedder.aembed(call, known)
+
+    def stream_documents(
+        self,
+        texts: Iterable[str],
+        *,
+        titles: Iterable[str | None] | None = None,
+        task_type: str | None = None,
+        output_dimensionality: int | None = None,
+    ) -> Iterator[list[float]]:
+        """Embed any number of texts and yield their vectors in order, as they come.
+
+        Texts are read as room for them is made: at most `2 * max_concurrency` batches are held.
+
+        Args:
+            texts: Any iterable.
+            titles: As many; see `embed_documents`.
+            task_type: See `embed_documents`.
+            output_dimensionality: See `embed_documents`.
+
+        Yields:
+            One vector for each text.
+
+        Raises:
+            GeminiQdrantError: As `embed_documents`, at the text's place and after all vectors
+                before it; never `PartialEmbeddingError`.
+        """
+        call = self._call(task_type, task_sides(self.task_type).document, output_dimensionality)
+        with self._accounted("stream_documents", call, None):
+            yield from self._embedder.stream(call, texts, titles)
+
+    async def astream_documents(
+        self,
+        texts: Iterable[str] | AsyncIterable[str],
+        *,
+        titles: Iterable[str | None] | None = None,
+        task_type: str | None = None,
+        output_dimensionality: int | None = None,
+    ) -> AsyncIterator[list[float]]:
+        """Embed any number of texts and yield their vectors in order; see `stream_documents`.
+
+        Args:
+            texts: Any iterable, asynchronous ones too.
+            titles: See `stream_documents`.
+            task_type: See `embed_documents`.
+            output_dimensionality: See `embed_documents`.
+        """
+        call = self._call(task_type, task_sides(self.task_type).document, output_dimensionality)
+        with self._accounted("astream_documents", call, None):
+            async with aclosing(self._embedder.astream(call, texts, titles)) as vectors:
+                async for vector in vectors:
+                    yield vector
+
+    # Connections
+
+    def close(self) -> None:
+        """Close the connections of this process; a later call opens new ones."""
+        if self._backend is not None:
+            self._backend.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; a later call opens new ones.
+
+        Worth a call before a loop ends: Python warns of connections that outlive theirs.
+        """
+        if self._backend is not None:
+            await self._backend.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # Copies and pickles
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied._backend = None  # noqa: SLF001 - of its own kind; a changed copy must not share it
+        copied._lock = threading.Lock()  # noqa: SLF001
+        copied._usage = EmbeddingUsage()  # noqa: SLF001
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy that shares client, cache and callback; nothing else could change."""
+        return self.__copy__()
+
+    def __getstate__(self) -> dict[Any, Any]:
+        if self._has_own_client:
+            raise ConfigurationError(
+                "an SDK's client cannot be pickled: leave out client and async_client"
+            )
+        state = super().__getstate__()
+        kept = {} if self.pickle_api_key else {"api_key": None, "credentials": None}
+        return {**state, "__dict__": {**state["__dict__"], **kept}, "__pydantic_private__": None}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        fields = dict(state["__dict__"])
+        if fields["api_key"] is None:
+            key = type(self).model_fields["api_key"]
+            fields["api_key"] = key.get_default(call_default_factory=True)
+        super().__setstate__({**state, "__dict__": fields})
+        self.model_post_init(None)
+
+    # Inside
+
+    @property
+    def _is_vertex(self) -> bool:
+        """Say whether calls go to Vertex AI, decided as langchain-google-genai does."""
+        if self.vertexai is not None:
+            return self.vertexai
+        variable = os.environ.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower()
+        if variable in {"true", "1", "yes", "false", "0", "no"}:
+            return variable in {"true", "1", "yes"}
+        given = self.model_fields_set & {"credentials", "project"}
+        return any(getattr(self, name) is not None for name in given)
+
+    @property
+    def _key(self) -> str | None:
+        """The key to send: none with a user's client, and on Vertex AI none beside a project."""
+        if self._has_own_client or self.api_key is None:
+            return None
+        beside = self._is_vertex and (self.project or self.credentials is not None)
+        if beside and "api_key" not in self.model_fields_set:
+            return None
+        return self.api_key.get_secret_value()
+
+    @property
+    def _address(self) -> str | None:
+        if self._is_vertex and "base_url" not in self.model_fields_set:
+            return os.environ.get("GOOGLE_VERTEX_BASE_URL")
+        return self.base_url
+
+    @property
+    def _has_own_client(self) -> bool:
+        return self.client is not None or self.async_client is not None
+
+    def _check_connection(self) -> None:
+        if self.backend == "google-genai" and self.async_client is not None:
+            raise ConfigurationError(
+                "async_client is for backend='google-generativeai': a google.genai.Client given as "
+                "client serves both sync and async"
+            )
+        if self.backend == "google-genai" and self.transport is not None:
+            raise ConfigurationError(
+                f"transport={self.transport!r} is for backend='google-generativeai': google-genai "
+                "has REST alone"
+            )
+        if self._has_own_client and self.model_fields_set & {"api_key", "base_url", "transport"}:
+            raise ConfigurationError(
+                "client and async_client bring their own key, address and transport: leave out "
+                "api_key, base_url and transport, or leave out the clients"
+            )
+        if self._is_vertex:
+            if self.backend != "google-genai":
+                raise ConfigurationError(
+                    f"Vertex AI needs backend='google-genai', got {self.backend!r}"
+                )
+        elif not self._has_own_client and not self._key:
+            raise ConfigurationError(
+                "an API key is needed: pass api_key or set GOOGLE_API_KEY or GEMINI_API_KEY "
+                "(https://aistudio.google.com/apikey)"
+            )
+
+    @contextmanager
+    def _many(self, name: str) -> Iterator[tuple[Embedder, Call]]:
+        """Let many requests for documents be one call: one deadline, one usage, one trace."""
+        call = self._call(None, task_sides(self.task_type).document, None)
+        with self._accounted(name, call, None):
+            yield self._embedder, call
+
+    @property
+    def _sdk(self) -> Backend:
+        with self._lock:
+            if self._backend is None:
+                own = self._has_own_client
+                settings = BackendSettings(
+                    api_key=self._key,
+                    base_url=self._address,
+                    timeout=self.timeout if not own or "timeout" in self.model_fields_set else None,
+                    transport=self.transport,
+                    client=self.client,
+                    async_client=self.async_client,
+                    vertexai=self._is_vertex,
+                    project=self.project,
+                    location=self.location,
+                    credentials=self.credentials,
+                    auto_truncate=self.on_too_long != "error",
+                )
+                self._backend = create_backend(self.backend, settings)
+            return self._backend
+
+    @property
+    def _embedder(self) -> Embedder:
+        tools = Tools(
+            backend=self._sdk, clock=self._clock, cache=self.cache, rate_limiter=self.rate_limiter
+        )
+        quota, most = self.tokens_per_minute, tools.backend.max_batch_tokens(self.model)
+        bounds = [] if quota is None else [quota / _BATCHES_A_MINUTE]
+        bounds += [] if most is None else [most * _TRUST_IN_THE_ESTIMATE]
+        return Embedder(
+            tools=tools,
+            max_texts=min(self.batch_size, tools.backend.max_batch_size(self.model)),
+            max_tokens=min(bounds, default=None),
+            max_concurrency=self.max_concurrency,
+            on_too_long=self.on_too_long,
+        )
+
+    def _call(self, literal: str | None, side: TaskType, output_dimensionality: int | None) -> Call:
+        task = side if literal is None else parse_task_type(literal)
+        size = output_dimensionality or self.output_dimensionality
+        return self._call_for(make_form(self.model, task, size))
+
+    def _call_for(self, form: Form) -> Call:
+        known = find_model(self.model)
+        price = known.usd_per_million_tokens if known else None
+        return Call(
+            form=form,
+            limiter=self._limiter(),
+            policy=RetryPolicy(max_retries=self.max_retries),
+            clock=self._clock,
+            deadline=self.deadline and self._clock.now() + self.deadline,
+            cached=self.cache is not None,
+            asks_leave=self.rate_limiter is not None,
+            usd_per_token=None if price is None else price / 1e6,
+        )
+
+    def _limiter(self) -> Limiter:
+        who = (
+            f"client {id(self.client or self.async_client)}" if self._has_own_client else self._key
+        )
+        identity = f"{self._address} {who} {self.project} {self.location}"
+        limiter = limiter_for(identity, self.model.removeprefix("models/"))
+        limiter.configure(
+            requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute
+        )
+        return limiter
+
+    @contextmanager
+    def _accounted(self, name: str, call: Call, texts: int | None) -> Iterator[None]:
+        try:
+            with traced(name, call, texts):
+                yield
+        finally:
+            with self._lock:
+                self._usage += call.usage
+            if self.on_usage is not None:
+                self.on_usage(call.usage)
+
+
+def _passages(
+    form: Form, texts: Iterable[str], titles: Iterable[str | None] | None
+) -> list[Passage]:
+    texts = list(texts)
+    titles = None if titles is None else list(titles)
+    check_texts(texts)
+    if titles is not None and len(titles) != len(texts):
+        raise InvalidInputError(
+            f"titles must have one entry (a string or None) for each text: {len(texts)} texts, "
+            f"{len(titles)} titles"
+        )
+    return list(form.passages(texts, titles))
+
+
+def _unfinished(error: PartialEmbeddingError) -> Unfinished:
+    if not isinstance(error.unfinished, Unfinished):
+        raise ConfigurationError(
+            "retry_failed takes a PartialEmbeddingError that a call has raised"
+        )
+    return error.unfinished

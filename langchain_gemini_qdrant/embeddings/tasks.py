@@ -1,0 +1,91 @@
+"""Which task each side of a search is embedded for, and how a text says so to the model.
+
+Sources: https://ai.google.dev/gemini-api/docs/embeddings (task types, and the prefixes of
+gemini-embedding-2) and https://ai.google.dev/api/embeddings#tasktype.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+from langchain_gemini_qdrant.errors import ConfigurationError
+
+TaskType = Literal[
+    "TASK_TYPE_UNSPECIFIED",
+    "RETRIEVAL_QUERY",
+    "RETRIEVAL_DOCUMENT",
+    "SEMANTIC_SIMILARITY",
+    "CLASSIFICATION",
+    "CLUSTERING",
+    "QUESTION_ANSWERING",
+    "FACT_VERIFICATION",
+    "CODE_RETRIEVAL_QUERY",
+]
+
+TASK_TYPES: tuple[TaskType, ...] = get_args(TaskType)
+"""Every task type, in the order of the API's numbers: `TASK_TYPES[2]` is RETRIEVAL_DOCUMENT."""
+
+_SYMMETRIC: frozenset[TaskType] = frozenset(
+    {"SEMANTIC_SIMILARITY", "CLASSIFICATION", "CLUSTERING", "TASK_TYPE_UNSPECIFIED"}
+)
+
+_QUERY_PREFIXES: dict[TaskType, str] = {
+    "RETRIEVAL_QUERY": "search result",
+    "QUESTION_ANSWERING": "question answering",
+    "FACT_VERIFICATION": "fact checking",
+    "CODE_RETRIEVAL_QUERY": "code retrieval",
+    "CLASSIFICATION": "classification",
+    "CLUSTERING": "clustering",
+    "SEMANTIC_SIMILARITY": "sentence similarity",
+}
+
+
+class TaskSides(NamedTuple):
+    """What documents and what queries are embedded as."""
+
+    document: TaskType
+    query: TaskType
+
+
+def parse_task_type(task_type: str) -> TaskType:
+    """Return the task type that a name in any case stands for.
+
+    Raises:
+        ConfigurationError: The name is not one of `TASK_TYPES`.
+    """
+    name = task_type.upper()
+    for known in TASK_TYPES:
+        if known == name:
+            return known
+    raise ConfigurationError(
+        f"task_type must be one of {', '.join(TASK_TYPES)} (in any case), got {task_type!r}"
+    )
+
+
+def task_sides(task_type: TaskType | None) -> TaskSides:
+    """Return the task of each side that one task name stands for.
+
+    Search tasks look for documents, so their document side is always RETRIEVAL_DOCUMENT; the
+    symmetric ones compare like with like.
+    """
+    if task_type is None or task_type in ("RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT"):
+        return TaskSides("RETRIEVAL_DOCUMENT", "RETRIEVAL_QUERY")
+    if task_type in _SYMMETRIC:
+        return TaskSides(task_type, task_type)
+    return TaskSides("RETRIEVAL_DOCUMENT", task_type)
+
+
+def with_prefix(text: str, task_type: TaskType, title: str | None = None) -> str:
+    """Return the text as a model that reads its task from a prefix wants it.
+
+    Args:
+        text: The text as it was written.
+        task_type: The task of this side. TASK_TYPE_UNSPECIFIED leaves the text as it is.
+        title: The document's title; read for RETRIEVAL_DOCUMENT alone. Without one the prefix
+            says `none`, as Google asks for.
+    """
+    if task_type == "RETRIEVAL_DOCUMENT":
+        return f"title: {title or 'none'} | text: {text}"
+    if task_type == "TASK_TYPE_UNSPECIFIED":
+        return text
+    return f"task: {_QUERY_PREFIXES[task_type]} | query: {text}"

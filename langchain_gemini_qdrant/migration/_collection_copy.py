@@ -1,0 +1,125 @@
+"""A collection like another one: its settings, and points that the other one does not have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic_core import to_jsonable_python
+from qdrant_client import models
+
+from langchain_gemini_qdrant._qdrant_values import point_id
+from langchain_gemini_qdrant.vectorstores._retry import IDS_AT_A_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from langchain_gemini_qdrant.vectorstores._connection import Engine
+    from langchain_gemini_qdrant.vectorstores._retry import Steps
+
+Send: TypeAlias = "Callable[..., Steps[Any]]"
+"""Calls a method of a Qdrant client with the name of one collection."""
+
+_LOCAL_MODE = ("vectors_config", "sparse_vectors_config", "metadata")
+_SERVER = (
+    *("shard_number", "replication_factor", "write_consistency_factor"),
+    *("wal_config", "strict_mode_config"),
+)
+
+
+def settings(info: models.CollectionInfo, source: Engine, target: Engine) -> dict[str, Any]:
+    """Return the options of `create_collection` that make a collection of `source` on `target`."""
+    options = _settings(info)
+    if source.is_local_mode:  # which reports numbers that it does not use
+        options = {name: options[name] for name in _LOCAL_MODE if name in options}
+    if not (source.is_server and target.is_server):
+        options = {name: value for name, value in options.items() if name not in _SERVER}
+    return options
+
+
+def not_kept(
+    wanted: models.CollectionInfo, found: models.CollectionInfo, source: Engine
+) -> tuple[str, ...]:
+    """Name the settings of a collection of `source` that the one made like it does not have."""
+    options = _settings(wanted)
+    if source.is_local_mode:
+        options = {name: options[name] for name in _LOCAL_MODE if name in options}
+    return tuple(_differences(_as_json(options, wanted), _as_json(_settings(found), found)))
+
+
+def _settings(info: models.CollectionInfo) -> dict[str, Any]:
+    config, params = info.config, info.config.params
+    strict = config.strict_mode_config
+    options = {
+        "vectors_config": params.vectors or {},
+        "sparse_vectors_config": params.sparse_vectors,
+        "metadata": config.metadata,
+        "on_disk_payload": params.on_disk_payload,
+        "payload": params.payload,
+        "id_tracker": params.id_tracker,
+        "quantization_config": config.quantization_config,
+        "hnsw_config": models.HnswConfigDiff(**config.hnsw_config.model_dump()),
+        "optimizers_config": models.OptimizersConfigDiff(**config.optimizer_config.model_dump()),
+        "wal_config": config.wal_config and models.WalConfigDiff(**config.wal_config.model_dump()),
+        "strict_mode_config": models.StrictModeConfig(**strict.model_dump(exclude_none=True))
+        if strict is not None and strict.enabled
+        else None,
+    }
+    for name in ("shard_number", "replication_factor", "write_consistency_factor"):
+        number = getattr(params, name)
+        options[name] = number if (number or 1) > 1 else None
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _as_json(options: Mapping[str, Any], info: models.CollectionInfo) -> dict[str, Any]:
+    schema = {name: _index(field) for name, field in info.payload_schema.items()}
+    form: dict[str, Any] = to_jsonable_python(
+        {**options, "payload_schema": schema}, exclude_none=True
+    )
+    return form
+
+
+def _index(field: models.PayloadIndexInfo) -> dict[str, Any]:
+    return {"data_type": field.data_type, "params": field.params}
+
+
+def _differences(
+    wanted: Mapping[str, Any], found: Mapping[str, Any], prefix: str = ""
+) -> Iterator[str]:
+    for name, value in wanted.items():
+        other = found.get(name)
+        if isinstance(value, dict) and isinstance(other, dict):
+            yield from _differences(value, other, f"{prefix}{name}.")
+        elif other != value:
+            yield f"{prefix}{name}"
+
+
+def create_indexes(
+    send: Send, wanted: models.CollectionInfo, found: models.CollectionInfo
+) -> Steps[None]:
+    """Index the payload fields that are indexed in one collection and not yet in the other."""
+    for name, field in wanted.payload_schema.items():
+        if name not in found.payload_schema:
+            schema = field.data_type if field.params is None else field.params
+            yield from send("create_payload_index", name, schema)
+
+
+def count(send: Send) -> Steps[int]:
+    """Count the points of a collection."""
+    number: int = (yield from send("count", exact=True)).count
+    return number
+
+
+def others(of: Send, than: Send) -> Steps[list[str | int]]:
+    """Return the ids that one collection has and the other one has not, in order."""
+    found: list[str | int] = []
+    offset: Any = None
+    while True:
+        records, offset = yield from of(
+            "scroll", limit=IDS_AT_A_TIME, offset=offset, with_payload=False
+        )
+        ids = [point_id(record.id) for record in records]
+        if ids:
+            known = yield from than("retrieve", ids, with_payload=False)
+            found += sorted({*ids} - {point_id(record.id) for record in known}, key=str)
+        if offset is None:
+            return found

@@ -1,0 +1,402 @@
+"""A collection copied to another engine with all that it has, without a call to Gemini."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from pydantic_core import to_jsonable_python
+from qdrant_client import models
+
+from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
+from langchain_gemini_qdrant._qdrant_values import point_id
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.migration import _collection_copy as _replicas
+from langchain_gemini_qdrant.vectorstores import _opening
+from langchain_gemini_qdrant.vectorstores import _points as _writing
+from langchain_gemini_qdrant.vectorstores import _retry as _steps
+from langchain_gemini_qdrant.vectorstores import _schema as _collections
+from langchain_gemini_qdrant.vectorstores._connection import Engine
+from langchain_gemini_qdrant.vectorstores._retry import send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from qdrant_client import AsyncQdrantClient, QdrantClient
+
+    from langchain_gemini_qdrant.vectorstores._retry import Steps
+
+    _Point: TypeAlias = models.Record | models.ScoredPoint
+
+_SAMPLE = 100  # points that are compared at the end
+_NAMED = 3  # ids in a message
+_WHOLE: dict[str, Any] = {"with_payload": True, "with_vectors": True}
+_AGAIN = "run it again, once nobody writes, to copy what is missing or different"
+
+# How far vectors may be apart after a copy, as a share of their length: what an engine rounds when
+# it makes them 1 long again, or stores them in fewer bits.
+_FLOAT32, _FLOAT16, _COARSER = 1e-5, 1e-3, 0.2
+_TOLERANCES = {
+    None: _FLOAT32,
+    models.Datatype.FLOAT32: _FLOAT32,
+    models.Datatype.FLOAT16: _FLOAT16,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MigrationReport:
+    """What a migration did, at its end or so far, in points.
+
+    Attributes:
+        total: Points of the source.
+        added: Copied.
+        updated: Copied over a point of the same id that was not the same.
+        skipped: Found in the target as they are in the source.
+        not_kept: Settings of the source that the target has not, such as `quantization_config`.
+        seconds: From start to end.
+    """
+
+    total: int = 0
+    added: int = 0
+    updated: int = 0
+    skipped: int = 0
+    not_kept: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Points that are in the target."""
+        return self.added + self.updated + self.skipped
+
+
+def migrate(
+    source: QdrantClient,
+    target: QdrantClient,
+    collection_name: str,
+    *,
+    target_collection_name: str | None = None,
+    batch_size: int = 100,
+    on_progress: Callable[[MigrationReport], None] | None = None,
+) -> MigrationReport:
+    """Copy a collection to another engine: embedded, in memory or a server; ask Gemini nothing.
+
+    Points go with their ids, vectors and payloads, the collection with its settings, payload
+    indexes and what it remembers of its embedding. Settings that the target does not keep are
+    told by a warning and in the report.
+
+    The same call goes on where a run broke off: points that the target has are compared, and only
+    those that are missing or different are sent. A target collection that is there already may
+    have another quantization, or other settings, but the same vectors. At the end both have the
+    same number of points, and 100 of them, taken at random, are compared.
+
+    Args:
+        source: Where from; nothing is changed there. Nobody should write to it meanwhile.
+        target: Where to.
+        collection_name: Of the source, or an alias.
+        target_collection_name: None is the same name.
+        batch_size: Points read at a time.
+        on_progress: Called with the report so far, after each batch.
+
+    Returns:
+        Counts and what was not kept.
+
+    Raises:
+        CollectionMismatchError: The target's collection has other vectors or another embedding,
+            or points that the source has not: nothing is written. Or the copy is not the same
+            at the end, as somebody else has written.
+        ConfigurationError: There is no such collection, or source and target are one.
+    """
+    run = _Migration(
+        *(Engine(source), Engine(target)),
+        *(collection_name, target_collection_name or collection_name),
+        *(batch_size, on_progress),
+    )
+    return _steps.run(run.target, SYSTEM_CLOCK, run.steps())
+
+
+async def amigrate(
+    source: AsyncQdrantClient,
+    target: AsyncQdrantClient,
+    collection_name: str,
+    *,
+    target_collection_name: str | None = None,
+    batch_size: int = 100,
+    on_progress: Callable[[MigrationReport], None] | None = None,
+) -> MigrationReport:
+    """Copy a collection to another engine without blocking the event loop; see `migrate`."""
+    run = _Migration(
+        *(Engine(None, source), Engine(None, target)),
+        *(collection_name, target_collection_name or collection_name),
+        *(batch_size, on_progress),
+    )
+    return await _steps.arun(run.target, SYSTEM_CLOCK, run.steps())
+
+
+class _Migration:
+    """One call of `migrate`."""
+
+    def __init__(  # noqa: PLR0917 - as `migrate` has them
+        self,
+        source: Engine,
+        target: Engine,
+        source_name: str,
+        target_name: str,
+        batch_size: int,
+        on_progress: Callable[[MigrationReport], None] | None,
+    ) -> None:
+        if batch_size < 1:
+            raise ConfigurationError(f"batch_size must be 1 or larger, got {batch_size}")
+        if source_name == target_name and _are_one(source, target):
+            raise ConfigurationError(
+                f"source and target are one: pass a target_collection_name other than "
+                f"{source_name!r} to copy the collection beside itself"
+            )
+        self.source = source
+        self.target = target
+        self._source_name = source_name
+        self._target_name = target_name
+        self._batch_size = batch_size
+        self._on_progress = on_progress
+        self._random = Random()  # noqa: S311 - when to try again
+        self._total = self._added = self._updated = self._skipped = 0
+        self._not_kept: tuple[str, ...] = ()
+        self._tolerances: dict[str, float] = {}
+        self._began = SYSTEM_CLOCK.now()
+
+    def steps(self) -> Steps[MigrationReport]:
+        """Make the target's collection, copy what it has not, and verify."""
+        yield from self._open()
+        self._total = yield from _replicas.count(self._read)
+        is_empty = not (yield from _replicas.count(self._write))
+        if not is_empty:
+            yield from self._refuse_others("nothing is written")
+        offset: Any = None
+        while True:
+            records, offset = yield from self._read(
+                "scroll", limit=self._batch_size, offset=offset, **_WHOLE
+            )
+            yield from self._copy(records, is_new=is_empty)
+            if self._on_progress is not None:
+                self._on_progress(self._report())
+            if offset is None:
+                break
+        yield from self._verify()
+        return self._report()
+
+    def _read(self, method: str, *args: object, **options: Any) -> Steps[Any]:
+        name, engine = self._source_name, self.source
+        return send(self._random, method, name, *args, engine=engine, **options)
+
+    def _write(self, method: str, *args: object, **options: Any) -> Steps[Any]:
+        name, engine = self._target_name, self.target
+        return send(self._random, method, name, *args, engine=engine, **options)
+
+    # The collection
+
+    def _open(self) -> Steps[None]:
+        """Make the target's collection like the source's, or check the one that is there."""
+        if not (yield from self._read("collection_exists")):
+            raise ConfigurationError(
+                f"the source has no collection {self._source_name!r}: pass the name of one, or "
+                "an alias"
+            )
+        wanted = yield from self._read("get_collection")
+        if not (yield from self._write("collection_exists")):
+            options = _replicas.settings(wanted, self.source, self.target)
+            yield from _collections.make(self._write, options)
+        found = yield from self._write("get_collection")
+        _check(wanted, found, self._target_name)
+        if not _collections.remembers(found) and _collections.remembers(wanted):
+            yield from self._write("update_collection", metadata=wanted.config.metadata)
+        if not self.target.is_local_mode:
+            yield from _replicas.create_indexes(self._write, wanted, found)
+        found = yield from self._write("get_collection")
+        self._tolerances = _tolerances(wanted, found)
+        self._not_kept = _replicas.not_kept(wanted, found, self.source)
+        if self._not_kept:
+            warnings.warn(
+                f"collection {self._target_name!r} of the target does not have these settings of "
+                f"the source: {', '.join(self._not_kept)}",
+                stacklevel=_opening.outside(),
+            )
+
+    def _refuse_others(self, what: str) -> Steps[None]:
+        others = yield from _replicas.others(self._write, than=self._read)
+        if others:
+            raise CollectionMismatchError(
+                f"collection {self._target_name!r} of the target has {len(others)} points that "
+                f"the source has not, such as {others[:_NAMED]}: delete them, or take another "
+                f"target_collection_name; {what}"
+            )
+
+    # The points
+
+    def _copy(self, records: Sequence[models.Record], *, is_new: bool) -> Steps[None]:
+        """Send the points that the target has not as they are."""
+        stored: dict[str | int, models.Record] = {}
+        if not is_new:
+            stored = yield from self._stored(records)
+        missing = [record for record in records if _key(record) not in stored]
+        changed = [
+            record
+            for record in records
+            if _key(record) in stored and not self._alike(record, stored[_key(record)])
+        ]
+        points = (
+            models.PointStruct(id=record.id, vector=_by_name(record), payload=record.payload or {})
+            for record in missing + changed
+        )
+        for request in _writing.requests(points):
+            yield from self._write("upsert", request)
+        self._added += len(missing)
+        self._updated += len(changed)
+        self._skipped += len(records) - len(missing) - len(changed)
+
+    def _stored(self, records: Sequence[_Point]) -> Steps[dict[str | int, models.Record]]:
+        """Return the target's points of the same ids, by these."""
+        if not records:
+            return {}
+        found = yield from self._write("retrieve", [record.id for record in records], **_WHOLE)
+        return {_key(record): record for record in found}
+
+    def _alike(self, one: _Point, other: _Point) -> bool:
+        """Say whether two points are the same, but for what an engine rounds."""
+        payload, other_payload = one.payload or {}, other.payload or {}
+        if payload != other_payload and _as_json(payload) != _as_json(other_payload):
+            return False
+        vectors, other_vectors = _by_name(one), _by_name(other)
+        return vectors.keys() == other_vectors.keys() and all(
+            _are_close(vector, other_vectors[name], self._tolerances.get(name, _FLOAT32))
+            for name, vector in vectors.items()
+        )
+
+    def _verify(self) -> Steps[None]:
+        """Compare the number of points, and some of them.
+
+        Raises:
+            CollectionMismatchError: They are not the same.
+        """
+        here = yield from _replicas.count(self._read)
+        there = yield from _replicas.count(self._write)
+        if there > here:
+            yield from self._refuse_others("all points of the source are copied")
+        if here != there:
+            raise CollectionMismatchError(
+                f"the source has {here} points and collection {self._target_name!r} of the target "
+                f"{there}, as somebody has written meanwhile: {_AGAIN}"
+            )
+        query = models.SampleQuery(sample=models.Sample.RANDOM)
+        response = yield from self._read("query_points", query=query, limit=_SAMPLE, **_WHOLE)
+        stored = yield from self._stored(response.points)
+        wrong = [
+            point.id
+            for point in response.points
+            if _key(point) not in stored or not self._alike(point, stored[_key(point)])
+        ]
+        if wrong:
+            raise CollectionMismatchError(
+                f"{len(wrong)} of {len(response.points)} points taken at random are not in "
+                f"collection {self._target_name!r} of the target as they are in the source, such "
+                f"as {wrong[:_NAMED]}: {_AGAIN}"
+            )
+
+    def _report(self) -> MigrationReport:
+        return MigrationReport(
+            total=self._total,
+            added=self._added,
+            updated=self._updated,
+            skipped=self._skipped,
+            not_kept=self._not_kept,
+            seconds=SYSTEM_CLOCK.now() - self._began,
+        )
+
+
+def _are_one(source: Engine, target: Engine) -> bool:
+    one, other = source.given, target.given
+    shared = one is not None and other is not None and one.init_options == other.init_options
+    return one is other or (shared and not source.is_local_mode)
+
+
+def _check(wanted: models.CollectionInfo, found: models.CollectionInfo, name: str) -> None:
+    """Refuse a collection that cannot take the source's points.
+
+    Raises:
+        CollectionMismatchError: Other vectors, or another embedding.
+    """
+    ours, theirs = _described(wanted), _described(found)
+    if ours != theirs:
+        raise CollectionMismatchError(
+            f"the source has the vectors {ours}, collection {name!r} of the target {theirs}: take "
+            "another target_collection_name, or delete that collection first"
+        )
+    notes, other_notes = _collections.remembered(wanted), _collections.remembered(found)
+    if notes and other_notes and notes != other_notes:
+        raise CollectionMismatchError(
+            f"the vectors of the source are made with {notes}, those of collection {name!r} of "
+            f"the target with {other_notes}: take another target_collection_name, or delete that "
+            "collection first"
+        )
+
+
+def _described(info: models.CollectionInfo) -> dict[str, str]:
+    """Return each vector's name with what must be the same of it."""
+    described = {}
+    for name, params in _dense(info).items():
+        words = [str(params.size), params.distance.value]
+        if params.multivector_config is not None:
+            words.append(params.multivector_config.comparator.value)
+        described[name] = " ".join(words)
+    for name, sparse in (info.config.params.sparse_vectors or {}).items():
+        described[name] = "sparse" + (f" {sparse.modifier.value}" if sparse.modifier else "")
+    return described
+
+
+def _dense(info: models.CollectionInfo) -> Mapping[str, models.VectorParams]:
+    vectors = info.config.params.vectors or {}
+    return vectors if isinstance(vectors, dict) else {"": vectors}
+
+
+def _tolerances(*infos: models.CollectionInfo) -> dict[str, float]:
+    """Return how far vectors may be apart, by name: as far as the coarser engine rounds."""
+    found: dict[str, float] = {}
+    for info in infos:
+        types = {name: params.datatype for name, params in _dense(info).items()}
+        for name, sparse in (info.config.params.sparse_vectors or {}).items():
+            types[name] = sparse.index.datatype if sparse.index else None
+        for name, datatype in types.items():
+            tolerance = _TOLERANCES.get(datatype, _COARSER)
+            found[name] = max(found.get(name, 0.0), tolerance)
+    return found
+
+
+def _key(point: _Point) -> str | int:
+    return point_id(str(point.id))  # one spelling of a UUID, whichever the engine has
+
+
+def _by_name(point: _Point) -> dict[str, Any]:
+    """Return a point's vectors by name; the unnamed one's is empty."""
+    vector: Any = point.vector
+    if vector is None:
+        return {}
+    return dict(vector) if isinstance(vector, dict) else {"": vector}
+
+
+def _are_close(one: Any, other: Any, tolerance: float) -> bool:  # noqa: ANN401 - vectors of any kind
+    if isinstance(one, models.SparseVector) and isinstance(other, models.SparseVector):
+        values = dict(zip(one.indices, one.values, strict=True))
+        other_values = dict(zip(other.indices, other.values, strict=True))
+        if values.keys() != other_values.keys():
+            return False
+        one, other = [*values.values()], [other_values[index] for index in values]
+    vector, other_vector = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    if vector.shape != other_vector.shape:
+        return False
+    apart, length = np.linalg.norm(vector - other_vector), np.linalg.norm(vector)
+    return bool(apart <= tolerance * length)
+
+
+def _as_json(payload: Mapping[str, Any]) -> object:
+    return to_jsonable_python(payload, fallback=repr)

@@ -1,0 +1,279 @@
+"""What a measurement of recall asks the engine, as steps of a store."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from qdrant_client import models
+
+from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings.tasks import task_sides
+from langchain_gemini_qdrant.errors import CollectionMismatchError, InvalidInputError
+from langchain_gemini_qdrant.recall._statistics import goes_on
+from langchain_gemini_qdrant.vectorstores._retry import Embed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from langchain_gemini_qdrant.recall._row import QueryKind
+    from langchain_gemini_qdrant.recall._statistics import Scores
+    from langchain_gemini_qdrant.vectorstores._retry import Steps
+    from langchain_gemini_qdrant.vectorstores._write import Operations
+
+Queries: TypeAlias = "Sequence[str] | Sequence[Sequence[float]]"
+"""Texts, or vectors of the collection's size."""
+
+VECTORS_AT_A_TIME = 100  # in one request: some 6 MB of JSON at 3,072 components
+
+_IDS_AT_A_TIME = 10_000
+_DEEPER = 4  # times as many hits, where those that tie go on
+
+
+class Query(NamedTuple):
+    """A vector to search with, and the point to leave out, if it is one's own."""
+
+    vector: list[float]
+    own: models.ExtendedPointId | None = None
+
+
+def asked_queries(
+    store: Operations,
+    queries: Queries | None,
+    *,
+    size: int,
+    sample_size: int,
+    seed: int | None,
+    condition: models.Filter | None,
+) -> Steps[tuple[list[Query], QueryKind]]:
+    """Return the queries as vectors of `size`, and what they are.
+
+    Raises:
+        CollectionMismatchError: A vector has another size.
+        InvalidInputError: They are neither texts nor vectors, or there are none.
+    """
+    if queries is None:
+        sample = yield from sampled(store, sample_size, seed, condition)
+        return sample, "stored vectors"
+    if isinstance(queries, str):
+        raise InvalidInputError("queries must be a sequence of texts or of vectors, got one text")
+    given: list[Any] = list(queries)
+    kind: QueryKind = "texts" if given and isinstance(given[0], str) else "vectors"
+    if not given or any(isinstance(each, str) != (kind == "texts") for each in given):
+        raise InvalidInputError(
+            f"queries must be texts, or vectors, got {len(given)} of {_type_names(given)}"
+        )
+    vectors = yield from _embedded(store, given) if kind == "texts" else _as_given(given)
+    for vector in vectors:
+        if len(vector) != size:
+            raise CollectionMismatchError(
+                f"collection {store.collection_name!r} stores vectors of size {size}, a query has "
+                f"{len(vector)}: use the embedding that filled it"
+            )
+    return [Query(vector) for vector in vectors], kind
+
+
+def _type_names(values: list[Any]) -> str:
+    return " and ".join(sorted({type(each).__name__ for each in values})) or "nothing"
+
+
+def _as_given(vectors: list[Any]) -> Steps[list[list[float]]]:
+    yield from ()
+    return [[float(component) for component in vector] for vector in vectors]
+
+
+def _embedded(store: Operations, texts: list[str]) -> Steps[list[list[float]]]:
+    """Embed texts as queries, many at a time where the embedding can."""
+    embedding = store._require_dense(store._layout)
+    vectors: list[list[float]]
+    if isinstance(embedding, GeminiEmbeddings):
+        options = {"task_type": task_sides(embedding.task_type).query}
+        vectors = yield Embed(embedding, "embed_documents", texts, options)
+        return vectors
+    vectors = []
+    for text in texts:
+        vectors.append((yield Embed(embedding, "embed_query", text)))
+    return vectors
+
+
+def sampled(
+    store: Operations, size: int, seed: int | None, condition: models.Filter | None
+) -> Steps[list[Query]]:
+    """Draw stored vectors at random, at most `size`.
+
+    Raises:
+        InvalidInputError: There are none.
+    """
+    ids = yield from drawn_ids(store, size, seed, condition)
+    found: list[Query] = []
+    for some in parts(ids, VECTORS_AT_A_TIME):
+        vectors = yield from stored_vectors(store, some)
+        found += [Query(vector, own) for own, vector in vectors.items()]
+    if not found:
+        raise InvalidInputError(
+            f"no vector of collection {store.collection_name!r} can be taken as a query: store "
+            "some first, take another filter, or pass queries"
+        )
+    return found
+
+
+def stored_vectors(
+    store: Operations, ids: list[models.ExtendedPointId]
+) -> Steps[dict[models.ExtendedPointId, list[float]]]:
+    """Return the dense vectors of points, those that have one."""
+    name = store.vector_name
+    points = yield from store._send(
+        "retrieve", ids, with_payload=False, with_vectors=[name] if name else True
+    )
+    vectors = {
+        point.id: point.vector.get(name) if isinstance(point.vector, dict) else point.vector
+        for point in points
+    }
+    return {own: vector for own, vector in vectors.items() if vector is not None}
+
+
+def drawn_ids(
+    store: Operations, size: int, seed: int | None, condition: models.Filter | None
+) -> Steps[list[models.ExtendedPointId]]:
+    """Draw points at random: the engine does, or, with a seed, we do from all ids."""
+    if seed is None:
+        draw = models.SampleQuery(sample=models.Sample.RANDOM)
+        response = yield from store._send(
+            "query_points", query=draw, query_filter=condition, limit=size, with_payload=False
+        )
+        return [point.id for point in response.points]
+    ids: list[models.ExtendedPointId] = []
+    offset = None
+    while True:
+        page, offset = yield from store._send(
+            "scroll",
+            scroll_filter=condition,
+            limit=_IDS_AT_A_TIME,
+            offset=offset,
+            with_payload=False,
+        )
+        ids += [point.id for point in page]
+        if offset is None:
+            return Random(seed).sample(ids, min(size, len(ids)))  # noqa: S311 - no secret
+
+
+class Searches:
+    """Searches of one measurement, counted for its progress.
+
+    Args:
+        takes_settings: Whether the engine does; local mode would warn of each.
+    """
+
+    def __init__(
+        self,
+        store: Operations,
+        condition: models.Filter | None,
+        *,
+        batch_size: int,
+        timeout: int,
+        takes_settings: bool,
+        total: int,
+        show: Callable[[int, int], None],
+    ) -> None:
+        self._store = store
+        self._condition = condition
+        self._batch_size = batch_size
+        self._timeout = timeout
+        self._takes_settings = takes_settings
+        self._done = 0
+        self._total = total
+        self._show = show
+
+    def exact(self, queries: list[Query], limit: int) -> Steps[list[Scores]]:
+        """Return what there is to find, as deep as points tie with the one of rank `limit`."""
+        setting = models.SearchParams(exact=True)
+        found = yield from self.all(queries, setting, [limit + 1] * len(queries))
+        if not any(found):
+            raise InvalidInputError(
+                "the queries can find no points: store more, or take another filter"
+            )
+        depth = limit + 1
+        while unclear := [i for i, scores in enumerate(found) if goes_on(scores, limit, depth)]:
+            depth *= _DEEPER
+            self._total += len(unclear)
+            deeper = yield from self.all(
+                [queries[i] for i in unclear], setting, [depth] * len(unclear)
+            )
+            for i, scores in zip(unclear, deeper, strict=True):
+                found[i] = scores
+        return found
+
+    def all(
+        self, queries: list[Query], setting: models.SearchParams, limits: list[int]
+    ) -> Steps[list[Scores]]:
+        """Search many at a time; return the points found with their scores, for each query."""
+        requests = [
+            models.QueryRequest(
+                query=query.vector,
+                using=self._store.vector_name,
+                filter=_without(query.own, self._condition),
+                params=setting if self._takes_settings else None,
+                limit=limit,
+                with_payload=False,
+            )
+            for query, limit in zip(queries, limits, strict=True)
+        ]
+        found: list[Scores] = []
+        for some in parts(requests, self._batch_size):
+            answers = yield from self._store._send(
+                "query_batch_points", requests=some, timeout=self._timeout
+            )
+            found += [{point.id: point.score for point in each.points} for each in answers]
+            self._count(len(some))
+        return found
+
+    def timed(
+        self, queries: list[Query], settings: list[tuple[models.SearchParams, int]]
+    ) -> Steps[list[list[float]]]:
+        """Search one by one, as the store does, by all settings and limits in turn.
+
+        The order is another one for each query, as the first search of a query finds less of
+        what it reads in the caches.
+
+        Returns:
+            For each setting, the seconds of each query.
+        """
+        now = self._store._clock.now
+        seconds: list[list[float]] = [[] for _ in settings]
+        turns = list(zip(settings, seconds, strict=True))
+        shuffle = Random(0).shuffle  # noqa: S311 - no secret
+        for query in queries:
+            shuffle(turns)
+            for (setting, limit), times in turns:
+                began = now()
+                yield from self._store._send(
+                    "query_points",
+                    query=query.vector,
+                    using=self._store.vector_name,
+                    query_filter=self._condition,
+                    search_params=setting if self._takes_settings else None,
+                    limit=limit,
+                    with_payload=True,
+                )
+                times.append(now() - began)
+            self._count(len(settings))
+        return seconds
+
+    def _count(self, searches: int) -> None:
+        self._done += searches
+        self._show(self._done, self._total)
+
+
+def _without(
+    own: models.ExtendedPointId | None, condition: models.Filter | None
+) -> models.Filter | None:
+    if own is None:
+        return condition
+    others = models.HasIdCondition(has_id=[own])
+    return models.Filter(must=None if condition is None else [condition], must_not=[others])
+
+
+def parts(values: list[Any], size: int) -> Iterator[list[Any]]:
+    """Yield values, at most `size` at a time."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

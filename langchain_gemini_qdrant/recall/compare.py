@@ -1,0 +1,309 @@
+"""All quantizations side by side on a sample of the user's vectors, before one is chosen."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, closing
+from dataclasses import replace
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from qdrant_client import models
+
+from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.quantization import (
+    QUANTIZATION_PRESETS,
+    QuantizationPreset,
+    quantization_config,
+    search_params_for,
+)
+from langchain_gemini_qdrant.recall._comparison_report import ComparisonRow, QuantizationComparison
+from langchain_gemini_qdrant.recall._queries import (
+    VECTORS_AT_A_TIME,
+    asked_queries,
+    drawn_ids,
+    parts,
+    stored_vectors,
+)
+from langchain_gemini_qdrant.recall._row import codes_text
+from langchain_gemini_qdrant.recall.measure import Plan, measuring, vector_params
+from langchain_gemini_qdrant.vectorstores._retry import Call
+from langchain_gemini_qdrant.vectorstores._twins import as_async
+from langchain_gemini_qdrant.vectorstores.filters import to_filter
+from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from langchain_gemini_qdrant.quantization import Quantization
+    from langchain_gemini_qdrant.recall._queries import Queries
+    from langchain_gemini_qdrant.recall.measure import RecallProgress
+    from langchain_gemini_qdrant.recall.report import RecallReport
+    from langchain_gemini_qdrant.vectorstores._retry import Steps
+    from langchain_gemini_qdrant.vectorstores._write import Operations
+    from langchain_gemini_qdrant.vectorstores.filters import Filter
+
+_COLLECTION = "compared"
+_FULL_BITS = 32.0  # of a component in single precision
+# Codes are applied when the engine optimizes, at once from one kB on; without a graph (m=0), so
+# that recall is that of the codes alone, and nobody waits for it to be built.
+_FLAT = {
+    "hnsw_config": models.HnswConfigDiff(m=0),
+    "optimizers_config": models.OptimizersConfigDiff(indexing_threshold=1),
+}
+
+
+def compare_quantizations(
+    source: GeminiQdrantVectorStore | Sequence[Sequence[float]] | npt.NDArray[np.floating[Any]],
+    queries: Queries | None = None,
+    *,
+    presets: Sequence[Quantization] | None = None,
+    limits: Sequence[int] = (10, 100),
+    oversampling: Sequence[float] | None = None,
+    filter: Filter | None = None,
+    distance: models.Distance = models.Distance.COSINE,
+    sample_size: int = 10_000,
+    query_count: int = 200,
+    seed: int | None = None,
+    latency_queries: int = 100,
+    confidence: float = 0.95,
+    on_progress: Callable[[str, RecallProgress], None] | None = None,
+) -> QuantizationComparison:
+    """Quantize a sample in each way and measure its recall, its latency and its bytes.
+
+    Each quantization gets a collection of its own in a throw-away embedded engine: flat, with its
+    codes applied and without a graph. The full vectors come first, to compare with. Recall falls
+    as a collection grows, so that of the sample is the upper end of what a larger one will have.
+    The quantizations are timed one after the other, so only an idle machine compares them fairly.
+
+    Args:
+        source: A store, of which vectors are sampled, or vectors, of shape `(n, size)`.
+        queries: As of `measure_recall`; texts need a store. None takes some of the sample.
+        presets: Their names, or settings of your own; None is all presets.
+        limits: Values of k.
+        oversampling: Candidates as multiples of k, rescored; None is each quantization's own.
+        filter: Conditions on the metadata of what is sampled of a store.
+        distance: How vectors are compared; a store has its own.
+        sample_size: Vectors taken, at most.
+        query_count: Of these, the ones to search with.
+        seed: Draws the same sample again.
+        latency_queries: Searches timed for each row; 0 times none.
+        confidence: Of the intervals, in (0, 1).
+        on_progress: Called as searches are done, with the name of the quantization.
+
+    Returns:
+        A report that prints as a table.
+
+    Raises:
+        ConfigurationError: A setting is out of its range.
+        InvalidInputError: There are no vectors or queries, or texts without a store.
+    """
+    run = _Run(locals())
+    sample = (
+        source._run(run.sampling(source))
+        if isinstance(source, GeminiQdrantVectorStore)
+        else run.given()
+    )
+    with closing(EdgeClient(":temporary:")) as client:
+        store = _throw_away(client=client)
+        return store._run(run.comparing(store, sample))
+
+
+@as_async(compare_quantizations)
+async def acompare_quantizations(**options: Any) -> QuantizationComparison:
+    """Compare quantizations in a process of their own; see `compare_quantizations`."""
+    run = _Run(options)
+    source = options["source"]
+    sample = (
+        await source._arun(run.sampling(source))
+        if isinstance(source, GeminiQdrantVectorStore)
+        else run.given()
+    )
+    async with aclosing(AsyncEdgeClient(":temporary:")) as client:
+        store = _throw_away(client=None, async_client=client)
+        return await store._arun(run.comparing(store, sample))
+
+
+class _Sample(NamedTuple):
+    """What is compared on.
+
+    Attributes:
+        name: The collection it is of, None for vectors that were given.
+        vectors: Shape `(n, size)`.
+        queries: Vectors, or None to take some of the sample.
+        texts: Whether the queries were texts.
+    """
+
+    name: str | None
+    vectors: npt.NDArray[np.float32]
+    distance: models.Distance
+    queries: list[list[float]] | None
+    texts: bool = False
+
+
+class _Candidate(NamedTuple):
+    """One of the quantizations; the full vectors have no configuration."""
+
+    name: str
+    config: models.QuantizationConfig | None
+    bits: float | None
+    oversampling: float
+
+
+class _Run:
+    """One call of `compare_quantizations`; the options are its arguments."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        given = options["presets"]
+        presets = list(QUANTIZATION_PRESETS.values() if given is None else given)
+        self._candidates = [
+            _Candidate("none", None, _FULL_BITS, 1.0),
+            *map(_candidate, presets),
+        ]
+        self._plan = Plan(
+            limits=options["limits"],
+            oversampling=options["oversampling"] or (1.0,),
+            rescore=(True,),
+            sample_size=options["query_count"],
+            seed=options["seed"] or 0,
+            latency_queries=options["latency_queries"],
+            confidence=options["confidence"],
+        )
+        self._plan.check()
+        if options["sample_size"] < 1:
+            raise ConfigurationError(
+                f"sample_size must be 1 or larger, got {options['sample_size']}"
+            )
+
+    def given(self) -> _Sample:
+        """Return a sample of vectors that the caller has."""
+        queries = self._options["queries"]
+        vectors = np.asarray(self._options["source"], dtype=np.float32)
+        if vectors.ndim != 2 or not vectors.size:  # noqa: PLR2004 - shape (n, size)
+            raise InvalidInputError(
+                f"vectors must have the shape (n, size), got {vectors.shape}: pass a store or a "
+                "sequence of vectors"
+            )
+        if queries is not None and any(isinstance(query, str) for query in queries):
+            raise InvalidInputError("texts need a store that embeds them: pass it as source")
+        size = self._options["sample_size"]
+        if len(vectors) > size:
+            chosen = Random(self._options["seed"]).sample(range(len(vectors)), size)  # noqa: S311
+            vectors = vectors[sorted(chosen)]
+        return _Sample(None, vectors, self._options["distance"], queries)
+
+    def sampling(self, source: Operations) -> Steps[_Sample]:
+        """Read a sample of a store, and embed the queries where they are texts."""
+        options = self._options
+        info = yield from source._send("get_collection")
+        params = vector_params(source, info)
+        queries, texts = None, False
+        if options["queries"] is not None:
+            asked, kind = yield from asked_queries(
+                source, options["queries"], size=params.size, sample_size=1, seed=0, condition=None
+            )
+            queries, texts = [query.vector for query in asked], kind == "texts"
+        condition = to_filter(options["filter"], source.metadata_payload_key)
+        ids = yield from drawn_ids(source, options["sample_size"], options["seed"], condition)
+        read = []
+        for some in parts(ids, VECTORS_AT_A_TIME):
+            found = yield from stored_vectors(source, some)
+            # single precision, as the engine keeps them: an eighth of a list of floats
+            read += [np.asarray(vector, dtype=np.float32) for vector in found.values()]
+        if not read:
+            raise InvalidInputError(
+                f"collection {source.collection_name!r} has no vectors to compare quantizations "
+                "on: store some first, take another filter, or pass vectors"
+            )
+        return _Sample(source.collection_name, np.stack(read), params.distance, queries, texts)
+
+    def comparing(self, store: Operations, sample: _Sample) -> Steps[QuantizationComparison]:
+        """Measure each quantization in a collection of its own."""
+        rows: list[ComparisonRow] = []
+        report: RecallReport | None = None
+        for candidate in self._candidates:
+            code_bytes = yield from _filled(store, sample, candidate)
+            report = yield from measuring(store, sample.queries, self._plan_of(candidate))
+            yield from store._send("delete_collection")
+            rows += [
+                ComparisonRow(
+                    quantization=candidate.name,
+                    bits=candidate.bits,
+                    bytes_per_vector=code_bytes / len(sample.vectors),
+                    figures=figures,
+                )
+                for figures in report.rows
+            ]
+        if report is None:
+            raise ConfigurationError("there is nothing to compare")
+        return QuantizationComparison(
+            collection=sample.name,
+            points=len(sample.vectors),
+            vector_size=report.vector_size,
+            queries=report.queries,
+            query_kind="texts" if sample.texts else report.query_kind,
+            latency_queries=report.latency_queries,
+            confidence=report.confidence,
+            measured_at=report.measured_at,
+            rows=tuple(rows),
+        )
+
+    def _plan_of(self, candidate: _Candidate) -> Plan:
+        show = self._options["on_progress"]
+        return replace(
+            self._plan,
+            oversampling=self._options["oversampling"] or (candidate.oversampling,),
+            on_progress=show and partial(show, candidate.name),
+        )
+
+
+def _candidate(quantization: Quantization) -> _Candidate:
+    if isinstance(quantization, str):
+        quantization = QUANTIZATION_PRESETS.get(quantization, quantization)
+    config = quantization_config(quantization)
+    params = search_params_for(quantization)
+    own = params and params.quantization and params.quantization.oversampling
+    if isinstance(quantization, QuantizationPreset):
+        return _Candidate(quantization.name, config, quantization.bits, own or 1.0)
+    name = codes_text(config.model_dump(mode="json", exclude_none=True))
+    return _Candidate(name, config, None, own or 1.0)
+
+
+def _filled(store: Operations, sample: _Sample, candidate: _Candidate) -> Steps[int]:
+    """Make the collection of a quantization; return the bytes of its codes."""
+    count, size = sample.vectors.shape
+    params = models.VectorParams(size=size, distance=sample.distance)
+    yield from store._send(
+        "create_collection", params, quantization_config=candidate.config, **_FLAT
+    )
+    for start in range(0, count, VECTORS_AT_A_TIME):
+        vectors = sample.vectors[start : start + VECTORS_AT_A_TIME].tolist()
+        ids = list(range(start, start + len(vectors)))
+        yield from store._send("upsert", models.Batch(ids=ids, vectors=vectors))
+    yield Call("optimize", (store.collection_name,), {})
+    sizes = yield Call("vector_storage_size", (store.collection_name,), {})
+    measured: int = sizes.original_bytes if candidate.config is None else sizes.quantized_bytes
+    if not measured:
+        raise InvalidInputError(
+            f"{count} vectors are too few for the engine to quantize as {candidate.name!r}: pass "
+            "more"
+        )
+    return measured
+
+
+def _throw_away(
+    client: EdgeClient | None, async_client: AsyncEdgeClient | None = None
+) -> GeminiQdrantVectorStore:
+    """Return a store that only its steps are taken of: it embeds nothing and checks nothing."""
+    return GeminiQdrantVectorStore(
+        client,
+        _COLLECTION,
+        validate_embeddings=False,
+        validate_collection_config=False,
+        async_client=async_client,
+    )

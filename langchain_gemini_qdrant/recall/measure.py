@@ -1,0 +1,286 @@
+"""How much of an exact search a quantized one finds, on the user's own collection, and how fast."""
+
+from __future__ import annotations
+
+import statistics
+import warnings
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from qdrant_client import models
+
+from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
+from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.recall._queries import Searches, asked_queries
+from langchain_gemini_qdrant.recall._row import RecallRow, search_params
+from langchain_gemini_qdrant.recall._statistics import interval, percentile, recall_of
+from langchain_gemini_qdrant.recall.report import RecallReport
+from langchain_gemini_qdrant.vectorstores._opening import outside
+from langchain_gemini_qdrant.vectorstores._twins import as_async
+from langchain_gemini_qdrant.vectorstores.filters import to_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from langchain_gemini_qdrant.recall._queries import Queries
+    from langchain_gemini_qdrant.recall._row import EngineKind
+    from langchain_gemini_qdrant.vectorstores._retry import Steps
+    from langchain_gemini_qdrant.vectorstores._write import Operations
+    from langchain_gemini_qdrant.vectorstores.filters import Filter
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecallProgress:
+    """How far a measurement has come.
+
+    Attributes:
+        done: Searches carried out.
+        total: Searches in all.
+    """
+
+    done: int
+    total: int
+
+
+def measure_recall(
+    store: GeminiQdrantVectorStore,
+    queries: Queries | None = None,
+    *,
+    limits: Sequence[int] = (10, 20, 50, 100),
+    oversampling: Sequence[float] = (1, 2, 3),
+    rescore: Sequence[bool] = (False, True),
+    hnsw_ef: Sequence[int | None] = (None,),
+    filter: Filter | None = None,
+    sample_size: int = 200,
+    seed: int | None = None,
+    latency_queries: int = 100,
+    confidence: float = 0.95,
+    batch_size: int = 16,
+    timeout: int = 60,
+    on_progress: Callable[[RecallProgress], None] | None = None,
+) -> RecallReport:
+    """Compare searches of each setting with exact ones, in what they find and in their time.
+
+    Each query is searched once with `exact=True`, at the largest limit, and once with each
+    setting. A hit counts where it belongs to an exact top k: of points that tie at rank k
+    (within 1e-6 of the score), any do. Where fewer points than k can be found, all of them are
+    what there is to find.
+
+    The interval around a mean is Wilson's with the effective sample size of clustered data, as
+    the hits of one query go together: as many independent hits as have the variance seen between
+    queries, with one more query that finds nothing and one that finds all, and never fewer than
+    there are queries nor more than there are hits.
+
+    Times are of single searches, one after the other, with their payloads and without the
+    embedding of their text. All have run once before, so that caches are warm, and the settings
+    take turns at each query, so that a busy moment of the machine befalls them all.
+
+    A collection that is not quantized is measured by limit and `hnsw_ef` alone.
+
+    Args:
+        store: Its dense vectors are searched.
+        queries: Texts, embedded as queries, once, or vectors. None takes a sample of the stored
+            vectors, each searched without its own point; documents are closer to each other than
+            questions are to documents, so questions of your users tell more.
+        limits: Values of k.
+        oversampling: Candidates that the codes choose, as multiples of k.
+        rescore: Whether these are compared again by their full vectors.
+        hnsw_ef: Beams of searches in the graph; None is the collection's own.
+        filter: Conditions on the metadata, for the searches and for the sample.
+        sample_size: Stored vectors taken.
+        seed: Draws the same sample again, and reads all ids for that. None lets the engine draw.
+        latency_queries: Searches timed for each row, at most one for each query; 0 times none.
+        confidence: Of the intervals, in (0, 1).
+        batch_size: Searches sent at a time where recall is measured.
+        timeout: Seconds that a server may take for these.
+        on_progress: Called as searches are done.
+
+    Returns:
+        A report that prints as a table.
+
+    Raises:
+        ConfigurationError: A setting is out of its range, or the store has no dense vectors.
+        InvalidInputError: There are no queries, or nothing that they could find.
+    """
+    return store._run(_measured(locals()))
+
+
+@as_async(measure_recall)
+async def ameasure_recall(**options: Any) -> RecallReport:
+    """Compare searches with exact ones, without blocking the event loop; see `measure_recall`."""
+    store: GeminiQdrantVectorStore = options["store"]
+    return await store._arun(_measured(options))
+
+
+def _measured(options: dict[str, Any]) -> Steps[RecallReport]:
+    plan = Plan(**{name: options[name] for name in Plan.__annotations__})
+    plan.check()
+    if engine_kind(options["store"]) == "local":
+        warnings.warn(
+            "qdrant-client's local mode searches the full vectors, whatever the settings: its "
+            "recall says nothing about another engine's. path= has one that quantizes",
+            stacklevel=outside(),
+        )
+    return measuring(options["store"], options["queries"], plan)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What to measure; the attributes are the arguments of `measure_recall`."""
+
+    limits: Sequence[int] = (10, 20, 50, 100)
+    oversampling: Sequence[float | None] = (1, 2, 3)
+    rescore: Sequence[bool | None] = (False, True)
+    hnsw_ef: Sequence[int | None] = (None,)
+    filter: Filter | None = None
+    sample_size: int = 200
+    seed: int | None = None
+    latency_queries: int = 100
+    confidence: float = 0.95
+    batch_size: int = 16
+    timeout: int = 60
+    on_progress: Callable[[RecallProgress], None] | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be measured.
+
+        Raises:
+            ConfigurationError: A setting is out of its range.
+        """
+        for name in ("limits", "oversampling", "hnsw_ef"):
+            values: Sequence[object] = getattr(self, name)
+            wrong = [each for each in values if each is not None and not _is_positive(each)]
+            if wrong or not values:
+                raise ConfigurationError(f"{name} must be numbers from 1, got {values!r}")
+        if not self.rescore:
+            raise ConfigurationError("rescore must be (False, True) or one of them, got none")
+        for name in ("sample_size", "batch_size", "timeout"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be 1 or larger, got {getattr(self, name)}")
+        if self.latency_queries < 0:
+            raise ConfigurationError(
+                f"latency_queries must be 0 or larger, got {self.latency_queries}"
+            )
+        if not 0 < self.confidence < 1:
+            raise ConfigurationError(f"confidence must be between 0 and 1, got {self.confidence}")
+
+
+def measuring(store: Operations, queries: Queries | None, plan: Plan) -> Steps[RecallReport]:
+    """Measure, as steps of the store."""
+    info: models.CollectionInfo = yield from store._send("get_collection")
+    params = vector_params(store, info)
+    quantization = params.quantization_config or info.config.quantization_config
+    condition = to_filter(plan.filter, store.metadata_payload_key)
+    asked, kind = yield from asked_queries(
+        store,
+        queries,
+        size=params.size,
+        sample_size=plan.sample_size,
+        seed=plan.seed,
+        condition=condition,
+    )
+    settings: list[tuple[float | None, bool | None]] = [(None, None)]
+    if quantization is not None:
+        settings = list(product(plan.oversampling, plan.rescore))
+    timed = asked[: plan.latency_queries]
+    rows = len(plan.limits) * len(plan.hnsw_ef) * len(settings)
+
+    def show(done: int, total: int) -> None:
+        if plan.on_progress is not None:
+            plan.on_progress(RecallProgress(done=done, total=total))
+
+    searches = Searches(
+        store,
+        condition,
+        batch_size=plan.batch_size,
+        timeout=plan.timeout,
+        takes_settings=engine_kind(store) != "local",
+        total=len(asked) + rows * (len(asked) + len(timed)),
+        show=show,
+    )
+    exact = yield from searches.exact(asked, max(plan.limits))
+    found = []
+    for limit, hnsw_ef, (oversampling, rescore) in product(plan.limits, plan.hnsw_ef, settings):
+        setting = search_params(oversampling, rescore=rescore, hnsw_ef=hnsw_ef)
+        hits = yield from searches.all(asked, setting, [limit] * len(asked))
+        shares = [
+            recall_of(scores, wanted, limit) for scores, wanted in zip(hits, exact, strict=True)
+        ]
+        low, high = interval(shares, limit, plan.confidence)
+        row = RecallRow(
+            limit=limit,
+            oversampling=None if oversampling is None else float(oversampling),
+            rescore=rescore,
+            hnsw_ef=hnsw_ef,
+            recall=statistics.fmean(shares),
+            low=low,
+            high=high,
+            p50_s=None,
+            p95_s=None,
+        )
+        found.append(row)
+    if timed:
+        seconds = yield from searches.timed(
+            timed, [(row.search_params, row.limit) for row in found]
+        )
+        found = [
+            replace(row, p50_s=statistics.median(each), p95_s=percentile(each, 0.95))
+            for row, each in zip(found, seconds, strict=True)
+        ]
+    return RecallReport(
+        collection=store.collection_name,
+        engine=engine_kind(store),
+        points=info.points_count or 0,
+        vector_size=params.size,
+        quantization=None
+        if quantization is None
+        else quantization.model_dump(mode="json", exclude_none=True),
+        segments=info.segments_count,
+        indexed_vectors=info.indexed_vectors_count if _has_graph(info, params) else 0,
+        optimizing=info.status == models.CollectionStatus.YELLOW,
+        queries=len(asked),
+        query_kind=kind,
+        latency_queries=len(timed),
+        filtered=condition is not None,
+        confidence=plan.confidence,
+        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        rows=tuple(found),
+    )
+
+
+def _has_graph(info: models.CollectionInfo, params: models.VectorParams) -> bool:
+    """Say whether a graph is to be built; engines count what they have optimized without one."""
+    own = None if params.hnsw_config is None else params.hnsw_config.m
+    return (info.config.hnsw_config.m if own is None else own) > 0
+
+
+def engine_kind(store: Operations) -> EngineKind:
+    """Return what searches."""
+    engine = store._engine
+    if engine.is_local_mode:
+        return "local"
+    client = engine._given or engine._given_async
+    return "edge" if isinstance(client, EdgeClient | AsyncEdgeClient) else "server"
+
+
+def vector_params(store: Operations, info: models.CollectionInfo) -> models.VectorParams:
+    """Return the settings of the vector that is searched.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    vectors = info.config.params.vectors or {}
+    by_name = vectors if isinstance(vectors, dict) else {"": vectors}
+    if store.vector_name not in by_name:
+        raise ConfigurationError(
+            f"recall is of dense vectors, and collection {store.collection_name!r} has none named "
+            f"{store.vector_name!r}, only {sorted(by_name)}"
+        )
+    return by_name[store.vector_name]
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 1

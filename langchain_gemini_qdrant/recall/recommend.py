@@ -1,0 +1,213 @@
+"""Which search setting to take, as a measurement of recall says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
+from langchain_gemini_qdrant.recall._row import codes_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qdrant_client import models
+
+    from langchain_gemini_qdrant.recall._row import RecallRow
+    from langchain_gemini_qdrant.recall.report import RecallReport
+
+_NOISE = 1.05  # medians closer to each other than this are the same, run to run
+_MOST_OVERSAMPLING = 16
+_MOST_QUERIES = 10_000
+_LADDER = ("turbo-2bit", "turbo-4bit", "scalar")  # from the smallest codes to the largest
+# What a quantization's settings say of the bits of a component; and where they say nothing
+_BITS = {
+    "one_bit": 1,
+    "one_and_half_bits": 1.5,
+    "two_bits": 2,
+    "int8": 8,
+    "bits1": 1,
+    "bits1_5": 1.5,
+    "bits2": 2,
+    "bits4": 4,
+    "bits8": 8,
+    "x4": 8,
+    "x8": 4,
+    "x16": 2,
+    "x32": 1,
+    "x64": 0.5,
+}
+_UNSAID_BITS = {"binary": 1, "product": 2, "scalar": 8, "turbo": 4}
+_UNTIL_OPTIMIZED = {"two_bits", "one_and_half_bits"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recommendation:
+    """What `recommend` says; `print` shows it.
+
+    Attributes:
+        recall_at_k: The target, in (0, 1).
+        limit: k.
+        row: The setting to take, None if none holds the target.
+        best: The setting that finds most, whether it holds the target or not.
+        advice: What to change, in order of its cost; empty where there is nothing to.
+    """
+
+    recall_at_k: float
+    limit: int
+    row: RecallRow | None
+    best: RecallRow
+    advice: tuple[str, ...]
+
+    @property
+    def search_params(self) -> models.SearchParams | None:
+        """The setting as Qdrant and the store take it, None if none holds the target."""
+        return None if self.row is None else self.row.search_params
+
+    def __str__(self) -> str:
+        """Return the setting, or that there is none, and the advice in lines."""
+        target = f"recall@{self.limit} of {self.recall_at_k:g}"
+        if self.row is None:
+            first = (
+                f"No measured setting holds a {target}; the best, {self.best.setting}, has "
+                f"{_figures(self.best)}. What helps, the cheapest first:"
+            )
+        else:
+            first = f"Take {self.row.setting}: it holds a {target} with {_figures(self.row)}."
+        return "\n".join([first, *(f"- {each}" for each in self.advice)])
+
+
+def recommend(
+    report: RecallReport, recall_at_k: float = 0.95, *, limit: int = 10
+) -> Recommendation:
+    """Return the cheapest measured setting whose recall holds a target with confidence.
+
+    It holds it where the lower end of its confidence interval does. The cheapest has the lowest
+    median latency; of those within 5 % of it, which another run would order otherwise, the one
+    that finds most. Without latencies it is the one with the fewest candidates to rescore.
+
+    Args:
+        report: Of `measure_recall`.
+        recall_at_k: The target, in (0, 1).
+        limit: k, one of those in the report.
+
+    Returns:
+        The setting, or what to change for the target to be held.
+
+    Raises:
+        ConfigurationError: The target is out of its range, or the limit was not measured.
+    """
+    if not 0 < recall_at_k < 1:
+        raise ConfigurationError(
+            f"recall_at_k must be above 0 and below 1, got {recall_at_k}: what finds all is "
+            "models.SearchParams(exact=True), and no sample shows that another setting does"
+        )
+    rows = [row for row in report.rows if row.limit == limit]
+    if not rows:
+        known = sorted({row.limit for row in report.rows})
+        raise ConfigurationError(f"limit must be one that was measured, {known}, got {limit}")
+    best = max(rows, key=lambda row: (row.low, row.recall))
+    holding = [row for row in rows if row.low >= recall_at_k]
+    row = _cheapest(holding) if holding else None
+    advice = _advice(report, rows, best, recall_at_k) if row is None else _remarks(report)
+    return Recommendation(
+        recall_at_k=recall_at_k, limit=limit, row=row, best=best, advice=tuple(advice)
+    )
+
+
+def _cheapest(rows: Sequence[RecallRow]) -> RecallRow:
+    times = [row.p50_s for row in rows if row.p50_s is not None]
+    if len(times) < len(rows):
+        return min(rows, key=lambda row: (row.hnsw_ef or 0, _candidates(row), -row.recall))
+    alike = [row for row in rows if (row.p50_s or 0.0) <= min(times) * _NOISE]
+    return max(alike, key=lambda row: (row.low, -_candidates(row)))
+
+
+def _candidates(row: RecallRow) -> float:
+    """Return the full vectors that a search reads, as a multiple of the limit."""
+    return row.oversampling or 1.0 if row.rescore else 0.0
+
+
+def _figures(row: RecallRow) -> str:
+    latency = "" if row.p50_s is None else f", {row.p50_s * 1000:.3g} ms"
+    return f"{row.recall:.3f} ({row.low:.3f}-{row.high:.3f}){latency}"
+
+
+def _remarks(report: RecallReport) -> list[str]:
+    """Say what the figures of a setting that holds may hide."""
+    if report.optimizing:
+        return ["measure again when the engine has finished optimizing: recall may change"]
+    return []
+
+
+def _advice(
+    report: RecallReport, rows: Sequence[RecallRow], best: RecallRow, target: float
+) -> list[str]:
+    """Say what to change, in order of its cost."""
+    found = []
+    if report.optimizing:
+        found.append("wait until the engine has finished optimizing, and measure again")
+    all_asked = report.query_kind == "stored vectors" and report.queries >= report.points
+    if best.recall > target and not all_asked:
+        found.append(_more_queries(report, best, target))
+    if report.quantization is None:
+        found += _graph_advice(report, best)
+        if not found:
+            found.append("search with models.SearchParams(exact=True), which finds all")
+        return found
+    rescored = [row.oversampling or 1.0 for row in rows if row.rescore]
+    if not rescored:
+        found.append("rescore: measure_recall(store, rescore=(True,))")
+    elif max(rescored) < _MOST_OVERSAMPLING:
+        more = ", ".join(f"{max(rescored) * times:g}" for times in (1.5, 2, 3))
+        found.append(
+            f"more oversampling than {max(rescored):g}: measure_recall(store, "
+            f"oversampling=({more}), rescore=(True,))"
+        )
+    return found + _graph_advice(report, best) + _codes_advice(report)
+
+
+def _more_queries(report: RecallReport, best: RecallRow, target: float) -> str:
+    """Return how many would tell, as the interval narrows with the root of their number."""
+    times = ((best.recall - best.low) / (best.recall - target)) ** 2
+    wanted = min(math.ceil(report.queries * times * 1.2 / 100) * 100, _MOST_QUERIES)
+    way = f"sample_size={wanted}" if report.query_kind == "stored vectors" else "more of `queries`"
+    return (
+        f"more queries, as the recall itself is above the target and only its interval reaches "
+        f"below: measure_recall(store, {way}), some {wanted:,} in all"
+    )
+
+
+def _graph_advice(report: RecallReport, best: RecallRow) -> list[str]:
+    if not report.indexed_vectors:
+        return []
+    reach = max(best.limit * (best.oversampling or 1), best.hnsw_ef or 0)
+    beams = ", ".join(str(math.ceil(reach * times)) for times in (2, 4, 8))
+    return [f"a wider beam in the graph: measure_recall(store, hnsw_ef=({beams}))"]
+
+
+def _codes_advice(report: RecallReport) -> list[str]:
+    """Say how codes may tell more: better read, applied at all, or larger."""
+    quantization = report.quantization or {}
+    [(kind, settings)] = quantization.items()
+    found = []
+    encoding = settings.get("encoding")
+    if kind == "binary" and settings.get("query_encoding") != "scalar8bits":
+        config = {"binary": {**settings, "query_encoding": "scalar8bits"}}
+        found.append(f"queries of 8 bits over the same codes: store.set_quantization({config})")
+    if encoding in _UNTIL_OPTIMIZED and report.engine == "edge" and not report.indexed_vectors:
+        found.append(
+            f"client.optimize({report.collection!r}): until then codes of {encoding} rank like "
+            "those of one bit"
+        )
+    bits = next((_BITS[each] for each in settings.values() if each in _BITS), _UNSAID_BITS[kind])
+    larger = [name for name in _LADDER if QUANTIZATION_PRESETS[name].bits > bits]
+    if larger:
+        found.append(
+            f"codes of more bits than {codes_text(quantization)}: "
+            f"store.set_quantization({larger[0]!r}); compare_quantizations(store) shows first what "
+            "each would find"
+        )
+    return found

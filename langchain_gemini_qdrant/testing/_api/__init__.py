@@ -1,0 +1,1 @@
+"""What the emulated API answers, whatever it is asked over."""

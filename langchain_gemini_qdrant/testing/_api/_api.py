@@ -1,0 +1,186 @@
+"""The API itself: from a request to its answer, whatever the transport.
+
+`plan` checks a request and says what it holds, its `answer` does the work; what stands between
+the two (scripted faults, and whatever else may refuse a request that is right) sees the texts.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.testing._api import _vertex
+from langchain_gemini_qdrant.testing._api._batches import BatchJobs
+from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
+from langchain_gemini_qdrant.testing._api._embed import (
+    content_tokens,
+    embed_items,
+    item_tokens,
+    read_batch,
+    read_single,
+    token_details,
+)
+from langchain_gemini_qdrant.testing._api._errors import (
+    ApiError,
+    bad_api_key,
+    invalid_request,
+    model_not_found,
+    no_api_key,
+)
+from langchain_gemini_qdrant.testing._api._messages import (
+    BatchEmbedContentsRequest,
+    CountTokensRequest,
+    EmbedContentRequest,
+    read_message,
+)
+from langchain_gemini_qdrant.testing._api._models import MODELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from langchain_gemini_qdrant.testing._api._calls import Call
+    from langchain_gemini_qdrant.testing._api._models import Model
+
+
+class GeminiApi:
+    """The models that are served, and the keys that are accepted.
+
+    Attributes:
+        jobs: Those of the Batch API.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_keys: Collection[str],
+        retired_models: bool,
+        stand_in_vectors: bool = False,
+        batch_seconds: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.jobs = BatchJobs(seconds=batch_seconds, clock=clock, stand_ins=stand_in_vectors)
+        self._api_keys = frozenset(api_keys)
+        self._stand_ins = stand_in_vectors
+        self._models = {
+            name: model for name, model in MODELS.items() if retired_models or not model.retired
+        }
+
+    def plan(self, call: Call) -> Plan:
+        """Check a request.
+
+        Raises:
+            ApiError: The request is refused.
+        """
+        if call.method is None:
+            raise call.problem or ApiError(404)
+        if call.vertex:
+            return self._plan_vertex(call)
+        self._check_key(call)
+        if call.problem is not None:
+            raise call.problem
+        if call.method == "models.list":
+            return self._plan_list(call)
+        if call.method == "batches.list":
+            size, start = _page(call)
+            return self.jobs.plan_list(size=size, start=start)
+        if call.method.startswith("batches."):
+            return self.jobs.plan_job(call)
+        return self._plan_model(call, self._model(call))
+
+    def _plan_model(self, call: Call, model: Model) -> Plan:
+        if call.method == "models.get":
+            return Plan(answer=lambda: Answer(fields=model.resource()))
+        if call.method == "countTokens":
+            return _plan_count(call)
+        if call.method == "asyncBatchEmbedContent":
+            return self.jobs.plan_create(call, model)
+        return _plan_embed(call, model, stand_ins=self._stand_ins)
+
+    def quota_name(self, model: str | None) -> str:
+        """The model's name in quota errors."""
+        known = MODELS.get(model or "")
+        return (known and known.quota_name) or (model or "").removeprefix("models/")
+
+    def _plan_vertex(self, call: Call) -> Plan:
+        if "x-goog-api-key" in call.headers or "key" in call.query:
+            self._check_key(call)
+        elif not _vertex.has_token(call):
+            raise _vertex.no_credentials()
+        if call.problem is not None:
+            raise call.problem
+        return _vertex.plan_vertex(call, stand_ins=self._stand_ins)
+
+    def _check_key(self, call: Call) -> None:
+        key = call.headers.get("x-goog-api-key") or call.query.get("key")
+        if not key:
+            raise no_api_key()
+        if key not in self._api_keys:
+            raise bad_api_key()
+
+    def _model(self, call: Call) -> Model:
+        name, method, version = call.model or "", call.method or "", call.api_version or ""
+        if not name.startswith(("models/", "tunedModels/")):
+            raise invalid_request(["model: unexpected model name format"])
+        model = self._models.get(name)
+        if model is None and method == "models.get":
+            raise ApiError(404, f"Model is not found: {name} for api version {version}")
+        # A batch is named embedContent too: https://github.com/googleapis/python-genai/issues/692
+        supported = "embedContent" if method == "batchEmbedContents" else method
+        if model is None or (method != "models.get" and supported not in model.methods):
+            raise model_not_found(name, version, supported)
+        return model
+
+    def _plan_list(self, call: Call) -> Plan:
+        size, start = _page(call)
+        models = list(self._models.values())
+        fields: dict[str, object] = {
+            "models": [model.resource() for model in models[start : start + size]]
+        }
+        if start + size < len(models):
+            fields["nextPageToken"] = str(start + size)
+        return Plan(answer=lambda: Answer(fields=fields))
+
+
+def _page(call: Call) -> tuple[int, int]:
+    """The size and the start of the page that a listing asks for."""
+    try:
+        size = int(call.query.get("pageSize") or 50)
+        start = int(call.query.get("pageToken") or 0)
+    except ValueError:
+        raise ApiError(400) from None
+    if size < 1 or start < 0:
+        raise ApiError(400)
+    return size, start
+
+
+def _plan_count(call: Call) -> Plan:
+    request = read_message(CountTokensRequest, call.body)
+    generate = request.get("generate_content_request", {})
+    contents = request.get("contents") or generate.get("contents", [])
+    tokens = sum(content_tokens(content) for content in contents)
+    fields = {"totalTokens": tokens, "promptTokensDetails": token_details(tokens)}
+    return Plan(answer=lambda: Answer(fields=fields))
+
+
+def _plan_embed(call: Call, model: Model, *, stand_ins: bool) -> Plan:
+    single = call.method == "embedContent"
+    if single:
+        items = [read_single(read_message(EmbedContentRequest, call.body), model)]
+    else:
+        items = read_batch(read_message(BatchEmbedContentsRequest, call.body), model)
+
+    def answer() -> Answer:
+        vectors, tokens = embed_items(items, model, stand_ins=stand_ins)
+        details = token_details(tokens)
+        usage = {
+            "promptTokenCount": tokens,
+            "promptTokenDetails": details,  # so says the reference
+            "promptTokensDetails": details,  # so reads google-genai
+        }
+        return Answer(fields={"usageMetadata": usage}, vectors=vectors, single=single)
+
+    return Plan(
+        texts=tuple(item.recorded(model) for item in items),
+        answer=answer,
+        tokens=lambda: sum(item_tokens(items, model)),
+    )

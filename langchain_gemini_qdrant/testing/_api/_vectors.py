@@ -1,0 +1,223 @@
+"""Vectors that mean something: texts that share words are close, if their tasks fit together.
+
+A text is a sum of pseudo-random rows, one per term, weighted. The task then decides how much
+function words count, how much of the vector moves to directions of the task's own, and how much
+form is mixed in: a noise that follows from the text and has so few directions that it disturbs
+rankings. A query's form and a document's lie in different directions and never meet; with a wrong
+or missing task they do, and search gets worse, as it does with the real models.
+
+Every step but the last works on whole numbers, which floats hold exactly, so that each platform
+gives the same vectors.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from langchain_gemini_qdrant.testing._api._text import Terms, terms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+SIZE = 3072
+_UNIT = 65536.0  # length of a vector of whole numbers
+_FORMS = 16  # directions of the noise; the fewer, the stronger
+_TERMS_AT_ONCE = 256
+_TEXTS_AT_ONCE = 16  # what a processor's cache holds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditioning:
+    """Shares of a vector's energy; the rest is the meaning.
+
+    Attributes:
+        function_weight: What function words count, against 4 for others.
+        own: Share that moves to directions of this task's own.
+        query_form: Share of the form that queries have.
+        document_form: Share of the form that documents have.
+    """
+
+    function_weight: int
+    own: float
+    query_form: float = 0.0
+    document_form: float = 0.0
+
+
+_SYMMETRIC = Conditioning(function_weight=4, own=0.45, query_form=0.12, document_form=0.12)
+_QUERY = Conditioning(function_weight=0, own=0.1, query_form=0.3)
+_RAW = Conditioning(function_weight=4, own=0.3, query_form=0.2, document_form=0.2)
+_CONDITIONING = {
+    "TASK_TYPE_UNSPECIFIED": _RAW,
+    "RETRIEVAL_QUERY": _QUERY,
+    "RETRIEVAL_DOCUMENT": Conditioning(function_weight=2, own=0.1, document_form=0.3),
+    "SEMANTIC_SIMILARITY": _SYMMETRIC,
+    "CLASSIFICATION": _SYMMETRIC,
+    "CLUSTERING": _SYMMETRIC,
+    "QUESTION_ANSWERING": _QUERY,
+    "FACT_VERIFICATION": _QUERY,
+    "CODE_RETRIEVAL_QUERY": _QUERY,
+}
+_TITLE_WEIGHT = 2
+_MEDIA_WEIGHT = 24
+_COMMON = 0.05  # share that all vectors of a model have in common
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Meaning:
+    """What a vector is made from.
+
+    Attributes:
+        text: All text of a content, without its task prefix.
+        title: Title of a document, None without one.
+        task_type: Name of the task.
+        media: A word for each part that is not text.
+    """
+
+    text: str
+    title: str | None
+    task_type: str
+    media: tuple[str, ...] = ()
+
+
+def embed(
+    meanings: Sequence[Meaning], *, space: str, model_size: int, size: int, normalizes: bool
+) -> NDArray[np.float32]:
+    """Embed contents.
+
+    Args:
+        meanings: `n` contents.
+        space: Vectors of two spaces have nothing to do with each other.
+        model_size: Components of the model's full vector, at most 3072.
+        size: Components asked for, at most `model_size`.
+        normalizes: Whether a vector shorter than the full one has length 1, too.
+
+    Returns:
+        Shape `(n, size)`; each is the start of its full vector, up to its length.
+    """
+    vectors = np.empty((len(meanings), size), dtype=np.float32)
+    measured = size if normalizes else model_size
+    for start in range(0, len(meanings), _TEXTS_AT_ONCE):
+        some = meanings[start : start + _TEXTS_AT_ONCE]
+        whole = np.array([_sum_terms(meaning) for meaning in some], dtype=np.float64)
+        _to_unit(whole)
+        mixed = np.empty((len(some), measured))
+        for task_type in {meaning.task_type for meaning in some}:
+            chosen = [i for i, meaning in enumerate(some) if meaning.task_type == task_type]
+            texts = [" ".join((some[i].text, *some[i].media)) for i in chosen]
+            mixed[chosen] = _condition(whole[chosen], texts, task_type, measured)
+        mixed += mixed + 1  # odd, so that no component is 0
+        mixed *= _energy(space)[:measured]
+        lengths = np.sqrt(np.einsum("ij,ij->i", mixed, mixed))
+        # Nine decimals, as they are printed, so that both transports give the same numbers.
+        vectors[start : start + len(some)] = np.rint(mixed[:, :size] / lengths[:, None] * 1e9) / 1e9
+    return vectors
+
+
+def _sum_terms(meaning: Meaning) -> NDArray[np.float32]:
+    """Sum the weighted rows of all terms: shape `(3072,)`."""
+    only_media = meaning.media and not meaning.text
+    content, function = Terms({}, {}) if only_media else terms(meaning.text)
+    weights = {term: 4 * weight for term, weight in content.items()}
+    if meaning.title is not None:
+        for part in terms(meaning.title):
+            for term, weight in part.items():
+                weights[term] = weights.get(term, 0) + 4 * weight * _TITLE_WEIGHT
+    for word in meaning.media:
+        weights[word] = weights.get(word, 0) + 4 * _MEDIA_WEIGHT
+    # A text of function words alone still means something.
+    function_weight = _CONDITIONING[meaning.task_type].function_weight or int(not weights)
+    if function_weight:
+        for term, weight in function.items():
+            weights[term] = weights.get(term, 0) + weight * function_weight
+    names = list(weights)
+    total = np.zeros(SIZE, dtype=np.float32)
+    for start in range(0, len(names), _TERMS_AT_ONCE):
+        chosen = names[start : start + _TERMS_AT_ONCE]
+        rows = np.array([_row(name) for name in chosen], dtype=np.float32)
+        some = np.array([weights[name] for name in chosen], dtype=np.float32)
+        # Whole numbers below 2**24. Not `@`: a BLAS would keep every core busy for so little.
+        total += np.einsum("i,ij->j", some, rows)
+    return total
+
+
+def _condition(
+    whole: NDArray[np.float64], texts: Sequence[str], task_type: str, size: int
+) -> NDArray[np.float64]:
+    """The first `size` components of unit vectors with a task: shape `(n, size)`."""
+    shares = _CONDITIONING[task_type]
+    order, signs = _own_directions(task_type)
+    meaning = 1 - shares.own - shares.query_form - shares.document_form - _COMMON
+    mixed = np.take(whole, order[:size], axis=1)
+    mixed *= math.sqrt(shares.own) * signs[:size]
+    mixed += math.sqrt(meaning) * whole[:, :size]
+    mixed += math.sqrt(_COMMON) * _common()[:size]
+    for side, share in (("query", shares.query_form), ("document", shares.document_form)):
+        if share:
+            mixed += math.sqrt(share) * _forms(texts, side)[:, :size]
+    np.rint(mixed, out=mixed)
+    return mixed
+
+
+def _forms(texts: Sequence[str], side: str) -> NDArray[np.float64]:
+    """The form of each text: a place on 16 directions, shape `(n, 3072)`."""
+    places = np.array([_noise(f"form of {text}", _FORMS) for text in texts], dtype=np.float64)
+    _to_unit(places)
+    # Direction i holds every 16th component from i on.
+    directions = _signs(f"form {side}").reshape(-1, _FORMS) / math.sqrt(SIZE // _FORMS)
+    forms: NDArray[np.float64] = (places[:, None, :] * directions).reshape(len(texts), SIZE)
+    return forms
+
+
+def _to_unit(vectors: NDArray[np.float64]) -> None:
+    """Scale to whole numbers of one length, in place."""
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    vectors *= (_UNIT / np.sqrt(squares))[:, None]
+    np.rint(vectors, out=vectors)
+
+
+def _noise(name: str, size: int) -> NDArray[np.int8]:
+    """Odd whole numbers in -127..127 that depend on the name alone."""
+    digest = hashlib.shake_256(name.encode("utf-8", "surrogatepass")).digest(size)
+    return np.frombuffer(digest, dtype=np.int8) | np.int8(1)
+
+
+@functools.lru_cache(maxsize=8192)  # 3 kB each
+def _row(term: str) -> NDArray[np.int8]:
+    return _noise(f"term {term}", SIZE)
+
+
+@functools.cache
+def _signs(name: str) -> NDArray[np.float64]:
+    return np.sign(_noise(name, SIZE)).astype(np.float64)
+
+
+@functools.cache
+def _common() -> NDArray[np.float64]:
+    return _signs("common") * (_UNIT / math.sqrt(SIZE))
+
+
+@functools.cache
+def _own_directions(task_type: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """A permutation and signs."""
+    keys = hashlib.shake_256(f"order {task_type}".encode()).digest(SIZE * 4)
+    order = np.argsort(np.frombuffer(keys, dtype="<u4"), kind="stable")
+    return order, _signs(f"signs {task_type}")
+
+
+@functools.cache
+def _energy(space: str) -> NDArray[np.float64]:
+    """Signs of the space, and magnitudes that fall from the first component to the last.
+
+    The first 768 of 3072 get a third of the energy: a length of 0.58, as with gemini-embedding-001.
+    """
+    position = np.arange(SIZE) / SIZE
+    magnitudes: NDArray[np.float64] = np.rint(64 * np.sqrt(1 + 0.448 * (1 - 2 * position)))
+    return magnitudes * _signs(f"space {space}")

@@ -1,0 +1,297 @@
+"""The Vertex AI side: the same models and vectors behind other paths, keys and messages.
+
+Sources: https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/embeddings/get-text-embeddings,
+https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+import numpy as np
+
+from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
+from langchain_gemini_qdrant.testing._api._embed import (
+    MAX_BATCH,
+    Item,
+    content_tokens,
+    embed_items,
+    item_tokens,
+    read_single,
+    token_details,
+)
+from langchain_gemini_qdrant.testing._api._errors import ApiError, invalid_request
+from langchain_gemini_qdrant.testing._api._messages import (
+    CountTokensRequest,
+    EmbedContentConfig,
+    EmbedContentRequest,
+    TaskType,
+    read_message,
+)
+from langchain_gemini_qdrant.testing._api._models import MODELS, Model
+from langchain_gemini_qdrant.testing._transport._json import vector_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_gemini_qdrant.testing._api._calls import Call
+
+METHODS = ("predict", "embedContent", "batchEmbedContents", "countTokens")
+KNOWN_PATHS = [
+    f"  POST /{{v1,v1beta1}}/{project}publishers/google/models/{{model}}:{method}"
+    for project in ("projects/{project}/locations/{location}/", "")
+    for method in METHODS
+]
+_PATH = re.compile(
+    r"/(v1|v1beta1)/(?:projects/[^/]+/locations/[^/]+/)?publishers/google/models/([^/:]+):(\w+)"
+)
+_MAX_INSTANCES = 250
+_MAX_PREDICT_TOKENS = 20_000
+_METHODS_OF_GEMINI = ("embedContent", "batchEmbedContents", "countTokens")
+
+# models/... -> what it does; the resource names are those of the Developer API, as on record.
+_MODELS = {
+    model.name: model
+    for model in (
+        replace(MODELS["models/gemini-embedding-001"], methods=("predict", *_METHODS_OF_GEMINI)),
+        replace(MODELS["models/gemini-embedding-2"], methods=_METHODS_OF_GEMINI),
+        replace(MODELS["models/gemini-embedding-2-preview"], methods=_METHODS_OF_GEMINI),
+        *(
+            Model(
+                name=f"models/{name}",
+                display_name=name,
+                size=768,
+                normalizes=True,
+                methods=("predict", "countTokens"),
+            )
+            for name in ("text-embedding-005", "text-multilingual-embedding-002")
+        ),
+    )
+}
+
+
+class VertexPath(NamedTuple):
+    """What a path says; `model` is `models/...`."""
+
+    version: str
+    model: str
+    method: str
+
+
+class Instance(TypedDict, total=False):
+    content: str
+    task_type: TaskType
+    title: str
+    mime_type: str
+
+
+class Parameters(TypedDict, total=False):
+    output_dimensionality: int
+    auto_truncate: bool
+
+
+class PredictRequest(TypedDict, total=False):
+    instances: list[Instance]
+    parameters: Parameters
+
+
+class VertexBatchRequest(TypedDict, total=False):
+    requests: list[EmbedContentRequest]
+
+
+def read_path(path: str) -> VertexPath | None:
+    """What a path of Vertex AI says, None for any other path."""
+    found = _PATH.fullmatch(path)
+    if found is None or found[3] not in METHODS:
+        return None
+    return VertexPath(found[1], f"models/{found[2]}", found[3])
+
+
+def has_token(call: Call) -> bool:
+    """Whether a request has an access token; any is taken."""
+    kind, _, token = call.headers.get("authorization", "").partition(" ")
+    return kind.lower() == "bearer" and bool(token.strip())
+
+
+def plan_vertex(call: Call, *, stand_ins: bool) -> Plan:
+    """Check a request that is allowed.
+
+    Raises:
+        ApiError: The request is refused.
+    """
+    model = _model(call)
+    if call.method == "countTokens":
+        return _plan_count(call)
+    if call.method == "predict":
+        return _plan_predict(read_message(PredictRequest, call.body), model, stand_ins=stand_ins)
+    if call.method == "embedContent":
+        requests = [read_message(EmbedContentRequest, call.body)]
+    else:
+        requests = _read_batch(call)
+    return _plan_embed(call, requests, model, stand_ins=stand_ins)
+
+
+def _model(call: Call) -> Model:
+    model = _MODELS.get(call.model or "")
+    if model is None:
+        resource = call.path.split("/", 2)[-1].rpartition(":")[0]
+        raise ApiError(
+            404,
+            f"Publisher Model `{resource}` was not found or your project does not have access to "
+            "it. Please ensure you are using a valid model version. For more information, see: "
+            "https://cloud.google.com/vertex-ai/generative-ai/docs/learn/model-versions",
+        )
+    if call.method not in model.methods:
+        name = model.name.removeprefix("models/")
+        raise ApiError(400, f"Model {name} is not supported by {call.method}.")
+    return model
+
+
+def _plan_count(call: Call) -> Plan:
+    contents = read_message(CountTokensRequest, call.body).get("contents", [])
+    tokens = sum(content_tokens(content) for content in contents)
+    fields = {"totalTokens": tokens, "promptTokensDetails": token_details(tokens)}
+    return Plan(answer=lambda: Answer(fields=fields))
+
+
+def _plan_predict(request: PredictRequest, model: Model, *, stand_ins: bool) -> Plan:
+    instances = request.get("instances", [])
+    parameters = request.get("parameters", {})
+    most = 1 if model.name == "models/gemini-embedding-001" else _MAX_INSTANCES
+    if not instances:
+        raise ApiError(400, "Empty instances.")
+    if len(instances) > most:
+        message = f"{most} instance(s) is allowed per prediction. Actual: {len(instances)}"
+        raise ApiError(400, message)
+    items = [_item(instance, parameters, model) for instance in instances]
+    if not parameters.get("auto_truncate", True):
+        _check_length(items, model)
+    tokens = item_tokens(items, model)
+    if sum(tokens) > _MAX_PREDICT_TOKENS:
+        raise _too_long(sum(tokens), _MAX_PREDICT_TOKENS)
+    truncated = [_full_tokens(item) > model.input_tokens for item in items]
+
+    def answer() -> Answer:
+        # Without a task, :predict embeds a query.
+        asked = [replace(item, task_type=item.task_type or "RETRIEVAL_QUERY") for item in items]
+        vectors, _ = embed_items(asked, model, stand_ins=stand_ins)
+        characters = sum(len("".join(item.text().split())) for item in items)
+        return Answer(
+            fields={"metadata": {"billableCharacterCount": characters}},
+            vectors=vectors,
+            statistics=[
+                {"token_count": count, "truncated": cut}
+                for count, cut in zip(tokens, truncated, strict=True)
+            ],
+        )
+
+    return Plan(
+        texts=tuple(item.recorded(model) for item in items),
+        answer=answer,
+        tokens=lambda: sum(tokens),
+    )
+
+
+def _item(instance: Instance, parameters: Parameters, model: Model) -> Item:
+    text = instance.get("content", "")
+    if not text:
+        raise ApiError(400, "The text content is empty.")
+    config: EmbedContentConfig = {}
+    if "task_type" in instance:
+        config["task_type"] = instance["task_type"]
+    if "title" in instance:
+        config["title"] = instance["title"]
+    if "output_dimensionality" in parameters:
+        config["output_dimensionality"] = parameters["output_dimensionality"]
+    return read_single(
+        {"content": {"parts": [{"text": text}]}, "embed_content_config": config}, model
+    )
+
+
+def _read_batch(call: Call) -> list[EmbedContentRequest]:
+    requests = read_message(VertexBatchRequest, call.body).get("requests", [])
+    where = "BatchEmbedContentsRequest.requests"
+    if not requests:
+        raise invalid_request([f"{where}: requests is not specified"])
+    if len(requests) > MAX_BATCH:  # the Developer API's limit; none is documented here
+        raise invalid_request([f"{where}: at most {MAX_BATCH} requests can be in one batch\n"])
+    return requests
+
+
+def _plan_embed(
+    call: Call, requests: Sequence[EmbedContentRequest], model: Model, *, stand_ins: bool
+) -> Plan:
+    items = [read_single(request, model) for request in requests]
+    for request, item in zip(requests, items, strict=True):
+        if not request.get("embed_content_config", {}).get("auto_truncate", True):
+            _check_length([item], model)
+    single = call.method == "embedContent"
+
+    def answer() -> Answer:
+        vectors, tokens = embed_items(items, model, stand_ins=stand_ins)
+        fields: dict[str, object] = {
+            "usageMetadata": {
+                "promptTokenCount": tokens,
+                "totalTokenCount": tokens,
+                "promptTokensDetails": token_details(tokens),
+                "trafficType": "ON_DEMAND",
+            }
+        }
+        if single:
+            fields["truncated"] = _full_tokens(items[0]) > model.input_tokens
+        return Answer(fields=fields, vectors=vectors, single=single)
+
+    return Plan(
+        texts=tuple(item.recorded(model) for item in items),
+        answer=answer,
+        tokens=lambda: sum(item_tokens(items, model)),
+    )
+
+
+def _full_tokens(item: Item) -> int:
+    return content_tokens({"parts": list(item.parts)})
+
+
+def _check_length(items: Sequence[Item], model: Model) -> None:
+    for item in items:
+        tokens = _full_tokens(item)
+        if tokens > model.input_tokens:
+            raise _too_long(tokens, model.input_tokens)
+
+
+def _too_long(tokens: int, limit: int) -> ApiError:
+    return ApiError(
+        400,
+        f"Unable to submit request because the input token count is {tokens} but the model "
+        f"supports up to {limit}. Reduce the input token count and try again. You can also use the "
+        "CountTokens API to calculate prompt token count and billable characters. Learn more: "
+        "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/gemini",
+    )
+
+
+def predictions_json(answer: Answer) -> list[bytes]:
+    """The body of an answer to `predict`, in pieces as `answer_json` makes them."""
+    rest = json.dumps(answer.fields).encode()
+    statistics = answer.statistics or ()
+    pieces = []
+    for i, vector in enumerate(answer.vectors or ()):
+        counted = statistics[min(i, len(statistics) - 1)]  # a wrong answer has more vectors
+        numbers = [vector_json(vector)] if isinstance(vector, np.ndarray) else vector.json()
+        pieces += [b',{"embeddings":{"values":', *numbers, b',"statistics":']
+        pieces += [json.dumps(counted).encode(), b"}}"]
+    if pieces:
+        pieces[0] = pieces[0].removeprefix(b",")
+    return [b'{"predictions":[', *pieces, b"],", rest[1:]]
+
+
+def no_credentials() -> ApiError:
+    """What Vertex AI says to a request with neither an access token nor an API key."""
+    return ApiError(
+        401,
+        "Request is missing required authentication credential. Expected OAuth 2 access token, "
+        "login cookie or other valid authentication credential. See "
+        "https://developers.google.com/identity/sign-in/web/devconsole-project.",
+    )

@@ -1,0 +1,1 @@
+"""How the emulator is reached: REST, gRPC and TLS."""

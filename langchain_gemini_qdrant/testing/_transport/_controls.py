@@ -1,0 +1,239 @@
+"""What a test does with a running emulator: set it up, script it, read what it received."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, get_args
+
+from langchain_gemini_qdrant.testing._api._script import (
+    ERROR_STATUSES,
+    Act,
+    Fault,
+    Quota,
+    WrongAnswer,
+)
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
+
+    from langchain_gemini_qdrant.testing._api._records import RecordedRequest, RecordedText
+    from langchain_gemini_qdrant.testing._transport._exchange import Exchange
+
+_OK = 200
+_RESOURCE_EXHAUSTED = 429
+_SLOW = 1.0  # seconds; more than most tests like to wait, less than any client's timeout
+
+
+class Controls:
+    """The part of `GeminiEmulator` that has nothing to do with ports."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    @property
+    def latency(self) -> float:
+        """Seconds that each answer waits; can be changed at any time, until `clear()`."""
+        return self._exchange.latency
+
+    @latency.setter
+    def latency(self, seconds: float) -> None:
+        self._exchange.latency = seconds
+
+    @property
+    def requests_per_minute(self) -> int | None:
+        """Texts of each model in any minute, None for no limit; can be changed as `latency`."""
+        return self._exchange.quotas.limits.requests_per_minute
+
+    @requests_per_minute.setter
+    def requests_per_minute(self, limit: int | None) -> None:
+        quotas = self._exchange.quotas
+        quotas.limits = dataclasses.replace(quotas.limits, requests_per_minute=limit)
+
+    @property
+    def tokens_per_minute(self) -> int | None:
+        """Tokens of each model in any minute, None for no limit; can be changed as `latency`."""
+        return self._exchange.quotas.limits.tokens_per_minute
+
+    @tokens_per_minute.setter
+    def tokens_per_minute(self, limit: int | None) -> None:
+        quotas = self._exchange.quotas
+        quotas.limits = dataclasses.replace(quotas.limits, tokens_per_minute=limit)
+
+    @property
+    def requests_per_day(self) -> int | None:
+        """Texts of each model in a day, None for no limit; can be changed as `latency`."""
+        return self._exchange.quotas.limits.requests_per_day
+
+    @requests_per_day.setter
+    def requests_per_day(self, limit: int | None) -> None:
+        quotas = self._exchange.quotas
+        quotas.limits = dataclasses.replace(quotas.limits, requests_per_day=limit)
+
+    @property
+    def quota_window(self) -> float:
+        """Seconds that a minute of the quotas takes; can be changed as `latency`."""
+        return self._exchange.quotas.limits.window
+
+    @quota_window.setter
+    def quota_window(self, seconds: float) -> None:
+        quotas = self._exchange.quotas
+        quotas.limits = dataclasses.replace(quotas.limits, window=seconds)
+
+    @property
+    def batch_seconds(self) -> float:
+        """Seconds that a batch job takes; a change holds for new jobs, until `clear()`."""
+        return self._exchange.jobs.seconds
+
+    @batch_seconds.setter
+    def batch_seconds(self, seconds: float) -> None:
+        self._exchange.jobs.seconds = seconds
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """All requests so far, in the order in which they were answered."""
+        return self._exchange.records()
+
+    @property
+    def texts(self) -> list[RecordedText]:
+        """All contents of requests that were answered with 200, in order."""
+        return [
+            text for request in self.requests if request.status == _OK for text in request.texts
+        ]
+
+    @property
+    def request_counts(self) -> Counter[int | None]:
+        """How many requests were answered with each status; None stands for no answer."""
+        return self._exchange.request_counts()
+
+    @property
+    def text_counts(self) -> Counter[int | None]:
+        """How many contents were in the requests that were answered with each status."""
+        return self._exchange.text_counts()
+
+    def fail_next(
+        self,
+        *,
+        status: int,
+        times: int | None = 1,
+        containing: str | None = None,
+        delay: float = 0.0,
+        message: str | None = None,
+        retry_after: float | None = None,
+        quota: Quota | None = None,
+        reason: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Answer the next requests with an error, as the API words it.
+
+        Faults and wrong answers are used up in the order in which they were asked for.
+
+        Args:
+            status: HTTP status; over gRPC, the code that belongs to it.
+            times: How many requests; None for all until `clear()`.
+            containing: Only requests with this in one of their texts; None for any.
+            delay: Seconds that the answer waits, beyond `latency`.
+            message: None for the API's usual message.
+            retry_after: Seconds for the `RetryInfo` detail; None sends none. Also names the
+                quota of the requests of a minute in an error with status 429.
+            quota: The quota that a 429 says is used up; None with no `retry_after` gives the
+                short 429 that names none.
+            reason: Reason for an `ErrorInfo` detail, such as `"API_KEY_SERVICE_BLOCKED"`.
+            headers: Further response headers; trailing metadata over gRPC.
+
+        Raises:
+            ValueError: `status` is not in 400..599, `quota` another word, or `times` not at
+                least 1.
+        """
+        if status not in ERROR_STATUSES:
+            message = f"status must be in 400..599, got {status}"
+            raise ValueError(message)
+        if quota is not None and quota not in get_args(Quota):
+            message = f"quota must be one of {', '.join(get_args(Quota))}, got {quota!r}"
+            raise ValueError(message)
+        if quota is None and status == _RESOURCE_EXHAUSTED and retry_after is not None:
+            quota = "requests_per_minute"
+        fault = Fault(
+            status=status,
+            message=message,
+            retry_after=retry_after,
+            quota=quota,
+            reason=reason,
+            headers=headers,
+        )
+        self._exchange.script.add(Act(fault, delay), times=times, containing=containing)
+
+    def answer_next(
+        self,
+        wrong: WrongAnswer,
+        *,
+        times: int | None = 1,
+        containing: str | None = None,
+        delay: float | None = None,
+    ) -> None:
+        """Give the next requests an answer that is wrong, though none of them is.
+
+        Args:
+            wrong: `"short"` and `"long"`: one vector too few, too many; `"empty"`: `{}`;
+                `"no-values"`: embeddings without numbers; `"nan"`: a number of each vector is not
+                one; `"size"`: each vector lacks its last number; `"not-json"`: a web page, over
+                gRPC bytes that are no message; `"cut"`: half of the right answer, then the
+                connection closes; `"reset"`: the connection is reset, `"disconnect"`: it closes,
+                both without an answer (over gRPC, all three are UNAVAILABLE); `"slow"`: the right
+                answer, late; `"hang"`: no answer until `clear()` or `stop()` closes the connection.
+            times: How many requests; None for all until `clear()`.
+            containing: Only requests with this in one of their texts; None for any.
+            delay: Seconds that it waits, beyond `latency`; None is 1 for `"slow"`, else 0.
+
+        Raises:
+            ValueError: `wrong` is another word, or `times` not at least 1.
+        """
+        if wrong not in get_args(WrongAnswer):
+            message = f"wrong must be one of {', '.join(get_args(WrongAnswer))}, got {wrong!r}"
+            raise ValueError(message)
+        if delay is None:
+            delay = _SLOW if wrong == "slow" else 0.0
+        self._exchange.script.add(Act(wrong, delay), times=times, containing=containing)
+
+    def misbehave(
+        self,
+        rate: float,
+        *,
+        seed: int = 0,
+        kinds: Sequence[int | WrongAnswer] = (429, 500, 503, "disconnect", "short"),
+        delay: float = _SLOW,
+    ) -> None:
+        """Let chance fail some of the requests that embed, until `clear()` or the next call.
+
+        What `fail_next` and `answer_next` asked for comes first. The n-th request after this
+        call meets the same fate whenever `rate`, `seed` and `kinds` are the same.
+
+        Args:
+            rate: Share of the requests, in 0..1; 0 ends it.
+            seed: Another seed chooses other requests.
+            kinds: Statuses as of `fail_next` (429 is the one that names no quota) and words as
+                of `answer_next`, all equally likely. `"hang"` is for clients with a timeout.
+            delay: Seconds that `"slow"` waits.
+
+        Raises:
+            ValueError: `rate` is out of range, or `kinds` is empty or holds something else.
+        """
+        self._exchange.script.misbehave(rate, seed=seed, kinds=kinds, delay=delay)
+
+    def wait_for_requests(self, count: int, *, timeout: float = 10.0) -> None:
+        """Wait until so many requests have arrived, those that hang or wait among them.
+
+        Raises:
+            TimeoutError: They have not within `timeout` seconds.
+        """
+        if not self._exchange.wait_for_requests(count, timeout):
+            message = f"{len(self.requests)} of {count} requests came within {timeout} s"
+            raise TimeoutError(message)
+
+    def clear(self) -> None:
+        """Be as if just started: nothing recorded, scripted, used up or hanging, no batch jobs.
+
+        `latency`, the quotas, `quota_window` and `batch_seconds` are again what they were at
+        construction.
+        """
+        self._exchange.clear()

@@ -1,0 +1,222 @@
+"""Between the transports and the API: the script of the next answers, quotas, the record."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from langchain_gemini_qdrant.testing._api._calls import Answer
+from langchain_gemini_qdrant.testing._api._errors import ApiError
+from langchain_gemini_qdrant.testing._api._records import RecordedRequest
+from langchain_gemini_qdrant.testing._api._script import Fault, Script, quota_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from langchain_gemini_qdrant.testing._api._api import GeminiApi
+    from langchain_gemini_qdrant.testing._api._calls import Call, Plan
+    from langchain_gemini_qdrant.testing._api._quotas import Quotas
+    from langchain_gemini_qdrant.testing._api._script import WrongAnswer
+    from langchain_gemini_qdrant.testing._api._stand_ins import Vector
+
+    Reply = Answer | ApiError | Literal["not-json", "disconnect", "reset"]
+
+
+class Exchange:
+    """Answers calls from any number of threads.
+
+    Attributes:
+        latency: Seconds that each answer waits.
+        script: What happens to the next requests.
+        quotas: What may still be taken.
+        jobs: Those of the Batch API.
+    """
+
+    def __init__(
+        self,
+        api: GeminiApi,
+        *,
+        latency: float,
+        quotas: Quotas,
+        clock: Callable[[], float],
+        record: bool,
+        on_request: Callable[[RecordedRequest], None] | None = None,
+    ) -> None:
+        self.latency = latency
+        self.script = Script()
+        self.quotas = quotas
+        self._clock = clock
+        self._keep_contents = record
+        self._on_request = on_request
+        self._first_latency = latency
+        self._api = api
+        self.jobs = api.jobs
+        self._records: list[RecordedRequest] = []
+        self._request_counts: Counter[int | None] = Counter()
+        self._text_counts: Counter[int | None] = Counter()
+        self._in_flight = 0
+        self._lock = threading.Lock()
+        self._recorded = threading.Condition(self._lock)
+        self._stopped = threading.Event()
+        self._released = threading.Event()  # ends the waits of requests that hang now
+
+    def start(self) -> None:
+        self._stopped.clear()
+
+    def stop(self) -> None:
+        """End every wait."""
+        self._stopped.set()
+        self._release()
+
+    def records(self) -> list[RecordedRequest]:
+        with self._lock:
+            return list(self._records)
+
+    def wait_for_requests(self, count: int, timeout: float) -> bool:
+        """Say whether so many requests are on record, at the latest after `timeout` seconds."""
+        with self._recorded:
+            return self._recorded.wait_for(lambda: len(self._records) >= count, timeout)
+
+    def request_counts(self) -> Counter[int | None]:
+        with self._lock:
+            return self._request_counts.copy()
+
+    def text_counts(self) -> Counter[int | None]:
+        with self._lock:
+            return self._text_counts.copy()
+
+    def clear(self) -> None:
+        self.script.clear()
+        self.quotas.clear()
+        self.jobs.clear()
+        self.latency = self._first_latency
+        self._release()
+        with self._lock:
+            self._records.clear()
+            self._request_counts.clear()
+            self._text_counts.clear()
+
+    def _release(self) -> None:
+        with self._lock:
+            self._released, released = threading.Event(), self._released
+        released.set()
+
+    def reply(self, call: Call) -> Reply:
+        """Answer a call; it is on record before its answer leaves."""
+        with self._lock:
+            self._in_flight += 1
+            in_flight, received_at = self._in_flight, self._clock()
+        try:
+            plan = self._plan(call)
+            texts = () if isinstance(plan, ApiError) else plan.texts
+            act = self.script.take(texts)
+            what = None if act is None else act.what
+            reply = self._act(call, plan, what)
+            keep = self._keep_contents
+            record = RecordedRequest(
+                transport=call.transport,
+                path=call.path,
+                api_version=call.api_version,
+                method=call.method,
+                model=call.model,
+                headers=call.headers if keep else {},
+                query=call.query if keep else {},
+                body=call.body if keep else None,
+                texts=texts if keep else (),
+                status=_status(reply),
+                answer_message=reply.message if isinstance(reply, ApiError) else "",
+                received_at=received_at,
+                in_flight=in_flight,
+            )
+            with self._lock:
+                self._records.append(record)
+                self._request_counts[record.status] += 1
+                self._text_counts[record.status] += len(texts)
+                self._recorded.notify_all()
+                released = self._released
+            if self._on_request is not None:
+                self._on_request(record)
+            if what != "hang":
+                self._stopped.wait(self.latency + (0.0 if act is None else act.delay))
+            elif not self._stopped.is_set():  # else nobody would end this wait
+                released.wait()
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+        return reply
+
+    def _plan(self, call: Call) -> Plan | ApiError:
+        try:
+            return self._api.plan(call)
+        except ApiError as error:
+            return error
+
+    def _act(self, call: Call, plan: Plan | ApiError, act: Fault | WrongAnswer | None) -> Reply:
+        if isinstance(act, Fault):
+            return act.error(self._api.quota_name(call.model))
+        if act in {"hang", "disconnect", "reset"}:
+            return "reset" if act == "reset" else "disconnect"
+        if not isinstance(plan, ApiError) and (excess := self._over_quota(call, plan)):
+            return excess
+        if act == "not-json":
+            return "not-json"
+        if isinstance(plan, ApiError):
+            return plan
+        return _spoiled(plan.answer(), act)
+
+    def _over_quota(self, call: Call, plan: Plan) -> ApiError | None:
+        """Take what a request needs, or say which quota it is over."""
+        if not plan.texts or not plan.takes_quota:
+            return None
+        excess = self.quotas.take(call.model, len(plan.texts), plan.tokens)
+        if excess is None:
+            return None
+        return quota_error(
+            excess.quota,
+            self._api.quota_name(call.model),
+            retry_after=excess.retry_after,
+            limit=excess.limit,
+        )
+
+
+def _status(reply: Reply) -> int | None:
+    if isinstance(reply, str) and reply != "not-json":
+        return None
+    return reply.code if isinstance(reply, ApiError) else 200
+
+
+def _numbers(vector: Vector) -> NDArray[np.float32]:
+    return vector if isinstance(vector, np.ndarray) else vector.numbers()
+
+
+def _spoiled(answer: Answer, act: WrongAnswer | None) -> Answer:
+    """The answer with something wrong; one without vectors can only be emptied or cut."""
+    if act in {None, "slow"}:
+        return answer
+    if act == "empty":
+        return Answer(fields={})
+    if act == "cut":
+        return dataclasses.replace(answer, cut=True)
+    vectors = answer.vectors
+    if vectors is None:
+        return answer
+    if act == "no-values":
+        nothing: list[dict[str, object]] = [{} for _ in vectors]
+        name, value = ("embedding", nothing[0]) if answer.single else ("embeddings", nothing)
+        return Answer(fields={**answer.fields, name: value})
+    if act == "short":
+        vectors = vectors[:-1]
+    elif act == "long":
+        vectors = [*vectors, vectors[-1]]
+    elif act == "size":
+        vectors = [_numbers(vector)[:-1] for vector in vectors]
+    else:
+        nan = np.float32("nan")
+        vectors = [np.append(_numbers(vector)[:-1], nan) for vector in vectors]
+    return dataclasses.replace(answer, vectors=vectors)

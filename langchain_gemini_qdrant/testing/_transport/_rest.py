@@ -1,0 +1,284 @@
+"""The REST side: HTTP/1.1 on a port, a thread for each connection."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import ssl
+import struct
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from langchain_gemini_qdrant.testing._api._calls import Answer, Call
+from langchain_gemini_qdrant.testing._api._errors import ApiError, invalid_json
+from langchain_gemini_qdrant.testing._api._vertex import KNOWN_PATHS, predictions_json, read_path
+from langchain_gemini_qdrant.testing._transport._json import answer_json
+from langchain_gemini_qdrant.testing._transport._remote import PREFIX, Remote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from langchain_gemini_qdrant.testing._transport._exchange import Exchange, Reply
+
+_BACKLOG = 256  # connections that wait to be accepted; clients open a hundred at a time
+_MAX_LINE = 65536  # bytes
+_SENT_AT_ONCE = 200_000  # bytes
+_STATUSES = frozenset(HTTPStatus)
+_PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:models|((?:models|tunedModels)/[^/:]+)(?::(\w+))?)")
+_BATCH_PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:batches|(batches/[^/:]+)(:cancel)?)")
+_POST_METHODS = ("embedContent", "batchEmbedContents", "asyncBatchEmbedContent", "countTokens")
+_KNOWN = "\n".join(
+    [f"  POST /{{v1,v1beta,v1alpha}}/models/{{model}}:{method}" for method in _POST_METHODS]
+    + ["  GET /{v1,v1beta,v1alpha}/models", "  GET /{v1,v1beta,v1alpha}/models/{model}"]
+    + ["  GET /{v1,v1beta,v1alpha}/batches", "  GET /{v1,v1beta,v1alpha}/batches/{id}"]
+    + ["  POST /{v1,v1beta,v1alpha}/batches/{id}:cancel"]
+    + ["  DELETE /{v1,v1beta,v1alpha}/batches/{id}"]
+    + KNOWN_PATHS
+)
+
+
+class RestServer:
+    """Listens from `start()` to `stop()`, which ends all connections."""
+
+    def __init__(
+        self, exchange: Exchange, *, host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._exchange = exchange
+        self._remote = Remote(exchange)
+        self._tls = tls
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        self.port: int = self._listener.getsockname()[1]
+        self._host = host
+        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._acceptor = threading.Thread(target=self._accept, name="gemini-emulator", daemon=True)
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        # Only a connection wakes `accept` on every platform.
+        socket.create_connection((self._host, self.port)).close()
+        self._acceptor.join()
+        self._listener.close()
+        with self._lock:
+            connections = dict(self._connections)
+        for connection, thread in connections.items():
+            _shut_down(connection)
+            thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            if self._stopping:
+                connection.close()
+                return
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+            thread = threading.Thread(
+                target=self._serve, args=(connection,), name="gemini-emulator-rest", daemon=True
+            )
+            with self._lock:
+                self._connections[connection] = thread
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            # An answer is one write: waiting to join it with another would only delay it.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
+            with connection.makefile("rb") as reader:
+                self._converse(connection, reader)
+        except OSError:
+            pass  # the client is gone
+        finally:
+            with self._lock:
+                del self._connections[connection]
+            _shut_down(connection)
+            connection.close()
+
+    def _converse(self, connection: socket.socket, reader: BinaryIO) -> None:
+        """Answer one request after another; a connection stays open however long it is idle."""
+        while True:
+            try:
+                request = _read_request(connection, reader)
+            except ValueError:  # numbers that are none: not HTTP
+                return
+            if request is None:
+                return
+            if request.target.startswith(PREFIX):
+                status, body = self._remote.answer(request.verb, request.target, request.body)
+                _send(connection, _http(status, [body], {}))
+                continue
+            reply = self._exchange.reply(_call(request))
+            if reply == "disconnect":
+                return
+            if reply == "reset":
+                # Closed with this option, a connection ends in RST in place of FIN.
+                linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                connection.close()
+                return
+            response = _response(reply)
+            if isinstance(reply, Answer) and reply.cut:
+                _send(connection, _half(response))
+                return
+            _send(connection, response)
+            if request.headers.get("connection", "").lower() == "close":
+                return
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Request:
+    verb: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def _read_request(connection: socket.socket, reader: BinaryIO) -> _Request | None:
+    """Read a request; None at the end of the connection or of sense."""
+    line = reader.readline(_MAX_LINE).decode("latin-1").split()
+    if len(line) != 3:  # noqa: PLR2004
+        return None
+    headers = {}
+    while (header := reader.readline(_MAX_LINE).decode("latin-1")).strip():
+        name, _, value = header.partition(":")
+        headers[name.lower()] = value.strip()
+    if not header:
+        return None
+    if headers.get("expect", "").lower() == "100-continue":
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        body = _read_chunks(reader)
+    else:
+        length = int(headers.get("content-length") or 0)
+        body = reader.read(length)
+        if len(body) < length:
+            return None
+    return _Request(verb=line[0], target=line[1], headers=headers, body=body)
+
+
+def _read_chunks(reader: BinaryIO) -> bytes:
+    chunks = []
+    while size := int(reader.readline(_MAX_LINE).partition(b";")[0], 16):
+        chunks.append(reader.read(size))
+        reader.readline(_MAX_LINE)
+    while reader.readline(_MAX_LINE).strip():
+        pass  # trailers
+    return b"".join(chunks)
+
+
+class _Route(NamedTuple):
+    """What a verb and a path say; no `method` for those that are unknown."""
+
+    version: str | None = None
+    method: str | None = None
+    model: str | None = None
+    resource: str | None = None
+    vertex: bool = False
+
+
+def _route(verb: str, path: str) -> _Route:
+    vertex = read_path(path) if verb == "POST" else None
+    if vertex is not None:
+        return _Route(vertex.version, vertex.method, vertex.model, vertex=True)
+    if found := _BATCH_PATH.fullmatch(path):
+        version, resource, cancel = found.groups()
+        methods = {"POST": "cancel"} if cancel else {"GET": "get", "DELETE": "delete"}
+        if resource is None:
+            methods = {"GET": "list"}
+        method = f"batches.{methods[verb]}" if verb in methods else None
+        return _Route(version, method, resource=resource)
+    if found := _PATH.fullmatch(path):
+        version, model, method = found.groups()
+        if verb == "GET" and method is None:
+            return _Route(version, "models.get" if model else "models.list", model)
+        return _Route(
+            version, method if verb == "POST" and method in _POST_METHODS else None, model
+        )
+    return _Route()
+
+
+def _call(request: _Request) -> Call:
+    url = urlsplit(request.target)
+    path = unquote(url.path)
+    route = _route(request.verb, path)
+    problem, body = None, None
+    if route.method is None:
+        problem = ApiError(
+            404,
+            f"The Gemini emulator does not know {request.verb} {path}. It knows:\n{_KNOWN}",
+        )
+    if request.body:
+        try:
+            body = json.loads(request.body)
+        except ValueError as error:
+            problem = problem or invalid_json(f"Invalid JSON payload received. {error}")
+    elif request.verb == "POST":
+        body = {}
+    return Call(
+        transport="rest",
+        path=path,
+        api_version=route.version,
+        method=route.method,
+        model=route.model,
+        resource=route.resource,
+        headers=request.headers,
+        query=dict(parse_qsl(url.query)),
+        body=body,
+        problem=problem,
+        vertex=route.vertex,
+    )
+
+
+def _half(pieces: Sequence[bytes]) -> list[bytes]:
+    whole = b"".join(pieces)
+    return [whole[: len(whole) // 2]]
+
+
+def _send(connection: socket.socket, pieces: Iterable[bytes]) -> None:
+    """Join and send what a processor's cache holds: an answer of 4 MB is slow to join at once."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size > _SENT_AT_ONCE:
+            connection.sendall(b"".join(waiting))
+            waiting, size = [], 0
+    connection.sendall(b"".join(waiting))
+
+
+def _response(reply: Reply) -> list[bytes]:
+    """A whole HTTP response, in pieces."""
+    if isinstance(reply, ApiError):
+        return _http(reply.code, [json.dumps(reply.body()).encode()], reply.headers)
+    if isinstance(reply, str):
+        page = b"<html><body>Please sign in to this network.</body></html>"
+        return _http(200, [page], {"Content-Type": "text/html; charset=UTF-8"})
+    body = answer_json(reply) if reply.statistics is None else predictions_json(reply)
+    return _http(200, body, {})
+
+
+def _http(status: int, body: Sequence[bytes], extra: Mapping[str, str]) -> list[bytes]:
+    headers = {"Content-Type": "application/json; charset=UTF-8", **extra}
+    reason = HTTPStatus(status).phrase if status in _STATUSES else "Unknown"
+    headers["Content-Length"] = str(sum(map(len, body)))
+    lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {headers[name]}" for name in headers)]
+    return ["\r\n".join([*lines, "", ""]).encode("latin-1"), *body]
+
+
+def _shut_down(connection: socket.socket) -> None:
+    """End a connection also for the thread that waits for its next request."""
+    with contextlib.suppress(OSError):  # it has ended already
+        connection.shutdown(socket.SHUT_RDWR)

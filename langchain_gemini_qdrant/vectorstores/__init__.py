@@ -1,0 +1,18 @@
+"""The vector store, its factories and its filters."""
+
+from __future__ import annotations
+
+from langchain_gemini_qdrant.vectorstores._schema import PayloadIndex
+from langchain_gemini_qdrant.vectorstores._search import Fusion
+from langchain_gemini_qdrant.vectorstores.factory import acreate_vector_store, create_vector_store
+from langchain_gemini_qdrant.vectorstores.filters import Filter
+from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+__all__ = [
+    "Filter",
+    "Fusion",
+    "GeminiQdrantVectorStore",
+    "PayloadIndex",
+    "acreate_vector_store",
+    "create_vector_store",
+]

@@ -1,0 +1,143 @@
+"""The factories: an engine, a collection and the store over it, in one call."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from langchain_qdrant import QdrantVectorStore, RetrievalMode
+from qdrant_client import models
+
+from langchain_gemini_qdrant.vectorstores._twins import as_async
+from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from langchain_core.embeddings import Embeddings
+    from langchain_qdrant import SparseEmbeddings
+    from pydantic import SecretStr
+    from qdrant_client import AsyncQdrantClient, QdrantClient
+
+    from langchain_gemini_qdrant.edge import Durability
+    from langchain_gemini_qdrant.quantization import Quantization
+    from langchain_gemini_qdrant.vectorstores._schema import PayloadIndex
+    from langchain_gemini_qdrant.vectorstores._search import Fusion
+
+_COLLECTION = frozenset(inspect.signature(GeminiQdrantVectorStore.construct_instance).parameters)
+
+
+def create_vector_store(
+    embedding: Embeddings | None,
+    collection_name: str,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    url: str | None = None,
+    location: str | None = None,
+    client: QdrantClient | None = None,
+    async_client: AsyncQdrantClient | None = None,
+    worker: bool = False,
+    durability: Durability | None = None,
+    api_key: str | SecretStr | None = None,
+    prefer_grpc: bool = False,
+    grpc_port: int = 6334,
+    timeout: int | None = None,
+    client_options: Mapping[str, Any] | None = None,
+    quantization: Quantization | None = None,
+    search_params: models.SearchParams | None = None,
+    distance: models.Distance = models.Distance.COSINE,
+    vector_name: str = QdrantVectorStore.VECTOR_NAME,
+    title_key: str | None = None,
+    payload_indexes: Mapping[str, PayloadIndex] | None = None,
+    retrieval_mode: RetrievalMode | None = None,
+    sparse_embedding: SparseEmbeddings | None = None,
+    sparse_vector_name: str = QdrantVectorStore.SPARSE_VECTOR_NAME,
+    hybrid_fusion: Fusion | None = None,
+    content_payload_key: str = QdrantVectorStore.CONTENT_KEY,
+    metadata_payload_key: str = QdrantVectorStore.METADATA_KEY,
+    vector_params: Mapping[str, Any] | None = None,
+    sparse_vector_params: Mapping[str, Any] | None = None,
+    collection_create_options: Mapping[str, Any] | None = None,
+    force_recreate: bool = False,
+) -> GeminiQdrantVectorStore:
+    """Open a collection, or create it, and return the store over it.
+
+    The vector size comes from the model table, so nothing is sent to Gemini; only an embedding
+    of unknown size is asked for one vector when a collection is created. A collection made here
+    remembers its embedding where the engine keeps metadata (Qdrant 1.16 and later, the embedded
+    engine and local mode); with an older server only size and distance are checked later on.
+
+    Args:
+        embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`; None for sparse vectors only.
+        collection_name: Opened if it exists, else created; an alias is a name, too.
+        path: A folder for the embedded engine, Qdrant Edge; made if it is missing.
+            `":temporary:"` is one that goes when the store is closed.
+        url: A Qdrant server, cluster or Qdrant Cloud.
+        location: `":memory:"` for a throw-away collection in pure Python.
+        client: A `QdrantClient` of your own. Of `path`, `url`, `location` and `client`, one.
+        async_client: An `AsyncQdrantClient` of your own for async use, with `client` or alone.
+        worker: With `path`, run the engine in a process of its own, so that event loops and other
+            threads go on while it works; see `EdgeClient`.
+        durability: With `path`, what an update survives once it is stored: `"process"`, the end
+            of the process (None means this), or `"power"`, a power cut too.
+        api_key: Qdrant's, with `url`.
+        prefer_grpc: Talk gRPC to the server, with `url`.
+        grpc_port: The server's, with `prefer_grpc`.
+        timeout: Seconds for a request to the server, with `url`; None is qdrant-client's 5.
+        client_options: Further options of `QdrantClient`, with `url`: `headers`, `prefix`,
+            `grpc_options`, `pool_size`, and for TLS `https`, `verify`, `cert`.
+        quantization: For a new collection: the name of a preset (`"binary"`, `"binary-1.5bit"`,
+            `"binary-2bit"`, `"scalar"`, `"product"`, `"turbo-1bit"`, `"turbo-2bit"`,
+            `"turbo-4bit"`), a `QuantizationPreset`, a `qdrant_client.models.QuantizationConfig` or
+            a dict of one. None stores plain vectors, and takes an existing collection as it is.
+        search_params: Defaults of all searches, over those that the collection remembers, over
+            those that the quantization needs: for `"binary"` oversampling 3.0 and rescoring.
+        distance: How vectors are compared.
+        vector_name: Empty is the collection's unnamed vector.
+        title_key: The metadata key that holds a document's title; None for no titles.
+        payload_indexes: Metadata fields to index, those that are not yet; see
+            `GeminiQdrantVectorStore.create_payload_indexes`.
+        retrieval_mode: None is hybrid with a `sparse_embedding`, else dense.
+        sparse_embedding: Makes the sparse vectors of hybrid search, such as `EdgeBm25`.
+        sparse_vector_name: Their name.
+        hybrid_fusion: How hybrid search merges hits; None is RRF as Qdrant has it.
+        content_payload_key: Where a point keeps its text.
+        metadata_payload_key: Where a point keeps its metadata.
+        vector_params: Further fields of `VectorParams` for a new collection: `on_disk` or
+            `memory`, `datatype`, `hnsw_config`, `quantization_config`.
+        sparse_vector_params: Fields of `SparseVectorParams`, over the `modifier` that the sparse
+            embedding needs.
+        collection_create_options: Further options of `QdrantClient.create_collection`:
+            `hnsw_config`, `optimizers_config`, `on_disk_payload`, `shard_number`,
+            `replication_factor`, `write_consistency_factor`, `metadata`.
+        force_recreate: Delete the collection first, if it exists, with all that it stores.
+
+    Returns:
+        The store. `as_retriever()` makes a retriever of it.
+
+    Raises:
+        ConfigurationError: Not exactly one engine, options that it does not have, or a server
+            that is too old for the quantization.
+        CollectionMismatchError: The collection exists with another vector size, distance,
+            embedding or quantization.
+        StorageError: `path` cannot be used.
+    """
+    return GeminiQdrantVectorStore.construct_instance(**_arguments(locals()))
+
+
+@as_async(create_vector_store)
+async def acreate_vector_store(**arguments: Any) -> GeminiQdrantVectorStore:
+    """Open a collection, or create it, without blocking; see `create_vector_store`."""
+    return await GeminiQdrantVectorStore.aconstruct_instance(**_arguments(arguments))
+
+
+def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `construct_instance`: those of the engine go into one of them."""
+    arguments = {name: value for name, value in given.items() if name in _COLLECTION}
+    engine = {name: value for name, value in given.items() if name not in _COLLECTION}
+    arguments["client_options"] = {**engine, **(given["client_options"] or {})}
+    if given["retrieval_mode"] is None:
+        sparse = given["sparse_embedding"] is not None
+        arguments["retrieval_mode"] = RetrievalMode.HYBRID if sparse else RetrievalMode.DENSE
+    return arguments
