@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from langchain_gemini_qdrant.embeddings import _rate_limiter as _throttle
 from langchain_gemini_qdrant._retry_policy import RetryPolicy
+from langchain_gemini_qdrant.embeddings import _rate_limiter as _throttle
 from langchain_gemini_qdrant.embeddings._rate_limiter import (
     BURST,
     WINDOW,
