@@ -87,6 +87,7 @@ def test_arguments_of_the_factories():
         "sparse_vector_params",
         "collection_create_options",
         "force_recreate",
+        "clock",
     ]
 
 
@@ -180,7 +181,10 @@ def test_arguments_of_the_measurements(name, defaults):
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("migrate", "source target collection_name target_collection_name batch_size on_progress"),
+        (
+            "migrate",
+            "source target collection_name target_collection_name batch_size on_progress clock",
+        ),
         (
             "reembed",
             "store new_embeddings collection_name alias delete_old batch_size on_progress",
