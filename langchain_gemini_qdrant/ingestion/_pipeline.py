@@ -226,15 +226,15 @@ class Pipeline:
             embedded += self._embedded(self._running.pop(request), request)
         if embedded:
             yield from self._write(embedded, self._upsert)
-        if self._session.hopeless is not None:
-            self._stop(self._session.hopeless)
+        if self._session.fatal_error is not None:
+            self._stop(self._session.fatal_error)
         self._report()
 
     def _embedded(self, items: Sequence[Item], request: Pending) -> list[tuple[Item, Any]]:
         """Return the items of a request that have vectors now; the others have failed."""
         results: Embedded
         try:
-            results = request.result().unwrap()
+            results = request.result()
         except Exception as error:  # noqa: BLE001 - told with the report
             results = [error] * len(items)
         embedded: list[tuple[Item, Any]] = []
