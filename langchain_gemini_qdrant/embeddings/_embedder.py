@@ -6,15 +6,17 @@ import threading
 import warnings
 from collections import deque
 from concurrent.futures import CancelledError
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from langchain_gemini_qdrant._clock import BlockingClock
+from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
+from langchain_gemini_qdrant._retry_policy import RetryPolicy
 from langchain_gemini_qdrant._runtime import Blocking
 from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
+from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
 from langchain_gemini_qdrant.embeddings._request import check_texts
 from langchain_gemini_qdrant.embeddings._send import (
     CallContext,
@@ -22,11 +24,13 @@ from langchain_gemini_qdrant.embeddings._send import (
     count_tokens,
     embed_batch,
 )
+from langchain_gemini_qdrant.embeddings._tracing import traced
+from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
+from langchain_gemini_qdrant.embeddings.models import find_model
 from langchain_gemini_qdrant.errors import (
     EmbeddingError,
     GeminiQdrantError,
     InvalidInputError,
-    PartialEmbeddingError,
     RequestRejectedError,
 )
 
@@ -46,30 +50,22 @@ if TYPE_CHECKING:
     from langchain_core.stores import ByteStore
 
     from langchain_gemini_qdrant._clock import Clock
-    from langchain_gemini_qdrant._retry_policy import RetryPolicy
     from langchain_gemini_qdrant.embeddings._backends.protocol import Backend, Vector
     from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide
+    from langchain_gemini_qdrant.embeddings._connection import Connection
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
+    from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
+    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
 
 T = TypeVar("T")
 
+# A batch is at most this share of a minute's tokens: bigger ones would leave the rest unused.
+_BATCHES_A_MINUTE = 20
+# The estimate of tokens may be a third too low.
+_TRUST_IN_THE_ESTIMATE = 0.7
 _REFUSALS = 8  # of single texts, all that were sent
 _STACKLEVEL = 6  # past the coroutines and context managers of a call, to the line that calls
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result(Generic[T]):
-    """What an operation came to: a value, or an error of this package."""
-
-    value: T | None = None
-    error: GeminiQdrantError | None = None
-
-    def unwrap(self) -> T:
-        """Return the value, or raise the error."""
-        if self.error is not None:
-            raise self.error
-        return self.value  # type: ignore[return-value] # one of both is set
 
 
 class BlockingRateLimiter:
@@ -90,11 +86,28 @@ class BlockingRateLimiter:
         self._limiter.acquire()
 
 
+def blocking_services(
+    backend: Backend, clock: Clock, cache: ByteStore | None, rate_limiter: BaseRateLimiter | None
+) -> Services:
+    """Return what calls await without an event loop; closing what runs side by side ends all."""
+    cancelled = threading.Event()
+    return Services(
+        backend=Blocking(backend, "a"),
+        clock=BlockingClock(clock, cancelled),
+        cache=None if cache is None else Blocking(cache, "a"),
+        rate_limiter=None if rate_limiter is None else BlockingRateLimiter(rate_limiter, cancelled),
+        side_by_side=partial(Threads, cancelled=cancelled),
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Embedder:
     """How an instance embeds the texts of any call.
 
     Attributes:
+        services: For an event loop.
+        blocking_services: Makes those of a call without one.
+        query_services: Blocking ones, for a single text: nothing runs beside it.
         max_texts: In one request.
         max_tokens: In one request, None for no bound.
         max_concurrency: Requests under way at a time, in one call.
@@ -102,10 +115,11 @@ class Embedder:
         deadline: Seconds for a call.
     """
 
-    backend: Backend
-    clock: Clock
-    cache: ByteStore | None
-    rate_limiter: BaseRateLimiter | None
+    services: Services
+    blocking_services: Callable[[], Services]
+    query_services: Services
+    used: UsageTotal
+    on_usage: Callable[[EmbeddingUsage], None] | None
     limiter: Limiter
     policy: RetryPolicy
     deadline: float | None
@@ -115,36 +129,30 @@ class Embedder:
     max_concurrency: int
     on_too_long: Literal["error", "warn", "truncate"]
 
-    def call(self, spec: RequestSpec, *, blocking: bool) -> CallContext:
-        """Begin a call, with an event loop or without."""
+    def call(self, spec: RequestSpec, services: Services | None = None) -> CallContext:
+        """Begin a call; without other services it is one for an event loop."""
         return CallContext(
             spec=spec,
-            services=self._blocking_services() if blocking else self._async_services(),
+            services=self.services if services is None else services,
             limiter=self.limiter,
             policy=self.policy,
-            deadline=None if self.deadline is None else self.clock.now() + self.deadline,
+            deadline=None if self.deadline is None else self.services.clock.now() + self.deadline,
             usd_per_token=self.usd_per_token,
         )
 
-    def _blocking_services(self) -> Services:
-        cancelled = threading.Event()
-        limiter = self.rate_limiter
-        return Services(
-            backend=Blocking(self.backend, "a"),
-            clock=BlockingClock(self.clock, cancelled),
-            cache=None if self.cache is None else Blocking(self.cache, "a"),
-            rate_limiter=None if limiter is None else BlockingRateLimiter(limiter, cancelled),
-            side_by_side=partial(Threads, cancelled=cancelled),
-        )
-
-    def _async_services(self) -> Services:
-        return Services(
-            backend=self.backend,
-            clock=self.clock,
-            cache=self.cache,
-            rate_limiter=self.rate_limiter,
-            side_by_side=Tasks,
-        )
+    @contextmanager
+    def accounted(self, name: str, call: CallContext, texts: int | None) -> Iterator[None]:
+        """Trace a call and count what it sends; `texts` is None where that is not known yet."""
+        try:
+            with traced(name, call, texts):
+                yield
+        finally:
+            self.used.add(call.usage)
+            if self.on_usage is not None:
+                try:
+                    self.on_usage(call.usage)
+                except Exception as error:  # noqa: BLE001 - the user's; it must not cost vectors
+                    warnings.warn(f"on_usage raised {error!r}, which is ignored", stacklevel=2)
 
     async def embed_one(self, call: CallContext, text: str) -> Vector:
         """Return the vector of one text."""
@@ -153,6 +161,14 @@ class Embedder:
         if self.on_too_long != "truncate" and call.spec.may_be_too_long(content):
             await self._check_lengths(call, Vectors(call.spec, [content]))
         return (await embed_batch(call, [content]))[0]
+
+    async def embed_call(
+        self, name: str, wanted: Vectors, services: Services | None = None
+    ) -> list[Vector]:
+        """Embed what is missing, as one call of this name in traces."""
+        call = self.call(wanted.spec, services)
+        with self.accounted(name, call, wanted.missing_count):
+            return await self.embed(call, wanted)
 
     async def embed(self, call: CallContext, wanted: Vectors) -> list[Vector]:
         """Return the vectors of all contents; what is known already is not sent."""
@@ -298,6 +314,43 @@ class Embedder:
         return wanted.all()
 
 
+def make_embedder(options: GeminiEmbeddings, connection: Connection, used: UsageTotal) -> Embedder:
+    """Work out all that is constant for an instance.
+
+    Raises:
+        ConfigurationError: The SDK is not installed, or does not take the options.
+    """
+    backend, clock = open_backend(options, connection), options.clock or SYSTEM_CLOCK
+    cache, rate_limiter = options.cache, options.rate_limiter
+    quota, most = options.tokens_per_minute, backend.max_batch_tokens(options.model)
+    bounds = [] if quota is None else [quota / _BATCHES_A_MINUTE]
+    bounds += [] if most is None else [most * _TRUST_IN_THE_ESTIMATE]
+    known = find_model(options.model)
+    price = known.usd_per_million_tokens if known else None
+    blocking = partial(blocking_services, backend, clock, cache, rate_limiter)
+    return Embedder(
+        services=Services(
+            backend=backend,
+            clock=clock,
+            cache=cache,
+            rate_limiter=rate_limiter,
+            side_by_side=Tasks,
+        ),
+        blocking_services=blocking,
+        query_services=blocking(),
+        used=used,
+        on_usage=options.on_usage,
+        limiter=limiter_of(options, connection),
+        policy=RetryPolicy(max_retries=options.max_retries),
+        deadline=options.deadline,
+        usd_per_token=None if price is None else price / 1e6,
+        max_texts=min(options.batch_size, backend.max_batch_size(options.model)),
+        max_tokens=min(bounds, default=None),
+        max_concurrency=options.max_concurrency,
+        on_too_long=options.on_too_long,
+    )
+
+
 async def _result(
     operation: Callable[[CallContext, Any], Coroutine[Any, Any, T]], call: CallContext, job: object
 ) -> Result[T]:
@@ -310,99 +363,3 @@ async def _result(
 async def _ended(side_by_side: SideBySide, pending: Pending[T]) -> T:
     await side_by_side.wait_any([pending])
     return pending.result()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unfinished:
-    """What a `PartialEmbeddingError` remembers, so that only its failures are sent again."""
-
-    spec: RequestSpec
-    contents: Sequence[Content]
-
-
-class Vectors:
-    """The vectors of a call's contents, which may repeat and are each sent once."""
-
-    def __init__(
-        self,
-        spec: RequestSpec,
-        contents: Sequence[Content],
-        known: Sequence[Vector | None] | None = None,
-        *,
-        first: int = 0,
-    ) -> None:
-        """Start with the vectors that are known; `first` is the position of the first content."""
-        self._spec = spec
-        self._first = first
-        self._contents = contents
-        self._vectors: dict[Content, Vector] = {}
-        self._errors: dict[Content, GeminiQdrantError] = {}
-        if known is not None:
-            pairs = zip(contents, known, strict=True)
-            self._vectors = {content: vector for content, vector in pairs if vector is not None}
-
-    @property
-    def missing(self) -> list[Content]:
-        """Contents without a vector, each once, in order."""
-        return [
-            content for content in dict.fromkeys(self._contents) if content not in self._vectors
-        ]
-
-    def indices(self, contents: set[Content]) -> list[int]:
-        """Return the positions at which these contents were given."""
-        return [i for i, c in enumerate(self._contents, self._first) if c in contents]
-
-    def collect(self, batch: Sequence[Content], result: Result[list[Vector]]) -> None:
-        """Keep what became of a batch."""
-        if result.error is None:
-            self._vectors.update(zip(batch, result.unwrap(), strict=True))
-        else:
-            self._errors.update(dict.fromkeys(batch, result.error))
-
-    def all(self) -> list[Vector]:
-        """Return one vector for each content, in order.
-
-        Raises:
-            GeminiQdrantError: Nothing came back, for one reason.
-            PartialEmbeddingError: Some failed, or for several reasons.
-        """
-        if not self._errors:
-            return [self._vectors[content] for content in self._contents]
-        # Requests under way together may each have met it.
-        causes = list({str(error): error for error in self._errors.values()}.values())
-        if not self._vectors and len(causes) == 1:
-            raise causes[0]
-        failures = {
-            i: self._failure(self._errors[content])
-            for i, content in enumerate(self._contents)
-            if content in self._errors
-        }
-        first = next(iter(failures.values()))
-        error = PartialEmbeddingError(
-            f"{self._spec.model}: {len(failures)} of {len(self._contents)} texts could not be "
-            f"embedded, at index {_ranges(list(failures))}; `vectors` has the others and "
-            f"`retry_failed` sends these again. The first failure: {first}",
-            model=self._spec.model,
-            vectors=[self._vectors.get(content) for content in self._contents],
-            failures=failures,
-        )
-        error.unfinished = Unfinished(spec=self._spec, contents=self._contents)
-        raise error from first
-
-    def _failure(self, error: GeminiQdrantError) -> EmbeddingError:
-        if isinstance(error, EmbeddingError):
-            return error
-        failure = EmbeddingError(f"{self._spec.model}: {error}", model=self._spec.model)
-        failure.__cause__ = error
-        return failure
-
-
-def _ranges(indices: Sequence[int]) -> str:
-    """Return `0-99, 120` for the sorted numbers 0 to 99 and 120."""
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and index == runs[-1][1] + 1:
-            runs[-1][1] = index
-        else:
-            runs.append([index, index])
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)

@@ -302,7 +302,8 @@ class Limiter:
             (self._tokens, reservation.tokens, tokens),
         ):
             quota.sent += new - old
-            quota.clear_at = max(quota.clear_at, now) + quota.cost(new) - quota.cost(old)
+            if quota.limit is not None:
+                quota.clear_at = max(quota.clear_at, now) + quota.cost(new) - quota.cost(old)
         reservation.texts, reservation.tokens = texts, tokens
 
 

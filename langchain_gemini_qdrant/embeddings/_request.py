@@ -83,6 +83,25 @@ class RequestSpec:
             return map(self.content, texts)
         return (self.content(text, title) for text, title in zip(texts, titles, strict=True))
 
+    def checked_contents(
+        self, texts: Iterable[str], titles: Iterable[str | None] | None
+    ) -> list[Content]:
+        """Condition the texts of a call.
+
+        Raises:
+            InvalidInputError: A text is blank or no string, or titles are more or fewer.
+            ConfigurationError: A title where none is read.
+        """
+        texts = list(texts)
+        titles = None if titles is None else list(titles)
+        check_texts(texts)
+        if titles is not None and len(titles) != len(texts):
+            raise InvalidInputError(
+                "titles must have one entry (a string or None) for each text: "
+                f"{len(texts)} texts, {len(titles)} titles"
+            )
+        return list(self.contents(texts, titles))
+
     def request(self, contents: Sequence[Content]) -> EmbedRequest:
         """Return the request for some contents."""
         return EmbedRequest(

@@ -171,7 +171,7 @@ def _warn_of_cache(doing: str, error: Exception) -> None:
 async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     services, limiter = call.services, call.limiter
     request = call.spec.request(contents)
-    estimate = sum(content.tokens for content in contents)
+    estimate = sum([content.tokens for content in contents])
     # Creating a client takes a third of a second, and no admitted request shall wait for it.
     await services.backend.aprepare()
     if services.rate_limiter is not None:

@@ -79,7 +79,9 @@ async def open_session(
             go in tasks, which leaving cancels.
     """
     if isinstance(embedding, GeminiEmbeddings):
-        with embedding._many(name, blocking=blocking) as (embedder, call):  # noqa: SLF001 - a face of it
+        embedder, spec = embedding._embedder, embedding._spec(None, "document", None)  # noqa: SLF001 - a face of it
+        call = embedder.call(spec, embedder.blocking_services() if blocking else None)
+        with embedder.accounted(name, call, None):
             concurrency = embedder.max_concurrency
             async with aclosing(call.services.side_by_side(concurrency)) as side_by_side:
 

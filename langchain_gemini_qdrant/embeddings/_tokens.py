@@ -30,16 +30,13 @@ def estimate_tokens(text: str) -> int:
     repeated character can be further off. English comes to the 4 characters a token that
     https://ai.google.dev/gemini-api/docs/tokens gives.
     """
-    if text.isascii():
-        return max(1, _ascii_tokens(text.encode()))
-    tokens = len(_PIECE.findall(text))
-    tokens -= round((1 - _TOKENS_OF_AN_IDEOGRAPH) * len(_IDEOGRAPH.findall(text)))
-    return max(1, tokens)
-
-
-def _ascii_tokens(text: bytes) -> int:
-    words = text.translate(_LETTERS).split()
+    if not text.isascii():
+        tokens = len(_PIECE.findall(text))
+        tokens -= round((1 - _TOKENS_OF_AN_IDEOGRAPH) * len(_IDEOGRAPH.findall(text)))
+        return max(1, tokens)
+    data = text.encode()
+    words = data.translate(_LETTERS).split()
     letters = sum(map(len, words))
-    signs = text.translate(_SIGNS).count(b".")
-    lines = text.count(b"\n") + text.count(b"\n ")  # and their indentation
-    return len(words) + letters // _LETTERS_BEYOND_A_WORD + signs + lines
+    signs = data.translate(_SIGNS).count(b".")
+    lines = data.count(b"\n") + data.count(b"\n ")  # and their indentation
+    return max(1, len(words) + letters // _LETTERS_BEYOND_A_WORD + signs + lines)

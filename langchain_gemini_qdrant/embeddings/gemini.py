@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncIterable, Callable
-from contextlib import aclosing, closing, contextmanager
-from datetime import datetime, timezone
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.embeddings import Embeddings
@@ -24,9 +22,8 @@ from pydantic import (
     field_validator,
 )
 
-from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, Clock
+from langchain_gemini_qdrant._clock import Clock
 from langchain_gemini_qdrant._forks import MAKING
-from langchain_gemini_qdrant._retry_policy import RetryPolicy
 from langchain_gemini_qdrant._runtime import as_async, run
 from langchain_gemini_qdrant.embeddings._backends import BackendName
 from langchain_gemini_qdrant.embeddings._concurrency import as_sync
@@ -36,28 +33,24 @@ from langchain_gemini_qdrant.embeddings._connection import (
     check_connection,
     connect,
     has_own_client,
-    limiter_of,
-    open_backend,
 )
-from langchain_gemini_qdrant.embeddings._embedder import Embedder, Unfinished, Vectors
+from langchain_gemini_qdrant.embeddings._embedder import Embedder, make_embedder
 from langchain_gemini_qdrant.embeddings._options import describe_options
 from langchain_gemini_qdrant.embeddings._request import (
     check_dimensionality,
-    check_texts,
     request_spec,
 )
-from langchain_gemini_qdrant.embeddings._tracing import traced
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
+from langchain_gemini_qdrant.embeddings._vectors import Vectors
 from langchain_gemini_qdrant.embeddings.models import (
     DEFAULT_MODEL,
     MAX_BATCH_SIZE,
     find_model,
-    guess_conditioning,
+    warn_of_model,
 )
 from langchain_gemini_qdrant.embeddings.tasks import TaskType, parse_task_type, task_sides
 from langchain_gemini_qdrant.errors import (
     ConfigurationError,
-    InvalidInputError,
     PartialEmbeddingError,
 )
 
@@ -66,14 +59,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
-    from langchain_gemini_qdrant.embeddings._send import CallContext
+    from langchain_gemini_qdrant.embeddings._request import RequestSpec
 
 _STACKLEVEL = 6  # past pydantic's constructor and ours, to the line that makes the instance
-# A batch is at most this share of a minute's tokens: bigger ones would leave the rest unused.
-_BATCHES_A_MINUTE = 20
-# The estimate of tokens may be a third too low.
-_TRUST_IN_THE_ESTIMATE = 0.7
 
 
 class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
@@ -173,7 +161,6 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     transport: Literal["grpc", "rest"] | None = None
     client: object | None = Field(default=None, exclude=True, repr=False)
     async_client: object | None = Field(default=None, exclude=True, repr=False)
-
     clock: SkipValidation[Clock] | None = Field(default=None, exclude=True, repr=False)
 
     _connection: Connection = PrivateAttr()
@@ -197,24 +184,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         """Check what no field can check alone, and warn of what will not work for long."""
         super().model_post_init(context)
         self._connection = connect(self)
-        self._check_model()
-
-    def _check_model(self) -> None:
-        known = find_model(self.model)
-        check_dimensionality(self.output_dimensionality, known)
-        if known is None:
-            warnings.warn(
-                f"{self.model!r} is not a model this version knows: its task is given by "
-                f"{guess_conditioning(self.model)} and its vector size is found by embedding a "
-                "word. langchain_gemini_qdrant.embeddings.models lists the known ones",
-                stacklevel=_STACKLEVEL,
-            )
-        elif known.is_shut_down(datetime.now(timezone.utc).date()):
-            warnings.warn(
-                f"Google announced the shutdown of {known.name!r} for {known.shutdown}: use "
-                f"{known.replacement!r} and embed the stored texts again",
-                stacklevel=_STACKLEVEL,
-            )
+        check_dimensionality(self.output_dimensionality, find_model(self.model))
+        warn_of_model(self.model, stacklevel=_STACKLEVEL)
 
     @property
     def vector_size(self) -> int | None:
@@ -268,9 +239,10 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         Source: https://ai.google.dev/gemini-api/docs/embeddings
         """
         spec = self._spec(task_type, "document", output_dimensionality)
-        call, wanted = self._begin(spec, _contents(spec, texts, titles), blocking=True)
-        with self._accounted("embed_documents", call, len(texts)):
-            return run(self._embedder.embed(call, wanted))
+        wanted = Vectors(spec, spec.checked_contents(texts, titles))
+        embedder = self._embedder
+        services = embedder.blocking_services()
+        return run(embedder.embed_call("embed_documents", wanted, services))
 
     async def aembed_documents(
         self,
@@ -285,9 +257,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         Cancelling it cancels the requests under way.
         """
         spec = self._spec(task_type, "document", output_dimensionality)
-        call, wanted = self._begin(spec, _contents(spec, texts, titles), blocking=False)
-        with self._accounted("aembed_documents", call, len(texts)):
-            return await self._embedder.embed(call, wanted)
+        wanted = Vectors(spec, spec.checked_contents(texts, titles))
+        return await self._embedder.embed_call("aembed_documents", wanted)
 
     def embed_query(
         self,
@@ -311,9 +282,10 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
             GeminiQdrantError: As `embed_documents`.
         """
         spec = self._spec(task_type, "query", output_dimensionality)
-        call = self._embedder.call(spec, blocking=True)
-        with self._accounted("embed_query", call, 1):
-            return run(self._embedder.embed_one(call, text))
+        embedder = self._embedder
+        call = embedder.call(spec, embedder.query_services)
+        with embedder.accounted("embed_query", call, 1):
+            return run(embedder.embed_one(call, text))
 
     async def aembed_query(
         self,
@@ -324,9 +296,10 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     ) -> list[float]:
         """Embed a text that searches among the documents; see `embed_query`."""
         spec = self._spec(task_type, "query", output_dimensionality)
-        call = self._embedder.call(spec, blocking=False)
-        with self._accounted("aembed_query", call, 1):
-            return await self._embedder.embed_one(call, text)
+        embedder = self._embedder
+        call = embedder.call(spec)
+        with embedder.accounted("aembed_query", call, 1):
+            return await embedder.embed_one(call, text)
 
     def retry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
         """Go on where a call failed: send the failed texts alone.
@@ -340,17 +313,12 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         Raises:
             GeminiQdrantError: As `embed_documents`.
         """
-        spec, contents = _unfinished(error)
-        call, wanted = self._begin(spec, contents, error.vectors, blocking=True)
-        with self._accounted("retry_failed", call, len(error.failures)):
-            return run(self._embedder.embed(call, wanted))
+        wanted, embedder = Vectors.unfinished(error), self._embedder
+        return run(embedder.embed_call("retry_failed", wanted, embedder.blocking_services()))
 
     async def aretry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
         """Go on where a call failed; see `retry_failed`."""
-        spec, contents = _unfinished(error)
-        call, wanted = self._begin(spec, contents, error.vectors, blocking=False)
-        with self._accounted("aretry_failed", call, len(error.failures)):
-            return await self._embedder.embed(call, wanted)
+        return await self._embedder.embed_call("aretry_failed", Vectors.unfinished(error))
 
     def stream_documents(
         self,
@@ -378,10 +346,11 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
                 before it; never `PartialEmbeddingError`.
         """
         spec = self._spec(task_type, "document", output_dimensionality)
-        call = self._embedder.call(spec, blocking=True)
+        embedder = self._embedder
+        call = embedder.call(spec, embedder.blocking_services())
         with (
-            self._accounted("stream_documents", call, None),
-            closing(as_sync(self._embedder.stream(call, as_async(texts), titles))) as stream,
+            embedder.accounted("stream_documents", call, None),
+            closing(as_sync(embedder.stream(call, as_async(texts), titles))) as stream,
         ):
             for vectors in stream:
                 yield from vectors
@@ -403,10 +372,11 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
             output_dimensionality: See `embed_documents`.
         """
         spec = self._spec(task_type, "document", output_dimensionality)
-        call = self._embedder.call(spec, blocking=False)
+        embedder = self._embedder
+        call = embedder.call(spec)
         source = texts if isinstance(texts, AsyncIterable) else as_async(texts)
-        with self._accounted("astream_documents", call, None):
-            async with aclosing(self._embedder.stream(call, source, titles)) as stream:
+        with embedder.accounted("astream_documents", call, None):
+            async with aclosing(embedder.stream(call, source, titles)) as stream:
                 async for vectors in stream:
                     for vector in vectors:
                         yield vector
@@ -416,7 +386,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     def close(self) -> None:
         """Close the connections of this process; a later call opens new ones."""
         if self._made is not None:
-            self._made.backend.close()
+            self._made.services.backend.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; a later call opens new ones.
@@ -424,7 +394,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         Worth a call before a loop ends: Python warns of connections that outlive theirs.
         """
         if self._made is not None:
-            await self._made.backend.aclose()
+            await self._made.services.backend.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -487,7 +457,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         private = {**state["__pydantic_private__"], "_made": None, "_used": UsageTotal()}
         super().__setstate__({**state, "__dict__": fields, "__pydantic_private__": private})
         check_connection(self, self._connection)
-        self._check_model()
+        check_dimensionality(self.output_dimensionality, find_model(self.model))
+        warn_of_model(self.model, stacklevel=_STACKLEVEL)
 
     # Inside
 
@@ -496,30 +467,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         if self._made is None:
             with MAKING:
                 if self._made is None:
-                    self._made = self._make_embedder()
+                    self._made = make_embedder(self, self._connection, self._used)
         return self._made
-
-    def _make_embedder(self) -> Embedder:
-        backend = open_backend(self, self._connection)
-        quota, most = self.tokens_per_minute, backend.max_batch_tokens(self.model)
-        bounds = [] if quota is None else [quota / _BATCHES_A_MINUTE]
-        bounds += [] if most is None else [most * _TRUST_IN_THE_ESTIMATE]
-        known = find_model(self.model)
-        price = known.usd_per_million_tokens if known else None
-        return Embedder(
-            backend=backend,
-            clock=self.clock or SYSTEM_CLOCK,
-            cache=self.cache,
-            rate_limiter=self.rate_limiter,
-            limiter=limiter_of(self, self._connection),
-            policy=RetryPolicy(max_retries=self.max_retries),
-            deadline=self.deadline,
-            usd_per_token=None if price is None else price / 1e6,
-            max_texts=min(self.batch_size, backend.max_batch_size(self.model)),
-            max_tokens=min(bounds, default=None),
-            max_concurrency=self.max_concurrency,
-            on_too_long=self.on_too_long,
-        )
 
     def _spec(
         self, literal: str | None, side: Literal["document", "query"], size: int | None
@@ -529,60 +478,3 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         else:
             task = parse_task_type(literal)
         return request_spec(self.model, task, size or self.output_dimensionality)
-
-    def _begin(
-        self,
-        spec: RequestSpec,
-        contents: Sequence[Content],
-        known: Sequence[list[float] | None] | None = None,
-        *,
-        blocking: bool,
-    ) -> tuple[CallContext, Vectors]:
-        return self._embedder.call(spec, blocking=blocking), Vectors(spec, contents, known)
-
-    @contextmanager
-    def _many(self, name: str, *, blocking: bool) -> Iterator[tuple[Embedder, CallContext]]:
-        """Let many requests for documents be one call: one deadline, one usage, one trace."""
-        call = self._embedder.call(self._spec(None, "document", None), blocking=blocking)
-        with self._accounted(name, call, None):
-            yield self._embedder, call
-
-    @contextmanager
-    def _accounted(self, name: str, call: CallContext, texts: int | None) -> Iterator[None]:
-        try:
-            with traced(name, call, texts):
-                yield
-        finally:
-            self._used.add(call.usage)
-            if self.on_usage is not None:
-                self._tell_usage(self.on_usage, call.usage)
-
-    def _tell_usage(
-        self, on_usage: Callable[[EmbeddingUsage], None], usage: EmbeddingUsage
-    ) -> None:
-        try:
-            on_usage(usage)
-        except Exception as error:  # noqa: BLE001 - the user's; it must not cost the vectors
-            warnings.warn(f"on_usage raised {error!r}: the call goes on without it", stacklevel=2)
-
-
-def _contents(
-    spec: RequestSpec, texts: Iterable[str], titles: Iterable[str | None] | None
-) -> list[Content]:
-    texts = list(texts)
-    titles = None if titles is None else list(titles)
-    check_texts(texts)
-    if titles is not None and len(titles) != len(texts):
-        raise InvalidInputError(
-            f"titles must have one entry (a string or None) for each text: {len(texts)} texts, "
-            f"{len(titles)} titles"
-        )
-    return list(spec.contents(texts, titles))
-
-
-def _unfinished(error: PartialEmbeddingError) -> tuple[RequestSpec, Sequence[Content]]:
-    if not isinstance(error.unfinished, Unfinished):
-        raise ConfigurationError(
-            "retry_failed takes a PartialEmbeddingError that a call has raised"
-        )
-    return error.unfinished.spec, error.unfinished.contents

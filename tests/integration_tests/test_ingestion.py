@@ -398,8 +398,7 @@ def test_other_embeddings_may_give_arrays_on_every_engine(client, run):
     ],
 )
 def test_embeddings_own_settings_hold(edge, run, emulator, clock, options, sizes):
-    small = with_options(edge, **options)
-    small.embeddings._clock = clock
+    small = with_options(edge, clock=clock, **options)
     long = [Document(f"{i} {'word ' * 300}") for i in range(120)]
     assert run(small, long).added == 120
     found = [len(request.texts) for request in emulator.requests]
@@ -579,8 +578,8 @@ def test_a_run_of_several_minutes_of_quota_finishes_without_help(
             batch_size=20,
             max_concurrency=max_concurrency,
             **(limits if told else {}),
+            clock=clock,
         )
-        embeddings._clock = clock
         with create_vector_store(embeddings, "c", path=tmp_path) as store:
             store._clock = clock
             report = run(store, passages(600))

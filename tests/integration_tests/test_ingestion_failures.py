@@ -57,11 +57,12 @@ def embeddings(emulator, clock):
 
 
 def make_embeddings(emulator, clock):
-    embeddings = GeminiEmbeddings(
-        api_key=emulator.api_key, base_url=emulator.base_url, output_dimensionality=128
+    return GeminiEmbeddings(
+        api_key=emulator.api_key,
+        base_url=emulator.base_url,
+        output_dimensionality=128,
+        clock=clock,
     )
-    embeddings._clock = clock
-    return embeddings
 
 
 @pytest.fixture
@@ -82,7 +83,6 @@ def store(client, embeddings, clock):
 def with_options(store, **options):
     """Return a store over the same collection, whose embeddings have other options."""
     embeddings = store.embeddings.model_copy(update=options)
-    embeddings._clock = store._clock
     other = create_vector_store(embeddings, "c", client=store.client)
     other._clock = store._clock
     return other
