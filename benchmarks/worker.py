@@ -55,17 +55,16 @@ def our_embeddings(job: dict[str, Any]) -> GeminiEmbeddings:
 
     transport = job.get("transport")
     sdk = {"backend": "google-generativeai", "transport": transport} if transport else {}
-    embeddings = GeminiEmbeddings(
+    speed = job.get("speed", 1.0)
+    return GeminiEmbeddings(
         model=MODEL,
         api_key=job["key"],
         base_url=job["grpc" if transport == "grpc" else "rest"],
         output_dimensionality=job["size"],
+        clock=None if speed == 1.0 else FastClock(speed),
         **sdk,
         **job.get("options", {}),
     )
-    if job.get("speed", 1.0) != 1.0:
-        embeddings._clock = FastClock(job["speed"])  # noqa: SLF001 - no option for users
-    return embeddings
 
 
 def peer_embeddings(job: dict[str, Any]) -> Embeddings:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import weakref
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from langchain_gemini_qdrant._forks import MAKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,6 @@ class Clients(Generic[SyncT, AsyncT]):
     def __init__(self, make: Callable[[], SyncT], make_async: Callable[[], AsyncT]) -> None:
         self._make = make
         self._make_async = make_async
-        self._lock = threading.Lock()
         self._by_process: tuple[int, SyncT] | None = None
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncT] = (
             weakref.WeakKeyDictionary()
@@ -34,7 +34,10 @@ class Clients(Generic[SyncT, AsyncT]):
 
     def of_process(self) -> SyncT:
         """Return the client of this process."""
-        with self._lock:
+        made = self._by_process
+        if made is not None and made[0] == os.getpid():
+            return made[1]
+        with MAKING:
             if self._by_process is None or self._by_process[0] != os.getpid():
                 self._by_process = (os.getpid(), self._make())
             return self._by_process[1]
@@ -42,18 +45,21 @@ class Clients(Generic[SyncT, AsyncT]):
     def of_loop(self) -> AsyncT:
         """Return the client of the running event loop."""
         loop = asyncio.get_running_loop()
-        with self._lock:
+        client = self._by_loop.get(loop)
+        if client is not None:
+            return client
+        with MAKING:
             if loop not in self._by_loop:
                 self._by_loop[loop] = self._make_async()
             return self._by_loop[loop]
 
     def take_of_process(self) -> SyncT | None:
         """Return the client of this process, if there is one, and forget it."""
-        with self._lock:
+        with MAKING:
             taken, self._by_process = self._by_process, None
         return taken[1] if taken is not None and taken[0] == os.getpid() else None
 
     def take_of_loop(self) -> AsyncT | None:
         """Return the client of the running event loop, if there is one, and forget it."""
-        with self._lock:
+        with MAKING:
             return self._by_loop.pop(asyncio.get_running_loop(), None)

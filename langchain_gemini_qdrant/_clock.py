@@ -40,9 +40,7 @@ class Clock(Protocol):
 class SystemClock:
     """The clock of this machine."""
 
-    def now(self) -> float:
-        """Return `time.monotonic()`."""
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
 
     def sleep(self, seconds: float, cancelled: threading.Event) -> None:
         """Wait for `seconds`, or until `cancelled` is set if that is sooner."""

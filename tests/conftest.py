@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_gemini_qdrant.embeddings import _rate_limiter as _throttle
+from langchain_gemini_qdrant.embeddings import _connection
+from langchain_gemini_qdrant.embeddings._rate_limiter import LimiterRegistry
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -35,4 +36,4 @@ def _no_keys_from_outside(monkeypatch):
 @pytest.fixture(autouse=True)
 def _limiters_of_this_test_alone(monkeypatch):
     """What one test learns of a quota must not hold back the next."""
-    monkeypatch.setattr(_throttle, "_limiters", {})
+    monkeypatch.setattr(_connection, "LIMITERS", LimiterRegistry())

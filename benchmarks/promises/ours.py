@@ -44,9 +44,7 @@ class Ours(Side):
 
     def under_quota(self, texts: int, window: float) -> GeminiEmbeddings:
         """Set `requests_per_minute`, and a clock whose minutes are as long as the emulator's."""
-        embeddings = self.embeddings(requests_per_minute=texts)
-        embeddings._clock = FastClock(60.0 / window)  # noqa: SLF001 - no option for users
-        return embeddings
+        return self.embeddings(requests_per_minute=texts, clock=FastClock(60.0 / window))
 
     def cached(self, cache: ByteStore) -> GeminiEmbeddings:
         """Set `cache`."""

@@ -2,151 +2,236 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections import deque
-from contextlib import aclosing, closing
+from concurrent.futures import CancelledError
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from langchain_gemini_qdrant.embeddings._batching import achunks, batches, chunks, iterate
-from langchain_gemini_qdrant.embeddings._collecting import Collection
-from langchain_gemini_qdrant.embeddings._concurrency import (
-    Outcome,
-    Tools,
-    run_in_tasks,
-    run_in_threads,
-)
+from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
+from langchain_gemini_qdrant._retry_policy import RetryPolicy
+from langchain_gemini_qdrant._runtime import Blocking
+from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
+from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
+from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
 from langchain_gemini_qdrant.embeddings._request import check_texts
-from langchain_gemini_qdrant.embeddings._send import count_tokens, embed_batch
-from langchain_gemini_qdrant.errors import EmbeddingError, GeminiQdrantError, RequestRejectedError
+from langchain_gemini_qdrant.embeddings._send import (
+    CallContext,
+    Services,
+    count_tokens,
+    embed_batch,
+)
+from langchain_gemini_qdrant.embeddings._tracing import traced
+from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
+from langchain_gemini_qdrant.embeddings.models import find_model
+from langchain_gemini_qdrant.errors import (
+    EmbeddingError,
+    GeminiQdrantError,
+    InvalidInputError,
+    RequestRejectedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         AsyncIterable,
         AsyncIterator,
-        Generator,
+        Callable,
+        Coroutine,
         Iterable,
         Iterator,
         Sequence,
     )
 
-    from langchain_gemini_qdrant.embeddings._request import Form, Passage
-    from langchain_gemini_qdrant.embeddings._send import Call, Step, Vector
+    from langchain_core.rate_limiters import BaseRateLimiter
+    from langchain_core.stores import ByteStore
+
+    from langchain_gemini_qdrant._clock import Clock
+    from langchain_gemini_qdrant.embeddings._backends.protocol import Backend, Vector
+    from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide
+    from langchain_gemini_qdrant.embeddings._connection import Connection
+    from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
+    from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
+    from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
+    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
 
 T = TypeVar("T")
 
+# A batch is at most this share of a minute's tokens: bigger ones would leave the rest unused.
+_BATCHES_A_MINUTE = 20
+# The estimate of tokens may be a third too low.
+_TRUST_IN_THE_ESTIMATE = 0.7
 _REFUSALS = 8  # of single texts, all that were sent
-_STACKLEVEL = 6  # past the generators and context managers of a call, to the line that calls
+_STACKLEVEL = 6  # past the coroutines and context managers of a call, to the line that calls
+
+
+class BlockingRateLimiter:
+    """A rate limiter of LangChain's for operations without an event loop."""
+
+    def __init__(self, limiter: BaseRateLimiter, cancelled: threading.Event) -> None:
+        self._limiter = limiter
+        self._cancelled = cancelled
+
+    async def aacquire(self) -> None:
+        """Block until a text may be sent.
+
+        Raises:
+            CancelledError: Nobody waits for its vector any more.
+        """
+        if self._cancelled.is_set():
+            raise CancelledError
+        self._limiter.acquire()
+
+
+def blocking_services(
+    backend: Backend, clock: Clock, cache: ByteStore | None, rate_limiter: BaseRateLimiter | None
+) -> Services:
+    """Return what calls await without an event loop; closing what runs side by side ends all."""
+    cancelled = threading.Event()
+    return Services(
+        backend=Blocking(backend, "a"),
+        clock=BlockingClock(clock, cancelled),
+        cache=None if cache is None else Blocking(cache, "a"),
+        rate_limiter=None if rate_limiter is None else BlockingRateLimiter(rate_limiter, cancelled),
+        side_by_side=partial(Threads, cancelled=cancelled),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Embedder:
-    """How the texts of any call are embedded.
+    """How an instance embeds the texts of any call.
 
     Attributes:
-        tools: What sends, waits and remembers.
+        services: For an event loop.
+        blocking_services: Makes those of a call without one.
+        query_services: Blocking ones, for a single text: nothing runs beside it.
         max_texts: In one request.
         max_tokens: In one request, None for no bound.
-        max_concurrency: Requests under way at a time.
-        on_too_long: What becomes of texts that the model would cut.
+        max_concurrency: Requests under way at a time, in one call.
+        on_too_long: What to do with texts that the model would cut.
+        deadline: Seconds for a call.
     """
 
-    tools: Tools
+    services: Services
+    blocking_services: Callable[[], Services]
+    query_services: Services
+    used: UsageTotal
+    on_usage: Callable[[EmbeddingUsage], None] | None
+    limiter: Limiter
+    policy: RetryPolicy
+    deadline: float | None
+    usd_per_token: float | None
     max_texts: int
     max_tokens: float | None
     max_concurrency: int
     on_too_long: Literal["error", "warn", "truncate"]
 
-    def embed(self, call: Call, wanted: Collection) -> list[Vector]:
-        """Return the vectors of all passages; what is known already is not sent."""
-        doubtful = self._doubtful(call.form, wanted)
-        counts = self._outcomes([count_tokens(call, passage) for passage in doubtful])
-        self._check_lengths(call.form, wanted, doubtful, [count.unwrap() for count in counts])
-        todo = list(self._batches(wanted.missing))
-        for batch, outcome in zip(
-            todo, self._outcomes([embed_batch(call, batch) for batch in todo]), strict=True
-        ):
-            wanted.take(batch, outcome)
-        return wanted.vectors()
-
-    async def aembed(self, call: Call, wanted: Collection) -> list[Vector]:
-        """Return the vectors of all passages; see `embed`."""
-        doubtful = self._doubtful(call.form, wanted)
-        counts = await self._aoutcomes([count_tokens(call, passage) for passage in doubtful])
-        self._check_lengths(call.form, wanted, doubtful, [count.unwrap() for count in counts])
-        todo = list(self._batches(wanted.missing))
-        for batch, outcome in zip(
-            todo, await self._aoutcomes([embed_batch(call, batch) for batch in todo]), strict=True
-        ):
-            wanted.take(batch, outcome)
-        return wanted.vectors()
-
-    def stream(
-        self, call: Call, texts: Iterable[str], titles: Iterable[str | None] | None
-    ) -> Iterator[Vector]:
-        """Yield the vectors of any number of texts in order, as they come."""
-        jobs = (
-            job
-            for first, chunk in chunks(texts, titles, self.max_texts)
-            for job in self._chunk_jobs(call, first, chunk)
+    def call(self, spec: RequestSpec, services: Services | None = None) -> CallContext:
+        """Begin a call; without other services it is one for an event loop."""
+        return CallContext(
+            spec=spec,
+            services=self.services if services is None else services,
+            limiter=self.limiter,
+            policy=self.policy,
+            deadline=None if self.deadline is None else self.services.clock.now() + self.deadline,
+            usd_per_token=self.usd_per_token,
         )
-        outcomes = run_in_threads(
-            self.tools,
-            jobs,
-            max_concurrency=self.max_concurrency,
-            max_waiting=2 * self.max_concurrency,
-        )
-        with closing(outcomes):
-            for outcome in outcomes:
-                yield from outcome.unwrap()
 
-    async def astream(
+    @contextmanager
+    def accounted(self, name: str, call: CallContext, texts: int | None) -> Iterator[None]:
+        """Trace a call and count what it sends; `texts` is None where that is not known yet."""
+        try:
+            with traced(name, call, texts):
+                yield
+        finally:
+            self.used.add(call.usage)
+            if self.on_usage is not None:
+                try:
+                    self.on_usage(call.usage)
+                except Exception as error:  # noqa: BLE001 - the user's; it must not cost vectors
+                    warnings.warn(f"on_usage raised {error!r}, which is ignored", stacklevel=2)
+
+    async def embed_one(self, call: CallContext, text: str) -> Vector:
+        """Return the vector of one text."""
+        check_texts([text])
+        content = call.spec.content(text)
+        if self.on_too_long != "truncate" and call.spec.may_be_too_long(content):
+            await self._check_lengths(call, Vectors(call.spec, [content]))
+        return (await embed_batch(call, [content]))[0]
+
+    async def embed_call(
+        self, name: str, wanted: Vectors, services: Services | None = None
+    ) -> list[Vector]:
+        """Embed what is missing, as one call of this name in traces."""
+        call = self.call(wanted.spec, services)
+        with self.accounted(name, call, wanted.missing_count):
+            return await self.embed(call, wanted)
+
+    async def embed(self, call: CallContext, wanted: Vectors) -> list[Vector]:
+        """Return the vectors of all contents; what is known already is not sent."""
+        await self._check_lengths(call, wanted)
+        todo = list(self._batches(wanted.missing))
+        results = await self._results(call, embed_batch, todo)
+        for batch, result in zip(todo, results, strict=True):
+            wanted.collect(batch, result)
+        return wanted.all()
+
+    async def stream(
         self,
-        call: Call,
-        texts: Iterable[str] | AsyncIterable[str],
+        call: CallContext,
+        texts: AsyncIterable[str],
         titles: Iterable[str | None] | None,
-    ) -> AsyncGenerator[Vector, None]:
-        """Yield the vectors of any number of texts in order; see `stream`."""
+    ) -> AsyncGenerator[list[Vector], None]:
+        """Yield the vectors of any number of texts in order, by the batch, as they come."""
+        source = self._read(call.spec, texts, titles)
+        problem: Exception | None = None
+        if self.max_concurrency == 1:
+            async for wanted in source:
+                yield await self._embed_wanted(call, wanted)
+            return
+        running: deque[Pending[list[Vector]]] = deque()
+        async with aclosing(call.services.side_by_side(self.max_concurrency)) as jobs:
+            while problem is None:
+                try:
+                    wanted = await anext(source)
+                except StopAsyncIteration:
+                    break
+                except Exception as error:  # noqa: BLE001 - raised behind the vectors before it
+                    problem = error
+                    break
+                running.append(jobs.start(self._embed_wanted, call, wanted))
+                if len(running) >= 2 * self.max_concurrency:
+                    yield await _ended(jobs, running.popleft())
+            while running:
+                yield await _ended(jobs, running.popleft())
+        if problem is not None:
+            raise problem
 
-        async def jobs() -> AsyncIterator[Generator[Step, Any, list[Vector]]]:
-            async for first, chunk in achunks(texts, titles, self.max_texts):
-                for job in self._chunk_jobs(call, first, chunk):
-                    yield job
-
-        outcomes = run_in_tasks(
-            self.tools,
-            jobs(),
-            max_concurrency=self.max_concurrency,
-            max_waiting=2 * self.max_concurrency,
-        )
-        async with aclosing(outcomes):
-            async for outcome in outcomes:
-                for vector in outcome.unwrap():
-                    yield vector
-
-    def each(
-        self, call: Call, texts: Sequence[str], titles: Sequence[str | None] | None
-    ) -> Generator[Step, Any, list[Vector | GeminiQdrantError]]:
-        """Return a job that makes a vector of each text, or says why there is none.
+    async def each(
+        self, call: CallContext, texts: Sequence[str], titles: Sequence[str | None] | None
+    ) -> list[list[float] | Exception | None]:
+        """Return a vector for each text, or why there is none.
 
         Where the API refuses a request, its halves are sent, down to the text that it refuses.
         """
-        passages = list(call.form.passages(texts, titles))
-        found: dict[Passage, Vector | GeminiQdrantError] = {}
-        for passage in dict.fromkeys(passages):
+        contents = list(call.spec.contents(texts, titles))
+        found: dict[Content, Vector | GeminiQdrantError] = {}
+        for content in dict.fromkeys(contents):
             try:
-                yield from self._check_length(call, passage)
+                await self._check_lengths(call, Vectors(call.spec, [content]))
             except GeminiQdrantError as error:
-                found[passage] = error
-        todo = deque(self._batches(p for p in dict.fromkeys(passages) if p not in found))
+                found[content] = error
+        todo = deque(self._batches(c for c in dict.fromkeys(contents) if c not in found))
         refusals = 0
         while todo:
             batch = todo.popleft()
             try:
-                found.update(zip(batch, (yield from embed_batch(call, batch)), strict=True))
+                found.update(zip(batch, await embed_batch(call, batch), strict=True))
             except EmbeddingError as error:
-                refused = isinstance(error, RequestRejectedError) and call.hopeless is None
+                refused = isinstance(error, RequestRejectedError) and call.fatal_error is None
                 if refused and len(batch) > 1:
                     half = len(batch) // 2
                     todo.extendleft((batch[half:], batch[:half]))
@@ -155,71 +240,126 @@ class Embedder:
                 refusals += refused
                 # Nothing of the whole call was taken: the texts are not what is wrong.
                 if refusals == _REFUSALS and call.usage.requests == 0:
-                    call.hopeless = error
-        return [found[passage] for passage in passages]
+                    call.fatal_error = error
+        return [found[content] for content in contents]
 
-    def _check_length(self, call: Call, passage: Passage) -> Generator[Step, Any, None]:
-        wanted = Collection(call.form, [passage])
-        doubtful = self._doubtful(call.form, wanted)
-        if doubtful:
-            tokens = yield from count_tokens(call, passage)
-            self._check_lengths(call.form, wanted, doubtful, [tokens])
-
-    def _outcomes(self, jobs: list[Generator[Step, Any, T]]) -> list[Outcome[T]]:
-        if not jobs:
-            return []
+    async def _results(
+        self,
+        call: CallContext,
+        operation: Callable[[CallContext, Any], Coroutine[Any, Any, T]],
+        jobs: Sequence[Any],
+    ) -> list[Result[T]]:
+        """Run an operation for each job, side by side, and return what each came to, in order."""
         concurrency = min(self.max_concurrency, len(jobs))
-        return list(run_in_threads(self.tools, jobs, max_concurrency=concurrency, max_waiting=None))
+        if concurrency <= 1:
+            return [await _result(operation, call, job) for job in jobs]
+        async with aclosing(call.services.side_by_side(concurrency)) as side_by_side:
+            pendings = [side_by_side.start(_result, operation, call, job) for job in jobs]
+            return [await _ended(side_by_side, pending) for pending in pendings]
 
-    async def _aoutcomes(self, jobs: list[Generator[Step, Any, T]]) -> list[Outcome[T]]:
-        outcomes = run_in_tasks(
-            self.tools, iterate(jobs), max_concurrency=self.max_concurrency, max_waiting=None
-        )
-        async with aclosing(outcomes):
-            return [outcome async for outcome in outcomes]
+    def _batches(self, contents: Iterable[Content]) -> Iterator[list[Content]]:
+        return batches(contents, max_texts=self.max_texts, max_tokens=self.max_tokens)
 
-    def _batches(self, passages: Iterable[Passage]) -> Iterator[list[Passage]]:
-        return batches(passages, max_texts=self.max_texts, max_tokens=self.max_tokens)
+    async def _check_lengths(self, call: CallContext, wanted: Vectors) -> None:
+        """Have the API count where an estimate is near the limit.
 
-    def _doubtful(self, form: Form, wanted: Collection) -> list[Passage]:
-        """Return the passages whose length the API must tell; refuse those surely too long."""
+        Raises:
+            TextTooLongError: Texts are too long, and not to be cut.
+        """
         if self.on_too_long == "truncate":
-            return []
-        near = [passage for passage in wanted.missing if form.may_be_too_long(passage)]
-        sure = [passage for passage in near if form.is_surely_too_long(passage)]
+            return
+        spec = call.spec
+        doubtful = [content for content in wanted.missing if spec.may_be_too_long(content)]
+        if not doubtful:
+            return
+        sure = {content for content in doubtful if spec.is_surely_too_long(content)}
         if sure and self.on_too_long == "error":
-            raise form.too_long(wanted.indices(set(sure)))
-        return near
-
-    def _check_lengths(
-        self, form: Form, wanted: Collection, counted: list[Passage], tokens: list[int]
-    ) -> None:
-        limit = form.max_input_tokens or 0
-        pairs = zip(counted, tokens, strict=True)
-        if too_long := {passage for passage, count in pairs if count > limit}:
-            error = form.too_long(wanted.indices(too_long))
+            raise spec.too_long(wanted.indices(sure))
+        counts = await self._results(call, count_tokens, doubtful)
+        limit = spec.max_input_tokens or 0
+        pairs = zip(doubtful, counts, strict=True)
+        if too_long := {content for content, count in pairs if count.unwrap() > limit}:
+            error = spec.too_long(wanted.indices(too_long))
             if self.on_too_long == "error":
                 raise error
             warnings.warn(str(error), stacklevel=_STACKLEVEL)
 
-    def _chunk_jobs(
-        self, call: Call, first: int, chunk: list[tuple[str, str | None]]
-    ) -> Iterator[Generator[Step, Any, list[Vector]]]:
-        """Yield the jobs of some texts, of which the first has the position `first`."""
-        texts = [text for text, _ in chunk]
-        check_texts(texts, first=first)
-        for batch in self._batches(call.form.passages(texts, [title for _, title in chunk])):
-            yield self._stream_batch(call, Collection(call.form, batch, first=first))
-            first += len(batch)
+    async def _read(
+        self,
+        spec: RequestSpec,
+        texts: AsyncIterable[str],
+        titles: Iterable[str | None] | None,
+    ) -> AsyncIterator[Vectors]:
+        """Yield the batches of a stream; one that is wrong ends it, after those before it."""
+        async for first, run in read_ahead(texts, titles, self.max_texts):
+            problem: InvalidInputError | None = None
+            good = run
+            try:
+                check_texts([text for text, _ in run], first=first)
+            except InvalidInputError as error:
+                problem = error
+                good = run[: error.indices[0] - first]
+            contents = spec.contents([text for text, _ in good], [title for _, title in good])
+            for batch in self._batches(contents):
+                yield Vectors(spec, batch, first=first)
+                first += len(batch)  # noqa: PLW2901 - the position of the next batch
+            if problem is not None:
+                raise problem
 
-    def _stream_batch(self, call: Call, wanted: Collection) -> Generator[Step, Any, list[Vector]]:
-        doubtful = self._doubtful(call.form, wanted)
-        tokens = []
-        for passage in doubtful:
-            count = yield from count_tokens(call, passage)
-            tokens.append(count)
-        self._check_lengths(call.form, wanted, doubtful, tokens)
+    async def _embed_wanted(self, call: CallContext, wanted: Vectors) -> list[Vector]:
+        """Return the vectors of one batch of a stream."""
+        await self._check_lengths(call, wanted)
         batch = wanted.missing
-        vectors = yield from embed_batch(call, batch)
-        wanted.take(batch, Outcome(value=vectors))
-        return wanted.vectors()
+        wanted.collect(batch, Result(value=await embed_batch(call, batch)))
+        return wanted.all()
+
+
+def make_embedder(options: GeminiEmbeddings, connection: Connection, used: UsageTotal) -> Embedder:
+    """Work out all that is constant for an instance.
+
+    Raises:
+        ConfigurationError: The SDK is not installed, or does not take the options.
+    """
+    backend, clock = open_backend(options, connection), options.clock or SYSTEM_CLOCK
+    cache, rate_limiter = options.cache, options.rate_limiter
+    quota, most = options.tokens_per_minute, backend.max_batch_tokens(options.model)
+    bounds = [] if quota is None else [quota / _BATCHES_A_MINUTE]
+    bounds += [] if most is None else [most * _TRUST_IN_THE_ESTIMATE]
+    known = find_model(options.model)
+    price = known.usd_per_million_tokens if known else None
+    blocking = partial(blocking_services, backend, clock, cache, rate_limiter)
+    return Embedder(
+        services=Services(
+            backend=backend,
+            clock=clock,
+            cache=cache,
+            rate_limiter=rate_limiter,
+            side_by_side=Tasks,
+        ),
+        blocking_services=blocking,
+        query_services=blocking(),
+        used=used,
+        on_usage=options.on_usage,
+        limiter=limiter_of(options, connection),
+        policy=RetryPolicy(max_retries=options.max_retries),
+        deadline=options.deadline,
+        usd_per_token=None if price is None else price / 1e6,
+        max_texts=min(options.batch_size, backend.max_batch_size(options.model)),
+        max_tokens=min(bounds, default=None),
+        max_concurrency=options.max_concurrency,
+        on_too_long=options.on_too_long,
+    )
+
+
+async def _result(
+    operation: Callable[[CallContext, Any], Coroutine[Any, Any, T]], call: CallContext, job: object
+) -> Result[T]:
+    try:
+        return Result(value=await operation(call, job))
+    except GeminiQdrantError as error:
+        return Result(error=error)
+
+
+async def _ended(side_by_side: SideBySide, pending: Pending[T]) -> T:
+    await side_by_side.wait_any([pending])
+    return pending.result()

@@ -4,12 +4,12 @@ Pure but for its lock: it never waits and never reads a clock, callers pass `now
 
 ```python
 since = clock.now()
-while not isinstance(turn := limiter.try_acquire(clock.now(), ..., since=since), Ticket):
+while not isinstance(turn := limiter.try_acquire(clock.now(), ..., since=since), Reservation):
     clock.sleep(turn, cancelled)
 ```
 
-Every ticket ends in one of four ways: `settle` (200), `rate_limited` (429), `release` (it never
-reached the API) or nothing at all (any other answer: it counted against the quota).
+Every reservation ends in one of four ways: `settle` (200), `rate_limited` (429), `release` (it
+never reached the API) or nothing at all (any other answer: it counted against the quota).
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from langchain_gemini_qdrant._forks import MAKING, renew_lock_in_children
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 Unit = Literal["texts", "tokens"]
@@ -42,8 +44,8 @@ _GAIN = 0.02  # what an accepted text adds to a lowered limit: 2 % a minute at f
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Ticket:
-    """Leave to send one request; only the limiter that gave it reads or changes it."""
+class Reservation:
+    """Permission to send one request; owned by the limiter."""
 
     granted: float
     estimate: int
@@ -53,25 +55,13 @@ class Ticket:
     expired: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot:
-    """What a limiter knows: limits in force (None: unknown), use in the last `WINDOW` seconds."""
-
-    requests_per_minute: float | None
-    tokens_per_minute: float | None
-    texts_sent: int
-    tokens_sent: int
-    token_ratio: float
-    paused_until: float
-
-
 @dataclass(slots=True, eq=False)
 class _Quota:
     """The limit of one unit: who set it, how much of it is in force, how much of it is used."""
 
     unit: Unit
     configured: float | None = None
-    told: float | None = None
+    server_limit: float | None = None
     limit: float | None = None
     gain: float = 1.0  # for a guess: doubles in a minute at first, a quarter of it after each 429
     sent: int = 0
@@ -79,13 +69,13 @@ class _Quota:
 
     @property
     def ceiling(self) -> float | None:
-        return min((x for x in (self.configured, self.told) if x is not None), default=None)
+        return min((x for x in (self.configured, self.server_limit) if x is not None), default=None)
 
-    def know(self, *, configured: float | None = None, told: float | None = None) -> bool:
+    def know(self, *, configured: float | None = None, server_limit: float | None = None) -> bool:
         """Take a limit that somebody named; return whether that changed anything."""
         before = self.ceiling
         self.configured = self.configured if configured is None else configured
-        self.told = self.told if told is None else told
+        self.server_limit = self.server_limit if server_limit is None else server_limit
         if self.ceiling == before:
             return False
         self.limit = self.ceiling
@@ -95,18 +85,18 @@ class _Quota:
         """Return the seconds that `amount` takes at the limit, for an oversized one a minute."""
         return 0.0 if self.limit is None else min(amount / self.limit, 1.0) * MINUTE
 
-    def wait(self, now: float, amount: int, window: deque[Ticket]) -> float:
+    def wait(self, now: float, amount: int, window: deque[Reservation]) -> float:
         """Return the seconds until pace and window both let `amount` through."""
         if self.limit is None:
             return 0.0
         cost = self.cost(amount)
         wait = max(self.clear_at - now, 0.0) + cost - max(BURST, cost)
         excess = self.sent + amount - max(self.limit, amount)
-        for ticket in window:
+        for reservation in window:
             if excess <= 0:
                 break
-            excess -= getattr(ticket, self.unit)
-            wait = max(wait, ticket.granted + WINDOW - now)
+            excess -= getattr(reservation, self.unit)
+            wait = max(wait, reservation.granted + WINDOW - now)
         return wait
 
     def lower(self, accepted: int) -> None:
@@ -141,32 +131,17 @@ class Limiter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._window: deque[Ticket] = deque()
+        renew_lock_in_children(self)
+        self._window: deque[Reservation] = deque()
         self._texts = _Quota("texts")
         self._tokens = _Quota("tokens")
         self._true_tokens = self._estimated_tokens = 0.0  # fading sums
         self._paused_until = self._slowed_at = -math.inf
         self._reminded_at = -math.inf
         self._pauses = 0  # since the last success
-        self._eldest: tuple[float, float] | None = None  # waits since, was told to come back at
-
-    @property
-    def paused_until(self) -> float:
-        """The time before which nothing goes out; in the past, or `-inf`, if not paused."""
-        return self._paused_until
-
-    def snapshot(self, now: float) -> Snapshot:
-        """Return limits and use, for reports and tests."""
-        with self._lock:
-            self._expire(now)
-            return Snapshot(
-                requests_per_minute=self._texts.limit,
-                tokens_per_minute=self._tokens.limit,
-                texts_sent=self._texts.sent,
-                tokens_sent=self._tokens.sent,
-                token_ratio=self._ratio(),
-                paused_until=self._paused_until,
-            )
+        self._longest_waiting: tuple[float, float] | None = (
+            None  # waits since, told to come back at
+        )
 
     def configure(
         self, *, requests_per_minute: float | None, tokens_per_minute: float | None
@@ -187,7 +162,7 @@ class Limiter:
 
     def try_acquire(
         self, now: float, *, texts: int, tokens: int, since: float | None = None
-    ) -> Ticket | float:
+    ) -> Reservation | float:
         """Let a request out, or say when to ask again.
 
         Args:
@@ -198,7 +173,7 @@ class Limiter:
                 has waited for a whole window: then it is next. None: the caller may be passed.
 
         Returns:
-            A ticket, or the seconds (> 0) to wait before asking again.
+            A reservation, or the seconds (> 0) to wait before asking again.
         """
         since = now if since is None else since
         with self._lock:
@@ -209,36 +184,38 @@ class Limiter:
                 self._texts.wait(now, texts, self._window),
                 self._tokens.wait(now, booked, self._window),
             )
-            if self._eldest and since > self._eldest[0] and now <= self._eldest[1] + _GRACE:
-                return max(wait, self._eldest[1] - now, _SHORTEST_WAIT)
-            self._eldest = None
+            if self._longest_waiting is not None:
+                began, back_at = self._longest_waiting
+                if since > began and now <= back_at + _GRACE:
+                    return max(wait, back_at - now, _SHORTEST_WAIT)
+            self._longest_waiting = None
             if wait > 0:
                 wait = max(wait, _SHORTEST_WAIT)
                 if now - since > WINDOW:
-                    self._eldest = since, now + wait
+                    self._longest_waiting = since, now + wait
                 return wait
-            ticket = Ticket(granted=now, estimate=tokens, texts=0, tokens=0)
-            self._window.append(ticket)
-            self._book(ticket, texts, booked, now)
-            return ticket
+            reservation = Reservation(granted=now, estimate=tokens, texts=0, tokens=0)
+            self._window.append(reservation)
+            self._book(reservation, texts, booked, now)
+            return reservation
 
-    def settle(self, ticket: Ticket, *, tokens: int | None) -> None:
+    def settle(self, reservation: Reservation, *, tokens: int | None) -> None:
         """Take note of a success, and of its true token count unless that is None."""
         with self._lock:
             if tokens is not None:
-                self._book(ticket, ticket.texts, tokens)
+                self._book(reservation, reservation.texts, tokens)
                 self._true_tokens = 0.9 * self._true_tokens + tokens
-                self._estimated_tokens = 0.9 * self._estimated_tokens + ticket.estimate
-            ticket.answered = True
-            if ticket.granted > self._slowed_at:  # else it went out before the last 429
+                self._estimated_tokens = 0.9 * self._estimated_tokens + reservation.estimate
+            reservation.answered = True
+            if reservation.granted > self._slowed_at:  # else it went out before the last 429
                 self._pauses = 0
-                self._texts.grow(ticket.texts)
-                self._tokens.grow(ticket.tokens)
+                self._texts.grow(reservation.texts)
+                self._tokens.grow(reservation.tokens)
 
-    def release(self, ticket: Ticket) -> None:
+    def release(self, reservation: Reservation) -> None:
         """Take back a request that never reached the API."""
         with self._lock:
-            self._book(ticket, 0, 0)
+            self._book(reservation, 0, 0)
 
     def rate_limited(
         self,
@@ -247,7 +224,7 @@ class Limiter:
         retry_after: float | None,
         unit: Unit | None,
         limit: float | None,
-        ticket: Ticket | None = None,
+        reservation: Reservation | None = None,
     ) -> float:
         """Pause everybody after a 429, and learn from it.
 
@@ -259,7 +236,7 @@ class Limiter:
             retry_after: Seconds that the server asked to wait; None: 1 s, doubled until a success.
             unit: The quota that is used up, None if the body does not say.
             limit: Its value per minute (never a day's), None if the body does not say.
-            ticket: The refused request: it did not count against the quota.
+            reservation: The refused request: it did not count against the quota.
 
         Returns:
             Seconds until the pause ends.
@@ -267,12 +244,14 @@ class Limiter:
         with self._lock:
             self._expire(now)
             is_first = (
-                now >= self._paused_until if ticket is None else (ticket.granted > self._slowed_at)
+                now >= self._paused_until
+                if reservation is None
+                else (reservation.granted > self._slowed_at)
             )
-            if ticket is not None:
-                self._book(ticket, 0, 0)
+            if reservation is not None:
+                self._book(reservation, 0, 0)
             quotas = [q for q in (self._texts, self._tokens) if unit in {q.unit, None}]
-            is_news = bool(unit and limit and limit > 0 and quotas[0].know(told=limit))
+            is_news = bool(unit and limit and limit > 0 and quotas[0].know(server_limit=limit))
             if is_first:
                 self._slowed_at = now
                 self._pauses += 1
@@ -307,30 +286,63 @@ class Limiter:
     def _expire(self, now: float) -> None:
         """Forget what went out before the window."""
         while self._window and self._window[0].granted + WINDOW <= now:
-            ticket = self._window.popleft()
-            ticket.expired = True
-            self._texts.sent -= ticket.texts
-            self._tokens.sent -= ticket.tokens
+            reservation = self._window.popleft()
+            reservation.expired = True
+            self._texts.sent -= reservation.texts
+            self._tokens.sent -= reservation.tokens
 
-    def _book(self, ticket: Ticket, texts: int, tokens: int, now: float = -math.inf) -> None:
-        """Let a ticket count for so much, in the window and in the pace."""
-        if ticket.expired:
+    def _book(
+        self, reservation: Reservation, texts: int, tokens: int, now: float = -math.inf
+    ) -> None:
+        """Let a reservation count for this much, in the window and in the pace."""
+        if reservation.expired:
             return
         for quota, old, new in (
-            (self._texts, ticket.texts, texts),
-            (self._tokens, ticket.tokens, tokens),
+            (self._texts, reservation.texts, texts),
+            (self._tokens, reservation.tokens, tokens),
         ):
             quota.sent += new - old
-            quota.clear_at = max(quota.clear_at, now) + quota.cost(new) - quota.cost(old)
-        ticket.texts, ticket.tokens = texts, tokens
+            if quota.limit is not None:
+                quota.clear_at = max(quota.clear_at, now) + quota.cost(new) - quota.cost(old)
+        reservation.texts, reservation.tokens = texts, tokens
 
 
-_limiters: dict[tuple[str, str], Limiter] = {}
-_limiters_lock = threading.Lock()
+class LimiterRegistry:
+    """The limiters of this process, one for each account and model.
+
+    A limiter lives as long as any embeddings that use it. What those have learnt that were used
+    last is kept beyond that, for applications that make an instance for each request.
+    """
+
+    def __init__(self, kept: int = 256) -> None:
+        self._kept = kept
+        self._by_account: weakref.WeakValueDictionary[tuple[str, str], Limiter] = (
+            weakref.WeakValueDictionary()
+        )
+        self._by_client: weakref.WeakKeyDictionary[object, dict[str, Limiter]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._last: dict[tuple[str, str], Limiter] = {}  # the oldest first
+
+    def of_account(self, identity: str, model: str) -> Limiter:
+        """Return the limiter of an API key or project (kept as its SHA-256) and model."""
+        key = hashlib.sha256(identity.encode()).hexdigest(), model
+        with MAKING:
+            limiter = self._by_account.get(key) or Limiter()
+            self._by_account[key] = limiter
+            self._last.pop(key, None)
+            self._last[key] = limiter
+            if len(self._last) > self._kept:
+                del self._last[next(iter(self._last))]
+            return limiter
+
+    def of_client(self, client: object, model: str) -> Limiter:
+        """Return the limiter of a user's own client and model; it goes when the client goes."""
+        try:
+            with MAKING:
+                return self._by_client.setdefault(client, {}).setdefault(model, Limiter())
+        except TypeError:  # no weak references, or no hash: it cannot be told from a later one
+            return Limiter()
 
 
-def limiter_for(identity: str, model: str) -> Limiter:
-    """Return the one limiter of this process for an API key (kept as its SHA-256) and model."""
-    key = hashlib.sha256(identity.encode()).hexdigest(), model
-    with _limiters_lock:
-        return _limiters.setdefault(key, Limiter())
+LIMITERS = LimiterRegistry()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
-from langchain_gemini_qdrant.embeddings._batching import estimate_tokens
+from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
 from langchain_gemini_qdrant.embeddings.models import find_model, guess_conditioning
 from langchain_gemini_qdrant.embeddings.tasks import with_prefix
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, TextTooLongError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from langchain_gemini_qdrant.embeddings.models import GeminiModel
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
@@ -25,15 +26,16 @@ _SURELY_SHORT = 0.6
 _SURELY_LONG = 2.0
 
 
-class Passage(NamedTuple):
-    """One text as it is sent."""
+class Content(NamedTuple):
+    """One text as it is sent, with an estimate of its tokens."""
 
     text: str
     title: str | None
+    tokens: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Form:
+class RequestSpec:
     """How the texts of one call are sent.
 
     Attributes:
@@ -41,7 +43,7 @@ class Form:
         task: What they are embedded for.
         output_dimensionality: The parameter, None to leave it out.
         size: Length of the vectors that must come back, None where it is not known.
-        by_prefix: The task stands in the text.
+        prefix: Says the task in front of each text, None where no text says it.
         by_parameter: The task is a parameter.
         max_input_tokens: What the model reads of one text, None where it is not known.
     """
@@ -50,55 +52,82 @@ class Form:
     task: TaskType
     output_dimensionality: int | None
     size: int | None
-    by_prefix: bool
+    prefix: str | None
     by_parameter: bool
     max_input_tokens: int | None
 
-    def passages(
-        self, texts: Iterable[str], titles: Iterable[str | None] | None
-    ) -> Iterable[Passage]:
-        """Condition texts one by one, as they come.
+    def content(self, text: str, title: str | None = None) -> Content:
+        """Condition one text.
 
         Raises:
             ConfigurationError: A title where none is read.
         """
-        pairs = ((t, None) for t in texts) if titles is None else zip(texts, titles, strict=True)
-        for text, title in pairs:
-            if title and self.task != "RETRIEVAL_DOCUMENT":
+        if title:
+            if self.task != "RETRIEVAL_DOCUMENT":
                 raise ConfigurationError(
                     f"titles are read for RETRIEVAL_DOCUMENT only, this call embeds for "
                     f"{self.task}: leave them out, or put them into the texts"
                 )
-            if self.by_prefix:
-                yield Passage(with_prefix(text, self.task, title), None)
-            else:
-                yield Passage(text, title or None)
+            if self.prefix is None:
+                return Content(text, title, estimate_tokens(text))
+            text = with_prefix(text, self.task, title)
+        elif self.prefix:
+            text = self.prefix + text
+        return Content(text, None, estimate_tokens(text))
 
-    def request(self, passages: Sequence[Passage]) -> EmbedRequest:
-        """Return the request for some passages."""
+    def contents(
+        self, texts: Iterable[str], titles: Iterable[str | None] | None
+    ) -> Iterator[Content]:
+        """Condition texts one by one, as they come; see `content`."""
+        if titles is None:
+            return map(self.content, texts)
+        return (self.content(text, title) for text, title in zip(texts, titles, strict=True))
+
+    def checked_contents(
+        self, texts: Iterable[str], titles: Iterable[str | None] | None
+    ) -> list[Content]:
+        """Condition the texts of a call.
+
+        Raises:
+            InvalidInputError: A text is blank or no string, or titles are more or fewer.
+            ConfigurationError: A title where none is read.
+        """
+        texts = list(texts)
+        titles = None if titles is None else list(titles)
+        check_texts(texts)
+        if titles is not None and len(titles) != len(texts):
+            raise InvalidInputError(
+                "titles must have one entry (a string or None) for each text: "
+                f"{len(texts)} texts, {len(titles)} titles"
+            )
+        return list(self.contents(texts, titles))
+
+    def request(self, contents: Sequence[Content]) -> EmbedRequest:
+        """Return the request for some contents."""
         return EmbedRequest(
             model=self.model,
-            texts=[passage.text for passage in passages],
-            titles=[passage.title for passage in passages],
+            texts=[content.text for content in contents],
+            titles=[content.title for content in contents],
             task_type=self.task if self.by_parameter else None,
             output_dimensionality=self.output_dimensionality,
         )
 
-    def key(self, passage: Passage) -> str:
-        """Return a name for the vector that this passage gets: equal for equal vectors only."""
-        parts = [self.model, self.size, self.task, passage.title, passage.text]
+    def key(self, content: Content) -> str:
+        """Return a name for the vector that this content gets: equal for equal vectors only."""
+        parts = [self.model, self.size, self.task, content.title, content.text]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def may_be_too_long(self, passage: Passage) -> bool:
+    def may_be_too_long(self, content: Content) -> bool:
         """Say whether the estimate is too near the limit to be trusted, or above it."""
-        if self.max_input_tokens is None or len(passage.text.encode()) <= self.max_input_tokens:
-            return False  # a token has at least one byte
-        return estimate_tokens(passage.text) > self.max_input_tokens * _SURELY_SHORT
+        limit = self.max_input_tokens
+        if limit is None or content.tokens <= limit * _SURELY_SHORT:
+            return False
+        return len(content.text.encode()) > limit  # a token has at least one byte
 
-    def is_surely_too_long(self, passage: Passage) -> bool:
+    def is_surely_too_long(self, content: Content) -> bool:
         """Say whether the estimate is so far above the limit that nobody need be asked."""
         limit = self.max_input_tokens
-        return limit is not None and estimate_tokens(passage.text) > limit * _SURELY_LONG
+        return limit is not None and content.tokens > limit * _SURELY_LONG
 
     def too_long(self, indices: Sequence[int]) -> TextTooLongError:
         """Return the error for texts above the limit."""
@@ -112,7 +141,8 @@ class Form:
         )
 
 
-def make_form(model: str, task: TaskType, output_dimensionality: int | None) -> Form:
+@lru_cache(maxsize=256, typed=True)
+def request_spec(model: str, task: TaskType, output_dimensionality: int | None) -> RequestSpec:
     """Return how a model wants texts for this task.
 
     Raises:
@@ -122,13 +152,13 @@ def make_form(model: str, task: TaskType, output_dimensionality: int | None) -> 
     check_dimensionality(output_dimensionality, known)
     conditioning = known.conditioning if known else guess_conditioning(model)
     one_size = known is not None and known.dimensionalities[0] == known.dimensionalities[1]
-    return Form(
+    return RequestSpec(
         model=model if "/" in model else f"models/{model}",
         task=task,
         # A model with one size refuses the parameter.
         output_dimensionality=None if one_size else output_dimensionality,
         size=output_dimensionality or (known.output_dimensionality if known else None),
-        by_prefix=conditioning == "prefix",
+        prefix=with_prefix("", task) if conditioning == "prefix" else None,
         by_parameter=conditioning == "task_type" and task != "TASK_TYPE_UNSPECIFIED",
         max_input_tokens=known.max_input_tokens if known else None,
     )

@@ -1,25 +1,22 @@
-"""One batch from plan to vectors: cache, limiter, retries, checks; and many batches at once.
-
-What to do next is decided in generators that yield steps and are sent their results, so that sync
-and async use differ only in the line that carries a step out.
-"""
+"""One batch from contents to vectors: cache, limiter, retries, checks."""
 
 from __future__ import annotations
 
-import math
 import random
-import sys
 import threading
-from array import array
+import warnings
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from langchain_gemini_qdrant.embeddings._batching import estimate_tokens
-from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter, Ticket
+from langchain_gemini_qdrant.embeddings._cache import decode, encode
+from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter, Reservation
+from langchain_gemini_qdrant.embeddings._response import check_answer
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.errors import (
     DailyQuotaError,
     EmbeddingError,
+    GeminiQdrantError,
     RateLimitError,
     RequestRejectedError,
     ResponseMismatchError,
@@ -27,85 +24,60 @@ from langchain_gemini_qdrant.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
-    from langchain_gemini_qdrant._clock import Clock
+    from langchain_gemini_qdrant._clock import AsyncClock
     from langchain_gemini_qdrant._retry_policy import RetryPolicy
-    from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, EmbedRequest
-    from langchain_gemini_qdrant.embeddings._request import Form, Passage
+    from langchain_gemini_qdrant.embeddings._backends.protocol import (
+        EmbedAnswer,
+        EmbedRequest,
+        Vector,
+    )
+    from langchain_gemini_qdrant.embeddings._concurrency import SideBySide
+    from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
 
-_UNIT_TOLERANCE = 1e-6  # float32 rounding of a unit vector of 3,072 components stays below it
 # Where the API answers so, it would answer the same to every other request of the call.
-_HOPELESS_STATUS = frozenset({401, 403, 404})
+_FATAL_STATUS = frozenset({401, 403, 404})
 
 
-class Prepare(NamedTuple):
-    """Have the client made: it takes a third of a second, which a granted request must not wait."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """What a call awaits: asynchronous objects, or blocking ones of the same methods.
 
+    Attributes:
+        backend: `Backend`, by its asynchronous methods.
+        cache: LangChain's `ByteStore`, likewise, None for none.
+        rate_limiter: LangChain's, likewise, None for none.
+        side_by_side: Makes what runs so many batches at a time.
+    """
 
-class Wait(NamedTuple):
-    """Let some time pass."""
-
-    seconds: float
-
-
-class Send(NamedTuple):
-    """Send a request; its answer is the result."""
-
-    request: EmbedRequest
-
-
-class Count(NamedTuple):
-    """Ask how many tokens a text has."""
-
-    model: str
-    text: str
-
-
-class AskLeave(NamedTuple):
-    """Ask the user's own rate limiter, once for each text."""
-
-    texts: int
-
-
-class Load(NamedTuple):
-    """Read from the cache; the result has bytes or None for each key."""
-
-    keys: list[str]
-
-
-class Save(NamedTuple):
-    """Write to the cache."""
-
-    pairs: list[tuple[str, bytes]]
-
-
-Step = Prepare | Wait | Send | Count | AskLeave | Load | Save
-Vector = list[float]
+    backend: Any
+    clock: AsyncClock
+    cache: Any
+    rate_limiter: Any
+    side_by_side: Callable[[int], SideBySide]
 
 
 @dataclass(kw_only=True, slots=True)
-class Call:
+class CallContext:
     """What the batches of one call share.
 
     Attributes:
-        form: How texts are sent.
+        spec: How texts are sent.
         limiter: Of the process, for this key and model.
         deadline: On the clock, None for none.
-        hopeless: The error that every further request would meet, once one has met it.
+        fatal_error: The error that every further request would meet, once one has met it.
         usage: So far.
     """
 
-    form: Form
+    spec: RequestSpec
+    services: Services
     limiter: Limiter
     policy: RetryPolicy
-    clock: Clock
     deadline: float | None
-    cached: bool
-    asks_leave: bool
     usd_per_token: float | None
-    random: random.Random = field(default_factory=random.Random)
-    hopeless: EmbeddingError | None = None
+    fatal_error: EmbeddingError | None = None
     usage: EmbeddingUsage = field(default_factory=EmbeddingUsage)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -115,101 +87,149 @@ class Call:
             self.usage += usage
 
 
-def count_tokens(call: Call, passage: Passage) -> Generator[Step, Any, int]:
-    """Ask the API for the tokens of a passage whose estimate is near the limit."""
+async def count_tokens(call: CallContext, content: Content) -> int:
+    """Ask the API for the tokens of a text whose estimate is near the limit.
+
+    Raises:
+        EmbeddingError: It did not say.
+    """
     attempt = 0
     while True:
         try:
-            tokens: int = yield Count(call.form.model, passage.text)
+            tokens: int = await call.services.backend.acount_tokens(call.spec.model, content.text)
+        except DailyQuotaError:
+            raise
         except (RateLimitError, ServiceError) as error:
-            if isinstance(error, DailyQuotaError):
-                raise
-            yield Wait(_delay_or_raise(call, error, attempt))
+            await call.services.clock.asleep(_delay_or_raise(call, error, attempt))
             attempt += 1
+        except (GeminiQdrantError, CancelledError):
+            raise
+        except Exception as error:
+            raise _unexpected(call, error) from error
         else:
             return tokens
 
 
-def embed_batch(call: Call, passages: Sequence[Passage]) -> Generator[Step, Any, list[Vector]]:
-    """Embed the passages of one request, those that the cache does not have.
+async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
+    """Embed the contents of one request, those that the cache does not have.
 
     Raises:
         EmbeddingError: The batch failed for good; nothing of it is in the cache.
     """
-    if not call.cached:
-        return (yield from _send(call, passages))
-    keys = [call.form.key(passage) for passage in passages]
-    loaded: Sequence[bytes | None] = yield Load(keys)
-    vectors = [None if data is None else _decode(data, call.form.size) for data in loaded]
+    try:
+        if call.services.cache is None:
+            return await _send(call, contents)
+        return await _send_missing(call, contents)
+    except (GeminiQdrantError, CancelledError):
+        raise
+    except Exception as error:  # of a rate limiter, or of the SDK where nobody expects it
+        raise _unexpected(call, error) from error
+
+
+async def _send_missing(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
+    keys = [call.spec.key(content) for content in contents]
+    vectors = await _load(call, keys)
     missing = [i for i, vector in enumerate(vectors) if vector is None]
-    call.add(EmbeddingUsage(cached=len(passages) - len(missing)))
+    call.add(EmbeddingUsage(cached=len(contents) - len(missing)))
     if missing:
-        new = yield from _send(call, [passages[i] for i in missing])
-        yield Save([(keys[i], _encode(v)) for i, v in zip(missing, new, strict=True)])
+        new = await _send(call, [contents[i] for i in missing])
+        await _save(call, [(keys[i], encode(v)) for i, v in zip(missing, new, strict=True)])
         for i, vector in zip(missing, new, strict=True):
             vectors[i] = vector
     return [vector for vector in vectors if vector is not None]
 
 
-def _send(call: Call, passages: Sequence[Passage]) -> Generator[Step, Any, list[Vector]]:
-    request = call.form.request(passages)
-    estimate = sum(estimate_tokens(text) for text in request.texts)
-    yield Prepare()
-    if call.asks_leave:
-        yield AskLeave(len(request.texts))
+async def _load(call: CallContext, keys: list[str]) -> list[Vector | None]:
+    try:
+        found = await call.services.cache.amget(keys)
+        loaded = [decode(data, call.spec.size) for data in found]
+    except CancelledError:
+        raise
+    except Exception as error:  # noqa: BLE001 - any store's; what it lacks is embedded
+        _warn_of_cache("reading", error)
+        return [None] * len(keys)
+    return loaded if len(loaded) == len(keys) else [None] * len(keys)
+
+
+async def _save(call: CallContext, pairs: list[tuple[str, bytes]]) -> None:
+    try:
+        await call.services.cache.amset(pairs)
+    except CancelledError:
+        raise
+    except Exception as error:  # noqa: BLE001 - any store's; the vectors are here all the same
+        _warn_of_cache("writing", error)
+
+
+def _warn_of_cache(doing: str, error: Exception) -> None:
+    warnings.warn(
+        f"{doing} the cache of embeddings failed ({type(error).__name__}: {error}): the vectors "
+        "are complete, and a later call embeds and pays for these texts again",
+        stacklevel=3,
+    )
+
+
+async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
+    services, limiter = call.services, call.limiter
+    request = call.spec.request(contents)
+    estimate = sum([content.tokens for content in contents])
+    # Creating a client takes a third of a second, and no admitted request shall wait for it.
+    await services.backend.aprepare()
+    if services.rate_limiter is not None:
+        for _ in contents:
+            await services.rate_limiter.aacquire()
     attempt = 0
     while True:
-        ticket = yield from _admission(call, len(request.texts), estimate)
+        reservation = await _admission(call, len(contents), estimate)
         try:
-            answer: EmbedAnswer = yield Send(request)
-            vectors = check_answer(request, answer, call.form.size)
+            answer: EmbedAnswer = await services.backend.aembed(request)
+            vectors = check_answer(request, answer, call.spec.size)
         except DailyQuotaError as error:
-            call.limiter.release(ticket)
+            limiter.release(reservation)
             error.attempts = attempt + 1
-            call.hopeless = error
+            call.fatal_error = error
             raise
         except RateLimitError as error:
-            now = call.clock.now()
             # The pause holds back everybody, this request too: it waits for its next admission.
-            pause = call.limiter.rate_limited(
-                now,
+            pause = limiter.rate_limited(
+                services.clock.now(),
                 retry_after=error.retry_after,
                 unit=error.unit,
                 limit=error.limit,
-                ticket=ticket,
+                reservation=reservation,
             )
             _delay_or_raise(call, error, attempt, waiting=pause)
         except (ServiceError, ResponseMismatchError) as error:
-            yield Wait(_delay_or_raise(call, error, attempt))
+            await services.clock.asleep(_delay_or_raise(call, error, attempt))
         except RequestRejectedError as error:
             error.attempts = attempt + 1
-            if error.status_code in _HOPELESS_STATUS or "API key" in str(error):
-                call.hopeless = error
+            if error.status_code in _FATAL_STATUS or "API key" in str(error):
+                call.fatal_error = error
             raise
         else:
-            call.limiter.settle(ticket, tokens=answer.tokens)
+            limiter.settle(reservation, tokens=answer.tokens)
             call.add(_usage(request, answer, estimate, call.usd_per_token))
             return vectors
         attempt += 1
 
 
-def _admission(call: Call, texts: int, tokens: int) -> Generator[Step, Any, Ticket]:
+async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
     """Wait until the limiter lets the request go."""
-    since = call.clock.now()
+    clock = call.services.clock
+    since = now = clock.now()
     while True:
-        if call.hopeless is not None:
-            raise call.hopeless
-        now = call.clock.now()
+        if call.fatal_error is not None:
+            raise call.fatal_error
         grant = call.limiter.try_acquire(now, texts=texts, tokens=tokens, since=since)
-        if isinstance(grant, Ticket):
+        if isinstance(grant, Reservation):
             return grant
         if call.deadline is not None and now + grant > call.deadline:
             raise _out_of_time(call, f"the rate limit asks for {grant:.1f} s more")
-        yield Wait(grant)
+        await clock.asleep(grant)
+        now = clock.now()
 
 
 def _delay_or_raise(
-    call: Call, error: EmbeddingError, attempt: int, *, waiting: float | None = None
+    call: CallContext, error: EmbeddingError, attempt: int, *, waiting: float | None = None
 ) -> float:
     """Return the seconds to wait before the next attempt, or raise where there is none."""
     error.attempts = attempt + 1
@@ -218,15 +238,24 @@ def _delay_or_raise(
     retry_after = error.retry_after if isinstance(error, RateLimitError) else None
     delay = waiting
     if delay is None:
-        delay = call.policy.delay(attempt, retry_after=retry_after, random=call.random)
-    if call.deadline is not None and call.clock.now() + delay > call.deadline:
+        delay = call.policy.delay(attempt, retry_after=retry_after, random=random.Random())  # noqa: S311 - no secret
+    if call.deadline is not None and call.services.clock.now() + delay > call.deadline:
         raise error
     return delay
 
 
-def _out_of_time(call: Call, why: str) -> ServiceError:
+def _out_of_time(call: CallContext, why: str) -> ServiceError:
     return ServiceError(
-        f"{call.form.model}: the deadline ended the call: {why}", model=call.form.model
+        f"{call.spec.model}: the deadline ended the call: {why}", model=call.spec.model
+    )
+
+
+def _unexpected(call: CallContext, error: Exception) -> EmbeddingError:
+    """Return our error for one that nobody foresaw; its words may hold a key, so they stay out."""
+    return EmbeddingError(
+        f"{call.spec.model}: a request ended with an unexpected {type(error).__name__}, which is "
+        "this error's __cause__",
+        model=call.spec.model,
     )
 
 
@@ -242,59 +271,3 @@ def _usage(
         estimated_tokens=estimate if reported is None else 0,
         usd=None if usd_per_token is None else tokens * usd_per_token,
     )
-
-
-def check_answer(request: EmbedRequest, answer: EmbedAnswer, size: int | None) -> list[Vector]:
-    """Return the answer's vectors at length 1, or refuse an answer that does not fit.
-
-    Raises:
-        ResponseMismatchError: Their count, size or numbers are wrong.
-    """
-    if len(answer.vectors) != len(request.texts):
-        raise ResponseMismatchError(
-            f"{request.model}: {len(request.texts)} texts were sent, {len(answer.vectors)} "
-            "vectors came back; none of them is used",
-            model=request.model,
-        )
-    return [_unit(vector, size or len(answer.vectors[0]), request) for vector in answer.vectors]
-
-
-def _unit(vector: Vector, size: int, request: EmbedRequest) -> Vector:
-    if len(vector) != size:
-        raise ResponseMismatchError(
-            f"{request.model}: vectors of {size} components were asked for, {len(vector)} came "
-            "back; none of them is used",
-            model=request.model,
-        )
-    norm = math.hypot(*vector)
-    if not math.isfinite(norm) or norm == 0.0:
-        raise ResponseMismatchError(
-            f"{request.model}: a vector came back whose length is {norm}; none of them is used",
-            model=request.model,
-        )
-    if abs(norm - 1.0) <= _UNIT_TOLERANCE:
-        return vector
-    return [component / norm for component in vector]
-
-
-def _encode(vector: Vector) -> bytes:
-    return _little_endian(array("f", vector)).tobytes()
-
-
-def _decode(data: bytes, size: int | None) -> Vector | None:
-    """Return the vector, or None for bytes that are no vector of this size: they are replaced."""
-    numbers = array("f")
-    if not data or len(data) % numbers.itemsize:
-        return None
-    numbers.frombytes(data)
-    vector = _little_endian(numbers).tolist()
-    norm = math.hypot(*vector)
-    fits = size in {None, len(vector)} and math.isfinite(norm) and norm > 0.0
-    return vector if fits else None
-
-
-def _little_endian(numbers: array[float]) -> array[float]:
-    """Swap the bytes where this machine has them the other way round than the cache."""
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers

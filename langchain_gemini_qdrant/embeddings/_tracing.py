@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langchain_gemini_qdrant.embeddings._send import Call
+    from langchain_gemini_qdrant.embeddings._send import CallContext
 
 
 _VARIABLES = (
@@ -32,7 +32,7 @@ def _is_on() -> bool:
 
 
 @contextmanager
-def traced(name: str, call: Call, texts: int | None) -> Iterator[None]:
+def traced(name: str, call: CallContext, texts: int | None) -> Iterator[None]:
     """Report a call with its model, task, counts and tokens; never its texts or vectors.
 
     Args:
@@ -45,9 +45,9 @@ def traced(name: str, call: Call, texts: int | None) -> Iterator[None]:
         return
     from langsmith import trace  # noqa: PLC0415 - half a second, for those who trace
 
-    form = call.form
-    model = form.model.removeprefix("models/")
-    inputs = {"texts": texts, "task_type": form.task, "output_dimensionality": form.size}
+    spec = call.spec
+    model = spec.model.removeprefix("models/")
+    inputs = {"texts": texts, "task_type": spec.task, "output_dimensionality": spec.size}
     metadata = {"ls_provider": "google", "ls_model_name": model, "ls_model_type": "embedding"}
     manager = trace(f"GeminiEmbeddings.{name}", "embedding", inputs=inputs, metadata=metadata)
     # In a context of its own: a stream hands control back between its vectors, and what its

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+
+from langchain_gemini_qdrant._forks import renew_lock_in_children
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,3 +45,17 @@ class EmbeddingUsage:
             cached=self.cached + other.cached,
             usd=(self.usd or 0.0) + (other.usd or 0.0) if known else None,
         )
+
+
+class UsageTotal:
+    """The usage of an instance so far; any thread may add to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        renew_lock_in_children(self)
+        self.value = EmbeddingUsage()
+
+    def add(self, usage: EmbeddingUsage) -> None:
+        """Count a call."""
+        with self._lock:
+            self.value += usage

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import warnings
-from collections.abc import Callable
-from contextlib import aclosing, contextmanager
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import AsyncIterable, Callable
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.rate_limiters import BaseRateLimiter
@@ -21,62 +17,54 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
+    SkipValidation,
     ValidationError,
     field_validator,
 )
 
-from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
-from langchain_gemini_qdrant._retry_policy import RetryPolicy
-from langchain_gemini_qdrant.embeddings._backends import BackendName, create_backend
-from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
-from langchain_gemini_qdrant.embeddings._collecting import Collection, Unfinished
-from langchain_gemini_qdrant.embeddings._concurrency import Tools
-from langchain_gemini_qdrant.embeddings._embedder import Embedder
+from langchain_gemini_qdrant._clock import Clock
+from langchain_gemini_qdrant._forks import MAKING
+from langchain_gemini_qdrant._runtime import as_async, run
+from langchain_gemini_qdrant.embeddings._backends import BackendName
+from langchain_gemini_qdrant.embeddings._concurrency import as_sync
+from langchain_gemini_qdrant.embeddings._connection import (
+    OPTIONS,
+    Connection,
+    check_connection,
+    connect,
+    has_own_client,
+)
+from langchain_gemini_qdrant.embeddings._embedder import Embedder, make_embedder
 from langchain_gemini_qdrant.embeddings._options import describe_options
-from langchain_gemini_qdrant.embeddings._rate_limiter import limiter_for
-from langchain_gemini_qdrant.embeddings._request import check_dimensionality, check_texts, make_form
-from langchain_gemini_qdrant.embeddings._send import Call
-from langchain_gemini_qdrant.embeddings._tracing import traced
-from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+from langchain_gemini_qdrant.embeddings._request import (
+    check_dimensionality,
+    request_spec,
+)
+from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
+from langchain_gemini_qdrant.embeddings._vectors import Vectors
 from langchain_gemini_qdrant.embeddings.models import (
     DEFAULT_MODEL,
     MAX_BATCH_SIZE,
     find_model,
-    guess_conditioning,
+    warn_of_model,
 )
 from langchain_gemini_qdrant.embeddings.tasks import TaskType, parse_task_type, task_sides
 from langchain_gemini_qdrant.errors import (
     ConfigurationError,
-    InvalidInputError,
     PartialEmbeddingError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncIterable,
-        AsyncIterator,
-        Iterable,
-        Iterator,
-        Sequence,
-    )
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
-    from langchain_gemini_qdrant._clock import Clock
-    from langchain_gemini_qdrant.embeddings._backends.protocol import Backend
-    from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
-    from langchain_gemini_qdrant.embeddings._request import Form, Passage
+    from langchain_gemini_qdrant.embeddings._request import RequestSpec
 
-T = TypeVar("T")
-
-_STACKLEVEL = 5  # past pydantic's constructor and ours, to the line that makes the instance
-# A batch is at most this share of a minute's tokens: bigger ones would leave the rest unused.
-_BATCHES_A_MINUTE = 20
-# The estimate of tokens may be a third too low.
-_TRUST_IN_THE_ESTIMATE = 0.7
+_STACKLEVEL = 6  # past pydantic's constructor and ours, to the line that makes the instance
 
 
-class GeminiEmbeddings(BaseModel, Embeddings):
+class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
     """Gemini embeddings that tell the model which side of a search they embed.
 
     `embed_documents` embeds retrieval documents and `embed_query` retrieval queries, by the
@@ -111,7 +99,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):
             estimate is near the limit, the API is asked to count.
         cache: Any LangChain `ByteStore`. Keyed by model, size, task, title and text, so that
             documents and queries never mix; written batch by batch.
-        on_usage: Called with the `EmbeddingUsage` of each call, at its end.
+        on_usage: Called with the `EmbeddingUsage` of each call, at its end. What it raises is
+            a warning: the vectors are returned.
         pickle_api_key: Let key and credentials travel in pickles; by default the receiver takes
             those of its own environment.
         vertexai: Vertex AI in place of the Gemini Developer API. None: as
@@ -125,6 +114,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):
         client: A client of your own: `google.genai.Client`, or `GenerativeServiceClient` of
             `google.ai.generativelanguage`. It brings its key and address along.
         async_client: A `GenerativeServiceAsyncClient`, for google-generativeai.
+        clock: What measures time and waits, for tests; None is the machine's.
 
     Raises:
         ConfigurationError: An option is unknown, out of range or at odds with another, or there
@@ -171,11 +161,11 @@ class GeminiEmbeddings(BaseModel, Embeddings):
     transport: Literal["grpc", "rest"] | None = None
     client: object | None = Field(default=None, exclude=True, repr=False)
     async_client: object | None = Field(default=None, exclude=True, repr=False)
+    clock: SkipValidation[Clock] | None = Field(default=None, exclude=True, repr=False)
 
-    _backend: Backend | None = PrivateAttr(default=None)
-    _clock: Clock = PrivateAttr(default=SYSTEM_CLOCK)
-    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-    _usage: EmbeddingUsage = PrivateAttr(default_factory=EmbeddingUsage)
+    _connection: Connection = PrivateAttr()
+    _made: Embedder | None = PrivateAttr(default=None)
+    _used: UsageTotal = PrivateAttr(default_factory=UsageTotal)
 
     if not TYPE_CHECKING:  # type checkers see the signature that pydantic makes of the fields
 
@@ -193,22 +183,9 @@ class GeminiEmbeddings(BaseModel, Embeddings):
     def model_post_init(self, context: object, /) -> None:
         """Check what no field can check alone, and warn of what will not work for long."""
         super().model_post_init(context)
-        self._check_connection()
-        known = find_model(self.model)
-        check_dimensionality(self.output_dimensionality, known)
-        if known is None:
-            warnings.warn(
-                f"{self.model!r} is not a model this version knows: its task is given by "
-                f"{guess_conditioning(self.model)} and its vector size is found by embedding a "
-                "word. langchain_gemini_qdrant.embeddings.models lists the known ones",
-                stacklevel=_STACKLEVEL,
-            )
-        elif known.is_shut_down(datetime.now(timezone.utc).date()):
-            warnings.warn(
-                f"Google announced the shutdown of {known.name!r} for {known.shutdown}: use "
-                f"{known.replacement!r} and embed the stored texts again",
-                stacklevel=_STACKLEVEL,
-            )
+        self._connection = connect(self)
+        check_dimensionality(self.output_dimensionality, find_model(self.model))
+        warn_of_model(self.model, stacklevel=_STACKLEVEL)
 
     @property
     def vector_size(self) -> int | None:
@@ -219,7 +196,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):
     @property
     def usage(self) -> EmbeddingUsage:
         """What this instance has sent so far."""
-        return self._usage
+        return self._used.value
 
     # Embedding
 
@@ -261,10 +238,11 @@ class GeminiEmbeddings(BaseModel, Embeddings):
 
         Source: https://ai.google.dev/gemini-api/docs/embeddings
         """
-        call = self._call(task_type, task_sides(self.task_type).document, output_dimensionality)
-        passages = _passages(call.form, texts, titles)
-        with self._accounted("embed_documents", call, len(passages)):
-            return self._embedder.embed(call, Collection(call.form, passages))
+        spec = self._spec(task_type, "document", output_dimensionality)
+        wanted = Vectors(spec, spec.checked_contents(texts, titles))
+        embedder = self._embedder
+        services = embedder.blocking_services()
+        return run(embedder.embed_call("embed_documents", wanted, services))
 
     async def aembed_documents(
         self,
@@ -278,10 +256,9 @@ class GeminiEmbeddings(BaseModel, Embeddings):
 
         Cancelling it cancels the requests under way.
         """
-        call = self._call(task_type, task_sides(self.task_type).document, output_dimensionality)
-        passages = _passages(call.form, texts, titles)
-        with self._accounted("aembed_documents", call, len(passages)):
-            return await self._embedder.aembed(call, Collection(call.form, passages))
+        spec = self._spec(task_type, "document", output_dimensionality)
+        wanted = Vectors(spec, spec.checked_contents(texts, titles))
+        return await self._embedder.embed_call("aembed_documents", wanted)
 
     def embed_query(
         self,
@@ -304,10 +281,11 @@ class GeminiEmbeddings(BaseModel, Embeddings):
         Raises:
             GeminiQdrantError: As `embed_documents`.
         """
-        call = self._call(task_type, task_sides(self.task_type).query, output_dimensionality)
-        passages = _passages(call.form, [text], None)
-        with self._accounted("embed_query", call, 1):
-            return self._embedder.embed(call, Collection(call.form, passages))[0]
+        spec = self._spec(task_type, "query", output_dimensionality)
+        embedder = self._embedder
+        call = embedder.call(spec, embedder.query_services)
+        with embedder.accounted("embed_query", call, 1):
+            return run(embedder.embed_one(call, text))
 
     async def aembed_query(
         self,
@@ -317,10 +295,11 @@ class GeminiEmbeddings(BaseModel, Embeddings):
         output_dimensionality: int | None = None,
     ) -> list[float]:
         """Embed a text that searches among the documents; see `embed_query`."""
-        call = self._call(task_type, task_sides(self.task_type).query, output_dimensionality)
-        passages = _passages(call.form, [text], None)
-        with self._accounted("aembed_query", call, 1):
-            return (await self._embedder.aembed(call, Collection(call.form, passages)))[0]
+        spec = self._spec(task_type, "query", output_dimensionality)
+        embedder = self._embedder
+        call = embedder.call(spec)
+        with embedder.accounted("aembed_query", call, 1):
+            return await embedder.embed_one(call, text)
 
     def retry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
         """Go on where a call failed: send the failed texts alone.
@@ -334,19 +313,12 @@ class GeminiEmbeddings(BaseModel, Embeddings):
         Raises:
             GeminiQdrantError: As `embed_documents`.
         """
-        unfinished = _unfinished(error)
-        call = self._call_for(unfinished.form)
-        with self._accounted("retry_failed", call, len(error.failures)):
-            known = Collection(call.form, unfinished.passages, error.vectors)
-            return self._embedder.embed(call, known)
+        wanted, embedder = Vectors.unfinished(error), self._embedder
+        return run(embedder.embed_call("retry_failed", wanted, embedder.blocking_services()))
 
     async def aretry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
         """Go on where a call failed; see `retry_failed`."""
-        unfinished = _unfinished(error)
-        call = self._call_for(unfinished.form)
-        with self._accounted("aretry_failed", call, len(error.failures)):
-            known = Collection(call.form, unfinished.passages, error.vectors)
-            return await self._embedder.aembed(call, known)
+        return await self._embedder.embed_call("aretry_failed", Vectors.unfinished(error))
 
     def stream_documents(
         self,
@@ -373,9 +345,15 @@ class GeminiEmbeddings(BaseModel, Embeddings):
             GeminiQdrantError: As `embed_documents`, at the text's place and after all vectors
                 before it; never `PartialEmbeddingError`.
         """
-        call = self._call(task_type, task_sides(self.task_type).document, output_dimensionality)
-        with self._accounted("stream_documents", call, None):
-            yield from self._embedder.stream(call, texts, titles)
+        spec = self._spec(task_type, "document", output_dimensionality)
+        embedder = self._embedder
+        call = embedder.call(spec, embedder.blocking_services())
+        with (
+            embedder.accounted("stream_documents", call, None),
+            closing(as_sync(embedder.stream(call, as_async(texts), titles))) as stream,
+        ):
+            for vectors in stream:
+                yield from vectors
 
     async def astream_documents(
         self,
@@ -393,26 +371,30 @@ class GeminiEmbeddings(BaseModel, Embeddings):
             task_type: See `embed_documents`.
             output_dimensionality: See `embed_documents`.
         """
-        call = self._call(task_type, task_sides(self.task_type).document, output_dimensionality)
-        with self._accounted("astream_documents", call, None):
-            async with aclosing(self._embedder.astream(call, texts, titles)) as vectors:
-                async for vector in vectors:
-                    yield vector
+        spec = self._spec(task_type, "document", output_dimensionality)
+        embedder = self._embedder
+        call = embedder.call(spec)
+        source = texts if isinstance(texts, AsyncIterable) else as_async(texts)
+        with embedder.accounted("astream_documents", call, None):
+            async with aclosing(embedder.stream(call, source, titles)) as stream:
+                async for vectors in stream:
+                    for vector in vectors:
+                        yield vector
 
     # Connections
 
     def close(self) -> None:
         """Close the connections of this process; a later call opens new ones."""
-        if self._backend is not None:
-            self._backend.close()
+        if self._made is not None:
+            self._made.services.backend.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; a later call opens new ones.
 
         Worth a call before a loop ends: Python warns of connections that outlive theirs.
         """
-        if self._backend is not None:
-            await self._backend.aclose()
+        if self._made is not None:
+            await self._made.services.backend.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -428,11 +410,26 @@ class GeminiEmbeddings(BaseModel, Embeddings):
 
     # Copies and pickles
 
+    def __eq__(self, other: object) -> bool:
+        """Say whether the other has the same settings; what either has sent makes no difference."""
+        if type(self) is not type(other) or not isinstance(other, GeminiEmbeddings):
+            return NotImplemented
+        return self.__dict__ == other.__dict__ and self._connection == other._connection
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some settings changed; it sends where this instance does.
+
+        Only where `update` names a setting of the connection is that decided again.
+        """
+        copied = super().model_copy(update=update, deep=deep)
+        if update and not OPTIONS.isdisjoint(update):
+            copied._connection = connect(copied)  # noqa: SLF001 - of its own kind
+        return copied
+
     def __copy__(self) -> Self:
         copied = super().__copy__()
-        copied._backend = None  # noqa: SLF001 - of its own kind; a changed copy must not share it
-        copied._lock = threading.Lock()  # noqa: SLF001
-        copied._usage = EmbeddingUsage()  # noqa: SLF001
+        copied._made = None  # noqa: SLF001 - of its own kind; a changed copy must not share it
+        copied._used = UsageTotal()  # noqa: SLF001
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
@@ -440,185 +437,44 @@ class GeminiEmbeddings(BaseModel, Embeddings):
         return self.__copy__()
 
     def __getstate__(self) -> dict[Any, Any]:
-        if self._has_own_client:
+        if has_own_client(self):
             raise ConfigurationError(
                 "an SDK's client cannot be pickled: leave out client and async_client"
             )
         state = super().__getstate__()
         kept = {} if self.pickle_api_key else {"api_key": None, "credentials": None}
-        return {**state, "__dict__": {**state["__dict__"], **kept}, "__pydantic_private__": None}
+        return {
+            **state,
+            "__dict__": {**state["__dict__"], **kept},
+            "__pydantic_private__": {"_connection": self._connection},
+        }
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         fields = dict(state["__dict__"])
         if fields["api_key"] is None:
             key = type(self).model_fields["api_key"]
             fields["api_key"] = key.get_default(call_default_factory=True)
-        super().__setstate__({**state, "__dict__": fields})
-        self.model_post_init(None)
+        private = {**state["__pydantic_private__"], "_made": None, "_used": UsageTotal()}
+        super().__setstate__({**state, "__dict__": fields, "__pydantic_private__": private})
+        check_connection(self, self._connection)
+        check_dimensionality(self.output_dimensionality, find_model(self.model))
+        warn_of_model(self.model, stacklevel=_STACKLEVEL)
 
     # Inside
 
     @property
-    def _is_vertex(self) -> bool:
-        """Say whether calls go to Vertex AI, decided as langchain-google-genai does."""
-        if self.vertexai is not None:
-            return self.vertexai
-        variable = os.environ.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower()
-        if variable in {"true", "1", "yes", "false", "0", "no"}:
-            return variable in {"true", "1", "yes"}
-        given = self.model_fields_set & {"credentials", "project"}
-        return any(getattr(self, name) is not None for name in given)
-
-    @property
-    def _key(self) -> str | None:
-        """The key to send: none with a user's client, and on Vertex AI none beside a project."""
-        if self._has_own_client or self.api_key is None:
-            return None
-        beside = self._is_vertex and (self.project or self.credentials is not None)
-        if beside and "api_key" not in self.model_fields_set:
-            return None
-        return self.api_key.get_secret_value()
-
-    @property
-    def _address(self) -> str | None:
-        if self._is_vertex and "base_url" not in self.model_fields_set:
-            return os.environ.get("GOOGLE_VERTEX_BASE_URL")
-        return self.base_url
-
-    @property
-    def _has_own_client(self) -> bool:
-        return self.client is not None or self.async_client is not None
-
-    def _check_connection(self) -> None:
-        if self.backend == "google-genai" and self.async_client is not None:
-            raise ConfigurationError(
-                "async_client is for backend='google-generativeai': a google.genai.Client given as "
-                "client serves both sync and async"
-            )
-        if self.backend == "google-genai" and self.transport is not None:
-            raise ConfigurationError(
-                f"transport={self.transport!r} is for backend='google-generativeai': google-genai "
-                "has REST alone"
-            )
-        if self._has_own_client and self.model_fields_set & {"api_key", "base_url", "transport"}:
-            raise ConfigurationError(
-                "client and async_client bring their own key, address and transport: leave out "
-                "api_key, base_url and transport, or leave out the clients"
-            )
-        if self._is_vertex:
-            if self.backend != "google-genai":
-                raise ConfigurationError(
-                    f"Vertex AI needs backend='google-genai', got {self.backend!r}"
-                )
-        elif not self._has_own_client and not self._key:
-            raise ConfigurationError(
-                "an API key is needed: pass api_key or set GOOGLE_API_KEY or GEMINI_API_KEY "
-                "(https://aistudio.google.com/apikey)"
-            )
-
-    @contextmanager
-    def _many(self, name: str) -> Iterator[tuple[Embedder, Call]]:
-        """Let many requests for documents be one call: one deadline, one usage, one trace."""
-        call = self._call(None, task_sides(self.task_type).document, None)
-        with self._accounted(name, call, None):
-            yield self._embedder, call
-
-    @property
-    def _sdk(self) -> Backend:
-        with self._lock:
-            if self._backend is None:
-                own = self._has_own_client
-                settings = BackendSettings(
-                    api_key=self._key,
-                    base_url=self._address,
-                    timeout=self.timeout if not own or "timeout" in self.model_fields_set else None,
-                    transport=self.transport,
-                    client=self.client,
-                    async_client=self.async_client,
-                    vertexai=self._is_vertex,
-                    project=self.project,
-                    location=self.location,
-                    credentials=self.credentials,
-                    auto_truncate=self.on_too_long != "error",
-                )
-                self._backend = create_backend(self.backend, settings)
-            return self._backend
-
-    @property
     def _embedder(self) -> Embedder:
-        tools = Tools(
-            backend=self._sdk, clock=self._clock, cache=self.cache, rate_limiter=self.rate_limiter
-        )
-        quota, most = self.tokens_per_minute, tools.backend.max_batch_tokens(self.model)
-        bounds = [] if quota is None else [quota / _BATCHES_A_MINUTE]
-        bounds += [] if most is None else [most * _TRUST_IN_THE_ESTIMATE]
-        return Embedder(
-            tools=tools,
-            max_texts=min(self.batch_size, tools.backend.max_batch_size(self.model)),
-            max_tokens=min(bounds, default=None),
-            max_concurrency=self.max_concurrency,
-            on_too_long=self.on_too_long,
-        )
+        if self._made is None:
+            with MAKING:
+                if self._made is None:
+                    self._made = make_embedder(self, self._connection, self._used)
+        return self._made
 
-    def _call(self, literal: str | None, side: TaskType, output_dimensionality: int | None) -> Call:
-        task = side if literal is None else parse_task_type(literal)
-        size = output_dimensionality or self.output_dimensionality
-        return self._call_for(make_form(self.model, task, size))
-
-    def _call_for(self, form: Form) -> Call:
-        known = find_model(self.model)
-        price = known.usd_per_million_tokens if known else None
-        return Call(
-            form=form,
-            limiter=self._limiter(),
-            policy=RetryPolicy(max_retries=self.max_retries),
-            clock=self._clock,
-            deadline=self.deadline and self._clock.now() + self.deadline,
-            cached=self.cache is not None,
-            asks_leave=self.rate_limiter is not None,
-            usd_per_token=None if price is None else price / 1e6,
-        )
-
-    def _limiter(self) -> Limiter:
-        who = (
-            f"client {id(self.client or self.async_client)}" if self._has_own_client else self._key
-        )
-        identity = f"{self._address} {who} {self.project} {self.location}"
-        limiter = limiter_for(identity, self.model.removeprefix("models/"))
-        limiter.configure(
-            requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute
-        )
-        return limiter
-
-    @contextmanager
-    def _accounted(self, name: str, call: Call, texts: int | None) -> Iterator[None]:
-        try:
-            with traced(name, call, texts):
-                yield
-        finally:
-            with self._lock:
-                self._usage += call.usage
-            if self.on_usage is not None:
-                self.on_usage(call.usage)
-
-
-def _passages(
-    form: Form, texts: Iterable[str], titles: Iterable[str | None] | None
-) -> list[Passage]:
-    texts = list(texts)
-    titles = None if titles is None else list(titles)
-    check_texts(texts)
-    if titles is not None and len(titles) != len(texts):
-        raise InvalidInputError(
-            f"titles must have one entry (a string or None) for each text: {len(texts)} texts, "
-            f"{len(titles)} titles"
-        )
-    return list(form.passages(texts, titles))
-
-
-def _unfinished(error: PartialEmbeddingError) -> Unfinished:
-    if not isinstance(error.unfinished, Unfinished):
-        raise ConfigurationError(
-            "retry_failed takes a PartialEmbeddingError that a call has raised"
-        )
-    return error.unfinished
+    def _spec(
+        self, literal: str | None, side: Literal["document", "query"], size: int | None
+    ) -> RequestSpec:
+        if literal is None:
+            task = getattr(task_sides(self.task_type), side)
+        else:
+            task = parse_task_type(literal)
+        return request_spec(self.model, task, size or self.output_dimensionality)

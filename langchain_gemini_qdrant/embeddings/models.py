@@ -10,8 +10,9 @@ Sources, read in November 2026:
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import Literal
 
 DEFAULT_MODEL = "gemini-embedding-2"
@@ -152,3 +153,21 @@ def guess_conditioning(name: str) -> Conditioning:
     `gemini-embedding-…` are taken to follow; anything else is taken for the older kind.
     """
     return "prefix" if name.removeprefix("models/").startswith("gemini-embedding-") else "task_type"
+
+
+def warn_of_model(name: str, *, stacklevel: int) -> None:
+    """Warn of a model that this version does not know, or that Google switches off."""
+    known = find_model(name)
+    if known is None:
+        warnings.warn(
+            f"{name!r} is not a model this version knows: its task is given by "
+            f"{guess_conditioning(name)} and its vector size is found by embedding a word. "
+            "langchain_gemini_qdrant.embeddings.models lists the known ones",
+            stacklevel=stacklevel,
+        )
+    elif known.is_shut_down(datetime.now(timezone.utc).date()):
+        warnings.warn(
+            f"Google announced the shutdown of {known.name!r} for {known.shutdown}: use "
+            f"{known.replacement!r} and embed the stored texts again",
+            stacklevel=stacklevel,
+        )

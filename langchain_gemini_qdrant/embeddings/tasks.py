@@ -6,6 +6,7 @@ gemini-embedding-2) and https://ai.google.dev/api/embeddings#tasktype.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal, NamedTuple, get_args
 
 from langchain_gemini_qdrant.errors import ConfigurationError
@@ -62,6 +63,7 @@ def parse_task_type(task_type: str) -> TaskType:
     )
 
 
+@cache
 def task_sides(task_type: TaskType | None) -> TaskSides:
     """Return the task of each side that one task name stands for.
 

@@ -52,11 +52,8 @@ def make_embeddings(emulator, backend):
     def make(*, clock=None, **options):
         grpc = backend == "google-generativeai-grpc"
         address = emulator.grpc_url if grpc else emulator.base_url
-        embeddings = GeminiEmbeddings(
-            **{"api_key": emulator.api_key, "base_url": address, **BACKENDS[backend], **options}
-        )
-        if clock is not None:
-            embeddings._clock = clock
+        reached = {"api_key": emulator.api_key, "base_url": address, "clock": clock}
+        embeddings = GeminiEmbeddings(**{**reached, **BACKENDS[backend], **options})
         made.append(embeddings)
         return embeddings
 

@@ -199,10 +199,10 @@ def test_run_under_a_quota_finishes_close_to_it_and_loses_nothing(call, clock, k
             api_key=emulator.api_key,
             base_url=emulator.base_url,
             max_concurrency=1,  # more would each add their waiting to the one clock
+            clock=clock,
             **SIZE,
             **known,
         )
-        embeddings._clock = clock
         start = clock.now()
         vectors = call(embeddings, "embed_documents", texts)
         minutes = (clock.now() - start) / 60

@@ -90,8 +90,7 @@ def test_truncate_lets_vertex_cut(make_vertex, call):
 def test_passing_failures_are_tried_again(make_vertex, emulator, call, clock):
     emulator.fail_next(status=429, retry_after=9)
     emulator.fail_next(status=503)
-    embeddings = make_vertex()
-    embeddings._clock = clock
+    embeddings = make_vertex(clock=clock)
     assert len(call(embeddings, "embed_query", "a")) == 256
     assert sum(clock.waits) >= 9
 

@@ -110,7 +110,7 @@ def test_requests_are_those_of_the_sdk_s_client(embeddings, own, emulator, text)
     for each in (embeddings, own):
         each.embed_documents([text, "b"], titles=["title", None])
         each.embed_query(text, task_type="QUESTION_ANSWERING")
-        each._sdk.count_tokens("models/gemini-embedding-001", text)
+        each._embedder.services.backend.count_tokens("models/gemini-embedding-001", text)
     ours, theirs = emulator.requests[:3], emulator.requests[3:]
     for name in ("path", "query", "body", "status"):
         assert [getattr(sent, name) for sent in ours] == [getattr(sent, name) for sent in theirs]
@@ -130,7 +130,7 @@ def test_code_query_goes_by_number(embeddings, emulator):
 
 
 async def test_preparing_makes_the_client_and_sends_nothing(embeddings, emulator):
-    backend = embeddings._sdk
+    backend = embeddings._embedder.services.backend
     backend.prepare()
     client = backend._clients.of_process()
     await backend.aprepare()
@@ -140,7 +140,7 @@ async def test_preparing_makes_the_client_and_sends_nothing(embeddings, emulator
 
 
 async def test_preparing_leaves_a_client_of_the_user_alone(own):
-    backend = own._sdk
+    backend = own._embedder.services.backend
     backend.prepare()
     await backend.aprepare()
     assert backend._clients.take_of_process() is None

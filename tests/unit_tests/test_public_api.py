@@ -50,6 +50,7 @@ def test_options_of_the_embeddings_and_their_defaults():
         "transport": None,
         "client": None,
         "async_client": None,
+        "clock": None,
     }
 
 

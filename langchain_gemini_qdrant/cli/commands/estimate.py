@@ -11,8 +11,8 @@ from langchain_gemini_qdrant._qdrant_values import content_id
 from langchain_gemini_qdrant.cli.options import TITLE_KEY, open_store_if_any
 from langchain_gemini_qdrant.cli.progress import console, counted, duration, price, progress_bar
 from langchain_gemini_qdrant.cli.tables import facts_table, files_line, files_tables
-from langchain_gemini_qdrant.embeddings._batching import estimate_tokens
-from langchain_gemini_qdrant.embeddings._request import make_form
+from langchain_gemini_qdrant.embeddings._request import request_spec
+from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, find_model
 from langchain_gemini_qdrant.errors import InvalidInputError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
 
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus
-    from langchain_gemini_qdrant.embeddings._request import Form
+    from langchain_gemini_qdrant.embeddings._request import RequestSpec
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
@@ -73,7 +73,7 @@ def estimate(
         store: Where they may be stored already, None where nothing is.
         on_progress: Called as they are read.
     """
-    form = make_form(embeddings.model, "RETRIEVAL_DOCUMENT", embeddings.output_dimensionality)
+    spec = request_spec(embeddings.model, "RETRIEVAL_DOCUMENT", embeddings.output_dimensionality)
     done = Estimate()
     seen: set[int] = set()  # hashes of ids
     while batch := list(islice(passages, MAX_BATCH_SIZE)):
@@ -87,7 +87,7 @@ def estimate(
                     new.append((name, passage))
         wanted = new if store is None else _missing(store, new)
         done.texts += len(wanted)
-        done.tokens += sum(_tokens(form, passage) for _, passage in wanted)
+        done.tokens += sum(_tokens(spec, passage) for _, passage in wanted)
         done.stored = done.passages - done.texts
         on_progress(done)
     return done
@@ -106,9 +106,9 @@ def _missing(
     ]
 
 
-def _tokens(form: Form, passage: Document) -> int:
-    [sent] = form.passages([passage.page_content], [passage.metadata[TITLE_KEY]])
-    return estimate_tokens(sent.text) + (estimate_tokens(sent.title) if sent.title else 0)
+def _tokens(spec: RequestSpec, passage: Document) -> int:
+    sent = spec.content(passage.page_content, passage.metadata[TITLE_KEY])
+    return sent.tokens + (estimate_tokens(sent.title) if sent.title else 0)
 
 
 def show_estimate(corpus: Corpus, embeddings: GeminiEmbeddings, place: Mapping[str, Any]) -> None:

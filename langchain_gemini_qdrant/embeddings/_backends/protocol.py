@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
 
 
+Vector = list[float]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackendSettings:
     """How to reach the API.
@@ -67,7 +70,7 @@ class EmbedAnswer:
         tokens: Input tokens that the API counted, None where it did not say.
     """
 
-    vectors: list[list[float]]
+    vectors: list[Vector]
     tokens: int | None
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import heapq
 import itertools
 import math
 import random
 import threading
+import weakref
 from collections import deque
 from dataclasses import dataclass, field
 
 import pytest
 
 from langchain_gemini_qdrant._retry_policy import RetryPolicy
-from langchain_gemini_qdrant.embeddings import _rate_limiter as _throttle
 from langchain_gemini_qdrant.embeddings._rate_limiter import (
     BURST,
     WINDOW,
     Limiter,
-    Ticket,
-    limiter_for,
+    LimiterRegistry,
+    Reservation,
 )
 from langchain_gemini_qdrant.errors import ConfigurationError
 
@@ -74,6 +75,22 @@ class MinuteServer:
         self.used += amount
 
 
+@dataclass(frozen=True)
+class State:
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    texts_sent: int
+    tokens_sent: int
+    token_ratio: float
+
+
+def state(limiter, now):
+    """Limits in force (None: unknown), and use in the last window."""
+    limiter._expire(now)
+    texts, tokens = limiter._texts, limiter._tokens
+    return State(texts.limit, tokens.limit, texts.sent, tokens.sent, limiter._ratio())
+
+
 SERVERS = [SlidingServer, BucketServer, MinuteServer]
 
 
@@ -125,34 +142,34 @@ class Run:
     def ask(self, now, since, tokens):
         estimate = round(tokens * self.estimate)
         turn = self.limiter.try_acquire(now, texts=self.batch, tokens=estimate, since=since)
-        if isinstance(turn, Ticket):
+        if isinstance(turn, Reservation):
             self.granted.append((now, self.batch))
             self.at(now + self.rng.uniform(0, 0.5), self.arrive, turn, since, tokens)
         else:
             assert turn > 0
             self.at(now + turn, self.ask, since, tokens)
 
-    def arrive(self, now, ticket, since, tokens):
+    def arrive(self, now, reservation, since, tokens):
         amounts = {"texts": self.batch, "tokens": tokens}
         waits = {u: server.room_in(now, amounts[u]) for u, server in self.servers.items()}
         full = max(waits, key=waits.get)
         if waits[full] > 0:
             self.refused.append(now)
-            self.at(now + 0.1, self.refuse, ticket, full, waits[full], since, tokens)
+            self.at(now + 0.1, self.refuse, reservation, full, waits[full], since, tokens)
             return
         for unit, server in self.servers.items():
             server.take(now, amounts[unit])
         self.accepted.append((now, self.batch, tokens))
-        self.at(now + self.rng.uniform(0.2, 0.6), self.answer, ticket, tokens)
+        self.at(now + self.rng.uniform(0.2, 0.6), self.answer, reservation, tokens)
 
-    def answer(self, now, ticket, tokens):
-        self.limiter.settle(ticket, tokens=tokens if self.settles else None)
+    def answer(self, now, reservation, tokens):
+        self.limiter.settle(reservation, tokens=tokens if self.settles else None)
         self.begin(now)
 
-    def refuse(self, now, ticket, unit, wait, since, tokens):
+    def refuse(self, now, reservation, unit, wait, since, tokens):
         body = {"retry_after": wait, "unit": unit, "limit": self.quotas[unit]}
         body = body if self.bodies else dict.fromkeys(body)
-        self.limiter.rate_limited(now, ticket=ticket, **body)
+        self.limiter.rate_limited(now, reservation=reservation, **body)
         self.at(now, self.ask, since, tokens)
 
     def use(self, unit="texts"):
@@ -212,13 +229,13 @@ def test_wrong_estimates_are_corrected_by_true_counts(server, estimate):
     run = Run(server=server, tokens_per_minute=200_000, batch=20, estimate=estimate).configured()
     assert run.use("tokens") >= 0.97
     assert run.refused_share() < 0.01
-    assert run.limiter.snapshot(0).token_ratio == pytest.approx(1 / estimate, rel=0.01)
+    assert state(run.limiter, 0).token_ratio == pytest.approx(1 / estimate, rel=0.01)
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_quota_named_by_a_429_is_used_from_then_on(server):
     run = Run(server=server, texts_per_minute=3000, minutes=30).run()
-    assert run.limiter.snapshot(0).requests_per_minute == 3000
+    assert state(run.limiter, 0).requests_per_minute == 3000
     assert run.use() >= 0.97
     assert run.refused_share() < 0.01
 
@@ -258,7 +275,7 @@ def limiter(texts=None, tokens=None):
 
 
 def granted(turn):
-    assert isinstance(turn, Ticket), f"must wait {turn} s"
+    assert isinstance(turn, Reservation), f"must wait {turn} s"
     return turn
 
 
@@ -266,8 +283,10 @@ def acquire(target, now, texts=100, tokens=0, since=None):
     return target.try_acquire(now, texts=texts, tokens=tokens, since=since)
 
 
-def refuse(target, now, retry_after=None, unit=None, limit=None, ticket=None):
-    return target.rate_limited(now, retry_after=retry_after, unit=unit, limit=limit, ticket=ticket)
+def refuse(target, now, retry_after=None, unit=None, limit=None, reservation=None):
+    return target.rate_limited(
+        now, retry_after=retry_after, unit=unit, limit=limit, reservation=reservation
+    )
 
 
 def drain(target, now, seconds=WINDOW, texts=100, *, settle=True):
@@ -275,7 +294,7 @@ def drain(target, now, seconds=WINDOW, texts=100, *, settle=True):
     end, sent = now + seconds, 0
     while now < end:
         turn = acquire(target, now, texts)
-        if isinstance(turn, Ticket):
+        if isinstance(turn, Reservation):
             sent += texts
             if settle:
                 target.settle(turn, tokens=None)
@@ -323,8 +342,8 @@ def test_a_request_bigger_than_the_limit_goes_out_alone(unit):
 def test_small_requests_pass_a_big_one_but_not_for_ever(big):
     target, now, passed = limiter(texts=100), 0.0, 0
     granted(acquire(target, 0.0, 1))
-    while not isinstance(acquire(target, now, big, since=0.0), Ticket):
-        passed += isinstance(acquire(target, now, 1, since=now), Ticket)
+    while not isinstance(acquire(target, now, big, since=0.0), Reservation):
+        passed += isinstance(acquire(target, now, 1, since=now), Reservation)
         now += 0.25
         assert now < 3 * WINDOW
     assert passed > 50
@@ -342,26 +361,26 @@ def test_a_big_request_that_gave_up_waiting_holds_nobody_up():
 
 def test_true_token_counts_replace_estimates_at_once_and_correct_later_ones():
     target = limiter(tokens=100_000)
-    ticket = granted(acquire(target, 0.0, tokens=5_000))
-    target.settle(ticket, tokens=7_500)
-    assert target.snapshot(0.0).tokens_sent == 7_500
-    assert target.snapshot(0.0).token_ratio == pytest.approx(1.5)
+    reservation = granted(acquire(target, 0.0, tokens=5_000))
+    target.settle(reservation, tokens=7_500)
+    assert state(target, 0.0).tokens_sent == 7_500
+    assert state(target, 0.0).token_ratio == pytest.approx(1.5)
     granted(acquire(target, 10.0, tokens=1_000))
-    assert target.snapshot(10.0).tokens_sent == 9_000
+    assert state(target, 10.0).tokens_sent == 9_000
 
 
 def test_an_unknown_token_count_leaves_the_estimate():
     target = limiter(tokens=100_000)
     target.settle(granted(acquire(target, 0.0, tokens=5_000)), tokens=None)
-    assert target.snapshot(0.0).tokens_sent == 5_000
-    assert target.snapshot(0.0).token_ratio == 1.0
+    assert state(target, 0.0).tokens_sent == 5_000
+    assert state(target, 0.0).token_ratio == 1.0
 
 
 def test_a_released_request_gives_its_place_back():
     target = limiter(texts=100)
-    ticket = granted(acquire(target, 0.0))
+    reservation = granted(acquire(target, 0.0))
     assert isinstance(acquire(target, 0.0), float)
-    target.release(ticket)
+    target.release(reservation)
     granted(acquire(target, 0.0))
 
 
@@ -371,14 +390,14 @@ def test_an_answer_that_comes_after_the_window_changes_nothing_in_it():
     granted(acquire(target, WINDOW, tokens=10))
     target.settle(late, tokens=900)
     target.release(late)
-    assert target.snapshot(WINDOW).tokens_sent == 10
-    assert target.snapshot(WINDOW).texts_sent == 100
+    assert state(target, WINDOW).tokens_sent == 10
+    assert state(target, WINDOW).texts_sent == 100
 
 
 def test_a_429_pauses_everybody_as_long_as_the_server_asks():
     target = limiter(texts=3000)
     assert refuse(target, 10.0, retry_after=33.0) == pytest.approx(33.0)
-    assert target.paused_until == pytest.approx(43.0)
+    assert target._paused_until == pytest.approx(43.0)
     for texts in (1, 100):
         assert acquire(target, 11.0, texts) >= 32.0
 
@@ -402,42 +421,42 @@ def test_pauses_of_unknown_length_double_to_a_minute_until_a_success():
 
 def test_requests_that_are_refused_together_lower_the_limit_once():
     target = limiter(texts=3000)
-    tickets = [granted(acquire(target, 0.0, 10)) for _ in range(8)]
-    for number, ticket in enumerate(tickets):
-        refuse(target, 1.0 + number, ticket=ticket)
-    assert target.snapshot(9.0).requests_per_minute == pytest.approx(2700)
-    assert target.paused_until == pytest.approx(9.0)
+    reservations = [granted(acquire(target, 0.0, 10)) for _ in range(8)]
+    for number, reservation in enumerate(reservations):
+        refuse(target, 1.0 + number, reservation=reservation)
+    assert state(target, 9.0).requests_per_minute == pytest.approx(2700)
+    assert target._paused_until == pytest.approx(9.0)
 
 
 def test_a_success_that_was_under_way_before_a_429_proves_nothing():
     target = limiter(texts=100)
-    ticket = granted(acquire(target, 0.0, 10))
+    reservation = granted(acquire(target, 0.0, 10))
     refuse(target, 1.0)
-    target.settle(ticket, tokens=None)
+    target.settle(reservation, tokens=None)
     assert refuse(target, 2.0) == 2
 
 
 def test_a_known_limit_is_lowered_by_429s_and_comes_back_with_success():
     target = limiter(texts=3000)
     refuse(target, 0.0)
-    assert target.snapshot(0.0).requests_per_minute == pytest.approx(2700)
+    assert state(target, 0.0).requests_per_minute == pytest.approx(2700)
     drain(target, 1.0, 4 * WINDOW)
-    assert 2850 < target.snapshot(250.0).requests_per_minute < 3000
+    assert 2850 < state(target, 250.0).requests_per_minute < 3000
     drain(target, 250.0, 4 * WINDOW)
-    assert target.snapshot(500.0).requests_per_minute == 3000
+    assert state(target, 500.0).requests_per_minute == 3000
 
 
 def test_a_known_limit_never_falls_below_a_tenth():
     target = limiter(texts=3000)
     for now in range(0, 6000, 61):
         refuse(target, float(now))
-    assert target.snapshot(6000.0).requests_per_minute == 300
+    assert state(target, 6000.0).requests_per_minute == 300
 
 
 def test_a_429_lowers_only_the_quota_that_it_names():
     target = limiter(texts=3000, tokens=100_000)
     refuse(target, 0.0, unit="tokens")
-    snapshot = target.snapshot(0.0)
+    snapshot = state(target, 0.0)
     assert snapshot.tokens_per_minute == pytest.approx(90_000)
     assert snapshot.requests_per_minute == 3000
 
@@ -448,21 +467,21 @@ def test_a_429_lowers_only_the_quota_that_it_names():
 def test_the_lower_of_what_user_and_server_say_is_in_force(configured, told, in_force):
     target = limiter(texts=configured)
     refuse(target, 0.0, unit="texts", limit=told)
-    assert target.snapshot(0.0).requests_per_minute == in_force
+    assert state(target, 0.0).requests_per_minute == in_force
 
 
 def test_the_newest_limit_that_the_server_names_counts():
     target = Limiter()
     refuse(target, 0.0, unit="texts", limit=100)
     refuse(target, 100.0, unit="texts", limit=3000)
-    assert target.snapshot(100.0).requests_per_minute == 3000
+    assert state(target, 100.0).requests_per_minute == 3000
 
 
 def test_saying_the_same_limit_again_does_not_undo_what_429s_taught():
     target = limiter(texts=3000)
     refuse(target, 0.0)
     target.configure(requests_per_minute=3000, tokens_per_minute=None)
-    assert target.snapshot(0.0).requests_per_minute == pytest.approx(2700)
+    assert state(target, 0.0).requests_per_minute == pytest.approx(2700)
 
 
 def test_a_guess_is_nine_tenths_of_what_was_accepted():
@@ -471,15 +490,15 @@ def test_a_guess_is_nine_tenths_of_what_was_accepted():
     for _ in range(10):
         target.settle(granted(acquire(target, 0.0)), tokens=None)
     unanswered = granted(acquire(target, 0.0))
-    refuse(target, 1.0, ticket=unanswered)
-    assert target.snapshot(1.0).requests_per_minute == pytest.approx(900)
+    refuse(target, 1.0, reservation=unanswered)
+    assert state(target, 1.0).requests_per_minute == pytest.approx(900)
 
 
 def test_a_429_after_less_than_the_smallest_quota_only_pauses():
     target = Limiter()
     target.settle(granted(acquire(target, 0.0, 99, tokens=29_999)), tokens=None)
     assert refuse(target, 1.0) == 1
-    snapshot = target.snapshot(1.0)
+    snapshot = state(target, 1.0)
     assert (snapshot.requests_per_minute, snapshot.tokens_per_minute) == (None, None)
 
 
@@ -487,7 +506,7 @@ def test_long_texts_make_the_guess_a_token_limit():
     target = Limiter()
     target.settle(granted(acquire(target, 0.0, 20, tokens=40_000)), tokens=None)
     refuse(target, 1.0)
-    snapshot = target.snapshot(1.0)
+    snapshot = state(target, 1.0)
     assert snapshot.requests_per_minute is None
     assert snapshot.tokens_per_minute == pytest.approx(36_000)
 
@@ -497,7 +516,7 @@ def test_a_lowered_limit_that_is_hardly_used_does_not_grow():
     refuse(target, 0.0)
     for now in range(10, 600, 10):
         target.settle(granted(acquire(target, float(now), 10)), tokens=None)
-    assert target.snapshot(600.0).requests_per_minute == pytest.approx(2700)
+    assert state(target, 600.0).requests_per_minute == pytest.approx(2700)
 
 
 @pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_minute"])
@@ -509,35 +528,65 @@ def test_a_limit_that_is_not_above_zero_and_finite_is_refused(name, value):
 
 
 def test_threads_together_get_no_more_than_one_would():
-    target, tickets = limiter(texts=6000), []
+    target, reservations = limiter(texts=6000), []
 
     def ask():
         for _ in range(500):
             turn = acquire(target, 0.0, 1)
-            if isinstance(turn, Ticket):
-                tickets.append(turn)
+            if isinstance(turn, Reservation):
+                reservations.append(turn)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(tickets) == 600
-    assert target.snapshot(0.0).texts_sent == 600
+    assert len(reservations) == 600
+    assert state(target, 0.0).texts_sent == 600
 
 
-def test_one_key_and_model_share_one_limiter(monkeypatch):
-    monkeypatch.setattr(_throttle, "_limiters", {})
-    assert limiter_for("key", "a") is limiter_for("key", "a")
-    assert limiter_for("key", "a") is not limiter_for("key", "b")
-    assert limiter_for("key", "a") is not limiter_for("other", "a")
+def test_one_key_and_model_share_one_limiter():
+    limiters = LimiterRegistry()
+    assert limiters.of_account("key", "a") is limiters.of_account("key", "a")
+    assert limiters.of_account("key", "a") is not limiters.of_account("key", "b")
+    assert limiters.of_account("key", "a") is not limiters.of_account("other", "a")
 
 
-def test_the_registry_does_not_hold_the_key_in_the_clear(monkeypatch):
-    monkeypatch.setattr(_throttle, "_limiters", {})
-    made = limiter_for("AIza-secret", "a")
-    assert "AIza-secret" not in repr(_throttle._limiters)
-    assert "AIza-secret" not in repr(vars(made))
+def test_the_registry_does_not_hold_the_key_in_the_clear():
+    limiters = LimiterRegistry()
+    made = limiters.of_account("AIza-secret", "a")
+    held = [limiters._last, dict(limiters._by_account), vars(made)]
+    assert "AIza-secret" not in repr(held)
+
+
+def test_limiters_in_use_stay_and_of_the_others_the_last_ones():
+    limiters = LimiterRegistry(kept=2)
+    used = limiters.of_account("used", "a")
+    learnt = weakref.ref(limiters.of_account("first", "a"))
+    for name in ("second", "third"):
+        limiters.of_account(name, "a")
+    gc.collect()
+    assert learnt() is None
+    assert limiters.of_account("used", "a") is used
+    assert len(limiters._by_account) == 2
+
+
+def test_limiter_of_a_client_goes_with_the_client():
+    class Client:
+        pass
+
+    limiters, client = LimiterRegistry(), Client()
+    gone = weakref.ref(limiters.of_client(client, "a"))
+    assert limiters.of_client(client, "a") is gone()
+    assert limiters.of_client(Client(), "a") is not gone()
+    del client
+    gc.collect()
+    assert gone() is None
+
+
+def test_clients_that_cannot_be_told_apart_share_nothing():
+    limiters, client = LimiterRegistry(), object()
+    assert limiters.of_client(client, "a") is not limiters.of_client(client, "a")
 
 
 def test_a_retry_delay_is_what_the_server_asked_for_and_up_to_a_tenth_more():

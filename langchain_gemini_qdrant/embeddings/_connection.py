@@ -1,0 +1,174 @@
+"""Where requests go and on whose account: decided once, from options and environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.embeddings._backends import create_backend
+from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
+from langchain_gemini_qdrant.embeddings._rate_limiter import LIMITERS
+from langchain_gemini_qdrant.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.embeddings._backends.protocol import Backend
+    from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
+    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+
+OPTIONS = frozenset(
+    {
+        "api_key",
+        "async_client",
+        "backend",
+        "base_url",
+        "client",
+        "credentials",
+        "location",
+        "project",
+        "transport",
+        "vertexai",
+    }
+)
+"""The options of `GeminiEmbeddings` that a connection follows from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Connection:
+    """What an instance keeps to for its whole life, in copies and in pickles.
+
+    Attributes:
+        is_vertex: Requests go to Vertex AI, not to the Gemini Developer API.
+        takes_key: They carry the instance's API key.
+        address: The base URL, None for Google's own.
+        project: For Vertex AI.
+    """
+
+    is_vertex: bool
+    takes_key: bool
+    address: str | None
+    project: str | None
+
+
+def connect(options: GeminiEmbeddings) -> Connection:
+    """Decide where an instance's requests go, as langchain-google-genai does.
+
+    Raises:
+        ConfigurationError: Options are at odds with each other, or there is no API key.
+    """
+    is_vertex = _is_vertex(options)
+    address = options.base_url
+    if is_vertex and "base_url" not in options.model_fields_set:
+        address = os.environ.get("GOOGLE_VERTEX_BASE_URL")
+    # On Vertex AI, a key of the environment is not sent beside a project.
+    beside = is_vertex and (options.project or options.credentials is not None)
+    connection = Connection(
+        is_vertex=is_vertex,
+        takes_key=not has_own_client(options)
+        and ("api_key" in options.model_fields_set or not beside),
+        address=address,
+        project=options.project or getattr(options.credentials, "project_id", None),
+    )
+    check_connection(options, connection)
+    return connection
+
+
+def _is_vertex(options: GeminiEmbeddings) -> bool:
+    if options.vertexai is not None:
+        return options.vertexai
+    variable = os.environ.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower()
+    if variable in {"true", "1", "yes", "false", "0", "no"}:
+        return variable in {"true", "1", "yes"}
+    given = options.model_fields_set & {"credentials", "project"}
+    return any(getattr(options, name) is not None for name in given)
+
+
+def has_own_client(options: GeminiEmbeddings) -> bool:
+    """Say whether requests go through a client of the user's own."""
+    return options.client is not None or options.async_client is not None
+
+
+def check_connection(options: GeminiEmbeddings, connection: Connection) -> None:
+    """Refuse options that are at odds with each other.
+
+    Raises:
+        ConfigurationError: They are, or there is no API key.
+    """
+    own = has_own_client(options)
+    if options.backend == "google-genai" and options.async_client is not None:
+        raise ConfigurationError(
+            "async_client is for backend='google-generativeai': a google.genai.Client given as "
+            "client serves both sync and async"
+        )
+    if options.backend == "google-genai" and options.transport is not None:
+        raise ConfigurationError(
+            f"transport={options.transport!r} is for backend='google-generativeai': google-genai "
+            "has REST alone"
+        )
+    if own and options.model_fields_set & {"api_key", "base_url", "transport"}:
+        raise ConfigurationError(
+            "client and async_client bring their own key, address and transport: leave out "
+            "api_key, base_url and transport, or leave out the clients"
+        )
+    if connection.is_vertex:
+        if options.backend != "google-genai":
+            raise ConfigurationError(
+                f"Vertex AI needs backend='google-genai', got {options.backend!r}"
+            )
+    elif not own and not _key(options, connection):
+        raise ConfigurationError(
+            "an API key is needed: pass api_key or set GOOGLE_API_KEY or GEMINI_API_KEY "
+            "(https://aistudio.google.com/apikey)"
+        )
+
+
+def open_backend(options: GeminiEmbeddings, connection: Connection) -> Backend:
+    """Import the SDK and return what sends through it; nothing is sent.
+
+    Raises:
+        ConfigurationError: The SDK is not installed, or does not take the options.
+    """
+    own = has_own_client(options)
+    return create_backend(
+        options.backend,
+        BackendSettings(
+            api_key=_key(options, connection),
+            base_url=connection.address,
+            timeout=None if own and "timeout" not in options.model_fields_set else options.timeout,
+            transport=options.transport,
+            client=options.client,
+            async_client=options.async_client,
+            vertexai=connection.is_vertex,
+            project=connection.project,
+            location=options.location,
+            credentials=options.credentials,
+            auto_truncate=options.on_too_long != "error",
+        ),
+    )
+
+
+def limiter_of(options: GeminiEmbeddings, connection: Connection) -> Limiter:
+    """Return the limiter that all instances of one account and model share."""
+    model = options.model.removeprefix("models/")
+    own = options.client or options.async_client
+    if own is not None:
+        limiter = LIMITERS.of_client(own, model)
+    else:
+        account = (
+            connection.address,
+            _key(options, connection),
+            connection.project,
+            options.location,
+        )
+        limiter = LIMITERS.of_account(repr(account), model)
+    limiter.configure(
+        requests_per_minute=options.requests_per_minute,
+        tokens_per_minute=options.tokens_per_minute,
+    )
+    return limiter
+
+
+def _key(options: GeminiEmbeddings, connection: Connection) -> str | None:
+    if not connection.takes_key or options.api_key is None:
+        return None
+    return options.api_key.get_secret_value()

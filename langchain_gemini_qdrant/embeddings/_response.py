@@ -1,0 +1,50 @@
+"""Answers of the API, checked before anybody uses them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.errors import ResponseMismatchError
+
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.embeddings._backends.protocol import (
+        EmbedAnswer,
+        EmbedRequest,
+        Vector,
+    )
+
+_UNIT_TOLERANCE = 1e-6  # float32 rounding of a unit vector of 3,072 components stays below it
+
+
+def check_answer(request: EmbedRequest, answer: EmbedAnswer, size: int | None) -> list[Vector]:
+    """Return the answer's vectors at length 1, or refuse an answer that does not fit.
+
+    Raises:
+        ResponseMismatchError: Their count, size or numbers are wrong.
+    """
+    if len(answer.vectors) != len(request.texts):
+        raise ResponseMismatchError(
+            f"{request.model}: {len(request.texts)} texts were sent, {len(answer.vectors)} "
+            "vectors came back; none of them is used",
+            model=request.model,
+        )
+    return [_unit(vector, size or len(answer.vectors[0]), request) for vector in answer.vectors]
+
+
+def _unit(vector: Vector, size: int, request: EmbedRequest) -> Vector:
+    if len(vector) != size:
+        raise ResponseMismatchError(
+            f"{request.model}: vectors of {size} components were asked for, {len(vector)} came "
+            "back; none of them is used",
+            model=request.model,
+        )
+    norm = math.hypot(*vector)
+    if not math.isfinite(norm) or norm == 0.0:
+        raise ResponseMismatchError(
+            f"{request.model}: a vector came back whose length is {norm}; none of them is used",
+            model=request.model,
+        )
+    if abs(norm - 1.0) <= _UNIT_TOLERANCE:
+        return vector
+    return [component / norm for component in vector]

@@ -1,0 +1,150 @@
+"""The vectors of one call, collected by the batch and returned in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from langchain_gemini_qdrant.errors import (
+    ConfigurationError,
+    EmbeddingError,
+    GeminiQdrantError,
+    PartialEmbeddingError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
+    from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result(Generic[T]):
+    """What an operation came to: a value, or an error of this package."""
+
+    value: T | None = None
+    error: GeminiQdrantError | None = None
+
+    def unwrap(self) -> T:
+        """Return the value, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value] # one of both is set
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unfinished:
+    """What a `PartialEmbeddingError` remembers, so that only its failures are sent again."""
+
+    spec: RequestSpec
+    contents: Sequence[Content]
+
+
+class Vectors:
+    """The vectors of a call's contents, which may repeat and are each sent once."""
+
+    def __init__(
+        self,
+        spec: RequestSpec,
+        contents: Sequence[Content],
+        known: Sequence[Vector | None] | None = None,
+        *,
+        first: int = 0,
+    ) -> None:
+        """Start with the vectors that are known; `first` is the position of the first content."""
+        self.spec = spec
+        self._first = first
+        self._contents = contents
+        self._vectors: dict[Content, Vector] = {}
+        self._errors: dict[Content, GeminiQdrantError] = {}
+        if known is not None:
+            pairs = zip(contents, known, strict=True)
+            self._vectors = {content: vector for content, vector in pairs if vector is not None}
+
+    @classmethod
+    def unfinished(cls, error: PartialEmbeddingError) -> Vectors:
+        """Return what a call has left.
+
+        Raises:
+            ConfigurationError: The error is not a call's.
+        """
+        left = getattr(error, "unfinished", None)
+        if not isinstance(left, Unfinished):
+            raise ConfigurationError(
+                "retry_failed takes a PartialEmbeddingError that a call has raised"
+            )
+        return cls(left.spec, left.contents, error.vectors)
+
+    @property
+    def missing(self) -> list[Content]:
+        """Contents without a vector, each once, in order."""
+        return [
+            content for content in dict.fromkeys(self._contents) if content not in self._vectors
+        ]
+
+    @property
+    def missing_count(self) -> int:
+        """How many of the call's texts have no vector, repeated ones counted each time."""
+        return len([c for c in self._contents if c not in self._vectors])
+
+    def indices(self, contents: set[Content]) -> list[int]:
+        """Return the positions at which these contents were given."""
+        return [i for i, c in enumerate(self._contents, self._first) if c in contents]
+
+    def collect(self, batch: Sequence[Content], result: Result[list[Vector]]) -> None:
+        """Keep what became of a batch."""
+        if result.error is None:
+            self._vectors.update(zip(batch, result.unwrap(), strict=True))
+        else:
+            self._errors.update(dict.fromkeys(batch, result.error))
+
+    def all(self) -> list[Vector]:
+        """Return one vector for each content, in order.
+
+        Raises:
+            GeminiQdrantError: Nothing came back, for one reason.
+            PartialEmbeddingError: Some failed, or for several reasons.
+        """
+        if not self._errors:
+            return [self._vectors[content] for content in self._contents]
+        # Requests under way together may each have met it.
+        causes = list({str(error): error for error in self._errors.values()}.values())
+        if not self._vectors and len(causes) == 1:
+            raise causes[0]
+        failures = {
+            i: self._failure(self._errors[content])
+            for i, content in enumerate(self._contents)
+            if content in self._errors
+        }
+        first = next(iter(failures.values()))
+        error = PartialEmbeddingError(
+            f"{self.spec.model}: {len(failures)} of {len(self._contents)} texts could not be "
+            f"embedded, at index {_ranges(list(failures))}; `vectors` has the others and "
+            f"`retry_failed` sends these again. The first failure: {first}",
+            model=self.spec.model,
+            vectors=[self._vectors.get(content) for content in self._contents],
+            failures=failures,
+        )
+        error.unfinished = Unfinished(spec=self.spec, contents=self._contents)
+        raise error from first
+
+    def _failure(self, error: GeminiQdrantError) -> EmbeddingError:
+        if isinstance(error, EmbeddingError):
+            return error
+        failure = EmbeddingError(f"{self.spec.model}: {error}", model=self.spec.model)
+        failure.__cause__ = error
+        return failure
+
+
+def _ranges(indices: Sequence[int]) -> str:
+    """Return `0-99, 120` for the sorted numbers 0 to 99 and 120."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
