@@ -115,7 +115,9 @@ def migrate(
     migration = _Migration(
         *(Connection(source), Connection(target)),
         *(collection_name, target_collection_name or collection_name),
-        *(batch_size, on_progress, clock or SYSTEM_CLOCK),
+        batch_size,
+        on_progress,
+        clock=clock or SYSTEM_CLOCK,
         blocking=True,
     )
     return run(migration.run())
@@ -135,7 +137,9 @@ async def amigrate(
     migration = _Migration(
         *(Connection(None, source), Connection(None, target)),
         *(collection_name, target_collection_name or collection_name),
-        *(batch_size, on_progress, clock or SYSTEM_CLOCK),
+        batch_size,
+        on_progress,
+        clock=clock or SYSTEM_CLOCK,
         blocking=False,
     )
     return await migration.run()
@@ -152,8 +156,8 @@ class _Migration:
         target_name: str,
         batch_size: int,
         on_progress: Callable[[MigrationReport], None] | None,
-        clock: Clock,
         *,
+        clock: Clock,
         blocking: bool,
     ) -> None:
         if batch_size < 1:

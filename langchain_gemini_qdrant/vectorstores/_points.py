@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from langchain_qdrant.sparse_embeddings import SparseVector
 
-    from langchain_gemini_qdrant.vectorstores._collection import Layout
-
 _MAX_REQUEST_BYTES = 16 * 2**20
 """A server takes 32 MB: https://qdrant.tech/documentation/guides/configuration/"""
 
@@ -115,14 +113,18 @@ def as_qdrant(vector: SparseVector) -> models.SparseVector:
 
 
 def points(
-    layout: Layout, rows: Sequence[Row], vectors: Sequence[dict[str, Any]]
+    rows: Sequence[Row],
+    vectors: Sequence[dict[str, Any]],
+    *,
+    content_key: str,
+    metadata_key: str,
 ) -> Iterator[models.PointStruct]:
     """Yield the points of rows and their vectors by name."""
     for row, named in zip(rows, vectors, strict=True):
         key = point_id(row.id)
         payload = {
-            layout.content_key: row.text,
-            layout.metadata_key: row.metadata,
+            content_key: row.text,
+            metadata_key: row.metadata,
             **id_payload(row.id, key),
         }
         yield models.PointStruct(id=key, vector=named, payload=payload)

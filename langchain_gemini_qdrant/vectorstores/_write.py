@@ -55,7 +55,12 @@ async def add(
                 dense, failure = await _dense_vectors(collection, batch, stream)
                 batch = batch[: len(dense)]
                 named = await named_vectors(collection, [row.text for row in batch], dense)
-                points = _points.points(collection.layout, batch, named)
+                points = _points.points(
+                    batch,
+                    named,
+                    content_key=collection.layout.content_key,
+                    metadata_key=collection.layout.metadata_key,
+                )
                 for request in _points.requests(points):
                     await upsert(collection, request, options)
                     stored += len(request)
