@@ -406,7 +406,7 @@ def test_settings_out_of_their_range_are_told(edge, vectors, options, message):
         ([], InvalidInputError, "got 0 of nothing"),
         (["text", [1.0] * SIZE], InvalidInputError, "got 2 of list and str"),
         ([[1.0, 2.0]], CollectionMismatchError, f"vectors of size {SIZE}, a query has 2"),
-        (["text"], ConfigurationError, "needs an embedding"),
+        (["text"], ConfigurationError, "requires an embedding"),
     ],
 )
 def test_queries_that_cannot_be_searched_are_told(edge, vectors, queries, error, message):
