@@ -95,6 +95,26 @@ def document_rows(
     )
 
 
+def updated_documents(
+    ids: Sequence[str | int] | None,
+    documents: Sequence[Document] | None,
+    document_id: str | int | None,
+    document: Document | None,
+) -> tuple[Sequence[Document], Sequence[str | int]]:
+    """Return documents and ids, however `update_documents` was given them.
+
+    Raises:
+        InvalidInputError: Neither or both of the two ways.
+    """
+    if document_id is not None and document is not None and ids is None and documents is None:
+        return [document], [document_id]
+    if ids is not None and documents is not None and document_id is None and document is None:
+        return documents, ids
+    raise InvalidInputError(
+        "update_documents needs ids and documents, or document_id and document: nothing is stored"
+    )
+
+
 def document(
     point: models.Record | models.ScoredPoint, content_key: str, metadata_key: str
 ) -> Document:

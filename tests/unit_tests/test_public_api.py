@@ -121,12 +121,13 @@ def test_arguments_of_ingest_and_what_it_reports():
     }
     shared = ["requests", "texts", "tokens", "usd", "seconds"]
     assert [field.name for field in dataclasses.fields(package.IngestReport)] == [
-        *("added", "updated", "skipped", "deleted", "failed"),
-        *(*shared, "stopped"),
+        *shared,
+        *("added", "updated", "skipped", "deleted", "failed", "stopped"),
     ]
     assert [field.name for field in dataclasses.fields(package.IngestProgress)] == [
+        *shared,
         *("total", "read", "skipped", "embedded", "stored", "failed", "deleted"),
-        *(*shared, "remaining_seconds"),
+        "remaining_seconds",
     ]
 
 
