@@ -96,10 +96,10 @@ def document_rows(
 
 
 def updated_documents(
-    ids: Sequence[str | int] | None,
-    documents: Sequence[Document] | None,
-    document_id: str | int | None,
-    document: Document | None,
+    ids: Sequence[str | int] | None = None,
+    documents: Sequence[Document] | None = None,
+    document_id: str | int | None = None,
+    document: Document | None = None,
 ) -> tuple[Sequence[Document], Sequence[str | int]]:
     """Return documents and ids, however `update_documents` was given them.
 

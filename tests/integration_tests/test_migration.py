@@ -483,10 +483,10 @@ def test_a_collection_that_does_not_exist_and_one_onto_itself_are_refused(engine
     with pytest.raises(ConfigurationError, match="no collection 'c'"):
         migrate(edge, engine(":memory:"), "c")
     fill(edge, 1)
-    with pytest.raises(ConfigurationError, match="source and target are one"):
+    with pytest.raises(ConfigurationError, match="source and target are the same collection"):
         migrate(edge, edge, "c")
     again = EdgeClient(**edge.init_options)
-    with pytest.raises(ConfigurationError, match="source and target are one"):
+    with pytest.raises(ConfigurationError, match="source and target are the same collection"):
         migrate(edge, again, "c")
     again.close()
     with pytest.raises(ConfigurationError, match="batch_size must be 1 or larger, got 0"):
