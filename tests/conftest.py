@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from langchain_gemini_qdrant.embeddings import _rate_limiter as _throttle
+
+# The same generated cases in each run, so that a failure can be seen again.
+settings.register_profile(
+    "quick",
+    max_examples=60,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile("full", settings.get_profile("quick"), max_examples=600)
+settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -242,6 +242,7 @@ def test_quota_of_the_day_leaves_a_summary_and_says_when_to_go_on(tmp_path, emul
     assert counts(again)[-1] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl-C there")
 def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_next_run_does(tmp_path, emulator):
     write(tmp_path / "docs", {"big.txt": paragraphs(250_000).encode()})
@@ -268,8 +269,8 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_next_run_does(tmp_path, e
     assert sum(len(request.texts) for request in emulator.requests) == added
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl-C there")
-@pytest.mark.timeout(120)
 def test_second_ctrl_c_does_not_wait_for_gemini(tmp_path, emulator):
     write(tmp_path / "docs", {"a.txt": b"Some text."})
     emulator.latency = 50.0

@@ -47,6 +47,7 @@ def _in_an_empty_folder(monkeypatch, emulator, qdrant_server, tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_in_an_empty_folder")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_run_in_order_and_print_what_the_page_says(page):
@@ -67,6 +68,7 @@ def test_python_blocks_run_in_order_and_print_what_the_page_says(page):
             value.client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_in_an_empty_folder")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_work_and_print_what_the_page_says(page):

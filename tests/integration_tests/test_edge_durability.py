@@ -142,8 +142,8 @@ print(len(acknowledged))
 """
 
 
+@pytest.mark.slow
 @POSIX_ONLY
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("mode", "rounds"), [("in-process", 22), ("worker", 8)])
 def test_thirty_kills_while_writing_and_optimizing_lose_nothing_acknowledged(
     tmp_path, mode, rounds
@@ -153,6 +153,7 @@ def test_thirty_kills_while_writing_and_optimizing_lose_nothing_acknowledged(
     assert acknowledged > 20 * rounds
 
 
+@pytest.mark.slow
 @POSIX_ONLY
 @pytest.mark.parametrize(
     ("worker", "durability", "survivors"),
@@ -293,7 +294,7 @@ def can_mount(folder: Path) -> bool:
     return tried.returncode == 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow
 @pytest.mark.parametrize("worker", [False, True])
 def test_a_disk_that_fills_up_is_an_error_that_loses_nothing(tmp_path, worker):
     if not can_mount(tmp_path):

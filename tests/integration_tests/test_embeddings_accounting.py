@@ -180,6 +180,7 @@ def test_quota_is_shared_by_instances_of_one_key_and_model(make_embeddings, call
     assert sum(clock.waits) >= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "known",
     [{"requests_per_minute": 3000, "tokens_per_minute": 200_000}, {}],

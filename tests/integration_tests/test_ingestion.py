@@ -130,6 +130,7 @@ async def test_no_document_of_an_async_iterable_is_lost_where_a_run_is_kept_wait
     await store.embeddings.aclose()
 
 
+@pytest.mark.slow
 def test_second_run_over_10000_passages_sends_no_request(tmp_path):
     with GeminiEmulator(stand_in_vectors=True, record=False) as emulator:
         embeddings = GeminiEmbeddings(
@@ -297,6 +298,7 @@ def test_metadata_that_json_does_not_have_fails_alone_and_costs_nothing(
     assert len(emulator.texts) == 3
 
 
+@pytest.mark.slow
 def test_sets_are_no_change_in_another_process(tmp_path, emulator):
     """Python orders the strings of a set otherwise in each process."""
     script = """

@@ -217,6 +217,7 @@ def test_a_vector_of_another_size_ends_the_run(client, run):
 # All of them
 
 
+@pytest.mark.slow
 def test_an_outage_ends_the_run_soon_and_the_next_run_goes_on(store, run, emulator):
     run(store, passages(100))
     emulator.clear()
@@ -426,8 +427,8 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-@pytest.mark.timeout(120)
 def test_ctrl_c_does_not_wait_for_retries(emulator):
     """The requests are told to come back in an hour; the test's own timeout is two minutes."""
     emulator.fail_next(status=429, retry_after=3600, times=None)
