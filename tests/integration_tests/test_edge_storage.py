@@ -46,7 +46,7 @@ def run(script: str, path: Path, *, check: bool = True) -> str:
         [sys.executable, "-c", script, str(path)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=200,
         check=False,
     )
     assert not check or done.returncode == 0, done.stderr

@@ -84,7 +84,7 @@ def run(script: str, path: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", script, str(path)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=200,
         check=False,
     )
 
@@ -233,7 +233,7 @@ def test_sync_and_async_clients_of_a_folder_share_a_worker_until_the_last_is_clo
     second.close()
     assert not is_running(pid)
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=200)
         assert not thread.is_alive()
     with pytest.raises(StorageError, match="closed; make a new"):
         second.count(NAME)
@@ -296,7 +296,7 @@ def test_a_client_that_is_dropped_ends_its_worker(tmp_path):
     worker = client._edge._sync.worker
     del client
     gc.collect()
-    worker.ended.result(timeout=30)
+    worker.ended.result(timeout=200)
     EdgeClient(tmp_path).close()
 
 
@@ -413,7 +413,7 @@ def test_the_death_of_the_worker_is_an_error_and_a_new_client_has_what_was_ackno
         os.kill(pid, signal.SIGKILL)
         for call in calls:
             with pytest.raises(StorageError, match=r"ended with signal 9 \(SIGKILL\).*new client"):
-                call.result(timeout=30)
+                call.result(timeout=200)
     with pytest.raises(StorageError, match="acknowledged is in its log"):
         own_client.upsert(NAME, [point(9)])
     with pytest.raises(StorageError, match="ended with signal 9"):

@@ -182,7 +182,7 @@ def test_forked_children_get_their_own_answers(make_embeddings):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     assert result.stdout.strip() == "True [0, 0, 0, 0]", result.stderr
 

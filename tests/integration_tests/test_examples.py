@@ -91,7 +91,7 @@ def service(gemini):  # noqa: ARG001 - it sets the environment
             yield next(found[0] for line in lines if (found := re.search(r"http://[\d.:]+", line)))
         finally:
             process.send_signal(signal.SIGINT)
-            _, log = process.communicate(timeout=30)
+            _, log = process.communicate(timeout=200)
     assert "Application shutdown complete" in log
     assert "Traceback" not in log
 

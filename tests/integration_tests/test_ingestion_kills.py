@@ -136,7 +136,7 @@ def test_killed_runs_go_on_where_they_were_and_pay_at_most_for_what_was_under_wa
             nursery.start()
             if number % 2:
                 due = len(emulator.requests) + chance.randint(1, 8)
-                emulator.wait_for_requests(due, timeout=60)
+                emulator.wait_for_requests(due, timeout=200)
             else:
                 for _ in range(chance.randint(1, 20)):
                     assert nursery.line() == "progress"
