@@ -16,9 +16,9 @@ PYTEST = bin/pytest --numprocesses=$(strip $(WORKERS)) --dist=worksteal
 # What the versions of other packages can break; the rest does not meet them, or through these.
 VERSIONED := cli cli_ingest cli_recall docs edge_congruence edge_storage embeddings_retries \
   embeddings_standard embeddings_vertex embeddings_wire emulator_batches emulator_grpc emulator_modes \
-  emulator_rest emulator_vertex examples google_generativeai_rest langchain_community \
-  langchain_contract langchain_indexing langchain_retrievers pytest_plugin qdrant_server server_wire \
-  vcr_config vectorstores_standard vertex_backend
+  emulator_rest emulator_vertex examples google_generativeai_rest langchain_contract \
+  langchain_indexing langchain_retrievers pytest_plugin qdrant_server server_wire vcr_config \
+  vectorstores_standard vertex_backend
 
 .PHONY: all demo test test_all test_rest format lint quick_tests slow_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer compare clean
 

@@ -177,7 +177,7 @@ sys.stdout.flush()
 os._exit(0)
 """
     assert run(script, tmp_path, worker, durability) == "done"
-    [log] = tmp_path.glob("index/collections/*/wal")
+    [log] = tmp_path.glob("collections/*/wal")
     shutil.rmtree(log)
     client = EdgeClient(tmp_path)
     assert client.count("c").count == survivors
