@@ -507,7 +507,7 @@ print("parent:", [point.id for point in client.scroll("c")[0]])
 # --- throw-away folders
 
 
-@pytest.mark.parametrize("worker", [False, True])
+@pytest.mark.parametrize("worker", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_temporary_index_is_gone_when_its_last_client_is_closed(worker):
     client = EdgeClient(":temporary:", worker=worker)
     path = Path(client.init_options["path"])
