@@ -19,7 +19,7 @@ from langchain_gemini_qdrant import (
     create_vector_store,
     measure_recall,
 )
-from langchain_gemini_qdrant.recall import measuring as module
+from langchain_gemini_qdrant.recall import measure as module
 
 SIZE, COUNT = 128, 200
 LIMITS = (10, 50)
