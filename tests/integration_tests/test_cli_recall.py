@@ -50,6 +50,7 @@ def test_recall_needs_no_key_and_prints_the_table(run, emulator):
     assert emulator.requests == []
 
 
+@pytest.mark.slow
 def test_recall_prints_json_and_draws(run, tmp_path):
     result = run("recall", "--json", "--plot", "recall.png", "--rescore", "on", *QUICK)
     report = RecallReport.from_json(result.stdout)
@@ -75,6 +76,7 @@ def test_recall_asks_the_questions_of_a_file(run, emulator, tmp_path, monkeypatc
     ]
 
 
+@pytest.mark.slow
 def test_recall_compares_quantizations(run, tmp_path):
     result = run("recall", "--compare", "--json", "--plot", "all.png", "--limit", "5", *QUICK)
     assert result.exit_code == 0, result.output

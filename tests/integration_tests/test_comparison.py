@@ -50,6 +50,7 @@ def test_every_preset_is_measured_at_its_own_setting_after_the_full_vectors(vect
         assert row.figures.p50_s > 0
 
 
+@pytest.mark.slow
 async def test_a_sample_of_a_store_is_searched_with_texts_that_are_embedded_once(
     twin, tmp_path, embeddings, emulator
 ):

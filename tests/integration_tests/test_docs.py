@@ -29,6 +29,10 @@ def blocks(page):
     return [(t.info, t.content, t.map[0] + 1) for t in tokens if t.type == "fence"]
 
 
+def pages_with(*languages):
+    return [page for page in PAGES if {language for language, _, _ in blocks(page)} & {*languages}]
+
+
 def as_python(language, text):
     """Return the code of a block: of a diff, what stands there after it."""
     if language == "python":
@@ -47,8 +51,9 @@ def _in_an_empty_folder(monkeypatch, emulator, qdrant_server, tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_in_an_empty_folder")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages_with("python", "diff"), ids=lambda page: page.name)
 def test_python_blocks_run_in_order_and_print_what_the_page_says(page):
     namespace = {"__name__": page.stem}
     printed = ""
@@ -67,8 +72,9 @@ def test_python_blocks_run_in_order_and_print_what_the_page_says(page):
             value.client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_in_an_empty_folder")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages_with("console"), ids=lambda page: page.name)
 def test_commands_work_and_print_what_the_page_says(page):
     printed = None
     for language, text, _ in blocks(page):

@@ -97,6 +97,7 @@ async def test_the_async_methods_run_from_executor_threads(store):
 # --- a store on a worker
 
 
+@pytest.mark.slow
 def test_a_store_on_a_worker_shares_it_with_its_async_side():
     embeddings = DeterministicFakeEmbedding(size=8)
 
@@ -116,6 +117,7 @@ def test_a_store_on_a_worker_shares_it_with_its_async_side():
     assert not Path(options["path"]).exists()
 
 
+@pytest.mark.slow
 async def test_an_async_edge_client_of_the_user_s_serves_both_sides(tmp_path):
     own = AsyncEdgeClient(tmp_path)
     embeddings = DeterministicFakeEmbedding(size=8)

@@ -27,6 +27,13 @@ from langchain_gemini_qdrant.cli import cli
 from tests.integration_tests.qdrant_server import QdrantServer
 
 SIZE = 8
+# The quick run copies between two of them, and looks at the rest on one.
+ENGINES = ["edge", *(pytest.param(each, marks=pytest.mark.slow) for each in (":memory:", "server"))]
+PAIRED = [
+    "edge",
+    "server",
+    *(pytest.param(each, marks=pytest.mark.slow) for each in (":memory:", "grpc")),
+]
 BINARY = models.BinaryQuantization(binary=models.BinaryQuantizationConfig(always_ram=True))
 SCALAR = models.ScalarQuantization(scalar=models.ScalarQuantizationConfig(type="int8"))
 
@@ -147,8 +154,8 @@ def _local_mode_keeps_less():
 
 
 @pytest.mark.usefixtures("_local_mode_keeps_less")
-@pytest.mark.parametrize("target", ["edge", ":memory:", "server", "grpc"])
-@pytest.mark.parametrize("source", ["edge", ":memory:", "server", "grpc"])
+@pytest.mark.parametrize("target", PAIRED)
+@pytest.mark.parametrize("source", PAIRED)
 def test_a_copy_has_the_same_ids_payloads_vectors_and_memory(engine, source, target):
     source, target = engine(source), engine(target)
     fill(source)
@@ -296,7 +303,7 @@ class KilledError(Exception):
 
 
 @pytest.mark.usefixtures("_local_mode_keeps_less")
-@pytest.mark.parametrize("target", ["edge", ":memory:", "server"])
+@pytest.mark.parametrize("target", ENGINES)
 def test_a_run_that_broke_off_goes_on_and_sends_only_what_is_missing(engine, edge, target):
     fill(edge)
     target = engine(target)
@@ -334,7 +341,7 @@ def test_a_run_that_broke_off_before_the_indexes_makes_them(engine, edge):
 
 
 @pytest.mark.usefixtures("_local_mode_keeps_less")
-@pytest.mark.parametrize("target", ["edge", ":memory:", "server"])
+@pytest.mark.parametrize("target", ENGINES)
 @pytest.mark.parametrize("changed", ["payload", "vector", "sparse", "rows", "missing vector"])
 def test_points_that_differ_are_replaced(engine, edge, target, changed):
     fill(edge, 30)
@@ -367,6 +374,7 @@ def test_a_lost_connection_is_tried_again(engine, edge, clock):
     assert len(clock.waits) == 3
 
 
+@pytest.mark.slow
 def test_large_payloads_go_in_requests_that_a_server_takes(engine, edge):
     edge.create_collection("c", models.VectorParams(size=2, distance=models.Distance.DOT))
     for i in range(6):
@@ -496,6 +504,7 @@ def test_a_collection_that_does_not_exist_and_one_onto_itself_are_refused(engine
 # Without blocking
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_local_mode_keeps_less")
 def test_asynchronous_clients_copy_without_blocking(tmp_path, edge):
     fill(edge)

@@ -202,6 +202,7 @@ def test_a_store_of_sparse_vectors_has_nothing_to_quantize(options):
         store.set_quantization("binary")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worker", [False, True])
 def test_the_embedded_engine_makes_changes_and_drops_codes_at_once(tmp_path, on_store, worker):
     embeddings = DeterministicFakeEmbedding(size=256)
@@ -477,6 +478,7 @@ def test_the_defaults_of_a_preset_find_95_of_100(tmp_path, like_texts, name):
         assert min(recall(client, like_texts, name, search_params)) >= 0.95
 
 
+@pytest.mark.slow
 def test_one_bit_on_both_sides_needs_more_oversampling_than_binary(tmp_path, like_texts):
     plain = {"binary": {"always_ram": True}}
     with contextlib.closing(EdgeClient(tmp_path)) as client:

@@ -201,6 +201,7 @@ def test_a_run_that_broke_off_goes_on_and_embeds_only_what_is_missing(
         if progress.stored >= 10:
             raise KilledError
 
+    emulator.fail_next(status=503, retry_after=3600, times=None, containing=f"number {COUNT - 1}")
     with pytest.raises(KilledError):
         reembed(live, new_embeddings, collection_name="new", batch_size=10, on_progress=break_off)
     stored = live.client.count("new").count

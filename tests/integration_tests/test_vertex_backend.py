@@ -374,7 +374,7 @@ def test_timeout_is_a_service_error(make_backend, emulator, call):
     start = time.monotonic()
     with pytest.raises(ServiceError):
         call(make_backend(timeout=0.3), "embed", request(FIVE, TEXTS))
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # without it, it would hang
     emulator.clear()
 
 

@@ -100,6 +100,7 @@ def wheel(sdist):
         return {each: archive.read(each).decode() for each in archive.namelist()}
 
 
+@pytest.mark.slow
 def test_wheel_has_the_package_its_licence_its_entry_points_and_nothing_else(wheel):
     about = f"langchain_gemini_qdrant-{PROJECT['version']}.dist-info"
     written = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
@@ -115,6 +116,7 @@ def test_wheel_has_the_package_its_licence_its_entry_points_and_nothing_else(whe
     assert wheel[f"{about}/licenses/LICENSE"] == (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_sdist_has_sources_tests_and_pages_and_nothing_else(sdist):
     folders = ("benchmarks", "docs", "examples", "langchain_gemini_qdrant", "tests")
     alone = (
@@ -131,6 +133,7 @@ def test_sdist_has_sources_tests_and_pages_and_nothing_else(sdist):
     assert files == expected
 
 
+@pytest.mark.slow
 def test_tests_run_from_the_sdist(sdist):
     """With their configuration and fixtures, and the package that is installed."""
     code = "import sys; sys.path.remove(''); import pytest; sys.exit(pytest.main(sys.argv[1:]))"

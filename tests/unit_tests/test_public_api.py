@@ -243,19 +243,23 @@ HEAVY = {"google.genai", "google.generativeai", "grpc", "langchain_qdrant", "num
 }
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_nothing_but_the_package():
     loaded = _loaded("import langchain_gemini_qdrant")
     assert not loaded & (HEAVY | {"langchain_core", "pydantic"})
 
 
+@pytest.mark.slow
 def test_making_embeddings_loads_no_sdk_no_engine_and_no_numpy():
     code = "from langchain_gemini_qdrant import GeminiEmbeddings\nGeminiEmbeddings(api_key='k')"
     assert not _loaded(code) & HEAVY
 
 
+@pytest.mark.slow
 def test_pytest_plugin_loads_nothing_heavy():
     assert not _loaded("import langchain_gemini_qdrant.pytest_plugin") & HEAVY
 
 
+@pytest.mark.slow
 def test_help_of_the_command_line_loads_no_engine():
     assert not _loaded("import langchain_gemini_qdrant.cli") & HEAVY
