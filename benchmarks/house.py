@@ -1,8 +1,8 @@
 """How the package is built: its map, and the calls and files that everyday operations enter.
 
 Counted, not timed, so it prints the same on every machine. Each operation runs once to warm up and
-once, with other texts, under `sys.setprofile`, against the package's emulator and a temporary Qdrant
-Edge folder. The emulator's own calls are left out.
+once, with other texts, under `sys.setprofile`, against the package's emulator and a temporary
+Qdrant Edge folder. The emulator's own calls are left out.
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ class _Run:
         problem = None
         try:
             # As every engine keeps it, so that it can be compared with what is stored.
-            payload, _ = check_payload(
+            payload = check_payload(
                 {
                     layout.content_key: document.page_content,
                     layout.metadata_key: _in_order(document.metadata),

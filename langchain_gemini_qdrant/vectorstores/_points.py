@@ -13,7 +13,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from langchain_gemini_qdrant._qdrant_values import (
     document_id,
     id_payload,
-    plain_bytes,
+    payload_bytes,
     point_id,
 )
 from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, PartialWriteError
@@ -169,8 +169,7 @@ def _size_bytes(point: models.PointStruct) -> int:
     """Return about how long a point is in a request."""
     vectors: Any = point.vector  # by name
     numbers = sum(map(_numbers, vectors.values()))
-    payload = plain_bytes(point.payload) or len(repr(point.payload))
-    return payload + _BYTES_PER_NUMBER * numbers
+    return payload_bytes(point.payload) + _BYTES_PER_NUMBER * numbers
 
 
 def _numbers(vector: Any) -> int:  # noqa: ANN401 - of any kind

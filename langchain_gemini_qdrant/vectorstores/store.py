@@ -154,7 +154,12 @@ class GeminiQdrantVectorStore(SearchMethods):
             content_key=content_payload_key,
             metadata_key=metadata_payload_key,
             title_key=title_key,
-            to_document=self._to_document,
+            to_document=partial(
+                self._document_from_point,
+                collection_name=collection_name,
+                content_payload_key=content_payload_key,
+                metadata_payload_key=metadata_payload_key,
+            ),
         )
         state = CollectionState(own_search_params=search_params)
         state.set_search_defaults(quantization, None)
@@ -533,11 +538,6 @@ class GeminiQdrantVectorStore(SearchMethods):
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         size = self.collection.layout.known_size or 0
         return partial(relevance, distance=self.distance, size=size)
-
-    def _to_document(self, point: models.Record | models.ScoredPoint) -> Document:
-        return self._document_from_point(
-            point, self.collection_name, self.content_payload_key, self.metadata_payload_key
-        )
 
     @classmethod
     def _document_from_point(

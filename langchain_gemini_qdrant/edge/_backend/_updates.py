@@ -134,25 +134,25 @@ def delete(selector: object) -> Update:
 
 def set_payload(payload: object, selector: object, key: str | None = None) -> Update:
     """Return the update that merges into payloads, or into what is at `key` of them."""
-    fields, size_bytes = check_payload(payload)
+    fields = check_payload(payload)
     updates = engine().UpdateOperation
     return _for_selected(
         selector,
         lambda ids: updates.set_payload(ids, fields, key),
         lambda condition: updates.set_payload_by_filter(condition, fields, key),
-        point_bytes=size_bytes,
+        point_bytes=fields.size_bytes,
     )
 
 
 def overwrite_payload(payload: object, selector: object) -> Update:
     """Return the update that replaces payloads."""
-    fields, size_bytes = check_payload(payload)
+    fields = check_payload(payload)
     updates = engine().UpdateOperation
     return _for_selected(
         selector,
         lambda ids: updates.overwrite_payload(ids, fields),
         lambda condition: updates.overwrite_payload_by_filter(condition, fields),
-        point_bytes=size_bytes,
+        point_bytes=fields.size_bytes,
     )
 
 
