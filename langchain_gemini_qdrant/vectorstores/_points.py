@@ -6,12 +6,10 @@ import inspect
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from langchain_core.documents import Document
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from langchain_gemini_qdrant._qdrant_values import (
-    document_id,
     id_payload,
     payload_bytes,
     point_id,
@@ -21,6 +19,7 @@ from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from langchain_core.documents import Document
     from langchain_qdrant.sparse_embeddings import SparseVector
 
 _MAX_REQUEST_BYTES = 16 * 2**20
@@ -112,18 +111,6 @@ def updated_documents(
         return documents, ids
     raise InvalidInputError(
         "update_documents needs ids and documents, or document_id and document: nothing is stored"
-    )
-
-
-def document(
-    point: models.Record | models.ScoredPoint, content_key: str, metadata_key: str
-) -> Document:
-    """Return the document of a stored point."""
-    payload = point.payload or {}
-    return Document(
-        id=document_id(point.id, payload),
-        page_content=payload.get(content_key) or "",
-        metadata=payload.get(metadata_key) or {},
     )
 
 

@@ -6,10 +6,12 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from langchain_core.documents import Document
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
+from langchain_gemini_qdrant._qdrant_values import document_id
 from langchain_gemini_qdrant._runtime import as_sync, collected, run
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from langchain_core.documents import Document
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
     from qdrant_client import AsyncQdrantClient, QdrantClient
@@ -547,4 +548,9 @@ class GeminiQdrantVectorStore(SearchMethods):
         content_payload_key: str,
         metadata_payload_key: str,
     ) -> Document:
-        return _points.document(scored_point, content_payload_key, metadata_payload_key)
+        payload = scored_point.payload or {}
+        return Document(
+            id=document_id(scored_point.id, payload),
+            page_content=payload.get(content_payload_key) or "",
+            metadata=payload.get(metadata_payload_key) or {},
+        )

@@ -20,8 +20,10 @@ def with_vectors_for_ids(stage: Stage, collection_name: str, look_up: LookUp) ->
 
     As on the server, points of the searched collection that a query names are not found by it.
     """
-    if stage.prefetch is None and isinstance(stage.query, PLAIN_VECTORS):
-        return stage
+    query = stage.query
+    nearest = query.nearest if isinstance(query, models.NearestQuery) else query
+    if not stage.prefetch and isinstance(nearest, PLAIN_VECTORS):
+        return stage  # a vector alone names no point
     place = stage.lookup_from
     where = collection_name if place is None else place.collection
     name = (place.vector if place is not None else None) or stage.using or ""
@@ -37,13 +39,13 @@ def with_vectors_for_ids(stage: Stage, collection_name: str, look_up: LookUp) ->
             mentioned.append(point_id)
         return look_up(where, name, point_id)
 
-    query = _mapped(stage.query, vector)
+    mapped = _mapped(query, vector)
     prefetches = [
         with_vectors_for_ids(p, collection_name, look_up) for p in _listed(stage.prefetch)
     ]
     return stage.model_copy(
         update={
-            "query": query,
+            "query": mapped,
             "prefetch": prefetches,
             "filter": _excluding(stage.filter, mentioned),
             "lookup_from": None,

@@ -50,7 +50,8 @@ def upsert(
 ) -> Update:
     """Return the update that writes points, all or none of them."""
     with conversion_errors("update"):
-        condition, mode = edge_filter(update_filter), to_edge(update_mode)
+        condition = None if update_filter is None else edge_filter(update_filter)
+        mode = None if update_mode is None else to_edge(update_mode)
         ready = [
             _Ready(point.id, edge_point(point), point.size_bytes)
             for point in check_points(points, schema)

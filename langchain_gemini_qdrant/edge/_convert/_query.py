@@ -41,7 +41,7 @@ def edge_query_request(request: models.QueryRequest, schema: VectorSchema) -> Ed
     """
     limit = check_limit(_DEFAULT_LIMIT if request.limit is None else request.limit)
     offset = check_offset(request.offset)
-    prefetches = [] if request.prefetch is None else _prefetches(request.prefetch, schema)
+    prefetches = _prefetches(request.prefetch, schema) if request.prefetch else []
     with conversion_errors("query"):
         return engine().QueryRequest(
             limit=limit,
@@ -104,8 +104,11 @@ def _scoring(  # noqa: PLR0911 - a table
 ) -> EdgeObject | None:
     """Return what ranks this stage, None where points come in the order of their ids."""
     query, using = stage.query, stage.using or ""
-    if isinstance(query, PLAIN_VECTORS):
-        return engine().Query.Nearest(edge_vector(check_vector(query, using, schema)), using)
+    vector: object = query
+    if isinstance(query, models.NearestQuery) and query.mmr is None:
+        vector = query.nearest
+    if isinstance(vector, PLAIN_VECTORS):
+        return engine().Query.Nearest(edge_vector(check_vector(vector, using, schema)), using)
     _check_combination(query, stage, prefetches=prefetches)
     match query:
         case None:
