@@ -75,7 +75,7 @@ class VertexBackend(GenaiConnections):
                 contents=_contents(request),
                 config=self._config(request),
             )
-        return _read(response)
+            return _read(response)
 
     async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
@@ -86,7 +86,7 @@ class VertexBackend(GenaiConnections):
                 contents=_contents(request),
                 config=self._config(request),
             )
-        return _read(response)
+            return _read(response)
 
     def count_tokens(self, model: str, text: str) -> int:
         """Ask the API how many tokens a text has."""
