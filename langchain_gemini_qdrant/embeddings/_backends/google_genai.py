@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
 
+# Given in any case: without one the SDK looks into the environment whenever a client is made.
+_ADDRESS = "https://generativelanguage.googleapis.com/"
+
 # The SDK asks for contents even where extra_body brings the whole list of requests.
 _PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
 
@@ -129,7 +132,7 @@ class GoogleGenaiBackend(GenaiConnections):
         return genai.Client(
             api_key=self._settings.api_key,
             vertexai=False,
-            http_options=types.HttpOptions(base_url=self._settings.base_url),
+            http_options=types.HttpOptions(base_url=self._settings.base_url or _ADDRESS),
         )
 
     def _config(self, request: EmbedRequest) -> types.EmbedContentConfig:
