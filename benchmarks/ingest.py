@@ -225,7 +225,7 @@ def show_overlap(results: Results, options: argparse.Namespace) -> Table:
     return Table(
         title="Embedding while storing",
         note=f"{options.count:,} documents: `stream_documents` without storing anything, "
-        "`upsert_embedded` of vectors that are there, and `ingest`, in seconds; what `ingest` "
+        "`upsert` of vectors that are there, and `ingest`, in seconds; what `ingest` "
         "takes as a share of the longer one.",
         head=("engine", "latency, ms", "embedding", "storing", "ingest", "ingest / longer"),
         rows=rows,

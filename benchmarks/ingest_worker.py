@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import uuid
 import warnings
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -107,9 +108,18 @@ def store(job: Job) -> Result:
     seconds = 0.0
     while batch := list(islice(given, BATCH)):
         vectors = chance.standard_normal((len(batch), job["size"])).tolist()
-        named = [{vector_store.vector_name: vector} for vector in vectors]
         began = time.monotonic()
-        vector_store.upsert_embedded(batch, named)
+        vector_store.client.upsert(
+            vector_store.collection_name,
+            [
+                models.PointStruct(
+                    id=str(uuid.uuid4()),
+                    vector=vector,
+                    payload={"page_content": each.page_content, "metadata": each.metadata},
+                )
+                for each, vector in zip(batch, vectors, strict=True)
+            ],
+        )
         seconds += time.monotonic() - began
     ended = time.monotonic()
     done = vector_store.count()

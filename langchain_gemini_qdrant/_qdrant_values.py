@@ -6,7 +6,7 @@ import json
 import math
 import re
 import uuid
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pydantic_core import from_json, to_json
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.documents import Document
+
+V = TypeVar("V")
 
 ID_KEY = "document_id"
 """Payload key of an id that cannot be a point id as it stands."""
@@ -163,3 +165,11 @@ _SCALARS: dict[type, Callable[[Any], int]] = {
     int: lambda number: 8 if _I64 <= number <= _U64 else 0,
     float: lambda number: 8 if math.isfinite(number) else 0,
 }
+
+
+def named_vectors(vectors: V | Mapping[str, V] | None) -> Mapping[str, V]:
+    """Return vectors, or their settings, by name; the unnamed one has the name `""`."""
+    if vectors is None:
+        return {}
+    by_name: Any = vectors if isinstance(vectors, dict) else {"": vectors}
+    return by_name  # type: ignore[no-any-return] # no type says that a vector is no dict

@@ -7,10 +7,11 @@ and calls `run`. Both faces run the same lines, with the same tracebacks.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
 T = TypeVar("T")
 
@@ -54,7 +55,24 @@ class Blocking:
         return call
 
 
-async def as_async(values: Iterable[T]) -> AsyncIterator[T]:
-    """Yield the values of a sync iterable where an async one is wanted."""
-    for value in values:
-        yield value
+async def as_async(values: Iterable[T]) -> AsyncGenerator[T, None]:
+    """Yield the values of a sync iterable where an async one is wanted; close it at the end."""
+    try:
+        for value in values:
+            yield value
+    finally:
+        if isinstance(values, Generator):
+            values.close()
+
+
+def as_sync(values: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+    """Yield the values of an async generator that awaits `Blocking` objects only."""
+    try:
+        while True:
+            try:
+                value = run(anext(values))
+            except StopAsyncIteration:
+                return
+            yield value
+    finally:
+        run(values.aclose())

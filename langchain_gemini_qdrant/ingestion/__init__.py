@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from langchain_gemini_qdrant.ingestion._cleanup import CleanupMode
 from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
-from langchain_gemini_qdrant.ingestion.ingest import Cleanup, aingest, ingest
+from langchain_gemini_qdrant.ingestion.ingest import aingest, ingest
 
-__all__ = ["Cleanup", "IngestProgress", "IngestReport", "aingest", "ingest"]
+__all__ = ["CleanupMode", "IngestProgress", "IngestReport", "aingest", "ingest"]

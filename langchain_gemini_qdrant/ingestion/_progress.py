@@ -1,4 +1,4 @@
-"""What a run has done so far, and what it tells of that: progress, a report, an error."""
+"""Counters of an ingest run, and the progress and report made from them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
-from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport, Pace
-from langchain_gemini_qdrant.vectorstores import _points as _writing
+from langchain_gemini_qdrant.ingestion._report import EtaEstimator, IngestProgress, IngestReport
+from langchain_gemini_qdrant.vectorstores._points import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_gemini_qdrant._clock import Clock
-    from langchain_gemini_qdrant.ingestion._embedding_session import Session
+    from langchain_gemini_qdrant._clock import AsyncClock
 
 
 @dataclass(kw_only=True, slots=True)
-class Tally:
+class Counters:
     """What a run has done so far, in documents.
 
     Attributes:
@@ -25,6 +24,7 @@ class Tally:
         failed: Why, by the id that the caller knows.
         failed_sources: Of these.
         error: What ended the run before its time.
+        usage: Returns what was sent so far.
     """
 
     read: int = 0
@@ -36,75 +36,76 @@ class Tally:
     failed: dict[str, str] = field(default_factory=dict)
     failed_sources: set[object] = field(default_factory=set)
     error: Exception | None = None
-    session: Session | None = None
+    usage: Callable[[], EmbeddingUsage] = EmbeddingUsage
 
 
-class Account:
-    """The counts of a run, pass by pass; most runs have one.
+class RunStats:
+    """The counters of a run, pass by pass; most runs have one.
 
     Attributes:
-        is_telling: What is raised meanwhile is the caller's own.
+        in_callback: True while `on_progress` runs: exceptions raised then are the callback's.
     """
 
-    def __init__(self, clock: Clock, on_progress: Callable[[IngestProgress], None] | None) -> None:
-        self.is_telling = False
+    def __init__(
+        self, clock: AsyncClock, on_progress: Callable[[IngestProgress], None] | None
+    ) -> None:
+        self.in_callback = False
         self._clock = clock
         self._on_progress = on_progress
-        self._tallies: list[Tally] = []
+        self._all_counters: list[Counters] = []
         self._began = clock.now()
 
     @property
     def passes(self) -> int:
         """How many there were."""
-        return len(self._tallies)
+        return len(self._all_counters)
 
-    def begin(self, total: int | None) -> Tally:
+    def begin(self, total: int | None) -> Counters:
         """Begin a pass over `total` documents, None where that is not known."""
         self._total = total
-        self._pace = Pace()
+        self._eta = EtaEstimator()
         self._pass_began = self._clock.now()
-        self._tallies.append(Tally())
-        return self._tallies[-1]
+        self._all_counters.append(Counters())
+        return self._all_counters[-1]
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Tell how far this pass has come."""
         if self._on_progress is None:
             return
-        tally = self._tallies[-1]
+        counters = self._all_counters[-1]
         progress = IngestProgress(
             total=self._total,
-            read=tally.read,
-            skipped=tally.skipped,
-            embedded=tally.embedded,
-            stored=tally.added + tally.updated,
-            failed=len(tally.failed),
-            deleted=tally.deleted,
+            read=counters.read,
+            skipped=counters.skipped,
+            embedded=counters.embedded,
+            stored=counters.added + counters.updated,
+            failed=len(counters.failed),
+            deleted=counters.deleted,
             **self._cost(),
         )
         seconds = self._clock.now() - self._pass_began
-        left = self._pace.remaining(seconds, progress.done, self._total)
-        self.is_telling = True
+        left = self._eta.remaining(seconds, progress.done, self._total)
+        self.in_callback = True
         self._on_progress(replace(progress, remaining_seconds=left))
-        self.is_telling = False
+        self.in_callback = False
 
     def report(self) -> IngestReport:
         """Sum up the passes; what the first one skipped is what was there before."""
-        last = self._tallies[-1]
+        last = self._all_counters[-1]
         return IngestReport(
-            added=sum(tally.added for tally in self._tallies),
-            updated=sum(tally.updated for tally in self._tallies),
-            deleted=sum(tally.deleted for tally in self._tallies),
-            skipped=self._tallies[0].skipped,
+            added=sum(counters.added for counters in self._all_counters),
+            updated=sum(counters.updated for counters in self._all_counters),
+            deleted=sum(counters.deleted for counters in self._all_counters),
+            skipped=self._all_counters[0].skipped,
             failed=last.failed,
-            stopped=None if last.error is None else _writing.reason(last.error),
+            stopped=None if last.error is None else reason(last.error),
             **self._cost(),
         )
 
     def _cost(self) -> dict[str, Any]:
         usage = EmbeddingUsage()
-        for tally in self._tallies:
-            if tally.session is not None:
-                usage += tally.session.usage
+        for counters in self._all_counters:
+            usage += counters.usage()
         return {
             "requests": usage.requests,
             "texts": usage.texts,

@@ -120,7 +120,7 @@ class IngestReport:
         )
 
 
-class Pace:
+class EtaEstimator:
     """How fast a run is of late: finding documents stored goes much faster than embedding them."""
 
     def __init__(self) -> None:

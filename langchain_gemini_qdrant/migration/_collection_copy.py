@@ -1,23 +1,29 @@
-"""A collection like another one: its settings, and points that the other one does not have."""
+"""Copy a collection's settings; find points that another one lacks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import to_jsonable_python
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import point_id
-from langchain_gemini_qdrant.vectorstores._retry import IDS_AT_A_TIME
+from langchain_gemini_qdrant.vectorstores._write import IDS_AT_A_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from langchain_gemini_qdrant.vectorstores._connection import Engine
-    from langchain_gemini_qdrant.vectorstores._retry import Steps
+    from qdrant_client import AsyncQdrantClient
 
-Send: TypeAlias = "Callable[..., Steps[Any]]"
-"""Calls a method of a Qdrant client with the name of one collection."""
+    from langchain_gemini_qdrant.vectorstores._connection import EngineKind
+
+
+class Side(NamedTuple):
+    """A collection to read from or to write to: a client that retries, and the name."""
+
+    client: AsyncQdrantClient
+    name: str
+
 
 _LOCAL_MODE = ("vectors_config", "sparse_vectors_config", "metadata")
 _SERVER = (
@@ -26,22 +32,22 @@ _SERVER = (
 )
 
 
-def settings(info: models.CollectionInfo, source: Engine, target: Engine) -> dict[str, Any]:
+def settings(info: models.CollectionInfo, source: EngineKind, target: EngineKind) -> dict[str, Any]:
     """Return the options of `create_collection` that make a collection of `source` on `target`."""
     options = _settings(info)
-    if source.is_local_mode:  # which reports numbers that it does not use
+    if source == "local":  # which reports numbers that it does not use
         options = {name: options[name] for name in _LOCAL_MODE if name in options}
-    if not (source.is_server and target.is_server):
+    if {source, target} != {"server"}:
         options = {name: value for name, value in options.items() if name not in _SERVER}
     return options
 
 
 def not_kept(
-    wanted: models.CollectionInfo, found: models.CollectionInfo, source: Engine
+    wanted: models.CollectionInfo, found: models.CollectionInfo, source: EngineKind
 ) -> tuple[str, ...]:
     """Name the settings of a collection of `source` that the one made like it does not have."""
     options = _settings(wanted)
-    if source.is_local_mode:
+    if source == "local":
         options = {name: options[name] for name in _LOCAL_MODE if name in options}
     return tuple(_differences(_as_json(options, wanted), _as_json(_settings(found), found)))
 
@@ -93,33 +99,32 @@ def _differences(
             yield f"{prefix}{name}"
 
 
-def create_indexes(
-    send: Send, wanted: models.CollectionInfo, found: models.CollectionInfo
-) -> Steps[None]:
-    """Index the payload fields that are indexed in one collection and not yet in the other."""
+async def create_indexes(
+    target: Side, wanted: models.CollectionInfo, found: models.CollectionInfo
+) -> None:
+    """Index the payload fields that are indexed in one collection and not yet in the target."""
     for name, field in wanted.payload_schema.items():
         if name not in found.payload_schema:
             schema = field.data_type if field.params is None else field.params
-            yield from send("create_payload_index", name, schema)
+            await target.client.create_payload_index(target.name, name, schema)
 
 
-def count(send: Send) -> Steps[int]:
+async def count(side: Side) -> int:
     """Count the points of a collection."""
-    number: int = (yield from send("count", exact=True)).count
-    return number
+    return (await side.client.count(side.name, exact=True)).count
 
 
-def others(of: Send, than: Send) -> Steps[list[str | int]]:
+async def others(of: Side, than: Side) -> list[str | int]:
     """Return the ids that one collection has and the other one has not, in order."""
     found: list[str | int] = []
     offset: Any = None
     while True:
-        records, offset = yield from of(
-            "scroll", limit=IDS_AT_A_TIME, offset=offset, with_payload=False
+        records, offset = await of.client.scroll(
+            of.name, limit=IDS_AT_A_TIME, offset=offset, with_payload=False
         )
-        ids = [point_id(record.id) for record in records]
+        ids = [point_id(str(record.id)) for record in records]
         if ids:
-            known = yield from than("retrieve", ids, with_payload=False)
-            found += sorted({*ids} - {point_id(record.id) for record in known}, key=str)
+            known = await than.client.retrieve(than.name, ids, with_payload=False)
+            found += sorted({*ids} - {point_id(str(record.id)) for record in known}, key=str)
         if offset is None:
             return found

@@ -1,8 +1,7 @@
-"""A collection copied to another engine with all that it has, without a call to Gemini."""
+"""A collection copied to another engine, without a call to Gemini."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,23 +10,25 @@ import numpy as np
 from pydantic_core import to_jsonable_python
 from qdrant_client import models
 
-from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
-from langchain_gemini_qdrant._qdrant_values import point_id
+from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
+from langchain_gemini_qdrant._qdrant_values import named_vectors, point_id
+from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
-from langchain_gemini_qdrant.migration import _collection_copy as _replicas
-from langchain_gemini_qdrant.vectorstores import _opening
-from langchain_gemini_qdrant.vectorstores import _points as _writing
-from langchain_gemini_qdrant.vectorstores import _retry as _steps
-from langchain_gemini_qdrant.vectorstores import _schema as _collections
-from langchain_gemini_qdrant.vectorstores._connection import Engine
-from langchain_gemini_qdrant.vectorstores._retry import send
+from langchain_gemini_qdrant.migration import _collection_copy
+from langchain_gemini_qdrant.migration._collection_copy import Side
+from langchain_gemini_qdrant.vectorstores import _points
+from langchain_gemini_qdrant.vectorstores._connection import Connection
+from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
+from langchain_gemini_qdrant.vectorstores._retry import retrying
+from langchain_gemini_qdrant.vectorstores._schema import create_if_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
-    from langchain_gemini_qdrant.vectorstores._retry import Steps
+    from langchain_gemini_qdrant._clock import Clock
 
     _Point: TypeAlias = models.Record | models.ScoredPoint
 
@@ -80,6 +81,7 @@ def migrate(
     target_collection_name: str | None = None,
     batch_size: int = 100,
     on_progress: Callable[[MigrationReport], None] | None = None,
+    clock: Clock | None = None,
 ) -> MigrationReport:
     """Copy a collection to another engine: embedded, in memory or a server; ask Gemini nothing.
 
@@ -99,6 +101,7 @@ def migrate(
         target_collection_name: None is the same name.
         batch_size: Points read at a time.
         on_progress: Called with the report so far, after each batch.
+        clock: What waits between retries; for tests. None is this machine's.
 
     Returns:
         Counts and what was not kept.
@@ -109,12 +112,15 @@ def migrate(
             at the end, as somebody else has written.
         ConfigurationError: There is no such collection, or source and target are one.
     """
-    run = _Migration(
-        *(Engine(source), Engine(target)),
+    migration = _Migration(
+        *(Connection(source), Connection(target)),
         *(collection_name, target_collection_name or collection_name),
-        *(batch_size, on_progress),
+        batch_size,
+        on_progress,
+        clock=clock or SYSTEM_CLOCK,
+        blocking=True,
     )
-    return _steps.run(run.target, SYSTEM_CLOCK, run.steps())
+    return run(migration.run())
 
 
 async def amigrate(
@@ -125,14 +131,18 @@ async def amigrate(
     target_collection_name: str | None = None,
     batch_size: int = 100,
     on_progress: Callable[[MigrationReport], None] | None = None,
+    clock: Clock | None = None,
 ) -> MigrationReport:
     """Copy a collection to another engine without blocking the event loop; see `migrate`."""
-    run = _Migration(
-        *(Engine(None, source), Engine(None, target)),
+    migration = _Migration(
+        *(Connection(None, source), Connection(None, target)),
         *(collection_name, target_collection_name or collection_name),
-        *(batch_size, on_progress),
+        batch_size,
+        on_progress,
+        clock=clock or SYSTEM_CLOCK,
+        blocking=False,
     )
-    return await _steps.arun(run.target, SYSTEM_CLOCK, run.steps())
+    return await migration.run()
 
 
 class _Migration:
@@ -140,105 +150,108 @@ class _Migration:
 
     def __init__(  # noqa: PLR0917 - as `migrate` has them
         self,
-        source: Engine,
-        target: Engine,
+        source: Connection,
+        target: Connection,
         source_name: str,
         target_name: str,
         batch_size: int,
         on_progress: Callable[[MigrationReport], None] | None,
+        *,
+        clock: Clock,
+        blocking: bool,
     ) -> None:
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be 1 or larger, got {batch_size}")
-        if source_name == target_name and _are_one(source, target):
+        if source_name == target_name and source.is_same_engine(target):
             raise ConfigurationError(
-                f"source and target are one: pass a target_collection_name other than "
-                f"{source_name!r} to copy the collection beside itself"
+                "source and target are the same collection: pass a target_collection_name other "
+                f"than {source_name!r} to copy the collection beside itself"
             )
-        self.source = source
-        self.target = target
-        self._source_name = source_name
-        self._target_name = target_name
+        waits = BlockingClock(clock) if blocking else clock
+        random = Random()  # noqa: S311 - when to try again
+
+        def side(connection: Connection, name: str) -> Side:
+            client = connection.client if blocking else connection.async_client
+            return Side(retrying(client, waits, random, blocking=blocking), name)
+
+        self._source = side(source, source_name)
+        self._target = side(target, target_name)
+        self._source_kind = source.kind
+        self._target_kind = target.kind
         self._batch_size = batch_size
         self._on_progress = on_progress
-        self._random = Random()  # noqa: S311 - when to try again
         self._total = self._added = self._updated = self._skipped = 0
         self._not_kept: tuple[str, ...] = ()
         self._tolerances: dict[str, float] = {}
-        self._began = SYSTEM_CLOCK.now()
+        self._now = clock.now
+        self._began = clock.now()
 
-    def steps(self) -> Steps[MigrationReport]:
+    async def run(self) -> MigrationReport:
         """Make the target's collection, copy what it has not, and verify."""
-        yield from self._open()
-        self._total = yield from _replicas.count(self._read)
-        is_empty = not (yield from _replicas.count(self._write))
+        await self._open()
+        self._total = await _collection_copy.count(self._source)
+        is_empty = not (await _collection_copy.count(self._target))
         if not is_empty:
-            yield from self._refuse_others("nothing is written")
+            await self._refuse_others("nothing is written")
         offset: Any = None
         while True:
-            records, offset = yield from self._read(
-                "scroll", limit=self._batch_size, offset=offset, **_WHOLE
+            records, offset = await self._source.client.scroll(
+                self._source.name, limit=self._batch_size, offset=offset, **_WHOLE
             )
-            yield from self._copy(records, is_new=is_empty)
+            await self._copy(records, is_new=is_empty)
             if self._on_progress is not None:
                 self._on_progress(self._report())
             if offset is None:
                 break
-        yield from self._verify()
+        await self._verify()
         return self._report()
-
-    def _read(self, method: str, *args: object, **options: Any) -> Steps[Any]:
-        name, engine = self._source_name, self.source
-        return send(self._random, method, name, *args, engine=engine, **options)
-
-    def _write(self, method: str, *args: object, **options: Any) -> Steps[Any]:
-        name, engine = self._target_name, self.target
-        return send(self._random, method, name, *args, engine=engine, **options)
 
     # The collection
 
-    def _open(self) -> Steps[None]:
+    async def _open(self) -> None:
         """Make the target's collection like the source's, or check the one that is there."""
-        if not (yield from self._read("collection_exists")):
+        if not (await self._source.client.collection_exists(self._source.name)):
             raise ConfigurationError(
-                f"the source has no collection {self._source_name!r}: pass the name of one, or "
+                f"the source has no collection {self._source.name!r}: pass the name of one, or "
                 "an alias"
             )
-        wanted = yield from self._read("get_collection")
-        if not (yield from self._write("collection_exists")):
-            options = _replicas.settings(wanted, self.source, self.target)
-            yield from _collections.make(self._write, options)
-        found = yield from self._write("get_collection")
-        _check(wanted, found, self._target_name)
-        if not _collections.remembers(found) and _collections.remembers(wanted):
-            yield from self._write("update_collection", metadata=wanted.config.metadata)
-        if not self.target.is_local_mode:
-            yield from _replicas.create_indexes(self._write, wanted, found)
-        found = yield from self._write("get_collection")
+        wanted = await self._source.client.get_collection(self._source.name)
+        if not (await self._target.client.collection_exists(self._target.name)):
+            options = _collection_copy.settings(wanted, self._source_kind, self._target_kind)
+            await create_if_missing(*self._target, options)
+        found = await self._target.client.get_collection(self._target.name)
+        _check(wanted, found, self._target.name)
+        if stored_embeddings(wanted) and not stored_embeddings(found):
+            await self._target.client.update_collection(
+                self._target.name, metadata=wanted.config.metadata
+            )
+        if self._target_kind != "local":
+            await _collection_copy.create_indexes(self._target, wanted, found)
+        found = await self._target.client.get_collection(self._target.name)
         self._tolerances = _tolerances(wanted, found)
-        self._not_kept = _replicas.not_kept(wanted, found, self.source)
+        self._not_kept = _collection_copy.not_kept(wanted, found, self._source_kind)
         if self._not_kept:
-            warnings.warn(
-                f"collection {self._target_name!r} of the target does not have these settings of "
-                f"the source: {', '.join(self._not_kept)}",
-                stacklevel=_opening.outside(),
+            warn(
+                f"collection {self._target.name!r} of the target does not have these settings of "
+                f"the source: {', '.join(self._not_kept)}"
             )
 
-    def _refuse_others(self, what: str) -> Steps[None]:
-        others = yield from _replicas.others(self._write, than=self._read)
+    async def _refuse_others(self, what: str) -> None:
+        others = await _collection_copy.others(self._target, than=self._source)
         if others:
             raise CollectionMismatchError(
-                f"collection {self._target_name!r} of the target has {len(others)} points that "
+                f"collection {self._target.name!r} of the target has {len(others)} points that "
                 f"the source has not, such as {others[:_NAMED]}: delete them, or take another "
                 f"target_collection_name; {what}"
             )
 
     # The points
 
-    def _copy(self, records: Sequence[models.Record], *, is_new: bool) -> Steps[None]:
+    async def _copy(self, records: Sequence[models.Record], *, is_new: bool) -> None:
         """Send the points that the target has not as they are."""
         stored: dict[str | int, models.Record] = {}
         if not is_new:
-            stored = yield from self._stored(records)
+            stored = await self._stored(records)
         missing = [record for record in records if _key(record) not in stored]
         changed = [
             record
@@ -249,17 +262,19 @@ class _Migration:
             models.PointStruct(id=record.id, vector=_by_name(record), payload=record.payload or {})
             for record in missing + changed
         )
-        for request in _writing.requests(points):
-            yield from self._write("upsert", request)
+        for request in _points.requests(points):
+            await self._target.client.upsert(self._target.name, request)
         self._added += len(missing)
         self._updated += len(changed)
         self._skipped += len(records) - len(missing) - len(changed)
 
-    def _stored(self, records: Sequence[_Point]) -> Steps[dict[str | int, models.Record]]:
+    async def _stored(self, records: Sequence[_Point]) -> dict[str | int, models.Record]:
         """Return the target's points of the same ids, by these."""
         if not records:
             return {}
-        found = yield from self._write("retrieve", [record.id for record in records], **_WHOLE)
+        found = await self._target.client.retrieve(
+            self._target.name, [record.id for record in records], **_WHOLE
+        )
         return {_key(record): record for record in found}
 
     def _alike(self, one: _Point, other: _Point) -> bool:
@@ -273,24 +288,26 @@ class _Migration:
             for name, vector in vectors.items()
         )
 
-    def _verify(self) -> Steps[None]:
+    async def _verify(self) -> None:
         """Compare the number of points, and some of them.
 
         Raises:
             CollectionMismatchError: They are not the same.
         """
-        here = yield from _replicas.count(self._read)
-        there = yield from _replicas.count(self._write)
+        here = await _collection_copy.count(self._source)
+        there = await _collection_copy.count(self._target)
         if there > here:
-            yield from self._refuse_others("all points of the source are copied")
+            await self._refuse_others("all points of the source are copied")
         if here != there:
             raise CollectionMismatchError(
-                f"the source has {here} points and collection {self._target_name!r} of the target "
+                f"the source has {here} points and collection {self._target.name!r} of the target "
                 f"{there}, as somebody has written meanwhile: {_AGAIN}"
             )
         query = models.SampleQuery(sample=models.Sample.RANDOM)
-        response = yield from self._read("query_points", query=query, limit=_SAMPLE, **_WHOLE)
-        stored = yield from self._stored(response.points)
+        response = await self._source.client.query_points(
+            self._source.name, query=query, limit=_SAMPLE, **_WHOLE
+        )
+        stored = await self._stored(response.points)
         wrong = [
             point.id
             for point in response.points
@@ -299,7 +316,7 @@ class _Migration:
         if wrong:
             raise CollectionMismatchError(
                 f"{len(wrong)} of {len(response.points)} points taken at random are not in "
-                f"collection {self._target_name!r} of the target as they are in the source, such "
+                f"collection {self._target.name!r} of the target as they are in the source, such "
                 f"as {wrong[:_NAMED]}: {_AGAIN}"
             )
 
@@ -310,14 +327,8 @@ class _Migration:
             updated=self._updated,
             skipped=self._skipped,
             not_kept=self._not_kept,
-            seconds=SYSTEM_CLOCK.now() - self._began,
+            seconds=self._now() - self._began,
         )
-
-
-def _are_one(source: Engine, target: Engine) -> bool:
-    one, other = source.given, target.given
-    shared = one is not None and other is not None and one.init_options == other.init_options
-    return one is other or (shared and not source.is_local_mode)
 
 
 def _check(wanted: models.CollectionInfo, found: models.CollectionInfo, name: str) -> None:
@@ -332,7 +343,7 @@ def _check(wanted: models.CollectionInfo, found: models.CollectionInfo, name: st
             f"the source has the vectors {ours}, collection {name!r} of the target {theirs}: take "
             "another target_collection_name, or delete that collection first"
         )
-    notes, other_notes = _collections.remembered(wanted), _collections.remembered(found)
+    notes, other_notes = stored_embeddings(wanted), stored_embeddings(found)
     if notes and other_notes and notes != other_notes:
         raise CollectionMismatchError(
             f"the vectors of the source are made with {notes}, those of collection {name!r} of "
@@ -344,7 +355,7 @@ def _check(wanted: models.CollectionInfo, found: models.CollectionInfo, name: st
 def _described(info: models.CollectionInfo) -> dict[str, str]:
     """Return each vector's name with what must be the same of it."""
     described = {}
-    for name, params in _dense(info).items():
+    for name, params in named_vectors(info.config.params.vectors).items():
         words = [str(params.size), params.distance.value]
         if params.multivector_config is not None:
             words.append(params.multivector_config.comparator.value)
@@ -354,16 +365,14 @@ def _described(info: models.CollectionInfo) -> dict[str, str]:
     return described
 
 
-def _dense(info: models.CollectionInfo) -> Mapping[str, models.VectorParams]:
-    vectors = info.config.params.vectors or {}
-    return vectors if isinstance(vectors, dict) else {"": vectors}
-
-
 def _tolerances(*infos: models.CollectionInfo) -> dict[str, float]:
     """Return how far vectors may be apart, by name: as far as the coarser engine rounds."""
     found: dict[str, float] = {}
     for info in infos:
-        types = {name: params.datatype for name, params in _dense(info).items()}
+        types = {
+            name: params.datatype
+            for name, params in named_vectors(info.config.params.vectors).items()
+        }
         for name, sparse in (info.config.params.sparse_vectors or {}).items():
             types[name] = sparse.index.datatype if sparse.index else None
         for name, datatype in types.items():
@@ -378,10 +387,8 @@ def _key(point: _Point) -> str | int:
 
 def _by_name(point: _Point) -> dict[str, Any]:
     """Return a point's vectors by name; the unnamed one's is empty."""
-    vector: Any = point.vector
-    if vector is None:
-        return {}
-    return dict(vector) if isinstance(vector, dict) else {"": vector}
+    vectors: Any = point.vector
+    return dict(named_vectors(vectors))
 
 
 def _are_close(one: Any, other: Any, tolerance: float) -> bool:  # noqa: ANN401 - vectors of any kind

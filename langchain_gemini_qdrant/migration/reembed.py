@@ -1,33 +1,41 @@
-"""A collection embedded anew, with another model or size, next to the old one."""
+"""Re-embed a collection with another model or vector size into a new collection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_qdrant import RetrievalMode
 from qdrant_client import models
 
-from langchain_gemini_qdrant.embeddings._request import check_count
-from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.ingestion._report import IngestReport
-from langchain_gemini_qdrant.migration import _collection_copy as _replicas
-from langchain_gemini_qdrant.migration._refill import Filling
-from langchain_gemini_qdrant.vectorstores import _schema as _collections
-from langchain_gemini_qdrant.vectorstores._retry import Call, Embed, send
-from langchain_gemini_qdrant.vectorstores._schema import MEMORY_KEY, known_size
+from langchain_gemini_qdrant.migration import _collection_copy
+from langchain_gemini_qdrant.migration._collection_copy import Side
+from langchain_gemini_qdrant.migration._refill import Refill
+from langchain_gemini_qdrant.vectorstores import _schema
+from langchain_gemini_qdrant.vectorstores._collection import known_size
+from langchain_gemini_qdrant.vectorstores._metadata import (
+    METADATA_KEY,
+    changed_metadata,
+    embedding_metadata,
+    own_metadata,
+    stored_embeddings,
+)
+from langchain_gemini_qdrant.vectorstores._open import open_existing
+from langchain_gemini_qdrant.vectorstores._schema import create_if_missing, measured_size
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from langchain_core.embeddings import Embeddings
 
     from langchain_gemini_qdrant.ingestion._report import IngestProgress
-    from langchain_gemini_qdrant.vectorstores._retry import Steps
+    from langchain_gemini_qdrant.vectorstores._collection import Collection, Layout
 
 _ORIGIN_KEY = "reembedded"
 """Key, beside what made the vectors, of where a collection's texts are from, and whether all are
@@ -43,7 +51,7 @@ class ReembedReport:
             old store: closing one of them closes both.
         collection_name: The new collection's own name.
         old_collection_name: The old collection's own name.
-        aliases: Those that lead to the new collection since.
+        aliases: Those that now point to the new collection.
         old_deleted: Whether the old collection is gone.
         ingest: What was embedded and stored, and its price.
     """
@@ -98,8 +106,10 @@ def reembed(
             embedding or other points.
         ConfigurationError: The name, the alias or `delete_old` cannot be used so.
     """
-    run = _Reembedding(store, new_embeddings, collection_name, alias, delete_old=delete_old)
-    return store._run(run.steps(Filling.records, batch_size, on_progress))
+    this = _Reembedding(
+        store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=True
+    )
+    return run(this.run(batch_size, on_progress))
 
 
 async def areembed(
@@ -113,8 +123,10 @@ async def areembed(
     on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> ReembedReport:
     """Build a new collection from the texts of a store, without blocking; see `reembed`."""
-    run = _Reembedding(store, new_embeddings, collection_name, alias, delete_old=delete_old)
-    return await store._arun(run.steps(Filling.arecords, batch_size, on_progress))
+    this = _Reembedding(
+        store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=False
+    )
+    return await this.run(batch_size, on_progress)
 
 
 class _Reembedding:
@@ -128,6 +140,7 @@ class _Reembedding:
         alias: str | None,
         *,
         delete_old: bool,
+        blocking: bool,
     ) -> None:
         if store.retrieval_mode == RetrievalMode.SPARSE:
             raise ConfigurationError(
@@ -135,34 +148,32 @@ class _Reembedding:
                 "it as DENSE or HYBRID"
             )
         self._store = store
+        self._blocking = blocking
+        self._collection = store.collection if blocking else store.async_collection
+        self._client = self._collection.client
         self._embeddings = embeddings
         self._given_name = collection_name
         self._alias = alias
         self._delete_old = delete_old
-        self._began = store._clock.now()
 
-    def steps(
-        self,
-        read: Callable[[Filling], Iterator[models.Record] | AsyncIterator[models.Record]],
-        batch_size: int,
-        on_progress: Callable[[IngestProgress], None] | None,
-    ) -> Steps[ReembedReport]:
+    async def run(
+        self, batch_size: int, on_progress: Callable[[IngestProgress], None] | None
+    ) -> ReembedReport:
         """Fill the new collection, switch the aliases, delete the old collection."""
-        to_switch = yield from self._name()
-        final = self._store_of(self._store.retrieval_mode)
+        to_switch = await self._name()
         report = IngestReport()
         if self._new != self._old:
-            filling = yield from self._prepare(batch_size, on_progress)
-            if filling is not None:
-                report = yield from filling.steps(partial(read, filling))
-                yield from self._note(complete=True)
-        yield from final._open(None)
-        yield from self._switch(to_switch)
+            refill = await self._prepare(batch_size, on_progress)
+            if refill is not None:
+                report = await refill.run()
+                await self._save_origin(complete=True)
+        name = to_switch[0] if to_switch else self._new
+        final = self._store_of(name, self._store.retrieval_mode)
+        await open_existing(_renamed(self._face(final), self._new), None)
+        await self._switch(to_switch)
         deletes = self._delete_old and self._new != self._old
         if deletes:
-            yield from self._send_old("delete_collection")
-        if to_switch:
-            final.collection_name = to_switch[0]
+            await self._client.delete_collection(self._old)
         return ReembedReport(
             store=final,
             collection_name=self._new,
@@ -172,45 +183,47 @@ class _Reembedding:
             ingest=report,
         )
 
-    def _send_old(self, method: str, *args: object, **options: Any) -> Steps[Any]:
-        # by its own name: an alias may lead elsewhere before the end
-        return send(self._store._random, method, self._old, *args, **options)
+    def _face(self, store: GeminiQdrantVectorStore) -> Collection:
+        return store.collection if self._blocking else store.async_collection
 
-    def _store_of(self, retrieval_mode: RetrievalMode) -> GeminiQdrantVectorStore:
-        """Return a store of the new collection that has sent nothing yet."""
-        old = self._store
+    def _store_of(
+        self, collection_name: str, retrieval_mode: RetrievalMode
+    ) -> GeminiQdrantVectorStore:
+        """Return a store over the same connection that has sent nothing yet."""
+        layout = self._collection.layout
         is_dense = retrieval_mode == RetrievalMode.DENSE
-        store = GeminiQdrantVectorStore(
-            old._engine,  # type: ignore[arg-type] # as the class methods pass one
-            self._new,
+        return GeminiQdrantVectorStore(
+            self._collection.connection,
+            collection_name,
             self._embeddings,
             retrieval_mode,
-            vector_name=old.vector_name,
-            content_payload_key=old.content_payload_key,
-            metadata_payload_key=old.metadata_payload_key,
-            distance=old.distance,
-            sparse_embedding=None if is_dense else old._sparse_embeddings,
-            sparse_vector_name=old.sparse_vector_name,
+            vector_name=layout.vector_name,
+            content_payload_key=layout.content_key,
+            metadata_payload_key=layout.metadata_key,
+            distance=layout.distance,
+            sparse_embedding=None if is_dense else layout.sparse_embedding,
+            sparse_vector_name=layout.sparse_vector_name,
             validate_collection_config=False,
-            search_params=old._own_search_params,
-            title_key=old.title_key,
-            hybrid_fusion=old.hybrid_fusion,
+            search_params=self._collection.state.own_search_params,
+            title_key=layout.title_key,
+            hybrid_fusion=layout.hybrid_fusion,
+            clock=self._store.clock,
         )
-        store._clock = old._clock
-        return store
 
     # Names
 
-    def _name(self) -> Steps[list[str]]:
+    async def _name(self) -> list[str]:
         """Find the names of both collections; return the aliases that shall lead to the new one.
 
         Raises:
             ConfigurationError: A name is taken, or the old collection must not be deleted.
         """
-        aliases = yield from self._aliases()
+        aliases = await self._aliases()
         name = self._store.collection_name
         self._old = aliases.get(name, name)
-        self._size = known_size(self._embeddings) or (yield from self._measured_size())
+        self._size = known_size(self._embeddings) or await measured_size(
+            self._face(self._store_of(name, RetrievalMode.DENSE))
+        )
         self._new = self._given_name or _derived_name(name, self._embeddings, self._size)
         if self._new in aliases:
             raise ConfigurationError(
@@ -220,7 +233,7 @@ class _Reembedding:
         to_switch = [name] if name in aliases else []
         if self._alias is not None and self._alias not in to_switch:
             taken = self._alias not in aliases and (
-                yield from send(self._store._random, "collection_exists", self._alias)
+                await self._client.collection_exists(self._alias)
             )
             if taken or self._alias == self._new:
                 raise ConfigurationError(
@@ -237,18 +250,13 @@ class _Reembedding:
             )
         return to_switch
 
-    def _aliases(self) -> Steps[dict[str, str]]:
-        found = (yield from send(self._store._random, "get_aliases")).aliases
+    async def _aliases(self) -> dict[str, str]:
+        found = (await self._client.get_aliases()).aliases
         return {alias.alias_name: alias.collection_name for alias in found}
 
-    def _measured_size(self) -> Steps[int]:
-        vectors = yield Embed(self._embeddings, "embed_documents", ["size"])
-        check_count(self._embeddings, vectors, 1)
-        return len(vectors[0])
-
-    def _switch(self, names: list[str]) -> Steps[None]:
+    async def _switch(self, names: list[str]) -> None:
         """Let aliases lead to the new collection, all of them in one step."""
-        aliases = yield from self._aliases()
+        aliases = await self._aliases()
         operations: list[models.AliasOperations] = []
         for name in names:
             if aliases.get(name) == self._new:
@@ -261,91 +269,94 @@ class _Reembedding:
         if not operations:
             return
         try:
-            yield Call("update_collection_aliases", (operations,), {})
+            await self._client.update_collection_aliases(operations)
         except Exception:
-            aliases = yield from self._aliases()
+            aliases = await self._aliases()
             if any(aliases.get(name) != self._new for name in names):
                 raise  # else only the answer was lost
 
     # The new collection
 
-    def _prepare(
+    async def _prepare(
         self, batch_size: int, on_progress: Callable[[IngestProgress], None] | None
-    ) -> Steps[Filling | None]:
+    ) -> Refill | None:
         """Make the new collection, or check the one that is there; None if it is complete already.
 
         Raises:
             CollectionMismatchError: It has other vectors, another embedding or other points.
         """
-        self._writer = self._store_of(RetrievalMode.DENSE)
-        self._writer._size = self._size
-        old = yield from self._send_old("get_collection")
-        options = self._options(old)
-        if not (yield from self._writer._send("collection_exists")):
-            yield from _collections.make(self._writer._send, options)
-        found = yield from self._writer._send("get_collection")
-        _collections.check(self._writer._layout, found)
-        if not self._store._engine.is_local_mode:
-            yield from _replicas.create_indexes(self._writer._send, old, found)
-        origin = yield from self._checked_origin(found)
+        writer = self._face(self._store_of(self._new, RetrievalMode.DENSE))
+        writer.state.size = self._size
+        self._target = Side(writer.client, self._new)
+        old = await self._client.get_collection(self._old)
+        options = self._options(old, writer.layout)
+        if not await self._client.collection_exists(self._new):
+            await create_if_missing(*self._target, options)
+        found = await self._client.get_collection(self._new)
+        _schema.check(writer.layout, found)
+        if writer.connection.kind != "local":
+            await _collection_copy.create_indexes(self._target, old, found)
+        origin = await self._checked_origin(found)
         if origin is not None and origin["complete"]:
             return None
-        return Filling(
-            self._writer,
-            self._send_old,
+        return Refill(
+            writer,
+            # By its own name: an alias may lead elsewhere before the end.
+            Side(self._client, self._old),
             kept_vectors=self._kept_vectors(old),
             may_delete=origin is not None,
             batch_size=batch_size,
             on_progress=on_progress,
         )
 
-    def _options(self, old: models.CollectionInfo) -> dict[str, Any]:
+    def _options(self, old: models.CollectionInfo, layout: Layout) -> dict[str, Any]:
         """Return what the new collection is created with: the old one's, but for the vector.
 
         Raises:
             CollectionMismatchError: The old one has no such vector.
         """
-        name = self._writer.vector_name
-        layout = replace(self._writer._layout, collection_name=self._old)
-        params = _collections.dense_params(layout, old)
+        name = layout.vector_name
+        params = _schema.dense_params(replace(layout, collection_name=self._old), old)
         if params is None:
             raise ConfigurationError("reembed needs new_embeddings, got None")
-        _collections.check_datatype(params, self._embeddings)
+        _schema.check_datatype(params, self._embeddings)
         params = params.model_copy(update={"size": self._size})
-        options = _replicas.settings(old, self._store._engine, self._store._engine)
+        kind = self._collection.connection.kind
+        options = _collection_copy.settings(old, kind, kind)
         dense = options["vectors_config"]
         options["vectors_config"] = {**dense, name: params} if isinstance(dense, dict) else params
-        notes = dict(_collections.remembered(old))
-        notes.pop(name, None)
-        notes |= layout.memory(self._size).get(MEMORY_KEY, {}).get("embeddings", {})
+        entries = dict(stored_embeddings(old))
+        entries.pop(name, None)
+        own = embedding_metadata(layout, self._size)
+        entries |= own.get(METADATA_KEY, {}).get("embeddings", {})
         origin = {"from": self._old, "complete": False}
-        self._memory = _collections.with_notes(old, embeddings=notes, **{_ORIGIN_KEY: origin})
-        options["metadata"] = {**options.get("metadata", {}), **self._memory}
+        self._metadata = changed_metadata(old, embeddings=entries, **{_ORIGIN_KEY: origin})
+        options["metadata"] = {**options.get("metadata", {}), **self._metadata}
         return options
 
     def _kept_vectors(self, old: models.CollectionInfo) -> list[str]:
         dense = old.config.params.vectors
         names = [*(dense if isinstance(dense, dict) else ())]
         names += old.config.params.sparse_vectors or ()
-        return [name for name in names if name != self._writer.vector_name]
+        return [name for name in names if name != self._collection.layout.vector_name]
 
-    def _note(self, *, complete: bool) -> Steps[None]:
-        self._memory[MEMORY_KEY][_ORIGIN_KEY]["complete"] = complete
-        yield from self._writer._send("update_collection", metadata=self._memory)
+    async def _save_origin(self, *, complete: bool) -> None:
+        self._metadata[METADATA_KEY][_ORIGIN_KEY]["complete"] = complete
+        await self._client.update_collection(self._new, metadata=self._metadata)
 
-    def _checked_origin(self, found: models.CollectionInfo) -> Steps[Mapping[str, Any] | None]:
+    async def _checked_origin(self, found: models.CollectionInfo) -> Mapping[str, Any] | None:
         """Return where the new collection's texts are from, None on a server that forgets it.
 
         Raises:
             CollectionMismatchError: They are from elsewhere.
         """
         origin = _origin(found)
-        if origin is None and not (yield from _replicas.count(self._writer._send)):
-            yield from self._note(complete=False)
-            return _origin((yield from self._writer._send("get_collection")))
+        if origin is None and not await _collection_copy.count(self._target):
+            await self._save_origin(complete=False)
+            return _origin(await self._client.get_collection(self._new))
         if origin is None and found.config.metadata is None:
             # A server from before 1.16 remembers nothing, so the points have to tell.
-            if (yield from _replicas.others(self._writer._send, than=self._send_old)):
+            if await _collection_copy.others(self._target, than=Side(self._client, self._old)):
                 self._refuse()
         elif origin is None or origin["from"] != self._old:
             self._refuse()
@@ -360,9 +371,13 @@ class _Reembedding:
 
 def _origin(info: models.CollectionInfo) -> Mapping[str, Any] | None:
     """Return where a collection's texts are from, None where it does not know."""
-    memory = (info.config.metadata or {}).get(MEMORY_KEY) or {}
-    origin: Mapping[str, Any] | None = memory.get(_ORIGIN_KEY)
+    origin: Mapping[str, Any] | None = own_metadata(info).get(_ORIGIN_KEY)
     return origin
+
+
+def _renamed(collection: Collection, name: str) -> Collection:
+    """Return the same collection, with the same state, under another of its names."""
+    return replace(collection, layout=replace(collection.layout, collection_name=name))
 
 
 def _derived_name(name: str, embeddings: Embeddings, size: int) -> str:

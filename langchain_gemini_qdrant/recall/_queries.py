@@ -1,4 +1,4 @@
-"""What a measurement of recall asks the engine, as steps of a store."""
+"""What a measurement of recall asks the engine: samples, exact searches, timed searches."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from qdrant_client import models
 
-from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+from langchain_gemini_qdrant._qdrant_values import named_vectors
+from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.tasks import task_sides
 from langchain_gemini_qdrant.errors import CollectionMismatchError, InvalidInputError
 from langchain_gemini_qdrant.recall._statistics import goes_on
-from langchain_gemini_qdrant.vectorstores._retry import Embed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from langchain_gemini_qdrant.recall._row import QueryKind
     from langchain_gemini_qdrant.recall._statistics import Scores
-    from langchain_gemini_qdrant.vectorstores._retry import Steps
-    from langchain_gemini_qdrant.vectorstores._write import Operations
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
 
 Queries: TypeAlias = "Sequence[str] | Sequence[Sequence[float]]"
 """Texts, or vectors of the collection's size."""
@@ -37,15 +36,15 @@ class Query(NamedTuple):
     own: models.ExtendedPointId | None = None
 
 
-def asked_queries(
-    store: Operations,
+async def asked_queries(
+    collection: Collection,
     queries: Queries | None,
     *,
     size: int,
     sample_size: int,
     seed: int | None,
     condition: models.Filter | None,
-) -> Steps[tuple[list[Query], QueryKind]]:
+) -> tuple[list[Query], QueryKind]:
     """Return the queries as vectors of `size`, and what they are.
 
     Raises:
@@ -53,7 +52,7 @@ def asked_queries(
         InvalidInputError: They are neither texts nor vectors, or there are none.
     """
     if queries is None:
-        sample = yield from sampled(store, sample_size, seed, condition)
+        sample = await sampled(collection, sample_size, seed, condition)
         return sample, "stored vectors"
     if isinstance(queries, str):
         raise InvalidInputError("queries must be a sequence of texts or of vectors, got one text")
@@ -63,11 +62,11 @@ def asked_queries(
         raise InvalidInputError(
             f"queries must be texts, or vectors, got {len(given)} of {_type_names(given)}"
         )
-    vectors = yield from _embedded(store, given) if kind == "texts" else _as_given(given)
+    vectors = await _embedded(collection, given) if kind == "texts" else _as_given(given)
     for vector in vectors:
         if len(vector) != size:
             raise CollectionMismatchError(
-                f"collection {store.collection_name!r} stores vectors of size {size}, a query has "
+                f"collection {collection.name!r} stores vectors of size {size}, a query has "
                 f"{len(vector)}: use the embedding that filled it"
             )
     return [Query(vector) for vector in vectors], kind
@@ -77,76 +76,71 @@ def _type_names(values: list[Any]) -> str:
     return " and ".join(sorted({type(each).__name__ for each in values})) or "nothing"
 
 
-def _as_given(vectors: list[Any]) -> Steps[list[list[float]]]:
-    yield from ()
+def _as_given(vectors: list[Any]) -> list[list[float]]:
     return [[float(component) for component in vector] for vector in vectors]
 
 
-def _embedded(store: Operations, texts: list[str]) -> Steps[list[list[float]]]:
+async def _embedded(collection: Collection, texts: list[str]) -> list[list[float]]:
     """Embed texts as queries, many at a time where the embedding can."""
-    embedding = store._require_dense(store._layout)
-    vectors: list[list[float]]
+    awaitable: Any = collection.require_embedding()
+    embedding = collection.layout.embedding
     if isinstance(embedding, GeminiEmbeddings):
-        options = {"task_type": task_sides(embedding.task_type).query}
-        vectors = yield Embed(embedding, "embed_documents", texts, options)
+        task_type = task_sides(embedding.task_type).query
+        vectors: list[list[float]] = await awaitable.aembed_documents(texts, task_type=task_type)
         return vectors
-    vectors = []
-    for text in texts:
-        vectors.append((yield Embed(embedding, "embed_query", text)))
-    return vectors
+    return [await awaitable.aembed_query(text) for text in texts]
 
 
-def sampled(
-    store: Operations, size: int, seed: int | None, condition: models.Filter | None
-) -> Steps[list[Query]]:
+async def sampled(
+    collection: Collection, size: int, seed: int | None, condition: models.Filter | None
+) -> list[Query]:
     """Draw stored vectors at random, at most `size`.
 
     Raises:
         InvalidInputError: There are none.
     """
-    ids = yield from drawn_ids(store, size, seed, condition)
+    ids = await drawn_ids(collection, size, seed, condition)
     found: list[Query] = []
     for some in parts(ids, VECTORS_AT_A_TIME):
-        vectors = yield from stored_vectors(store, some)
+        vectors = await stored_vectors(collection, some)
         found += [Query(vector, own) for own, vector in vectors.items()]
     if not found:
         raise InvalidInputError(
-            f"no vector of collection {store.collection_name!r} can be taken as a query: store "
+            f"no vector of collection {collection.name!r} can be taken as a query: store "
             "some first, take another filter, or pass queries"
         )
     return found
 
 
-def stored_vectors(
-    store: Operations, ids: list[models.ExtendedPointId]
-) -> Steps[dict[models.ExtendedPointId, list[float]]]:
+async def stored_vectors(
+    collection: Collection, ids: list[models.ExtendedPointId]
+) -> dict[models.ExtendedPointId, list[float]]:
     """Return the dense vectors of points, those that have one."""
-    name = store.vector_name
-    points = yield from store._send(
-        "retrieve", ids, with_payload=False, with_vectors=[name] if name else True
+    name = collection.layout.vector_name
+    points = await collection.client.retrieve(
+        collection.name, ids, with_payload=False, with_vectors=[name] if name else True
     )
-    vectors = {
-        point.id: point.vector.get(name) if isinstance(point.vector, dict) else point.vector
-        for point in points
+    vectors: dict[models.ExtendedPointId, Any] = {
+        point.id: named_vectors(point.vector).get(name) for point in points
     }
     return {own: vector for own, vector in vectors.items() if vector is not None}
 
 
-def drawn_ids(
-    store: Operations, size: int, seed: int | None, condition: models.Filter | None
-) -> Steps[list[models.ExtendedPointId]]:
+async def drawn_ids(
+    collection: Collection, size: int, seed: int | None, condition: models.Filter | None
+) -> list[models.ExtendedPointId]:
     """Draw points at random: the engine does, or, with a seed, we do from all ids."""
     if seed is None:
         draw = models.SampleQuery(sample=models.Sample.RANDOM)
-        response = yield from store._send(
-            "query_points", query=draw, query_filter=condition, limit=size, with_payload=False
+        response = await collection.client.query_points(
+            collection.name, query=draw, query_filter=condition, limit=size, with_payload=False
         )
         return [point.id for point in response.points]
     ids: list[models.ExtendedPointId] = []
     offset = None
     while True:
-        page, offset = yield from store._send(
-            "scroll",
+        page, offset = await collection.client.scroll(
+            collection.name,
             scroll_filter=condition,
             limit=_IDS_AT_A_TIME,
             offset=offset,
@@ -166,7 +160,7 @@ class Searches:
 
     def __init__(
         self,
-        store: Operations,
+        collection: Collection,
         condition: models.Filter | None,
         *,
         batch_size: int,
@@ -175,7 +169,7 @@ class Searches:
         total: int,
         show: Callable[[int, int], None],
     ) -> None:
-        self._store = store
+        self._collection = collection
         self._condition = condition
         self._batch_size = batch_size
         self._timeout = timeout
@@ -184,10 +178,10 @@ class Searches:
         self._total = total
         self._show = show
 
-    def exact(self, queries: list[Query], limit: int) -> Steps[list[Scores]]:
+    async def exact(self, queries: list[Query], limit: int) -> list[Scores]:
         """Return what there is to find, as deep as points tie with the one of rank `limit`."""
         setting = models.SearchParams(exact=True)
-        found = yield from self.all(queries, setting, [limit + 1] * len(queries))
+        found = await self.all(queries, setting, [limit + 1] * len(queries))
         if not any(found):
             raise InvalidInputError(
                 "the queries can find no points: store more, or take another filter"
@@ -196,21 +190,19 @@ class Searches:
         while unclear := [i for i, scores in enumerate(found) if goes_on(scores, limit, depth)]:
             depth *= _DEEPER
             self._total += len(unclear)
-            deeper = yield from self.all(
-                [queries[i] for i in unclear], setting, [depth] * len(unclear)
-            )
+            deeper = await self.all([queries[i] for i in unclear], setting, [depth] * len(unclear))
             for i, scores in zip(unclear, deeper, strict=True):
                 found[i] = scores
         return found
 
-    def all(
+    async def all(
         self, queries: list[Query], setting: models.SearchParams, limits: list[int]
-    ) -> Steps[list[Scores]]:
+    ) -> list[Scores]:
         """Search many at a time; return the points found with their scores, for each query."""
         requests = [
             models.QueryRequest(
                 query=query.vector,
-                using=self._store.vector_name,
+                using=self._collection.layout.vector_name,
                 filter=_without(query.own, self._condition),
                 params=setting if self._takes_settings else None,
                 limit=limit,
@@ -220,16 +212,16 @@ class Searches:
         ]
         found: list[Scores] = []
         for some in parts(requests, self._batch_size):
-            answers = yield from self._store._send(
-                "query_batch_points", requests=some, timeout=self._timeout
+            answers = await self._collection.client.query_batch_points(
+                self._collection.name, requests=some, timeout=self._timeout
             )
             found += [{point.id: point.score for point in each.points} for each in answers]
             self._count(len(some))
         return found
 
-    def timed(
+    async def timed(
         self, queries: list[Query], settings: list[tuple[models.SearchParams, int]]
-    ) -> Steps[list[list[float]]]:
+    ) -> list[list[float]]:
         """Search one by one, as the store does, by all settings and limits in turn.
 
         The order is another one for each query, as the first search of a query finds less of
@@ -238,7 +230,7 @@ class Searches:
         Returns:
             For each setting, the seconds of each query.
         """
-        now = self._store._clock.now
+        now = self._collection.clock.now
         seconds: list[list[float]] = [[] for _ in settings]
         turns = list(zip(settings, seconds, strict=True))
         shuffle = Random(0).shuffle  # noqa: S311 - no secret
@@ -246,10 +238,10 @@ class Searches:
             shuffle(turns)
             for (setting, limit), times in turns:
                 began = now()
-                yield from self._store._send(
-                    "query_points",
+                await self._collection.client.query_points(
+                    self._collection.name,
                     query=query.vector,
-                    using=self._store.vector_name,
+                    using=self._collection.layout.vector_name,
                     query_filter=self._condition,
                     search_params=setting if self._takes_settings else None,
                     limit=limit,

@@ -12,9 +12,6 @@ from langchain_gemini_qdrant.recall import _tables
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-EngineKind: TypeAlias = Literal["edge", "server", "local"]
-"""Qdrant Edge, a Qdrant server, or qdrant-client's local mode."""
-
 QueryKind: TypeAlias = Literal["texts", "vectors", "stored vectors"]
 """Texts embedded as queries, vectors of the caller's, or a sample of the collection's own."""
 

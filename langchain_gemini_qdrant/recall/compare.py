@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from qdrant_client import models
 
+from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.quantization import (
@@ -28,14 +29,12 @@ from langchain_gemini_qdrant.recall._queries import (
     stored_vectors,
 )
 from langchain_gemini_qdrant.recall._row import codes_text
-from langchain_gemini_qdrant.recall.measure import Plan, measuring, vector_params
-from langchain_gemini_qdrant.vectorstores._retry import Call
-from langchain_gemini_qdrant.vectorstores._twins import as_async
+from langchain_gemini_qdrant.recall.measure import Plan, measure, vector_params
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -43,15 +42,14 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.recall._queries import Queries
     from langchain_gemini_qdrant.recall.measure import RecallProgress
     from langchain_gemini_qdrant.recall.report import RecallReport
-    from langchain_gemini_qdrant.vectorstores._retry import Steps
-    from langchain_gemini_qdrant.vectorstores._write import Operations
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores.filters import Filter
 
 _COLLECTION = "compared"
 _FULL_BITS = 32.0  # of a component in single precision
 # Codes are applied when the engine optimizes, at once from one kB on; without a graph (m=0), so
 # that recall is that of the codes alone, and nobody waits for it to be built.
-_FLAT = {
+_FLAT: dict[str, Any] = {
     "hnsw_config": models.HnswConfigDiff(m=0),
     "optimizers_config": models.OptimizersConfigDiff(indexing_threshold=1),
 }
@@ -102,30 +100,60 @@ def compare_quantizations(
         ConfigurationError: A setting is out of its range.
         InvalidInputError: There are no vectors or queries, or texts without a store.
     """
-    run = _Run(locals())
-    sample = (
-        source._run(run.sampling(source))
-        if isinstance(source, GeminiQdrantVectorStore)
-        else run.given()
+    comparison = _Comparison(
+        source=source,
+        queries=queries,
+        presets=presets,
+        limits=limits,
+        oversampling=oversampling,
+        filter=filter,
+        distance=distance,
+        sample_size=sample_size,
+        query_count=query_count,
+        seed=seed,
+        latency_queries=latency_queries,
+        confidence=confidence,
+        on_progress=on_progress,
     )
     with closing(EdgeClient(":temporary:")) as client:
-        store = _throw_away(client=client)
-        return store._run(run.comparing(store, sample))
+        return run(comparison.run(_throw_away(client).collection, blocking=True))
 
 
-@as_async(compare_quantizations)
-async def acompare_quantizations(**options: Any) -> QuantizationComparison:
+async def acompare_quantizations(
+    source: GeminiQdrantVectorStore | Sequence[Sequence[float]] | npt.NDArray[np.floating[Any]],
+    queries: Queries | None = None,
+    *,
+    presets: Sequence[Quantization] | None = None,
+    limits: Sequence[int] = (10, 100),
+    oversampling: Sequence[float] | None = None,
+    filter: Filter | None = None,
+    distance: models.Distance = models.Distance.COSINE,
+    sample_size: int = 10_000,
+    query_count: int = 200,
+    seed: int | None = None,
+    latency_queries: int = 100,
+    confidence: float = 0.95,
+    on_progress: Callable[[str, RecallProgress], None] | None = None,
+) -> QuantizationComparison:
     """Compare quantizations in a process of their own; see `compare_quantizations`."""
-    run = _Run(options)
-    source = options["source"]
-    sample = (
-        await source._arun(run.sampling(source))
-        if isinstance(source, GeminiQdrantVectorStore)
-        else run.given()
+    comparison = _Comparison(
+        source=source,
+        queries=queries,
+        presets=presets,
+        limits=limits,
+        oversampling=oversampling,
+        filter=filter,
+        distance=distance,
+        sample_size=sample_size,
+        query_count=query_count,
+        seed=seed,
+        latency_queries=latency_queries,
+        confidence=confidence,
+        on_progress=on_progress,
     )
     async with aclosing(AsyncEdgeClient(":temporary:")) as client:
-        store = _throw_away(client=None, async_client=client)
-        return await store._arun(run.comparing(store, sample))
+        store = _throw_away(None, client)
+        return await comparison.run(store.async_collection, blocking=False)
 
 
 class _Sample(NamedTuple):
@@ -154,36 +182,51 @@ class _Candidate(NamedTuple):
     oversampling: float
 
 
-class _Run:
-    """One call of `compare_quantizations`; the options are its arguments."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Comparison:
+    """One call of `compare_quantizations`, with its arguments."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._options = options
-        given = options["presets"]
-        presets = list(QUANTIZATION_PRESETS.values() if given is None else given)
-        self._candidates = [
-            _Candidate("none", None, _FULL_BITS, 1.0),
-            *map(_candidate, presets),
-        ]
-        self._plan = Plan(
-            limits=options["limits"],
-            oversampling=options["oversampling"] or (1.0,),
+    source: GeminiQdrantVectorStore | Sequence[Sequence[float]] | npt.NDArray[np.floating[Any]]
+    queries: Queries | None
+    presets: Sequence[Quantization] | None
+    limits: Sequence[int]
+    oversampling: Sequence[float] | None
+    filter: Filter | None
+    distance: models.Distance
+    sample_size: int
+    query_count: int
+    seed: int | None
+    latency_queries: int
+    confidence: float
+    on_progress: Callable[[str, RecallProgress], None] | None
+
+    async def run(self, collection: Collection, *, blocking: bool) -> QuantizationComparison:
+        """Take a sample, and measure each quantization of it in `collection`."""
+        given = QUANTIZATION_PRESETS.values() if self.presets is None else self.presets
+        candidates = [_Candidate("none", None, _FULL_BITS, 1.0), *map(_candidate, given)]
+        plan = Plan(
+            limits=self.limits,
+            oversampling=self.oversampling or (1.0,),
             rescore=(True,),
-            sample_size=options["query_count"],
-            seed=options["seed"] or 0,
-            latency_queries=options["latency_queries"],
-            confidence=options["confidence"],
+            sample_size=self.query_count,
+            seed=self.seed or 0,
+            latency_queries=self.latency_queries,
+            confidence=self.confidence,
         )
-        self._plan.check()
-        if options["sample_size"] < 1:
-            raise ConfigurationError(
-                f"sample_size must be 1 or larger, got {options['sample_size']}"
-            )
+        plan.check(collection)
+        if self.sample_size < 1:
+            raise ConfigurationError(f"sample_size must be 1 or larger, got {self.sample_size}")
+        if isinstance(self.source, GeminiQdrantVectorStore):
+            source = self.source.collection if blocking else self.source.async_collection
+            sample = await self._sampled(source)
+        else:
+            sample = self._given()
+        return await self._compared(collection, sample, candidates, plan)
 
-    def given(self) -> _Sample:
+    def _given(self) -> _Sample:
         """Return a sample of vectors that the caller has."""
-        queries = self._options["queries"]
-        vectors = np.asarray(self._options["source"], dtype=np.float32)
+        queries: Any = self.queries
+        vectors = np.asarray(self.source, dtype=np.float32)
         if vectors.ndim != 2 or not vectors.size:  # noqa: PLR2004 - shape (n, size)
             raise InvalidInputError(
                 f"vectors must have the shape (n, size), got {vectors.shape}: pass a store or a "
@@ -191,45 +234,50 @@ class _Run:
             )
         if queries is not None and any(isinstance(query, str) for query in queries):
             raise InvalidInputError("texts need a store that embeds them: pass it as source")
-        size = self._options["sample_size"]
+        size = self.sample_size
         if len(vectors) > size:
-            chosen = Random(self._options["seed"]).sample(range(len(vectors)), size)  # noqa: S311
+            chosen = Random(self.seed).sample(range(len(vectors)), size)  # noqa: S311
             vectors = vectors[sorted(chosen)]
-        return _Sample(None, vectors, self._options["distance"], queries)
+        return _Sample(None, vectors, self.distance, queries)
 
-    def sampling(self, source: Operations) -> Steps[_Sample]:
-        """Read a sample of a store, and embed the queries where they are texts."""
-        options = self._options
-        info = yield from source._send("get_collection")
+    async def _sampled(self, source: Collection) -> _Sample:
+        """Read a sample of a collection, and embed the queries where they are texts."""
+        info = await source.client.get_collection(source.name)
         params = vector_params(source, info)
         queries, texts = None, False
-        if options["queries"] is not None:
-            asked, kind = yield from asked_queries(
-                source, options["queries"], size=params.size, sample_size=1, seed=0, condition=None
+        if self.queries is not None:
+            asked, kind = await asked_queries(
+                source, self.queries, size=params.size, sample_size=1, seed=0, condition=None
             )
             queries, texts = [query.vector for query in asked], kind == "texts"
-        condition = to_filter(options["filter"], source.metadata_payload_key)
-        ids = yield from drawn_ids(source, options["sample_size"], options["seed"], condition)
+        condition = to_filter(self.filter, source.layout.metadata_key)
+        ids = await drawn_ids(source, self.sample_size, self.seed, condition)
         read = []
         for some in parts(ids, VECTORS_AT_A_TIME):
-            found = yield from stored_vectors(source, some)
+            found = await stored_vectors(source, some)
             # single precision, as the engine keeps them: an eighth of a list of floats
             read += [np.asarray(vector, dtype=np.float32) for vector in found.values()]
         if not read:
             raise InvalidInputError(
-                f"collection {source.collection_name!r} has no vectors to compare quantizations "
+                f"collection {source.name!r} has no vectors to compare quantizations "
                 "on: store some first, take another filter, or pass vectors"
             )
-        return _Sample(source.collection_name, np.stack(read), params.distance, queries, texts)
+        return _Sample(source.name, np.stack(read), params.distance, queries, texts)
 
-    def comparing(self, store: Operations, sample: _Sample) -> Steps[QuantizationComparison]:
+    async def _compared(
+        self,
+        collection: Collection,
+        sample: _Sample,
+        candidates: Sequence[_Candidate],
+        plan: Plan,
+    ) -> QuantizationComparison:
         """Measure each quantization in a collection of its own."""
         rows: list[ComparisonRow] = []
         report: RecallReport | None = None
-        for candidate in self._candidates:
-            code_bytes = yield from _filled(store, sample, candidate)
-            report = yield from measuring(store, sample.queries, self._plan_of(candidate))
-            yield from store._send("delete_collection")
+        for candidate in candidates:
+            code_bytes = await _filled(collection, sample, candidate)
+            report = await measure(collection, sample.queries, self._plan_of(plan, candidate))
+            await collection.client.delete_collection(collection.name)
             rows += [
                 ComparisonRow(
                     quantization=candidate.name,
@@ -253,11 +301,11 @@ class _Run:
             rows=tuple(rows),
         )
 
-    def _plan_of(self, candidate: _Candidate) -> Plan:
-        show = self._options["on_progress"]
+    def _plan_of(self, plan: Plan, candidate: _Candidate) -> Plan:
+        show = self.on_progress
         return replace(
-            self._plan,
-            oversampling=self._options["oversampling"] or (candidate.oversampling,),
+            plan,
+            oversampling=self.oversampling or (candidate.oversampling,),
             on_progress=show and partial(show, candidate.name),
         )
 
@@ -274,19 +322,19 @@ def _candidate(quantization: Quantization) -> _Candidate:
     return _Candidate(name, config, None, own or 1.0)
 
 
-def _filled(store: Operations, sample: _Sample, candidate: _Candidate) -> Steps[int]:
+async def _filled(collection: Collection, sample: _Sample, candidate: _Candidate) -> int:
     """Make the collection of a quantization; return the bytes of its codes."""
+    client, name = collection.client, collection.name
     count, size = sample.vectors.shape
     params = models.VectorParams(size=size, distance=sample.distance)
-    yield from store._send(
-        "create_collection", params, quantization_config=candidate.config, **_FLAT
-    )
+    await client.create_collection(name, params, quantization_config=candidate.config, **_FLAT)
     for start in range(0, count, VECTORS_AT_A_TIME):
         vectors = sample.vectors[start : start + VECTORS_AT_A_TIME].tolist()
         ids = list(range(start, start + len(vectors)))
-        yield from store._send("upsert", models.Batch(ids=ids, vectors=vectors))
-    yield Call("optimize", (store.collection_name,), {})
-    sizes = yield Call("vector_storage_size", (store.collection_name,), {})
+        await client.upsert(name, models.Batch(ids=ids, vectors=vectors))
+    await collection.optimize()
+    engine: Any = client  # of Edge, which has more methods
+    sizes = await engine.vector_storage_size(name)
     measured: int = sizes.original_bytes if candidate.config is None else sizes.quantized_bytes
     if not measured:
         raise InvalidInputError(
@@ -299,7 +347,7 @@ def _filled(store: Operations, sample: _Sample, candidate: _Candidate) -> Steps[
 def _throw_away(
     client: EdgeClient | None, async_client: AsyncEdgeClient | None = None
 ) -> GeminiQdrantVectorStore:
-    """Return a store that only its steps are taken of: it embeds nothing and checks nothing."""
+    """Return a store whose collection alone is used: it embeds nothing and checks nothing."""
     return GeminiQdrantVectorStore(
         client,
         _COLLECTION,

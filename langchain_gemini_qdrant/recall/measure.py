@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import statistics
-import warnings
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qdrant_client import models
 
-from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
+from langchain_gemini_qdrant._qdrant_values import named_vectors
+from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.recall._queries import Searches, asked_queries
 from langchain_gemini_qdrant.recall._row import RecallRow, search_params
 from langchain_gemini_qdrant.recall._statistics import interval, percentile, recall_of
 from langchain_gemini_qdrant.recall.report import RecallReport
-from langchain_gemini_qdrant.vectorstores._opening import outside
-from langchain_gemini_qdrant.vectorstores._twins import as_async
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from langchain_gemini_qdrant.recall._queries import Queries
-    from langchain_gemini_qdrant.recall._row import EngineKind
-    from langchain_gemini_qdrant.vectorstores._retry import Steps
-    from langchain_gemini_qdrant.vectorstores._write import Operations
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores.filters import Filter
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
@@ -105,26 +102,58 @@ def measure_recall(
         ConfigurationError: A setting is out of its range, or the store has no dense vectors.
         InvalidInputError: There are no queries, or nothing that they could find.
     """
-    return store._run(_measured(locals()))
+    plan = Plan(
+        limits=limits,
+        oversampling=oversampling,
+        rescore=rescore,
+        hnsw_ef=hnsw_ef,
+        filter=filter,
+        sample_size=sample_size,
+        seed=seed,
+        latency_queries=latency_queries,
+        confidence=confidence,
+        batch_size=batch_size,
+        timeout=timeout,
+        on_progress=on_progress,
+    )
+    plan.check(store.collection)
+    return run(measure(store.collection, queries, plan))
 
 
-@as_async(measure_recall)
-async def ameasure_recall(**options: Any) -> RecallReport:
+async def ameasure_recall(
+    store: GeminiQdrantVectorStore,
+    queries: Queries | None = None,
+    *,
+    limits: Sequence[int] = (10, 20, 50, 100),
+    oversampling: Sequence[float] = (1, 2, 3),
+    rescore: Sequence[bool] = (False, True),
+    hnsw_ef: Sequence[int | None] = (None,),
+    filter: Filter | None = None,
+    sample_size: int = 200,
+    seed: int | None = None,
+    latency_queries: int = 100,
+    confidence: float = 0.95,
+    batch_size: int = 16,
+    timeout: int = 60,
+    on_progress: Callable[[RecallProgress], None] | None = None,
+) -> RecallReport:
     """Compare searches with exact ones, without blocking the event loop; see `measure_recall`."""
-    store: GeminiQdrantVectorStore = options["store"]
-    return await store._arun(_measured(options))
-
-
-def _measured(options: dict[str, Any]) -> Steps[RecallReport]:
-    plan = Plan(**{name: options[name] for name in Plan.__annotations__})
-    plan.check()
-    if engine_kind(options["store"]) == "local":
-        warnings.warn(
-            "qdrant-client's local mode searches the full vectors, whatever the settings: its "
-            "recall says nothing about another engine's. path= has one that quantizes",
-            stacklevel=outside(),
-        )
-    return measuring(options["store"], options["queries"], plan)
+    plan = Plan(
+        limits=limits,
+        oversampling=oversampling,
+        rescore=rescore,
+        hnsw_ef=hnsw_ef,
+        filter=filter,
+        sample_size=sample_size,
+        seed=seed,
+        latency_queries=latency_queries,
+        confidence=confidence,
+        batch_size=batch_size,
+        timeout=timeout,
+        on_progress=on_progress,
+    )
+    plan.check(store.async_collection)
+    return await measure(store.async_collection, queries, plan)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,8 +173,8 @@ class Plan:
     timeout: int = 60
     on_progress: Callable[[RecallProgress], None] | None = None
 
-    def check(self) -> None:
-        """Refuse what cannot be measured.
+    def check(self, collection: Collection) -> None:
+        """Refuse what cannot be measured; warn where it says little.
 
         Raises:
             ConfigurationError: A setting is out of its range.
@@ -166,16 +195,21 @@ class Plan:
             )
         if not 0 < self.confidence < 1:
             raise ConfigurationError(f"confidence must be between 0 and 1, got {self.confidence}")
+        if collection.connection.kind == "local":
+            warn(
+                "qdrant-client's local mode searches the full vectors, whatever the settings: its "
+                "recall says nothing about another engine's. path= has one that quantizes"
+            )
 
 
-def measuring(store: Operations, queries: Queries | None, plan: Plan) -> Steps[RecallReport]:
-    """Measure, as steps of the store."""
-    info: models.CollectionInfo = yield from store._send("get_collection")
-    params = vector_params(store, info)
+async def measure(collection: Collection, queries: Queries | None, plan: Plan) -> RecallReport:
+    """Measure recall and latency of a collection."""
+    info = await collection.client.get_collection(collection.name)
+    params = vector_params(collection, info)
     quantization = params.quantization_config or info.config.quantization_config
-    condition = to_filter(plan.filter, store.metadata_payload_key)
-    asked, kind = yield from asked_queries(
-        store,
+    condition = to_filter(plan.filter, collection.layout.metadata_key)
+    asked, kind = await asked_queries(
+        collection,
         queries,
         size=params.size,
         sample_size=plan.sample_size,
@@ -193,19 +227,19 @@ def measuring(store: Operations, queries: Queries | None, plan: Plan) -> Steps[R
             plan.on_progress(RecallProgress(done=done, total=total))
 
     searches = Searches(
-        store,
+        collection,
         condition,
         batch_size=plan.batch_size,
         timeout=plan.timeout,
-        takes_settings=engine_kind(store) != "local",
+        takes_settings=collection.connection.kind != "local",
         total=len(asked) + rows * (len(asked) + len(timed)),
         show=show,
     )
-    exact = yield from searches.exact(asked, max(plan.limits))
+    exact = await searches.exact(asked, max(plan.limits))
     found = []
     for limit, hnsw_ef, (oversampling, rescore) in product(plan.limits, plan.hnsw_ef, settings):
         setting = search_params(oversampling, rescore=rescore, hnsw_ef=hnsw_ef)
-        hits = yield from searches.all(asked, setting, [limit] * len(asked))
+        hits = await searches.all(asked, setting, [limit] * len(asked))
         shares = [
             recall_of(scores, wanted, limit) for scores, wanted in zip(hits, exact, strict=True)
         ]
@@ -223,16 +257,14 @@ def measuring(store: Operations, queries: Queries | None, plan: Plan) -> Steps[R
         )
         found.append(row)
     if timed:
-        seconds = yield from searches.timed(
-            timed, [(row.search_params, row.limit) for row in found]
-        )
+        seconds = await searches.timed(timed, [(row.search_params, row.limit) for row in found])
         found = [
             replace(row, p50_s=statistics.median(each), p95_s=percentile(each, 0.95))
             for row, each in zip(found, seconds, strict=True)
         ]
     return RecallReport(
-        collection=store.collection_name,
-        engine=engine_kind(store),
+        collection=collection.name,
+        engine=collection.connection.kind,
         points=info.points_count or 0,
         vector_size=params.size,
         quantization=None
@@ -257,29 +289,20 @@ def _has_graph(info: models.CollectionInfo, params: models.VectorParams) -> bool
     return (info.config.hnsw_config.m if own is None else own) > 0
 
 
-def engine_kind(store: Operations) -> EngineKind:
-    """Return what searches."""
-    engine = store._engine
-    if engine.is_local_mode:
-        return "local"
-    client = engine._given or engine._given_async
-    return "edge" if isinstance(client, EdgeClient | AsyncEdgeClient) else "server"
-
-
-def vector_params(store: Operations, info: models.CollectionInfo) -> models.VectorParams:
+def vector_params(collection: Collection, info: models.CollectionInfo) -> models.VectorParams:
     """Return the settings of the vector that is searched.
 
     Raises:
         ConfigurationError: There is none.
     """
-    vectors = info.config.params.vectors or {}
-    by_name = vectors if isinstance(vectors, dict) else {"": vectors}
-    if store.vector_name not in by_name:
+    by_name = named_vectors(info.config.params.vectors)
+    vector_name = collection.layout.vector_name
+    if vector_name not in by_name:
         raise ConfigurationError(
-            f"recall is of dense vectors, and collection {store.collection_name!r} has none named "
-            f"{store.vector_name!r}, only {sorted(by_name)}"
+            f"recall is of dense vectors, and collection {collection.name!r} has none named "
+            f"{vector_name!r}, only {sorted(by_name)}"
         )
-    return by_name[store.vector_name]
+    return by_name[vector_name]
 
 
 def _is_positive(value: object) -> bool:

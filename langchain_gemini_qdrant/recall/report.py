@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from langchain_gemini_qdrant.recall._row import EngineKind, QueryKind
+    from langchain_gemini_qdrant.recall._row import QueryKind
+    from langchain_gemini_qdrant.vectorstores._connection import EngineKind
 
 _PAGE_COLUMNS = 6  # those of Qdrant's page: https://qdrant.tech/documentation/embeddings/gemini/
 

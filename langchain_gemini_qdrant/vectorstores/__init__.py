@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from langchain_gemini_qdrant.vectorstores._schema import PayloadIndex
-from langchain_gemini_qdrant.vectorstores._search import Fusion
+from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
+from langchain_gemini_qdrant.vectorstores._scores import Fusion
 from langchain_gemini_qdrant.vectorstores.factory import acreate_vector_store, create_vector_store
 from langchain_gemini_qdrant.vectorstores.filters import Filter
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore

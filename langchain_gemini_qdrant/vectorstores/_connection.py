@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import SecretStr
 from qdrant_client import AsyncQdrantClient, QdrantClient
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
     from qdrant_client.client_base import QdrantBase
 
+EngineKind: TypeAlias = Literal["edge", "local", "server"]
+"""Qdrant Edge, qdrant-client's pure-Python local mode, or a Qdrant server."""
+
 _EDGE_OPTIONS = ("worker", "durability")
 _SERVER_OPTIONS = ("api_key", "prefer_grpc", "timeout", "https", "prefix")
+_ADDRESS_OPTIONS = ("location", "url", "host", "port", "prefix")
 
 
-class Engine:
+class Connection:
     """One Qdrant, with a client for sync use and one for each event loop.
 
     Args:
@@ -45,6 +50,10 @@ class Engine:
         self._given_async = async_client
         self._owned = owned
         self._made = Clients(self._make, self._make_async)
+        # An engine in this process is known by the client that has it, whichever face is given.
+        self._origin = async_client.sync_client if isinstance(async_client, InPlaceClient) else None
+        given = client or self._origin or async_client
+        self.kind: EngineKind = "server" if given is None else _engine_kind(given)
 
     @property
     def client(self) -> QdrantClient:
@@ -53,28 +62,26 @@ class Engine:
         Raises:
             ConfigurationError: There is only an asynchronous one, over an engine of its own.
         """
-        return self._given or self._made.of_process()
+        return self._given or self._origin or self._made.of_process()
 
     @property
     def async_client(self) -> AsyncQdrantClient:
         """The client for the running event loop."""
         return self._given_async or self._made.of_loop()
 
-    @property
-    def given(self) -> QdrantClient | AsyncQdrantClient | None:
-        """The client that this engine is of."""
-        return self._given or self._given_async
-
-    @property
-    def is_local_mode(self) -> bool:
-        """Whether this is qdrant-client's pure-Python engine: no quantization, no indexes."""
-        return self.given is not None and _is_local_mode(self.given)
-
-    @property
-    def is_server(self) -> bool:
-        """Whether this is a server: neither the embedded engine nor local mode."""
-        edge = isinstance(self.given, EdgeClient | AsyncEdgeClient)
-        return not (edge or self.is_local_mode)
+    def is_same_engine(self, other: Connection) -> bool:
+        """Return whether both lead to one engine, as far as their clients tell."""
+        one = self._given or self._origin or self._given_async
+        two = other._given or other._origin or other._given_async
+        if one is two:
+            return True
+        if one is None or two is None or self.kind != other.kind:
+            return False
+        options, others = one.init_options, two.init_options
+        if self.kind == "edge":
+            return Path(options["path"]).resolve() == Path(others["path"]).resolve()
+        same = all(options.get(name) == others.get(name) for name in _ADDRESS_OPTIONS)
+        return same and self.kind == "server"
 
     def close(self) -> None:
         """Close the sync client, unless the user gave it."""
@@ -94,7 +101,7 @@ class Engine:
     def _make(self) -> QdrantClient:
         if isinstance(self._given_async, AsyncEdgeClient):
             return EdgeClient(**self._given_async.init_options, worker=True)
-        if self._given_async is None or _is_local_mode(self._given_async):
+        if self._given_async is None or self.kind == "local":
             raise ConfigurationError(
                 "this store has an AsyncQdrantClient over an engine of its own and no sync client: "
                 "use the asynchronous methods, or pass client= with the QdrantClient of that engine"
@@ -106,8 +113,8 @@ class Engine:
         options = client.init_options
         if isinstance(client, EdgeClient) and options.pop("worker"):
             return AsyncEdgeClient(**options)
-        if isinstance(client, EdgeClient) or _is_local_mode(client):
-            return _InPlaceClient(client)
+        if self.kind != "server":
+            return InPlaceClient(client)
         return AsyncQdrantClient(**_quiet(options))
 
 
@@ -120,8 +127,8 @@ def connect(
     client: QdrantClient | None = None,
     async_client: AsyncQdrantClient | None = None,
     **options: Any,
-) -> Engine:
-    """Return one engine; `options` are those of `QdrantClient`, for a server, or of `EdgeClient`.
+) -> Connection:
+    """Return one connection; `options` are those of `QdrantClient`, or of `EdgeClient`.
 
     Raises:
         ConfigurationError: Not exactly one engine, or options that it does not have.
@@ -148,7 +155,7 @@ def connect(
     if url is not None or host is not None:
         key = options.get("api_key")
         options["api_key"] = key.get_secret_value() if isinstance(key, SecretStr) else key
-        return Engine(QdrantClient(url=url, host=host, **_quiet(options)), owned=True)
+        return Connection(QdrantClient(url=url, host=host, **_quiet(options)), owned=True)
     misplaced = [name for name in _SERVER_OPTIONS if options.get(name)]
     if misplaced:
         raise ConfigurationError(f"{' and '.join(misplaced)} go with url=, not with {given[0]}=")
@@ -156,14 +163,14 @@ def connect(
         raise ConfigurationError(f"unknown options {unknown}: QdrantClient has none of that name")
     if path is not None:
         settings = {name: value for name, value in edge.items() if value is not None}
-        return Engine(EdgeClient(path, **settings), owned=True)
+        return Connection(EdgeClient(path, **settings), owned=True)
     if location is None:
-        return Engine(client, async_client)
+        return Connection(client, async_client)
     if location != ":memory:":
         raise ConfigurationError(
             f"location must be ':memory:', got {location!r}: the address of a server is url="
         )
-    return Engine(QdrantClient(location=location), owned=True)
+    return Connection(QdrantClient(location=location), owned=True)
 
 
 def _quiet(options: dict[str, Any]) -> dict[str, Any]:
@@ -171,29 +178,34 @@ def _quiet(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "check_compatibility": False}
 
 
-def _is_local_mode(client: QdrantClient | AsyncQdrantClient) -> bool:
+def _engine_kind(client: QdrantClient | AsyncQdrantClient) -> EngineKind:
     if isinstance(client, EdgeClient | AsyncEdgeClient):
-        return False
+        return "edge"
     options = client.init_options
-    return options.get("location") == ":memory:" or options.get("path") is not None
+    is_local = options.get("location") == ":memory:" or options.get("path") is not None
+    return "local" if is_local else "server"
 
 
-class _InPlaceClient(AsyncQdrantClient):
+class InPlaceClient(AsyncQdrantClient):
     """The asynchronous face of an engine in this process: a call is done where it is awaited.
 
     Such an engine computes, so a thread would only make the event loop wait for it elsewhere.
+
+    Attributes:
+        sync_client: The client that has the engine.
     """
 
     def __init__(self, client: QdrantClient) -> None:
         super().__init__(location=":memory:")
         # `_client` is what a client of qdrant-client sends all calls to; here both share one
         self._client = _InPlaceBackend(client._client)  # noqa: SLF001
-        if isinstance(client, EdgeClient):
-            self._optimize = client.optimize
+        self.sync_client = client
 
     async def optimize(self, collection_name: str) -> bool:
         """Build graphs and codes; see `EdgeClient.optimize`."""
-        return self._optimize(collection_name)
+        if not isinstance(self.sync_client, EdgeClient):
+            raise ConfigurationError("local mode has nothing to optimize: it scans all vectors")
+        return self.sync_client.optimize(collection_name)
 
 
 class _InPlaceBackend(AsyncQdrantBase):

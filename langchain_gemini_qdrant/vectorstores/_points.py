@@ -1,4 +1,4 @@
-"""Texts on their way into a collection: brought together, bounded, stored as vectors come."""
+"""Documents to points and back, in langchain-qdrant's layout of payloads."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import inspect
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qdrant_client import QdrantClient, models
+from langchain_core.documents import Document
+from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from langchain_gemini_qdrant._qdrant_values import id_payload, plain_bytes, point_id
+from langchain_gemini_qdrant._qdrant_values import (
+    document_id,
+    id_payload,
+    plain_bytes,
+    point_id,
+)
 from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, PartialWriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from langchain_core.documents import Document
+    from langchain_qdrant.sparse_embeddings import SparseVector
 
 _MAX_REQUEST_BYTES = 16 * 2**20
 """A server takes 32 MB: https://qdrant.tech/documentation/guides/configuration/"""
@@ -31,7 +37,7 @@ class Row(NamedTuple):
     metadata: dict[str, Any]
 
 
-_OPTIONS = frozenset(inspect.signature(QdrantClient.upsert).parameters) - {
+_OPTIONS = frozenset(inspect.signature(AsyncQdrantClient.upsert).parameters) - {
     *("self", "collection_name", "points", "kwargs")
 }
 
@@ -89,6 +95,23 @@ def document_rows(
     )
 
 
+def document(
+    point: models.Record | models.ScoredPoint, content_key: str, metadata_key: str
+) -> Document:
+    """Return the document of a stored point."""
+    payload = point.payload or {}
+    return Document(
+        id=document_id(point.id, payload),
+        page_content=payload.get(content_key) or "",
+        metadata=payload.get(metadata_key) or {},
+    )
+
+
+def as_qdrant(vector: SparseVector) -> models.SparseVector:
+    """Return a sparse vector of langchain-qdrant as Qdrant's."""
+    return models.SparseVector(indices=vector.indices, values=vector.values)
+
+
 def points(
     rows: Sequence[Row],
     vectors: Sequence[dict[str, Any]],
@@ -96,10 +119,14 @@ def points(
     content_key: str,
     metadata_key: str,
 ) -> Iterator[models.PointStruct]:
-    """Yield points in langchain-qdrant's layout."""
+    """Yield the points of rows and their vectors by name."""
     for row, named in zip(rows, vectors, strict=True):
         key = point_id(row.id)
-        payload = {content_key: row.text, metadata_key: row.metadata, **id_payload(row.id, key)}
+        payload = {
+            content_key: row.text,
+            metadata_key: row.metadata,
+            **id_payload(row.id, key),
+        }
         yield models.PointStruct(id=key, vector=named, payload=payload)
 
 

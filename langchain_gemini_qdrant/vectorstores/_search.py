@@ -1,32 +1,180 @@
-"""Searches: what Qdrant is asked, and what its scores mean. Pure functions."""
+"""Searches: by text or vector, dense, sparse or hybrid, and by maximal marginal relevance (MMR)."""
 
 from __future__ import annotations
 
 import inspect
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from qdrant_client import QdrantClient, models
+from langchain_qdrant import RetrievalMode
+from qdrant_client import AsyncQdrantClient, models
+
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.quantization import merge_search_params
+from langchain_gemini_qdrant.vectorstores import _scores
+from langchain_gemini_qdrant.vectorstores._points import as_qdrant
+from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from langchain_qdrant.sparse_embeddings import SparseVector
+    from langchain_core.documents import Document
+    from typing_extensions import Unpack
 
-Fusion: TypeAlias = models.FusionQuery | models.RrfQuery
-"""How dense and sparse hits are merged: RRF, with weights and k, or DBSF."""
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
+    from langchain_gemini_qdrant.vectorstores._scores import Fusion
+    from langchain_gemini_qdrant.vectorstores.filters import Filter
+
+    ScoredDocuments = list[tuple[Document, float]]
 
 CANDIDATES = 100
 """Hits of each kind that hybrid search merges, at least, so that those of the first pages are the
 same whatever page is asked for."""
 
-_RRF_K = 2  # Qdrant's default: https://qdrant.tech/documentation/concepts/hybrid-queries/
-_OPTIONS = frozenset(inspect.signature(QdrantClient.query_points).parameters) - {
+_OPTIONS = frozenset(inspect.signature(AsyncQdrantClient.query_points).parameters) - {
     *("self", "collection_name", "query", "using", "query_filter", "limit", "kwargs")
 }
 
 
-def check_options(options: dict[str, Any]) -> None:
+class SearchOptions(TypedDict, total=False):
+    """What every search takes; further options of `QdrantClient.query_points` are passed on.
+
+    Attributes:
+        filter: Conditions on the metadata as a dict, or on the payload as Qdrant's `Filter`.
+        search_params: What it sets overrides the store's `search_params`, field by field.
+        offset: Hits to skip.
+        score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
+        consistency: How many replicas must agree.
+        score_key: A metadata key under which each hit's score is written.
+    """
+
+    filter: Filter | None
+    search_params: models.SearchParams | None
+    offset: int
+    score_threshold: float | None
+    consistency: models.ReadConsistency | None
+    score_key: str | None
+    timeout: int | None
+    shard_key_selector: models.ShardKeySelector | None
+    prefetch: models.Prefetch | list[models.Prefetch] | None
+    lookup_from: models.LookupLocation | None
+    with_payload: bool | list[str] | models.PayloadSelector
+    with_vectors: bool | list[str]
+
+
+async def search(
+    collection: Collection,
+    query: str,
+    *,
+    k: int,
+    hybrid_fusion: Fusion | None = None,
+    fetch_k: int | None = None,
+    as_relevance: bool = False,
+    **options: Unpack[SearchOptions],
+) -> ScoredDocuments:
+    """Search with a text by the retrieval mode; `as_relevance` brings scores to 0..1."""
+    layout = collection.layout
+    request = _request(collection, k, options)
+    score: Callable[[float], float]
+    if layout.sparse_embedding is None:
+        dense = await _dense_query(collection, query)
+        request |= {"query": dense, "using": layout.vector_name}
+        score = partial(_scores.relevance, distance=layout.distance, size=len(dense))
+    elif layout.embedding is None:
+        request |= {"query": await _sparse_query(collection, query)}
+        request["using"] = layout.sparse_vector_name
+        score = _scores.sparse_relevance
+    else:
+        queries: dict[str, list[float] | models.SparseVector] = {
+            layout.vector_name: await _dense_query(collection, query),
+            layout.sparse_vector_name: await _sparse_query(collection, query),
+        }
+        fusion = hybrid_fusion or layout.hybrid_fusion
+        request |= {"query": fusion, "prefetch": prefetches(queries, request, fetch_k)}
+        score = partial(_scores.fused_relevance, fusion=fusion, kinds=len(queries))
+    score_key = options.get("score_key")
+    return await _hits(collection, request, score if as_relevance else None, score_key)
+
+
+async def search_by_vector(
+    collection: Collection,
+    vector: list[float],
+    *,
+    k: int,
+    mmr: models.Mmr | None = None,
+    **options: Unpack[SearchOptions],
+) -> ScoredDocuments:
+    """Search with a vector, for hits unlike each other where there is an `mmr`."""
+    layout = collection.layout
+    request = _request(collection, k, options)
+    if layout.retrieval_mode == RetrievalMode.SPARSE:
+        raise ConfigurationError(
+            "a search by vector needs retrieval_mode DENSE or HYBRID, this store has SPARSE: "
+            "use similarity_search"
+        )
+    collection.check_size(vector)
+    query = vector if mmr is None else models.NearestQuery(nearest=vector, mmr=mmr)
+    request |= {"query": query, "using": layout.vector_name}
+    return await _hits(collection, request, None, options.get("score_key"))
+
+
+async def mmr_search(
+    collection: Collection,
+    query: str | list[float],
+    *,
+    k: int,
+    fetch_k: int,
+    lambda_mult: float,
+    **options: Unpack[SearchOptions],
+) -> ScoredDocuments:
+    """Search with a text or a vector for hits that are relevant and unlike each other."""
+    if not 0 <= lambda_mult <= 1:
+        raise InvalidInputError(
+            f"lambda_mult must be in 0..1 (diversity..relevance), got {lambda_mult}"
+        )
+    if isinstance(query, str):
+        _request(collection, k, options)  # wrong options are refused before Gemini is asked
+        query = await _dense_query(collection, query)
+    # Qdrant's diversity grows where LangChain's lambda_mult falls.
+    mmr = models.Mmr(diversity=1.0 - lambda_mult, candidates_limit=max(fetch_k, k))
+    return await search_by_vector(collection, query, k=k, mmr=mmr, **options)
+
+
+async def _dense_query(collection: Collection, query: str) -> list[float]:
+    vector = await collection.require_embedding().aembed_query(query)
+    collection.check_size(vector)
+    return vector
+
+
+async def _sparse_query(collection: Collection, query: str) -> models.SparseVector:
+    embedding: Any = collection.sparse_embedding
+    return as_qdrant(await embedding.aembed_query(query))
+
+
+def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str, Any]:
+    """Return the options of `query_points` but for the query; nothing is sent before this.
+
+    Raises:
+        InvalidInputError: The filter cannot be read.
+        TypeError: An option is unknown.
+    """
+    further: dict[str, Any] = {**options}
+    further.pop("score_key", None)
+    condition = to_filter(further.pop("filter", None), collection.layout.metadata_key)
+    own = further.pop("search_params", None)
+    check_options(further)
+    return {
+        "query_filter": condition,
+        "search_params": merge_search_params(collection.state.search_params, own),
+        "limit": k,
+        "offset": 0,
+        "with_payload": True,
+        **further,
+    }
+
+
+def check_options(options: Mapping[str, Any]) -> None:
     """Refuse what `QdrantClient.query_points` would leave unread.
 
     Raises:
@@ -34,11 +182,6 @@ def check_options(options: dict[str, Any]) -> None:
     """
     if unknown := sorted(options.keys() - _OPTIONS):
         raise TypeError(f"a search takes no {unknown}; Qdrant's options are {sorted(_OPTIONS)}")
-
-
-def as_qdrant(vector: SparseVector) -> models.SparseVector:
-    """Return a sparse vector of langchain-qdrant as Qdrant's."""
-    return models.SparseVector(indices=vector.indices, values=vector.values)
 
 
 def candidates(wanted: int) -> int:
@@ -65,36 +208,19 @@ def prefetches(
     ]
 
 
-def relevance(score: float, distance: models.Distance, size: int) -> float:
-    """Return a dense hit's score on LangChain's scale, from 0, unrelated, to 1, the same.
-
-    Cosine and dot product of unit vectors are on that scale already, so a threshold means the same
-    in every search; below 0 counts as 0. Distances d of unit vectors count from 0, the same, to
-    what two vectors at right angles have: 1 - d / sqrt(2) for Euclid, and at least
-    1 - d / sqrt(2 * size) for Manhattan.
-    """
-    if distance is models.Distance.EUCLID:
-        score = 1.0 - score / math.sqrt(2.0)
-    elif distance is models.Distance.MANHATTAN:
-        score = 1.0 - score / math.sqrt(2.0 * size)
-    return min(max(score, 0.0), 1.0)
-
-
-def sparse_relevance(score: float) -> float:
-    """Return a sparse hit's score, which has no upper end, between 0, no word in common, and 1."""
-    return max(score, 0.0) / (1.0 + max(score, 0.0))
-
-
-def fused_relevance(score: float, fusion: Fusion, kinds: int) -> float:
-    """Return a fused score as a share of the highest that there can be.
-
-    That is, with RRF, the score of what is first among the hits of each of the `kinds`; with DBSF,
-    which brings the hits of each kind to a mean of 0.5 and three deviations to 0 and 1, `kinds`.
-    """
-    best = float(kinds)
-    if isinstance(fusion, models.RrfQuery) or fusion.fusion is models.Fusion.RRF:
-        rrf = fusion.rrf if isinstance(fusion, models.RrfQuery) else models.Rrf()
-        k = _RRF_K if rrf.k is None else rrf.k
-        weights = [1.0] * kinds if rrf.weights is None else rrf.weights
-        best = sum(1.0 / (1.0 / weight + k - 1.0) for weight in weights if weight > 0)
-    return min(max(score / best, 0.0), 1.0)
+async def _hits(
+    collection: Collection,
+    request: dict[str, Any],
+    score: Callable[[float], float] | None,
+    score_key: str | None,
+) -> ScoredDocuments:
+    """Ask Qdrant once; `score` converts its scores, `score_key` puts them into metadata."""
+    response = await collection.client.query_points(collection.name, **request)
+    hits = []
+    for point in response.points:
+        document = collection.layout.to_document(point)
+        value = point.score if score is None else score(point.score)
+        if score_key is not None:
+            document.metadata[score_key] = value
+        hits.append((document, value))
+    return hits

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
-from langchain_gemini_qdrant.vectorstores._twins import as_async
+from langchain_gemini_qdrant.vectorstores._open import aopened, opened, plan
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 if TYPE_CHECKING:
@@ -20,12 +19,11 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
+    from langchain_gemini_qdrant._clock import Clock
     from langchain_gemini_qdrant.edge import Durability
     from langchain_gemini_qdrant.quantization import Quantization
-    from langchain_gemini_qdrant.vectorstores._schema import PayloadIndex
-    from langchain_gemini_qdrant.vectorstores._search import Fusion
-
-_COLLECTION = frozenset(inspect.signature(GeminiQdrantVectorStore.construct_instance).parameters)
+    from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
+    from langchain_gemini_qdrant.vectorstores._scores import Fusion
 
 
 def create_vector_store(
@@ -60,6 +58,7 @@ def create_vector_store(
     sparse_vector_params: Mapping[str, Any] | None = None,
     collection_create_options: Mapping[str, Any] | None = None,
     force_recreate: bool = False,
+    clock: Clock | None = None,
 ) -> GeminiQdrantVectorStore:
     """Open a collection, or create it, and return the store over it.
 
@@ -112,6 +111,7 @@ def create_vector_store(
             `hnsw_config`, `optimizers_config`, `on_disk_payload`, `shard_number`,
             `replication_factor`, `write_consistency_factor`, `metadata`.
         force_recreate: Delete the collection first, if it exists, with all that it stores.
+        clock: What waits between retries; for tests. None is this machine's.
 
     Returns:
         The store. `as_retriever()` makes a retriever of it.
@@ -123,21 +123,124 @@ def create_vector_store(
             embedding or quantization.
         StorageError: `path` cannot be used.
     """
-    return GeminiQdrantVectorStore.construct_instance(**_arguments(locals()))
+    return opened(
+        GeminiQdrantVectorStore,
+        plan(
+            embedding,
+            _retrieval_mode(retrieval_mode, sparse_embedding),
+            sparse_embedding,
+            {
+                "path": path,
+                "url": url,
+                "location": location,
+                "client": client,
+                "async_client": async_client,
+                "worker": worker,
+                "durability": durability,
+                "api_key": api_key,
+                "prefer_grpc": prefer_grpc,
+                "grpc_port": grpc_port,
+                "timeout": timeout,
+                "quantization": quantization,
+                "search_params": search_params,
+                "title_key": title_key,
+                "hybrid_fusion": hybrid_fusion,
+                "payload_indexes": payload_indexes,
+                "clock": clock,
+                **(client_options or {}),
+            },
+            collection_name,
+            distance=distance,
+            content_payload_key=content_payload_key,
+            metadata_payload_key=metadata_payload_key,
+            vector_name=vector_name,
+            sparse_vector_name=sparse_vector_name,
+            force_recreate=force_recreate,
+            collection_create_options=collection_create_options,
+            vector_params=vector_params,
+            sparse_vector_params=sparse_vector_params,
+        ),
+    )
 
 
-@as_async(create_vector_store)
-async def acreate_vector_store(**arguments: Any) -> GeminiQdrantVectorStore:
+async def acreate_vector_store(
+    embedding: Embeddings | None,
+    collection_name: str,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    url: str | None = None,
+    location: str | None = None,
+    client: QdrantClient | None = None,
+    async_client: AsyncQdrantClient | None = None,
+    worker: bool = False,
+    durability: Durability | None = None,
+    api_key: str | SecretStr | None = None,
+    prefer_grpc: bool = False,
+    grpc_port: int = 6334,
+    timeout: int | None = None,
+    client_options: Mapping[str, Any] | None = None,
+    quantization: Quantization | None = None,
+    search_params: models.SearchParams | None = None,
+    distance: models.Distance = models.Distance.COSINE,
+    vector_name: str = QdrantVectorStore.VECTOR_NAME,
+    title_key: str | None = None,
+    payload_indexes: Mapping[str, PayloadIndex] | None = None,
+    retrieval_mode: RetrievalMode | None = None,
+    sparse_embedding: SparseEmbeddings | None = None,
+    sparse_vector_name: str = QdrantVectorStore.SPARSE_VECTOR_NAME,
+    hybrid_fusion: Fusion | None = None,
+    content_payload_key: str = QdrantVectorStore.CONTENT_KEY,
+    metadata_payload_key: str = QdrantVectorStore.METADATA_KEY,
+    vector_params: Mapping[str, Any] | None = None,
+    sparse_vector_params: Mapping[str, Any] | None = None,
+    collection_create_options: Mapping[str, Any] | None = None,
+    force_recreate: bool = False,
+    clock: Clock | None = None,
+) -> GeminiQdrantVectorStore:
     """Open a collection, or create it, without blocking; see `create_vector_store`."""
-    return await GeminiQdrantVectorStore.aconstruct_instance(**_arguments(arguments))
+    return await aopened(
+        GeminiQdrantVectorStore,
+        plan(
+            embedding,
+            _retrieval_mode(retrieval_mode, sparse_embedding),
+            sparse_embedding,
+            {
+                "path": path,
+                "url": url,
+                "location": location,
+                "client": client,
+                "async_client": async_client,
+                "worker": worker,
+                "durability": durability,
+                "api_key": api_key,
+                "prefer_grpc": prefer_grpc,
+                "grpc_port": grpc_port,
+                "timeout": timeout,
+                "quantization": quantization,
+                "search_params": search_params,
+                "title_key": title_key,
+                "hybrid_fusion": hybrid_fusion,
+                "payload_indexes": payload_indexes,
+                "clock": clock,
+                **(client_options or {}),
+            },
+            collection_name,
+            distance=distance,
+            content_payload_key=content_payload_key,
+            metadata_payload_key=metadata_payload_key,
+            vector_name=vector_name,
+            sparse_vector_name=sparse_vector_name,
+            force_recreate=force_recreate,
+            collection_create_options=collection_create_options,
+            vector_params=vector_params,
+            sparse_vector_params=sparse_vector_params,
+        ),
+    )
 
 
-def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of `construct_instance`: those of the engine go into one of them."""
-    arguments = {name: value for name, value in given.items() if name in _COLLECTION}
-    engine = {name: value for name, value in given.items() if name not in _COLLECTION}
-    arguments["client_options"] = {**engine, **(given["client_options"] or {})}
-    if given["retrieval_mode"] is None:
-        sparse = given["sparse_embedding"] is not None
-        arguments["retrieval_mode"] = RetrievalMode.HYBRID if sparse else RetrievalMode.DENSE
-    return arguments
+def _retrieval_mode(
+    given: RetrievalMode | None, sparse_embedding: SparseEmbeddings | None
+) -> RetrievalMode:
+    if given is not None:
+        return given
+    return RetrievalMode.DENSE if sparse_embedding is None else RetrievalMode.HYBRID

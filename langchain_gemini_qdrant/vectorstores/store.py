@@ -1,27 +1,41 @@
-"""`GeminiQdrantVectorStore`, the public face of the store's operations: sync and async."""
+"""`GeminiQdrantVectorStore`: LangChain's vector store over a Qdrant collection, sync and async."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterable
-from random import Random
+from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
-from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+from langchain_gemini_qdrant._runtime import as_sync, run
+from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
-from langchain_gemini_qdrant.vectorstores import _points as _writing
-from langchain_gemini_qdrant.vectorstores._connection import Engine
-from langchain_gemini_qdrant.vectorstores._opening import warn_of_local_mode
-from langchain_gemini_qdrant.vectorstores._write import Operations
-from langchain_gemini_qdrant.vectorstores.filters import to_filter
+from langchain_gemini_qdrant.vectorstores import _points, _read, _settings, _write
+from langchain_gemini_qdrant.vectorstores._collection import (
+    CollectionState,
+    Layout,
+    collection_faces,
+)
+from langchain_gemini_qdrant.vectorstores._connection import Connection
+from langchain_gemini_qdrant.vectorstores._open import (
+    aopened,
+    open_existing,
+    opened,
+    plan,
+    plan_of_existing,
+    plan_of_texts,
+)
+from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
+from langchain_gemini_qdrant.vectorstores._scores import relevance
+from langchain_gemini_qdrant.vectorstores._search_methods import SearchMethods
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
     from langchain_core.documents import Document
     from langchain_core.embeddings import Embeddings
@@ -29,15 +43,16 @@ if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient
     from typing_extensions import Self
 
+    from langchain_gemini_qdrant._clock import Clock
     from langchain_gemini_qdrant.quantization import Quantization
-    from langchain_gemini_qdrant.vectorstores._schema import PayloadIndex
-    from langchain_gemini_qdrant.vectorstores._search import Fusion
+    from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
+    from langchain_gemini_qdrant.vectorstores._scores import Fusion
     from langchain_gemini_qdrant.vectorstores.filters import Filter
 
 T = TypeVar("T")
 
 
-class GeminiQdrantVectorStore(Operations):
+class GeminiQdrantVectorStore(SearchMethods):
     """`QdrantVectorStore` with search defaults, ids, filters and checks that hold.
 
     - `search_params` reach every search method and retriever; what a call sets wins.
@@ -81,7 +96,7 @@ class GeminiQdrantVectorStore(Operations):
 
     def __init__(
         self,
-        client: QdrantClient | None,
+        client: QdrantClient | Connection | None,
         collection_name: str,
         embedding: Embeddings | None = None,
         retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
@@ -99,6 +114,7 @@ class GeminiQdrantVectorStore(Operations):
         search_params: models.SearchParams | None = None,
         title_key: str | None = None,
         hybrid_fusion: Fusion | None = None,
+        clock: Clock | None = None,
     ) -> None:
         if title_key is not None and not isinstance(embedding, GeminiEmbeddings):
             raise ConfigurationError(
@@ -119,21 +135,58 @@ class GeminiQdrantVectorStore(Operations):
             validate_embeddings=validate_embeddings,
             validate_collection_config=False,  # its check embeds a text to learn the size
         )
-        self.title_key = title_key
-        self.hybrid_fusion = hybrid_fusion or models.FusionQuery(fusion=models.Fusion.RRF)
-        given: object = client
-        # The class methods pass an engine, users a client.
-        self._engine = given if isinstance(given, Engine) else Engine(client, async_client)
-        self._clock = SYSTEM_CLOCK
-        self._random = Random()  # noqa: S311 - when to try again
-        self._note_missing = False
-        self._size = None
-        self._own_search_params = search_params
-        self._search_as(quantization, None)
-        if quantization is not None and self._engine.is_local_mode:
-            warn_of_local_mode(quantization)
+        # The class methods pass a connection, users a client.
+        connection = client if isinstance(client, Connection) else Connection(client, async_client)
+        mode = self.retrieval_mode
+        layout = Layout(
+            collection_name=collection_name,
+            retrieval_mode=mode,
+            vector_name=vector_name,
+            distance=distance,
+            embedding=None if mode == RetrievalMode.SPARSE else embedding,
+            sparse_vector_name=sparse_vector_name,
+            sparse_embedding=None if mode == RetrievalMode.DENSE else sparse_embedding,
+            hybrid_fusion=hybrid_fusion or models.FusionQuery(fusion=models.Fusion.RRF),
+            content_key=content_payload_key,
+            metadata_key=metadata_payload_key,
+            title_key=title_key,
+            to_document=self._to_document,
+        )
+        state = CollectionState(own_search_params=search_params)
+        state.set_search_defaults(quantization, None)
+        self.clock = clock or SYSTEM_CLOCK
+        self.collection, self.async_collection = collection_faces(
+            layout, connection, state, self.clock
+        )
+        if quantization is not None and connection.kind == "local":
+            _settings.warn_of_local_mode(quantization)
         if validate_collection_config:
-            self._run(self._open(quantization))
+            run(open_existing(self.collection, quantization))
+
+    @property
+    def client(self) -> QdrantClient:
+        """The client for sync use."""
+        return self.collection.connection.client
+
+    @property
+    def async_client(self) -> AsyncQdrantClient:
+        """The client for async use in the running event loop."""
+        return self.collection.connection.async_client
+
+    @property
+    def search_params(self) -> models.SearchParams | None:
+        """The defaults of all searches."""
+        return self.collection.state.search_params
+
+    @property
+    def title_key(self) -> str | None:
+        """The metadata key that holds a document's title."""
+        return self.collection.layout.title_key
+
+    @property
+    def hybrid_fusion(self) -> Fusion:
+        """How hybrid search merges dense and sparse hits."""
+        return self.collection.layout.hybrid_fusion
 
     # Writing
 
@@ -166,7 +219,9 @@ class GeminiQdrantVectorStore(Operations):
             PartialWriteError: Gemini or Qdrant failed after some texts were stored; it has the
                 ids of these and of the others, and the failure as its cause.
         """
-        return self._run(self._add(_writing.rows(texts, metadatas, ids), batch_size, kwargs))
+        return run(
+            _write.add(self.collection, _points.rows(texts, metadatas, ids), batch_size, kwargs)
+        )
 
     async def aadd_texts(  # type: ignore[override] # as add_texts
         self,
@@ -177,8 +232,8 @@ class GeminiQdrantVectorStore(Operations):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed texts as documents and store them; see `add_texts`."""
-        rows = _writing.rows(await _collected(texts), metadatas, ids)
-        return await self._arun(self._add(rows, batch_size, kwargs))
+        rows = _points.rows(await _collected(texts), metadatas, ids)
+        return await _write.add(self.async_collection, rows, batch_size, kwargs)
 
     def add_documents(  # type: ignore[override] # any iterable, integer ids
         self,
@@ -195,7 +250,8 @@ class GeminiQdrantVectorStore(Operations):
             batch_size: See `add_texts`.
             **kwargs: See `add_texts`.
         """
-        return self._run(self._add(_writing.document_rows(documents, ids), batch_size, kwargs))
+        rows = _points.document_rows(documents, ids)
+        return run(_write.add(self.collection, rows, batch_size, kwargs))
 
     async def aadd_documents(  # type: ignore[override] # any iterable, integer ids
         self,
@@ -205,8 +261,8 @@ class GeminiQdrantVectorStore(Operations):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed documents and store them; see `add_documents`."""
-        rows = _writing.document_rows(await _collected(documents), ids)
-        return await self._arun(self._add(rows, batch_size, kwargs))
+        rows = _points.document_rows(await _collected(documents), ids)
+        return await _write.add(self.async_collection, rows, batch_size, kwargs)
 
     def update_documents(
         self,
@@ -240,47 +296,6 @@ class GeminiQdrantVectorStore(Operations):
         """Replace documents; see `update_documents`."""
         return await self.aadd_documents(*_updated(ids, documents, document_id, document))
 
-    def update_document(self, document_id: str | int, document: Document) -> list[str | int]:
-        """Replace one document; see `update_documents`."""
-        return self.add_documents([document], [document_id])
-
-    async def aupdate_document(self, document_id: str | int, document: Document) -> list[str | int]:
-        """Replace one document; see `update_documents`."""
-        return await self.aadd_documents([document], [document_id])
-
-    def embed_documents(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
-        """Embed documents as `add_documents` does, for `upsert_embedded`; store nothing.
-
-        Returns:
-            One set of named vectors for each document, in order.
-        """
-        return self._run(self._vectors(_writing.document_rows(documents)))
-
-    async def aembed_documents(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
-        """Embed documents; see `embed_documents`."""
-        return await self._arun(self._vectors(_writing.document_rows(documents)))
-
-    def upsert_embedded(
-        self, documents: Sequence[Document], vectors: Sequence[dict[str, Any]]
-    ) -> None:
-        """Store documents with the vectors that `embed_documents` made of them.
-
-        Args:
-            documents: Each with its id, or None for a random one.
-            vectors: One set for each document.
-
-        Raises:
-            InvalidInputError: The counts differ; nothing is stored.
-            PartialWriteError: Qdrant failed after some documents were stored.
-        """
-        self._run(self._store(_writing.document_rows(documents), vectors))
-
-    async def aupsert_embedded(
-        self, documents: Sequence[Document], vectors: Sequence[dict[str, Any]]
-    ) -> None:
-        """Store documents with their vectors; see `upsert_embedded`."""
-        await self._arun(self._store(_writing.document_rows(documents), vectors))
-
     def delete(
         self,
         ids: Sequence[str | int] | None = None,
@@ -301,7 +316,7 @@ class GeminiQdrantVectorStore(Operations):
         Raises:
             ConfigurationError: Neither or both of `ids` and `filter` are given.
         """
-        return self._run(self._delete(ids, filter, kwargs))
+        return run(_write.delete(self.collection, ids, filter, kwargs))
 
     async def adelete(
         self,
@@ -311,7 +326,7 @@ class GeminiQdrantVectorStore(Operations):
         **kwargs: Any,
     ) -> bool:
         """Delete documents by their ids or by a filter; see `delete`."""
-        return await self._arun(self._delete(ids, filter, kwargs))
+        return await _write.delete(self.async_collection, ids, filter, kwargs)
 
     def create_payload_indexes(self, fields: Mapping[str, PayloadIndex]) -> None:
         """Index metadata fields, those that are not indexed yet.
@@ -328,11 +343,11 @@ class GeminiQdrantVectorStore(Operations):
             ConfigurationError: A kind is unknown.
             CollectionMismatchError: A field is indexed as another kind.
         """
-        self._run(self._create_indexes(fields))
+        run(create_payload_indexes(self.collection, fields))
 
     async def acreate_payload_indexes(self, fields: Mapping[str, PayloadIndex]) -> None:
         """Index metadata fields; see `create_payload_indexes`."""
-        await self._arun(self._create_indexes(fields))
+        await create_payload_indexes(self.async_collection, fields)
 
     # Changing what holds for all searches
 
@@ -357,11 +372,11 @@ class GeminiQdrantVectorStore(Operations):
             ConfigurationError: It is none of these, the server is too old for it, or the store has
                 sparse vectors only.
         """
-        self._run(self._set_quantization(quantization))
+        run(_settings.set_quantization(self.collection, quantization))
 
     async def aset_quantization(self, quantization: Quantization | None) -> None:
         """Quantize the collection in another way; see `set_quantization`."""
-        await self._arun(self._set_quantization(quantization))
+        await _settings.set_quantization(self.async_collection, quantization)
 
     def remember_search_params(self, search_params: models.SearchParams | None) -> None:
         """Search with these from now on, in this store and in all that open the collection later.
@@ -376,29 +391,29 @@ class GeminiQdrantVectorStore(Operations):
         Raises:
             ConfigurationError: The server keeps no metadata: it is older than 1.16.
         """
-        self._run(self._remember_search_params(search_params))
+        run(_settings.remember_search_params(self.collection, search_params))
 
     async def aremember_search_params(self, search_params: models.SearchParams | None) -> None:
         """Search with these from now on; see `remember_search_params`."""
-        await self._arun(self._remember_search_params(search_params))
+        await _settings.remember_search_params(self.async_collection, search_params)
 
     # Reading
 
     def get_by_ids(self, ids: Sequence[str | int], /) -> list[Document]:
         """Return the documents with these ids, in their order; unknown ids are left out."""
-        return self._run(self._get(ids))
+        return run(_read.get(self.collection, ids))
 
     async def aget_by_ids(self, ids: Sequence[str | int], /) -> list[Document]:
         """Return the documents with these ids; see `get_by_ids`."""
-        return await self._arun(self._get(ids))
+        return await _read.get(self.async_collection, ids)
 
     def count(self, filter: Filter | None = None) -> int:
         """Return how many documents match a filter; None is all."""
-        return self._run(self._count(filter))
+        return run(_read.count(self.collection, filter))
 
     async def acount(self, filter: Filter | None = None) -> int:
         """Return how many documents match a filter; see `count`."""
-        return await self._arun(self._count(filter))
+        return await _read.count(self.async_collection, filter)
 
     def iter_documents(
         self, filter: Filter | None = None, *, batch_size: int = 256
@@ -409,315 +424,17 @@ class GeminiQdrantVectorStore(Operations):
             filter: Conditions on the metadata; None is all.
             batch_size: Documents fetched at a time.
         """
-        condition = to_filter(filter, self.metadata_payload_key)
-        offset = None
-        while True:
-            found, offset = self._run(self._page(condition, batch_size, offset))
-            yield from found
-            if offset is None:
-                return
+        for page in as_sync(_read.pages(self.collection, filter, batch_size)):
+            yield from page
 
     async def aiter_documents(
         self, filter: Filter | None = None, *, batch_size: int = 256
     ) -> AsyncIterator[Document]:
         """Yield the documents that match a filter; see `iter_documents`."""
-        condition = to_filter(filter, self.metadata_payload_key)
-        offset = None
-        while True:
-            found, offset = await self._arun(self._page(condition, batch_size, offset))
-            for document in found:
-                yield document
-            if offset is None:
-                return
-
-    # Searching
-
-    def similarity_search(
-        self,
-        query: str,
-        k: int = 4,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        offset: int = 0,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        hybrid_fusion: Fusion | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Search with a text; see `similarity_search_with_score`."""
-        hits = self.similarity_search_with_score(
-            query,
-            k,
-            filter=filter,
-            search_params=search_params,
-            offset=offset,
-            score_threshold=score_threshold,
-            consistency=consistency,
-            hybrid_fusion=hybrid_fusion,
-            **kwargs,
-        )
-        return _documents(hits)
-
-    async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Search with a text; see `similarity_search_with_score`."""
-        return _documents(await self.asimilarity_search_with_score(query, k, **kwargs))
-
-    def similarity_search_with_score(
-        self,
-        query: str,
-        k: int = 4,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        offset: int = 0,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        hybrid_fusion: Fusion | None = None,
-        **kwargs: Any,
-    ) -> list[tuple[Document, float]]:
-        """Search with a text.
-
-        Args:
-            query: Embedded as a query, with one request.
-            k: Documents wanted.
-            filter: Conditions on the metadata as a dict, or on the payload as Qdrant's `Filter`.
-            search_params: What it sets wins over the store's `search_params`, field by field.
-            offset: Hits to skip.
-            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-            consistency: How many replicas must agree.
-            hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `FusionQuery`
-                (RRF or DBSF) or `RrfQuery` (weights, k); None is the store's.
-            **kwargs: For `QdrantClient.query_points`; `score_key`, a metadata key under which
-                each hit's score is written, for chains that see documents only; and in hybrid
-                mode `fetch_k`, the hits of each kind that are merged (at least 100 by default).
-
-        Returns:
-            Documents and their scores, best first.
-
-        Raises:
-            InvalidInputError: The filter cannot be read.
-            EmbeddingError: The API failed.
-        """
-        return self._run(
-            self._search(
-                query,
-                k=k,
-                filter=filter,
-                search_params=search_params,
-                offset=offset,
-                score_threshold=score_threshold,
-                consistency=consistency,
-                hybrid_fusion=hybrid_fusion,
-                **kwargs,
-            )
-        )
-
-    async def asimilarity_search_with_score(
-        self, query: str, k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """Search with a text; see `similarity_search_with_score`."""
-        return await self._arun(self._search(query, k=k, **kwargs))
-
-    def _similarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        return self._run(self._search(query, k=k, as_relevance=True, **kwargs))
-
-    async def _asimilarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        return await self._arun(self._search(query, k=k, as_relevance=True, **kwargs))
-
-    def similarity_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        offset: int = 0,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Search with a vector; see `similarity_search_with_score`."""
-        hits = self.similarity_search_with_score_by_vector(
-            embedding,
-            k,
-            filter=filter,
-            search_params=search_params,
-            offset=offset,
-            score_threshold=score_threshold,
-            consistency=consistency,
-            **kwargs,
-        )
-        return _documents(hits)
-
-    async def asimilarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
-    ) -> list[Document]:
-        """Search with a vector; see `similarity_search_with_score`."""
-        hits = await self.asimilarity_search_with_score_by_vector(embedding, k, **kwargs)
-        return _documents(hits)
-
-    def similarity_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        offset: int = 0,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[tuple[Document, float]]:
-        """Search with a vector; see `similarity_search_with_score`."""
-        return self._run(
-            self._search_dense(
-                embedding,
-                k=k,
-                filter=filter,
-                search_params=search_params,
-                offset=offset,
-                score_threshold=score_threshold,
-                consistency=consistency,
-                **kwargs,
-            )
-        )
-
-    async def asimilarity_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """Search with a vector; see `similarity_search_with_score`."""
-        return await self._arun(self._search_dense(embedding, k=k, **kwargs))
-
-    def max_marginal_relevance_search(
-        self,
-        query: str,
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Search with a text for hits that are relevant and unlike each other.
-
-        Args:
-            query: Embedded as a query, with one request.
-            k: Documents wanted.
-            fetch_k: Nearest hits to choose from.
-            lambda_mult: From 0, diversity only, to 1, relevance only.
-            filter: As of `similarity_search_with_score`.
-            search_params: What it sets wins over the store's `search_params`, field by field.
-            score_threshold: Lowest score of a hit, on the engine's scale.
-            consistency: How many replicas must agree.
-            **kwargs: As of `similarity_search_with_score`.
-
-        Returns:
-            Documents, in the order chosen.
-        """
-        hits = self._run(
-            self._search_diverse(
-                query,
-                k=k,
-                fetch_k=fetch_k,
-                lambda_mult=lambda_mult,
-                filter=filter,
-                search_params=search_params,
-                score_threshold=score_threshold,
-                consistency=consistency,
-                **kwargs,
-            )
-        )
-        return _documents(hits)
-
-    async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        """Search for unlike hits with a text; see `max_marginal_relevance_search`."""
-        steps = self._search_diverse(query, k=k, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
-        return _documents(await self._arun(steps))
-
-    def max_marginal_relevance_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
-        hits = self.max_marginal_relevance_search_with_score_by_vector(
-            embedding,
-            k,
-            fetch_k,
-            lambda_mult,
-            filter=filter,
-            search_params=search_params,
-            score_threshold=score_threshold,
-            consistency=consistency,
-            **kwargs,
-        )
-        return _documents(hits)
-
-    async def amax_marginal_relevance_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
-        hits = await self.amax_marginal_relevance_search_with_score_by_vector(
-            embedding, k, fetch_k, lambda_mult, **kwargs
-        )
-        return _documents(hits)
-
-    def max_marginal_relevance_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[tuple[Document, float]]:
-        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
-        return self._run(
-            self._search_diverse(
-                embedding,
-                k=k,
-                fetch_k=fetch_k,
-                lambda_mult=lambda_mult,
-                filter=filter,
-                search_params=search_params,
-                score_threshold=score_threshold,
-                consistency=consistency,
-                **kwargs,
-            )
-        )
-
-    async def amax_marginal_relevance_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        **kwargs: Any,
-    ) -> list[tuple[Document, float]]:
-        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
-        return await self._arun(
-            self._search_diverse(embedding, k=k, fetch_k=fetch_k, lambda_mult=lambda_mult, **kwargs)
-        )
+        async with aclosing(_read.pages(self.async_collection, filter, batch_size)) as pages:
+            async for page in pages:
+                for document in page:
+                    yield document
 
     # Opening and closing
 
@@ -745,22 +462,23 @@ class GeminiQdrantVectorStore(Operations):
 
         `from_texts` and `from_documents` come here. `client_options` are those of
         `create_vector_store` for its engine: `path` is the embedded one, and `client`,
-        `async_client`, `quantization`, `search_params`, `title_key`, `hybrid_fusion` and
+        `async_client`, `quantization`, `search_params`, `title_key`, `hybrid_fusion`, `clock` and
         `payload_indexes` are taken too.
         """
-        arguments = {name: value for name, value in locals().items() if name != "cls"}
-        store, steps = cls._prepared(**arguments)
-        cls._run(store, steps)
-        return store
+        return opened(
+            cls,
+            plan(
+                *(embedding, retrieval_mode, sparse_embedding, client_options, collection_name),
+                *(distance, content_payload_key, metadata_payload_key, vector_name),
+                *(sparse_vector_name, force_recreate, collection_create_options, vector_params),
+                *(sparse_vector_params, validate_embeddings, validate_collection_config),
+            ),
+        )
 
     @classmethod
     async def aconstruct_instance(cls, *args: Any, **kwargs: Any) -> Self:
         """Open or create a collection; see `construct_instance`."""
-        bound = inspect.signature(cls.construct_instance).bind(*args, **kwargs)
-        bound.apply_defaults()
-        store, steps = cls._prepared(**bound.arguments)
-        await cls._arun(store, steps)
-        return store
+        return await aopened(cls, plan(*args, **kwargs))
 
     @classmethod
     async def afrom_texts(
@@ -773,9 +491,7 @@ class GeminiQdrantVectorStore(Operations):
         **kwargs: Any,
     ) -> Self:
         """Open or create a collection and add texts; the arguments are those of `from_texts`."""
-        known = inspect.signature(cls.construct_instance).parameters
-        own = {name: kwargs.pop(name) for name in list(kwargs) if name in known}
-        store = await cls.aconstruct_instance(embedding, client_options=kwargs, **own)
+        store = await aopened(cls, plan_of_texts(embedding, kwargs))
         await store.aadd_texts(texts, metadatas, ids, batch_size)
         return store
 
@@ -791,9 +507,7 @@ class GeminiQdrantVectorStore(Operations):
 
         `kwargs` are those of this class and, for the engine, of `create_vector_store`.
         """
-        store, steps = cls._existing(collection_name, embedding, retrieval_mode, **kwargs)
-        cls._run(store, steps)
-        return store
+        return opened(cls, plan_of_existing(collection_name, embedding, retrieval_mode, kwargs))
 
     @classmethod
     async def afrom_existing_collection(
@@ -804,17 +518,16 @@ class GeminiQdrantVectorStore(Operations):
         **kwargs: Any,
     ) -> Self:
         """Open an existing collection; see `from_existing_collection`."""
-        store, steps = cls._existing(collection_name, embedding, retrieval_mode, **kwargs)
-        await cls._arun(store, steps)
-        return store
+        options = plan_of_existing(collection_name, embedding, retrieval_mode, kwargs)
+        return await aopened(cls, options)
 
     def close(self) -> None:
         """Close the clients that this store made; those that it was given stay open."""
-        self._engine.close()
+        self.collection.connection.close()
 
     async def aclose(self) -> None:
         """Close the clients that this store made, the one of the running event loop among them."""
-        await self._engine.aclose()
+        await self.collection.connection.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -828,9 +541,26 @@ class GeminiQdrantVectorStore(Operations):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    # Inside, as langchain-qdrant has it
 
-def _documents(hits: Iterable[tuple[Document, float]]) -> list[Document]:
-    return [document for document, _ in hits]
+    def _select_relevance_score_fn(self) -> Callable[[float], float]:
+        size = self.collection.layout.known_size or 0
+        return partial(relevance, distance=self.distance, size=size)
+
+    def _to_document(self, point: models.Record | models.ScoredPoint) -> Document:
+        return self._document_from_point(
+            point, self.collection_name, self.content_payload_key, self.metadata_payload_key
+        )
+
+    @classmethod
+    def _document_from_point(
+        cls,
+        scored_point: models.Record | models.ScoredPoint,
+        collection_name: str,  # noqa: ARG003 - langchain-qdrant's signature
+        content_payload_key: str,
+        metadata_payload_key: str,
+    ) -> Document:
+        return _points.document(scored_point, content_payload_key, metadata_payload_key)
 
 
 def _updated(

@@ -113,9 +113,20 @@ class LateClock(SystemClock):
         return self._seconds
 
 
+def with_clock(store, clock):
+    """Return a store over the same collection that has another clock."""
+    return create_vector_store(
+        store.embeddings,
+        store.collection_name,
+        client=store.client,
+        title_key=store.title_key,
+        clock=clock,
+    )
+
+
 def test_no_document_is_lost_where_a_run_is_kept_waiting(edge, run):
-    edge._clock = LateClock()
-    assert run(edge, passages(250)).added == 250
+    late = with_clock(edge, LateClock())
+    assert run(late, passages(250)).added == 250
     assert stored(edge) == texts(passages(250))
 
 
@@ -124,9 +135,9 @@ async def test_no_document_of_an_async_iterable_is_lost_where_a_run_is_kept_wait
         for document in passages(250):
             yield document
 
-    store._clock = LateClock()
-    assert (await aingest(store, documents())).added == 250
-    await store.async_client.close()
+    late = with_clock(store, LateClock())
+    assert (await aingest(late, documents())).added == 250
+    await late.async_client.close()
     await store.embeddings.aclose()
 
 
@@ -577,11 +588,10 @@ def test_a_run_of_several_minutes_of_quota_finishes_without_help(
             output_dimensionality=128,
             batch_size=20,
             max_concurrency=max_concurrency,
-            **(limits if told else {}),
             clock=clock,
+            **(limits if told else {}),
         )
-        with create_vector_store(embeddings, "c", path=tmp_path) as store:
-            store._clock = clock
+        with create_vector_store(embeddings, "c", path=tmp_path, clock=clock) as store:
             report = run(store, passages(600))
             assert (report.added, report.texts) == (600, 600)
             assert stored(store) == texts(passages(600))

@@ -163,8 +163,7 @@ def test_full_without_documents_is_refused_rather_than_emptying_the_collection(e
 
 def test_a_cleanup_that_breaks_off_is_told_and_the_next_run_does_it(run, qdrant_server, clock):
     fake = DeterministicFakeEmbedding(size=8)
-    with create_vector_store(fake, "c", url=qdrant_server.url) as store:
-        store._clock = clock
+    with create_vector_store(fake, "c", url=qdrant_server.url, clock=clock) as store:
         run(store, files(a="123"))
         qdrant_server.fail_next(100, path="/points/delete")
         with pytest.raises(IngestError) as caught:

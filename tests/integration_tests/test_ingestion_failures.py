@@ -57,12 +57,13 @@ def embeddings(emulator, clock):
 
 
 def make_embeddings(emulator, clock):
-    return GeminiEmbeddings(
+    embeddings = GeminiEmbeddings(
         api_key=emulator.api_key,
         base_url=emulator.base_url,
         output_dimensionality=128,
         clock=clock,
     )
+    return embeddings
 
 
 @pytest.fixture
@@ -75,17 +76,13 @@ def client(tmp_path):
 @pytest.fixture
 def store(client, embeddings, clock):
     """A store whose waits are counted."""
-    store = create_vector_store(embeddings, "c", client=client)
-    store._clock = clock
-    return store
+    return create_vector_store(embeddings, "c", client=client, clock=clock)
 
 
 def with_options(store, **options):
     """Return a store over the same collection, whose embeddings have other options."""
     embeddings = store.embeddings.model_copy(update=options)
-    other = create_vector_store(embeddings, "c", client=store.client)
-    other._clock = store._clock
-    return other
+    return create_vector_store(embeddings, "c", client=store.client, clock=store.clock)
 
 
 def fails(run, store, documents, **options):
@@ -286,8 +283,8 @@ def remote(request, qdrant_server, embeddings, clock):
         url=qdrant_server.url,
         grpc_port=qdrant_server.grpc_port,
         prefer_grpc=request.param,
+        clock=clock,
     )
-    store._clock = clock
     yield store
     store.close()
 
@@ -323,8 +320,7 @@ def test_writes_that_fail_for_good_end_the_run_soon(
     """Reading works, and each write is lost."""
     qdrant_server.fail_next(1_000, path="Points/Upsert")
     options = {"url": qdrant_server.url, "grpc_port": qdrant_server.grpc_port}
-    with create_vector_store(embeddings, "c", **options, prefer_grpc=True) as store:
-        store._clock = clock
+    with create_vector_store(embeddings, "c", **options, prefer_grpc=True, clock=clock) as store:
         error = fails(run, store, iter(passages(50_000)))
         assert error.report.added == 0
         # what was with Gemini when the first write failed

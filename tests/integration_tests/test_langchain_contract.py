@@ -104,7 +104,7 @@ async def test_documents_are_updated_as_in_chroma(store, twin):
     await added(store, twin)
     new = [Document(text, metadata=THERE) for text in ("one", "two", "three")]
     await twin(store, "update_documents", ids=["1", "3"], documents=[new[0], new[2]])
-    await twin(store, "update_document", "2", new[1])
+    await twin(store, "update_documents", document_id="2", document=new[1])
     assert in_short(store.get_by_ids(["1", "2", "3"])) == [
         ("1", "one", THERE),
         ("2", "two", THERE),

@@ -358,13 +358,12 @@ def test_points_that_differ_are_replaced(engine, edge, target, changed):
     assert_same(contents(edge), contents(target))
 
 
-def test_a_lost_connection_is_tried_again(engine, edge, monkeypatch, clock):
-    monkeypatch.setattr("langchain_gemini_qdrant.migration.migrate.SYSTEM_CLOCK", clock)
+def test_a_lost_connection_is_tried_again(engine, edge, clock):
     fill(edge)
     target = engine("server")
     target.server.fail_next(2, path="/points")
     target.server.fail_next(path="/collections/c", after_effect=True)
-    assert migrate(edge, target, "c").added == 60
+    assert migrate(edge, target, "c", clock=clock).added == 60
     assert len(clock.waits) == 3
 
 

@@ -19,7 +19,7 @@ from langchain_gemini_qdrant import (
     create_vector_store,
     measure_recall,
 )
-from langchain_gemini_qdrant.recall import measuring as module
+from langchain_gemini_qdrant import recall as module
 
 SIZE, COUNT = 128, 200
 LIMITS = (10, 50)
@@ -31,7 +31,16 @@ def binary(**settings):
     )
 
 
-def filled(client, vectors, *, quantization=None, distance="Cosine", payloads=None, embedding=None):
+def filled(
+    client,
+    vectors,
+    *,
+    quantization=None,
+    distance="Cosine",
+    payloads=None,
+    embedding=None,
+    clock=None,
+):
     """Return a store over a new collection with these vectors, whose ids count from 0."""
     client.create_collection(
         "c",
@@ -40,7 +49,7 @@ def filled(client, vectors, *, quantization=None, distance="Cosine", payloads=No
     )
     ids = list(range(len(vectors)))
     client.upsert("c", models.Batch(ids=ids, vectors=vectors.tolist(), payloads=payloads))
-    return GeminiQdrantVectorStore(client, "c", embedding, validate_embeddings=False)
+    return GeminiQdrantVectorStore(client, "c", embedding, validate_embeddings=False, clock=clock)
 
 
 @pytest.fixture
@@ -359,8 +368,7 @@ async def test_what_a_server_is_asked(qdrant_server, vectors, twin):
 
 async def test_a_lost_connection_is_tried_again(qdrant_server, vectors, clock, twin):
     client = QdrantClient(url=qdrant_server.url, check_compatibility=False)
-    store = filled(client, vectors)
-    store._clock = clock
+    store = filled(client, vectors, clock=clock)
     qdrant_server.fail_next(path="/query/batch")
     report = await measured(twin, store, limits=(10,), sample_size=5, latency_queries=0)
     assert report.rows[0].recall == 1.0
@@ -398,7 +406,7 @@ def test_settings_out_of_their_range_are_told(edge, vectors, options, message):
         ([], InvalidInputError, "got 0 of nothing"),
         (["text", [1.0] * SIZE], InvalidInputError, "got 2 of list and str"),
         ([[1.0, 2.0]], CollectionMismatchError, f"vectors of size {SIZE}, a query has 2"),
-        (["text"], ConfigurationError, "needs an embedding"),
+        (["text"], ConfigurationError, "requires an embedding"),
     ],
 )
 def test_queries_that_cannot_be_searched_are_told(edge, vectors, queries, error, message):

@@ -178,12 +178,11 @@ def test_other_named_vectors_stay(client, new_embeddings):
 
 
 def test_any_embeddings_of_langchain_take_over(store, client):
-    store.title_key = None
-    report = reembed(store, DeterministicFakeEmbedding(size=7))
+    plain = create_vector_store(store.embeddings, store.collection_name, client=client)
+    report = reembed(plain, DeterministicFakeEmbedding(size=7))
     assert report.collection_name == "old-DeterministicFakeEmbedding-7"
     assert client.get_collection(report.collection_name).config.params.vectors[""].size == 7
     assert report.store.count() == COUNT
-    store.title_key = "title"
     with pytest.raises(ConfigurationError, match="title_key needs GeminiEmbeddings"):
         reembed(store, DeterministicFakeEmbedding(size=7), collection_name="x")
 
@@ -305,8 +304,7 @@ def test_a_switch_whose_answer_is_lost_is_a_switch(
     embeddings, new_embeddings, qdrant_server, clock
 ):
     client = QdrantClient(url=qdrant_server.url, check_compatibility=False, verify=False)
-    store = create_vector_store(embeddings, "old", client=client)
-    store._clock = clock
+    store = create_vector_store(embeddings, "old", client=client, clock=clock)
     store.add_texts(["a"])
     qdrant_server.fail_next(path="/collections/aliases", after_effect=True)
     assert reembed(store, new_embeddings, alias="live").aliases == ("live",)

@@ -61,8 +61,7 @@ def store(options, embeddings):
 
 @pytest.fixture
 def plane(options, clock):
-    with create_vector_store(Plane(), "c", **options) as store:
-        store._clock = clock
+    with create_vector_store(Plane(), "c", **options, clock=clock) as store:
         yield store
 
 
@@ -235,7 +234,7 @@ def test_async_use_of_a_server_needs_no_thread_and_works_in_any_number_of_loops(
             ids = await store.aadd_texts(texts, [{"n": i} for i in range(3)])
             await store.aadd_documents([Document("more", metadata={"n": 9})])
             documents = [Document("own", id="own")]
-            await store.aupsert_embedded(documents, await store.aembed_documents(documents))
+            await store.aadd_documents(documents)
             await store.acreate_payload_indexes({"n": "integer"})
             assert await store.acount({"n": {"$gte": 9}}) == round_number
             assert len(await store.aget_by_ids(ids)) == 3
@@ -359,8 +358,7 @@ def test_what_is_stored_when_qdrant_stays_away_is_told(plane, server, clock, on_
         async def aembed_documents(self, texts):
             return self.embed_documents(texts)
 
-    store = GeminiQdrantVectorStore(plane.client, "c", Halfway())
-    store._clock = clock
+    store = GeminiQdrantVectorStore(plane.client, "c", Halfway(), clock=clock)
     ids = ["a", "b", "c"]
     with pytest.raises(PartialWriteError, match="2 of 3 documents are stored") as caught:
         on_store(store, "add_texts", ["1 0", "1 1", "0 1"], ids=ids, batch_size=2)

@@ -88,6 +88,7 @@ def test_arguments_of_the_factories():
         "sparse_vector_params",
         "collection_create_options",
         "force_recreate",
+        "clock",
     ]
 
 
@@ -181,7 +182,10 @@ def test_arguments_of_the_measurements(name, defaults):
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("migrate", "source target collection_name target_collection_name batch_size on_progress"),
+        (
+            "migrate",
+            "source target collection_name target_collection_name batch_size on_progress clock",
+        ),
         (
             "reembed",
             "store new_embeddings collection_name alias delete_old batch_size on_progress",
@@ -196,6 +200,7 @@ def test_arguments_of_what_moves_a_collection(name, arguments):
 def test_every_method_of_the_store_has_an_async_twin():
     store = package.GeminiQdrantVectorStore
     sync_only = {"as_retriever", "client", "embeddings", "sparse_embeddings", "async_client"}
+    sync_only |= {"hybrid_fusion", "search_params", "title_key"}
     names = {name for name in dir(store) if name[0].islower()} - sync_only
     for name in names - {f"a{each}" for each in names}:
         assert f"a{name}" in names, name

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus
+    from langchain_gemini_qdrant.ingestion import CleanupMode
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
-    from langchain_gemini_qdrant.ingestion.ingest import Cleanup
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 _FAILED = 1
@@ -100,7 +100,7 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     chunk_size: int,
     text_field: str | None,
     encoding: str | None,
-    cleanup: Cleanup,
+    cleanup: CleanupMode,
     dry_run: bool,
     **options: Any,
 ) -> None:
@@ -137,7 +137,7 @@ def ingest(  # noqa: PLR0917 - one argument for each option
         _ingest(corpus, store, cleanup)
 
 
-def _ingest(corpus: Corpus, store: GeminiQdrantVectorStore, cleanup: Cleanup) -> None:
+def _ingest(corpus: Corpus, store: GeminiQdrantVectorStore, cleanup: CleanupMode) -> None:
     from langchain_gemini_qdrant.cli.tables import (  # noqa: PLC0415
         files_tables,
         reasons_table,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from langchain_gemini_qdrant.migration.migrate import MigrationReport
-    from langchain_gemini_qdrant.vectorstores._connection import Engine
+    from langchain_gemini_qdrant.vectorstores._connection import Connection
 
 
 @click.command()
@@ -51,8 +51,8 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 
     if (to_path is None) == (to_url is None):
         raise click.UsageError("one of --to-path and --to-url is needed")
-    with _engine(path, url, qdrant_api_key) as source, ExitStack() as stack:
-        target = stack.enter_context(_engine(to_path, to_url, to_qdrant_api_key))
+    with _connected(path, url, qdrant_api_key) as source, ExitStack() as stack:
+        target = stack.enter_context(_connected(to_path, to_url, to_qdrant_api_key))
         with _bar(_migration_line) as show:
             report = migrate_collection(
                 source.client,
@@ -97,9 +97,9 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     embeddings = make_embeddings(**options)
-    with _engine(path, url, qdrant_api_key) as engine, _bar(ingest_line) as show:
+    with _connected(path, url, qdrant_api_key) as connection, _bar(ingest_line) as show:
         store = GeminiQdrantVectorStore(
-            engine.client,
+            connection.client,
             collection,
             embeddings,  # not what made the old vectors, which nobody reads
             vector_name=vector_name,
@@ -129,15 +129,15 @@ def reembed(  # noqa: PLR0917 - one argument for each option
 
 
 @contextmanager
-def _engine(path: str | None, url: str | None, api_key: str | None) -> Iterator[Engine]:
-    """Open an engine for the time of the block."""
+def _connected(path: str | None, url: str | None, api_key: str | None) -> Iterator[Connection]:
+    """Connect to an engine for the time of the block."""
     from langchain_gemini_qdrant.vectorstores._connection import connect  # noqa: PLC0415
 
-    engine = connect(url=url, api_key=api_key) if url else connect(path=path or DEFAULT_PATH)
+    connection = connect(url=url, api_key=api_key) if url else connect(path=path or DEFAULT_PATH)
     try:
-        yield engine
+        yield connection
     finally:
-        engine.close()
+        connection.close()
 
 
 @contextmanager

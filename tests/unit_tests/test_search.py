@@ -7,12 +7,14 @@ import math
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant.vectorstores._search import (
-    candidates,
-    check_options,
+from langchain_gemini_qdrant.vectorstores._scores import (
     fused_relevance,
     relevance,
     sparse_relevance,
+)
+from langchain_gemini_qdrant.vectorstores._search import (
+    candidates,
+    check_options,
 )
 
 RRF = models.FusionQuery(fusion=models.Fusion.RRF)

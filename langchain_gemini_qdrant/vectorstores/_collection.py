@@ -1,0 +1,212 @@
+"""A store's collection: what it keeps where, and what its operations call.
+
+A store has two of them, one for each face of its API, over one connection and one state. An
+operation takes one and awaits the methods of what it holds; with `blocking`, each call is done
+before its `await` returns (see `_runtime`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from langchain_gemini_qdrant._clock import BlockingClock
+from langchain_gemini_qdrant._runtime import Blocking, as_async
+from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._session import open_session
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
+from langchain_gemini_qdrant.vectorstores._retry import retrying
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from langchain_core.documents import Document
+    from langchain_core.embeddings import Embeddings
+    from langchain_qdrant import RetrievalMode, SparseEmbeddings
+    from qdrant_client import AsyncQdrantClient, models
+
+    from langchain_gemini_qdrant._clock import AsyncClock, Clock
+    from langchain_gemini_qdrant.embeddings._session import EmbeddingSession
+    from langchain_gemini_qdrant.quantization import Quantization
+    from langchain_gemini_qdrant.vectorstores._connection import Connection
+    from langchain_gemini_qdrant.vectorstores._scores import Fusion
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Which vectors and payloads a store keeps in its collection, and what makes them.
+
+    Attributes:
+        collection_name: Or an alias.
+        embedding: Of the dense vector; None if there is none.
+        sparse_embedding: Of the sparse vector; None if there is none.
+        title_key: Where metadata has a document's title; None for no titles.
+        to_document: Makes a document of a stored point.
+    """
+
+    collection_name: str
+    retrieval_mode: RetrievalMode
+    vector_name: str
+    distance: models.Distance
+    embedding: Embeddings | None
+    sparse_vector_name: str
+    sparse_embedding: SparseEmbeddings | None
+    hybrid_fusion: Fusion
+    content_key: str
+    metadata_key: str
+    title_key: str | None
+    to_document: Callable[[models.Record | models.ScoredPoint], Document]
+
+    @property
+    def known_size(self) -> int | None:
+        """Length of the dense vectors, None where only embedding would tell."""
+        return known_size(self.embedding)
+
+    def title(self, metadata: Any) -> str | None:  # noqa: ANN401 - payloads hold anything
+        """Return the title that is embedded with a document of this metadata."""
+        if self.title_key is None or not isinstance(metadata, dict):
+            return None
+        title = metadata.get(self.title_key)
+        return None if title is None else str(title)
+
+
+def known_size(embedding: Embeddings | None) -> int | None:
+    """Return the length of an embedding's vectors, None where only embedding would tell."""
+    return embedding.vector_size if isinstance(embedding, GeminiEmbeddings) else None
+
+
+@dataclass(kw_only=True, slots=True)
+class CollectionState:
+    """What a store has learnt of its collection.
+
+    Attributes:
+        own_search_params: Given by the user; they override all defaults.
+        search_params: Of all searches.
+        size: Of the dense vectors, None if it was not read.
+        lacks_metadata: It is empty and does not say what makes its vectors.
+    """
+
+    own_search_params: models.SearchParams | None = None
+    search_params: models.SearchParams | None = None
+    size: int | None = None
+    lacks_metadata: bool = False
+
+    def set_search_defaults(
+        self, quantization: Quantization | None, remembered: models.SearchParams | None
+    ) -> None:
+        """Search as a quantization needs, overridden by `remembered` and by the user's own."""
+        defaults = merge_search_params(search_params_for(quantization), remembered)
+        self.search_params = merge_search_params(defaults, self.own_search_params)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collection:
+    """One collection and one face of the API.
+
+    Attributes:
+        layout: What the store keeps in it.
+        connection: To the engine.
+        state: Shared by both faces.
+        clock: Waits between retries.
+        blocking: Whether calls are done before their `await` returns.
+        embedding: `layout.embedding`, to be awaited by its methods with the prefix `a`.
+        sparse_embedding: As `embedding`.
+    """
+
+    layout: Layout
+    connection: Connection
+    state: CollectionState
+    clock: AsyncClock
+    blocking: bool
+    embedding: Embeddings | None
+    sparse_embedding: SparseEmbeddings | None
+    random: Random = field(default_factory=Random)
+
+    @property
+    def name(self) -> str:
+        """Of the collection, or an alias."""
+        return self.layout.collection_name
+
+    @property
+    def client(self) -> AsyncQdrantClient:
+        """The engine's client; a call is retried where the connection is lost."""
+        connection = self.connection
+        client = connection.client if self.blocking else connection.async_client
+        return retrying(client, self.clock, self.random, blocking=self.blocking)
+
+    def require_embedding(self) -> Embeddings:
+        """Return the embedding of the dense vectors.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        if self.embedding is None:
+            raise ConfigurationError(
+                "dense search requires an embedding and retrieval_mode DENSE or HYBRID, this store "
+                f"has {self.layout.retrieval_mode.name} and no embedding for dense vectors"
+            )
+        return self.embedding
+
+    async def optimize(self) -> None:
+        """Build graphs and codes on an embedded engine; a server does that by itself."""
+        client: Any = self.client
+        await client.optimize(self.name)
+
+    def stream_documents(
+        self, texts: Sequence[str], titles: Sequence[str | None] | None
+    ) -> AsyncGenerator[list[float], None]:
+        """Embed many documents with `GeminiEmbeddings`, whose vectors are yielded as they come."""
+        embedding: Any = self.layout.embedding
+        if self.blocking:
+            return as_async(embedding.stream_documents(texts, titles=titles))
+        stream: AsyncGenerator[list[float], None] = embedding.astream_documents(
+            texts, titles=titles
+        )
+        return stream
+
+    def open_session(self, name: str) -> AbstractAsyncContextManager[EmbeddingSession]:
+        """Open a session of the embedding; `name` is its name in traces."""
+        return open_session(self.layout.embedding, name, blocking=self.blocking)
+
+    def check_size(self, vector: Sequence[float] | None) -> None:
+        """Refuse a vector that the collection cannot have, before it is stored or searched.
+
+        Raises:
+            CollectionMismatchError: It has another size.
+        """
+        size = self.state.size
+        if vector is not None and size is not None and len(vector) != size:
+            raise CollectionMismatchError(
+                f"collection {self.name!r} stores vectors of size {size}, this one has "
+                f"{len(vector)}: use the embedding that filled it, or another collection_name"
+            )
+
+
+def collection_faces(
+    layout: Layout, connection: Connection, state: CollectionState, clock: Clock
+) -> tuple[Collection, Collection]:
+    """Return the collection of the sync face and the one of the async face."""
+
+    def face(*, blocking: bool) -> Collection:
+        return Collection(
+            layout=layout,
+            connection=connection,
+            state=state,
+            clock=BlockingClock(clock) if blocking else clock,
+            blocking=blocking,
+            embedding=_awaitable(layout.embedding, blocking=blocking),
+            sparse_embedding=_awaitable(layout.sparse_embedding, blocking=blocking),
+        )
+
+    return face(blocking=True), face(blocking=False)
+
+
+def _awaitable(embedding: T, *, blocking: bool) -> T:
+    if embedding is None or not blocking:
+        return embedding
+    return cast("T", Blocking(embedding, "a"))

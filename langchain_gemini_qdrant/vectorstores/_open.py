@@ -1,0 +1,215 @@
+"""Opening a collection: created where it is missing, checked, its search settings taken over."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from langchain_qdrant import QdrantVectorStore, RetrievalMode
+from qdrant_client import models
+
+from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.quantization import QuantizationPreset
+from langchain_gemini_qdrant.vectorstores import _schema
+from langchain_gemini_qdrant.vectorstores._connection import connect
+from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings, stored_search_params
+from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
+from langchain_gemini_qdrant.vectorstores._settings import require_quantization
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_core.embeddings import Embeddings
+    from langchain_qdrant import SparseEmbeddings
+
+    from langchain_gemini_qdrant.quantization import Quantization
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
+    from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+    StoreT = TypeVar("StoreT", bound=GeminiQdrantVectorStore)
+
+_OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion", "clock")
+_SHARED = frozenset(
+    {
+        *("retrieval_mode", "sparse_embedding", "distance", "vector_name", "sparse_vector_name"),
+        *("content_payload_key", "metadata_payload_key"),
+        *("validate_embeddings", "validate_collection_config"),
+    }
+)
+_PLANNED = _SHARED | {
+    *("collection_name", "force_recreate", "collection_create_options"),
+    *("vector_params", "sparse_vector_params"),
+}
+_EXISTING = _SHARED | {*_OWN_OPTIONS}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What a collection must have, and how it is created where it is missing.
+
+    Attributes:
+        create: Create it where it is missing.
+        validate: Read the collection and check it.
+    """
+
+    create: bool = True
+    quantization: Quantization | None = None
+    vector_params: Mapping[str, Any] = field(default_factory=dict)
+    sparse_vector_params: Mapping[str, Any] = field(default_factory=dict)
+    create_options: Mapping[str, Any] = field(default_factory=dict)
+    payload_indexes: Mapping[str, PayloadIndex] | None = None
+    force_recreate: bool = False
+    validate: bool = True
+
+
+async def open_collection(collection: Collection, wanted: Wanted) -> None:
+    """Open the collection; create it first if that is wanted and it is missing."""
+    client, name = collection.client, collection.name
+    if wanted.force_recreate:
+        await _schema.delete(client, name)
+    if wanted.create and not await client.collection_exists(name):
+        await require_quantization(collection, wanted.quantization)
+        for raw in (wanted.vector_params, wanted.create_options):
+            await require_quantization(collection, raw.get("quantization_config"))
+        await _schema.create(
+            collection,
+            quantization=wanted.quantization,
+            vector_params=wanted.vector_params,
+            sparse_vector_params=wanted.sparse_vector_params,
+            create_options=wanted.create_options,
+        )
+    if wanted.validate:
+        await open_existing(collection, wanted.quantization)
+    if wanted.payload_indexes:
+        await create_payload_indexes(collection, wanted.payload_indexes)
+
+
+async def open_existing(collection: Collection, quantization: Quantization | None) -> None:
+    """Check the collection and take over the search settings that it needs."""
+    info = await collection.client.get_collection(collection.name)
+    layout, state = collection.layout, collection.state
+    _schema.check(layout, info)
+    params = _schema.dense_params(layout, info)
+    state.size = params.size if params is not None else None
+    stored = _schema.stored_quantization(layout, info)
+    needed: Quantization | None = stored
+    if quantization is not None and collection.connection.kind != "local":
+        _schema.check_quantization(stored, collection.name, quantization)
+        needed = quantization if isinstance(quantization, QuantizationPreset) else stored
+    state.set_search_defaults(needed, stored_search_params(info))
+    state.lacks_metadata = not stored_embeddings(info) and info.points_count == 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How a store is opened.
+
+    Attributes:
+        engine: Options of `connect`.
+        own: Arguments of the store's class.
+        wanted: Of the collection.
+    """
+
+    engine: dict[str, Any]
+    own: dict[str, Any]
+    wanted: Wanted
+
+
+def plan(  # noqa: PLR0917 - langchain-qdrant's signature of `construct_instance`
+    embedding: Embeddings | None = None,
+    retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
+    sparse_embedding: SparseEmbeddings | None = None,
+    client_options: Mapping[str, Any] | None = None,
+    collection_name: str | None = None,
+    distance: models.Distance = models.Distance.COSINE,
+    content_payload_key: str = QdrantVectorStore.CONTENT_KEY,
+    metadata_payload_key: str = QdrantVectorStore.METADATA_KEY,
+    vector_name: str = QdrantVectorStore.VECTOR_NAME,
+    sparse_vector_name: str = QdrantVectorStore.SPARSE_VECTOR_NAME,
+    force_recreate: bool = False,  # noqa: FBT001, FBT002
+    collection_create_options: Mapping[str, Any] | None = None,
+    vector_params: Mapping[str, Any] | None = None,
+    sparse_vector_params: Mapping[str, Any] | None = None,
+    validate_embeddings: bool = True,  # noqa: FBT001, FBT002
+    validate_collection_config: bool = True,  # noqa: FBT001, FBT002
+) -> Plan:
+    """Plan to open a collection, or to create it; see `construct_instance` of the store."""
+    engine = dict(client_options or {})
+    own = {name: engine.pop(name) for name in _OWN_OPTIONS if name in engine}
+    wanted = Wanted(
+        quantization=own.get("quantization"),
+        vector_params=vector_params or {},
+        sparse_vector_params=sparse_vector_params or {},
+        create_options=collection_create_options or {},
+        payload_indexes=engine.pop("payload_indexes", None),
+        force_recreate=force_recreate,
+        validate=validate_collection_config,
+    )
+    own |= {
+        "collection_name": collection_name or uuid.uuid4().hex,
+        "embedding": embedding,
+        "retrieval_mode": retrieval_mode,
+        "sparse_embedding": sparse_embedding,
+        "distance": distance,
+        "content_payload_key": content_payload_key,
+        "metadata_payload_key": metadata_payload_key,
+        "vector_name": vector_name,
+        "sparse_vector_name": sparse_vector_name,
+        "validate_embeddings": validate_embeddings,
+    }
+    return Plan(engine=engine, own=own, wanted=wanted)
+
+
+def plan_of_texts(embedding: Embeddings | None, options: Mapping[str, Any]) -> Plan:
+    """Plan to open a collection with the options of `from_texts`, the engine's among them."""
+    known = {name: value for name, value in options.items() if name in _PLANNED}
+    engine = {name: value for name, value in options.items() if name not in _PLANNED}
+    return plan(embedding, client_options=engine, **known)
+
+
+def plan_of_existing(
+    collection_name: str,
+    embedding: Embeddings | None,
+    retrieval_mode: RetrievalMode,
+    options: Mapping[str, Any],
+) -> Plan:
+    """Plan to open a collection that exists; `options` are of the store's class and the engine."""
+    own = {name: value for name, value in options.items() if name in _EXISTING}
+    engine = {name: value for name, value in options.items() if name not in _EXISTING}
+    validate = own.pop("validate_collection_config", True)
+    own |= {
+        "collection_name": collection_name,
+        "embedding": embedding,
+        "retrieval_mode": retrieval_mode,
+    }
+    wanted = Wanted(create=False, quantization=own.get("quantization"), validate=validate)
+    return Plan(engine=engine, own=own, wanted=wanted)
+
+
+def opened(store_class: type[StoreT], plan: Plan) -> StoreT:
+    """Return a store whose collection is open.
+
+    If that fails, nothing that was made for it stays open: no folder lock, worker or socket.
+    """
+    connection: Any = connect(**plan.engine)
+    try:
+        store = store_class(connection, validate_collection_config=False, **plan.own)
+        run(open_collection(store.collection, plan.wanted))
+    except BaseException:
+        connection.close()
+        raise
+    return store
+
+
+async def aopened(store_class: type[StoreT], plan: Plan) -> StoreT:
+    """Return a store whose collection is open; see `opened`."""
+    connection: Any = connect(**plan.engine)
+    try:
+        store = store_class(connection, validate_collection_config=False, **plan.own)
+        await open_collection(store.async_collection, plan.wanted)
+    except BaseException:
+        await connection.aclose()
+        raise
+    return store

@@ -1,0 +1,77 @@
+"""Indexes of metadata fields, which make filters on them fast."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from qdrant_client import models
+
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.vectorstores.filters import metadata_field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
+
+PayloadIndex: TypeAlias = (
+    Literal["keyword", "integer", "float", "bool", "datetime", "text", "uuid", "geo", "tenant"]
+    | models.PayloadSchemaParams
+)
+"""How a metadata field is indexed: one of Qdrant's types, `"tenant"` for the keyword that says
+whose a document is, or a model of qdrant-client."""
+
+
+async def create_payload_indexes(
+    collection: Collection, fields: Mapping[str, PayloadIndex]
+) -> None:
+    """Index metadata fields that are not indexed yet; local mode has no indexes.
+
+    Raises:
+        ConfigurationError: A type is unknown; nothing is indexed.
+        CollectionMismatchError: A field is indexed with another type; nothing is indexed.
+    """
+    if collection.connection.kind == "local":
+        return
+    metadata_key = collection.layout.metadata_key
+    wanted = {metadata_field(field, metadata_key): _schema(fields[field]) for field in fields}
+    info = await collection.client.get_collection(collection.name)
+    for key in wanted.keys() & info.payload_schema.keys():
+        found, asked = info.payload_schema[key].data_type.value, wanted[key].type.value
+        if found != asked:
+            raise CollectionMismatchError(
+                f"{key!r} of collection {collection.name!r} is indexed as {found}, not as {asked}: "
+                f"leave it out, or delete the index with client.delete_payload_index first"
+            )
+    for key, schema in wanted.items():
+        if key not in info.payload_schema:
+            await collection.client.create_payload_index(collection.name, key, schema)
+
+
+_SCHEMAS: dict[str, type[models.PayloadSchemaParams]] = {
+    "keyword": models.KeywordIndexParams,
+    "integer": models.IntegerIndexParams,
+    "float": models.FloatIndexParams,
+    "bool": models.BoolIndexParams,
+    "datetime": models.DatetimeIndexParams,
+    "text": models.TextIndexParams,
+    "uuid": models.UuidIndexParams,
+    "geo": models.GeoIndexParams,
+}
+
+
+def _schema(index: PayloadIndex) -> models.PayloadSchemaParams:
+    if not isinstance(index, str):
+        return index
+    if index == "tenant":
+        return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
+    if index not in _SCHEMAS:
+        known = [*_SCHEMAS, "tenant"]
+        near = difflib.get_close_matches(index, known, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigurationError(
+            f"a payload index must be one of {known} or a model of qdrant-client, got "
+            f"{index!r}{hint}"
+        )
+    return _SCHEMAS[index].model_validate({"type": index})

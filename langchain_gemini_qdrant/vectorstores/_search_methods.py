@@ -1,0 +1,269 @@
+"""The search methods of the store: LangChain's and langchain-qdrant's signatures over `_search`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_qdrant import QdrantVectorStore
+
+from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.vectorstores._search import mmr_search, search, search_by_vector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from langchain_core.documents import Document
+    from qdrant_client import models
+
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
+    from langchain_gemini_qdrant.vectorstores._scores import Fusion
+    from langchain_gemini_qdrant.vectorstores.filters import Filter
+
+
+class SearchMethods(QdrantVectorStore):
+    """Every way to search a store.
+
+    Attributes:
+        collection: Of the sync methods.
+        async_collection: Of the async ones.
+    """
+
+    collection: Collection
+    async_collection: Collection
+
+    def similarity_search(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        offset: int = 0,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        hybrid_fusion: Fusion | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Search with a text; see `similarity_search_with_score`."""
+        options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
+        options["hybrid_fusion"] = hybrid_fusion
+        return _documents(run(search(self.collection, query, k=k, **options)))
+
+    async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """Search with a text; see `similarity_search_with_score`."""
+        return _documents(await search(self.async_collection, query, k=k, **kwargs))
+
+    def similarity_search_with_score(
+        self,
+        query: str,
+        k: int = 4,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        offset: int = 0,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        hybrid_fusion: Fusion | None = None,
+        **kwargs: Any,
+    ) -> list[tuple[Document, float]]:
+        """Search with a text.
+
+        Args:
+            query: Embedded as a query, with one request.
+            k: Documents wanted.
+            filter: Conditions on the metadata as a dict, or on the payload as Qdrant's `Filter`.
+            search_params: Override the store's `search_params`, field by field.
+            offset: Hits to skip.
+            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
+            consistency: How many replicas must agree.
+            hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `FusionQuery`
+                (RRF or DBSF) or `RrfQuery` (weights, k); None is the store's.
+            **kwargs: For `QdrantClient.query_points`; `score_key`, a metadata key under which
+                each hit's score is written, for chains that see documents only; and in hybrid
+                mode `fetch_k`, the hits of each kind that are merged (at least 100 by default).
+
+        Returns:
+            Documents and their scores, best first.
+
+        Raises:
+            InvalidInputError: The filter cannot be read.
+            EmbeddingError: The API failed.
+        """
+        options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
+        options["hybrid_fusion"] = hybrid_fusion
+        return run(search(self.collection, query, k=k, **options))
+
+    async def asimilarity_search_with_score(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Search with a text; see `similarity_search_with_score`."""
+        return await search(self.async_collection, query, k=k, **kwargs)
+
+    def _similarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        return run(search(self.collection, query, k=k, as_relevance=True, **kwargs))
+
+    async def _asimilarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        return await search(self.async_collection, query, k=k, as_relevance=True, **kwargs)
+
+    def similarity_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        offset: int = 0,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Search with a vector; see `similarity_search_with_score`."""
+        options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
+        return _documents(run(search_by_vector(self.collection, embedding, k=k, **options)))
+
+    async def asimilarity_search_by_vector(
+        self, embedding: list[float], k: int = 4, **kwargs: Any
+    ) -> list[Document]:
+        """Search with a vector; see `similarity_search_with_score`."""
+        return _documents(await search_by_vector(self.async_collection, embedding, k=k, **kwargs))
+
+    def similarity_search_with_score_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        offset: int = 0,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        **kwargs: Any,
+    ) -> list[tuple[Document, float]]:
+        """Search with a vector; see `similarity_search_with_score`."""
+        options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
+        return run(search_by_vector(self.collection, embedding, k=k, **options))
+
+    async def asimilarity_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Search with a vector; see `similarity_search_with_score`."""
+        return await search_by_vector(self.async_collection, embedding, k=k, **kwargs)
+
+    def max_marginal_relevance_search(
+        self,
+        query: str,
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Search with a text for hits that are relevant and unlike each other.
+
+        Args:
+            query: Embedded as a query, with one request.
+            k: Documents wanted.
+            fetch_k: Nearest hits to choose from.
+            lambda_mult: From 0, diversity only, to 1, relevance only.
+            filter: This and what follows as of `similarity_search_with_score`.
+            search_params: Override the store's.
+            score_threshold: Lowest score of a hit.
+            consistency: How many replicas must agree.
+            **kwargs: For `QdrantClient.query_points`, and `score_key`.
+
+        Returns:
+            Documents, in the order chosen.
+        """
+        options = _options(filter, search_params, score_threshold, consistency, kwargs)
+        options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
+        return _documents(run(mmr_search(self.collection, query, k=k, **options)))
+
+    async def amax_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """Search for unlike hits with a text; see `max_marginal_relevance_search`."""
+        kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
+        return _documents(await mmr_search(self.async_collection, query, k=k, **kwargs))
+
+    def max_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
+        options = _options(filter, search_params, score_threshold, consistency, kwargs)
+        options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
+        return _documents(run(mmr_search(self.collection, embedding, k=k, **options)))
+
+    async def amax_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
+        kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
+        return _documents(await mmr_search(self.async_collection, embedding, k=k, **kwargs))
+
+    def max_marginal_relevance_search_with_score_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        search_params: models.SearchParams | None = None,
+        score_threshold: float | None = None,
+        consistency: models.ReadConsistency | None = None,
+        **kwargs: Any,
+    ) -> list[tuple[Document, float]]:
+        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
+        options = _options(filter, search_params, score_threshold, consistency, kwargs)
+        options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
+        return run(mmr_search(self.collection, embedding, k=k, **options))
+
+    async def amax_marginal_relevance_search_with_score_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        **kwargs: Any,
+    ) -> list[tuple[Document, float]]:
+        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
+        kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
+        return await mmr_search(self.async_collection, embedding, k=k, **kwargs)
+
+
+def _options(
+    filter: Filter | None,
+    search_params: models.SearchParams | None,
+    score_threshold: float | None,
+    consistency: models.ReadConsistency | None,
+    further: dict[str, Any],
+    offset: int = 0,
+) -> dict[str, Any]:
+    return {
+        "filter": filter,
+        "search_params": search_params,
+        "score_threshold": score_threshold,
+        "consistency": consistency,
+        "offset": offset,
+        **further,
+    }
+
+
+def _documents(hits: Iterable[tuple[Document, float]]) -> list[Document]:
+    return [document for document, _ in hits]
