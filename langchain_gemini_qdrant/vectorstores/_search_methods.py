@@ -49,9 +49,8 @@ class SearchMethods(QdrantVectorStore):
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Search with a text; see `similarity_search_with_score`."""
-        return [
-            document for document, _ in await search(self.async_collection, query, k=k, **kwargs)
-        ]
+        hits = await search(self.async_collection, query, k=k, **kwargs)
+        return [document for document, _ in hits]
 
     def similarity_search_with_score(
         self,
@@ -128,12 +127,8 @@ class SearchMethods(QdrantVectorStore):
         self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> list[Document]:
         """Search with a vector; see `similarity_search_with_score`."""
-        return [
-            document
-            for document, _ in await search_by_vector(
-                self.async_collection, embedding, k=k, **kwargs
-            )
-        ]
+        hits = await search_by_vector(self.async_collection, embedding, k=k, **kwargs)
+        return [document for document, _ in hits]
 
     def similarity_search_with_score_by_vector(
         self,
@@ -212,9 +207,8 @@ class SearchMethods(QdrantVectorStore):
         """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
         options = _options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return [
-            document for document, _ in run(mmr_search(self.collection, embedding, k=k, **options))
-        ]
+        hits = run(mmr_search(self.collection, embedding, k=k, **options))
+        return [document for document, _ in hits]
 
     async def amax_marginal_relevance_search_by_vector(
         self,
