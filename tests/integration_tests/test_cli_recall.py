@@ -7,8 +7,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from langchain_gemini_qdrant import QuantizationComparison, RecallReport, create_vector_store
+from langchain_gemini_qdrant import create_vector_store
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.recall import QuantizationComparison, RecallReport
 
 PNG = b"\x89PNG"
 

@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant import (
-    QUANTIZATION_PRESETS,
-    ConfigurationError,
-    EdgeClient,
-    InvalidInputError,
-    compare_quantizations,
-    create_vector_store,
-)
+from langchain_gemini_qdrant import EdgeClient, create_vector_store
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
 from langchain_gemini_qdrant.recall import compare as comparison
+from langchain_gemini_qdrant.recall import compare_quantizations
 
 SIZE, COUNT = 128, 400
 

@@ -16,7 +16,18 @@ from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 
 import langchain_gemini_qdrant as package
-from langchain_gemini_qdrant import testing
+from langchain_gemini_qdrant import (
+    edge,
+    embeddings,
+    errors,
+    ingestion,
+    migration,
+    quantization,
+    recall,
+    sizing,
+    testing,
+    vectorstores,
+)
 from langchain_gemini_qdrant.cli import cli
 
 ROOT = Path(__file__).parents[2]
@@ -121,14 +132,19 @@ def test_the_reference_has_every_public_name():
     found = re.findall(
         r"^::: langchain_gemini_qdrant\.(.+)$", text_of("reference.md"), re.MULTILINE
     )
-    test_kit = [f"testing.{name}" for name in testing.__all__]
-    assert sorted(found) == sorted([*package.__all__, *test_kit])
+    homes = (edge, embeddings, errors, ingestion, migration, quantization, recall, sizing)
+    inner = {
+        f"{home.__name__.rpartition('.')[2]}.{name}"
+        for home in (*homes, testing, vectorstores)
+        for name in home.__all__
+        if name not in package.__all__
+    }
+    assert sorted(found) == sorted({*package.__all__, *inner})
 
 
 def test_every_error_has_advice():
-    errors = {name for name in package.__all__ if name.endswith("Error")}
     found = re.findall(r"^\| `(\w+Error)` \|", text_of("errors.md"), re.MULTILINE)
-    assert {*found, "GeminiQdrantError", "EmbeddingError"} == errors
+    assert {*found, "GeminiQdrantError", "EmbeddingError"} == set(errors.__all__)
 
 
 def test_every_page_can_be_reached():

@@ -12,13 +12,9 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings, SparseVector
 from qdrant_client import models
 
-from langchain_gemini_qdrant import (
-    AsyncEdgeClient,
-    ConfigurationError,
-    acreate_vector_store,
-    create_vector_store,
-)
+from langchain_gemini_qdrant import AsyncEdgeClient, acreate_vector_store, create_vector_store
 from langchain_gemini_qdrant.edge import EdgeClient
+from langchain_gemini_qdrant.errors import ConfigurationError
 
 TEXTS = ["the red house", "the blue house", "a green car", "an old tree", "rain in the north"]
 

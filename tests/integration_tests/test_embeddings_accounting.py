@@ -9,9 +9,9 @@ from langchain_core.stores import InMemoryByteStore
 from langsmith import trace
 from langsmith.run_helpers import tracing_context
 
-from langchain_gemini_qdrant import (
-    EmbeddingUsage,
-    GeminiEmbeddings,
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings import EmbeddingUsage
+from langchain_gemini_qdrant.errors import (
     PartialEmbeddingError,
     RequestRejectedError,
     TextTooLongError,

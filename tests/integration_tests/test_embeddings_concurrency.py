@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import (
     ConfigurationError,
-    GeminiEmbeddings,
     InvalidInputError,
     RequestRejectedError,
 )

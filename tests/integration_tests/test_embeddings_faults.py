@@ -11,9 +11,9 @@ from google.genai import types
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.stores import InMemoryByteStore
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import (
     EmbeddingError,
-    GeminiEmbeddings,
     InvalidInputError,
     PartialEmbeddingError,
     RateLimitError,

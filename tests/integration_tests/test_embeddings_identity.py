@@ -15,7 +15,8 @@ from google.genai import types
 from google.oauth2.credentials import Credentials
 from langchain_core.rate_limiters import BaseRateLimiter, InMemoryRateLimiter
 
-from langchain_gemini_qdrant import ConfigurationError, EmbeddingError, GeminiEmbeddings
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import ConfigurationError, EmbeddingError
 
 SIZE = {"output_dimensionality": 128}
 

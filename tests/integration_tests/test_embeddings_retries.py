@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     DailyQuotaError,
     EmbeddingError,

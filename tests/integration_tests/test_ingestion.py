@@ -18,16 +18,10 @@ from langsmith import trace
 from langsmith.run_helpers import tracing_context
 from qdrant_client import QdrantClient
 
-from langchain_gemini_qdrant import (
-    ConfigurationError,
-    EdgeBm25,
-    EmbeddingUsage,
-    GeminiEmbeddings,
-    aingest,
-    create_vector_store,
-    ingest,
-)
+from langchain_gemini_qdrant import EdgeBm25, GeminiEmbeddings, aingest, create_vector_store, ingest
 from langchain_gemini_qdrant._clock import SystemClock
+from langchain_gemini_qdrant.embeddings import EmbeddingUsage
+from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.ingesting import Runs, passages, stored, texts
 

@@ -17,20 +17,22 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import models
 
 from langchain_gemini_qdrant import (
-    CollectionMismatchError,
-    DailyQuotaError,
     EdgeClient,
     GeminiEmbeddings,
     IngestError,
-    InvalidInputError,
-    RequestRejectedError,
-    ServiceError,
-    StorageError,
     aingest,
     create_vector_store,
     ingest,
 )
 from langchain_gemini_qdrant.edge._storage import _shard as _collection
+from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
+    DailyQuotaError,
+    InvalidInputError,
+    RequestRejectedError,
+    ServiceError,
+    StorageError,
+)
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.ingesting import Runs, passages, stored, texts
 

@@ -14,16 +14,15 @@ from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
 from langchain_gemini_qdrant import (
     AsyncEdgeClient,
-    CollectionMismatchError,
-    ConfigurationError,
     EdgeBm25,
     EdgeClient,
-    MigrationReport,
     amigrate,
     create_vector_store,
     migrate,
 )
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.migration import MigrationReport
 from tests.integration_tests.qdrant_server import QdrantServer
 
 SIZE = 8

@@ -11,9 +11,6 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import models
 
 from langchain_gemini_qdrant import (
-    QUANTIZATION_PRESETS,
-    CollectionMismatchError,
-    ConfigurationError,
     EdgeBm25,
     EdgeClient,
     GeminiQdrantVectorStore,
@@ -21,7 +18,12 @@ from langchain_gemini_qdrant import (
     acreate_vector_store,
     create_vector_store,
 )
-from langchain_gemini_qdrant.quantization import quantization_config, search_params_for
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.quantization import (
+    QUANTIZATION_PRESETS,
+    quantization_config,
+    search_params_for,
+)
 from tests.integration_tests.plane import Plane
 from tests.integration_tests.qdrant_server import QdrantServer
 

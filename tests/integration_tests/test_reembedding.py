@@ -12,8 +12,6 @@ from langchain_qdrant import RetrievalMode
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import (
-    CollectionMismatchError,
-    ConfigurationError,
     EdgeBm25,
     EdgeClient,
     GeminiEmbeddings,
@@ -22,6 +20,7 @@ from langchain_gemini_qdrant import (
     reembed,
 )
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from tests.integration_tests.plane import Plane
 from tests.integration_tests.qdrant_server import QdrantServer
 

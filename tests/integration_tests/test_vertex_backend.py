@@ -13,14 +13,14 @@ from google.auth.exceptions import RefreshError, TransportError
 from google.genai import types
 from google.oauth2.credentials import Credentials
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
+from langchain_gemini_qdrant.embeddings._backends.vertex import VertexBackend
+from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     RateLimitError,
     RequestRejectedError,
     ServiceError,
 )
-from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
-from langchain_gemini_qdrant.embeddings._backends.vertex import VertexBackend
 
 ONE, TWO, FIVE = "gemini-embedding-001", "gemini-embedding-2", "text-embedding-005"
 MODELS = (ONE, TWO, FIVE)

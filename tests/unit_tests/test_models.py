@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from langchain_gemini_qdrant import GEMINI_MODELS
+from langchain_gemini_qdrant.embeddings import GEMINI_MODELS
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, find_model, guess_conditioning
 
 
