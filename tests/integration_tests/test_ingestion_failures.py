@@ -57,13 +57,12 @@ def embeddings(emulator, clock):
 
 
 def make_embeddings(emulator, clock):
-    embeddings = GeminiEmbeddings(
+    return GeminiEmbeddings(
         api_key=emulator.api_key,
         base_url=emulator.base_url,
         output_dimensionality=128,
         clock=clock,
     )
-    return embeddings
 
 
 @pytest.fixture
