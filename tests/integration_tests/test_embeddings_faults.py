@@ -250,7 +250,7 @@ async def test_sdk_that_fails_in_a_way_of_its_own_costs_its_batch_alone(emulator
     with pytest.raises(PartialEmbeddingError, match="10 of 50 texts") as caught:
         await twin(embeddings, "embed_documents", TEXTS)
     client.close()
-    http.close()
+    http.close()  # noqa: ASYNC212 - it ends connections, it sends nothing
     await async_http.aclose()
     assert list(caught.value.failures) == list(range(10, 20))
     failure = caught.value.failures[15]
