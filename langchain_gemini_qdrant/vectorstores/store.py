@@ -496,7 +496,8 @@ class GeminiQdrantVectorStore(SearchMethods):
 
         `kwargs` are those of `construct_instance`, and its `client_options` by their own names.
         """
-        store = opened(cls, plan_of_texts(embedding, {"collection_name": collection_name, **kwargs}))
+        kwargs["collection_name"] = collection_name
+        store = opened(cls, plan_of_texts(embedding, kwargs))
         try:
             store.add_texts(texts, metadatas, ids, batch_size)
         except BaseException:  # nobody else can close it

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -13,12 +15,14 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
+import langchain_gemini_qdrant
 from langchain_gemini_qdrant import (
     AsyncEdgeClient,
     CollectionMismatchError,
     ConfigurationError,
     EdgeClient,
     GeminiQdrantVectorStore,
+    PartialWriteError,
     StorageError,
     amigrate,
     create_vector_store,
@@ -26,8 +30,8 @@ from langchain_gemini_qdrant import (
     measure_recall,
     migrate,
     reembed,
+    vectorstores,
 )
-from langchain_gemini_qdrant import vectorstores
 from langchain_gemini_qdrant.vectorstores._connection import Connection
 from tests.integration_tests.plane import Plane
 
@@ -432,7 +436,8 @@ def test_from_texts_takes_langchain_qdrant_s_arguments(tmp_path):
 def test_an_interrupt_while_opening_leaves_the_folder_free(error, worker, tmp_path):
     class Interrupted(Failing):
         def embed_documents(self, texts):
-            raise error  # asked for one vector, to learn their size
+            assert texts  # one, to learn the size of its vector
+            raise error
 
     path = tmp_path / "index"
     create_vector_store(Plane(), "other", path=path).close()
@@ -449,10 +454,10 @@ async def test_a_cancelled_opening_leaves_the_folder_free(worker, texts, tmp_pat
 
     class Endless(Failing):
         async def aembed_documents(self, given):
-            if given == ["size"] and texts:
-                return [[1.0, 0.0]]
-            asked.set()
-            await asyncio.Event().wait()
+            if given != ["size"] or not texts:
+                asked.set()
+                await asyncio.Event().wait()
+            return [[1.0, 0.0]]
 
     path = tmp_path / "index"
     create_vector_store(Plane(), "other", path=path).close()
@@ -473,8 +478,7 @@ async def test_a_cancelled_close_still_frees_the_folder(tmp_path):
     store = create_vector_store(Plane(), "c", path=path, worker=True)
     assert await store.acount() == 0
     task = asyncio.create_task(store.aclose())
-    await asyncio.sleep(0)  # it has begun
-    task.cancel()
+    asyncio.get_running_loop().call_soon(task.cancel)  # once it has begun
     with contextlib.suppress(asyncio.CancelledError):
         await task
     with pytest.raises(StorageError, match="closed"):
@@ -503,12 +507,54 @@ async def test_sync_calls_work_inside_a_running_event_loop(make_client, kind):
     assert ingest(store, [Document("0 1", id="b"), Document("2 1", id="d")]).added == 1
     if kind not in {"memory", "local"}:
         assert measure_recall(store, limits=[1], sample_size=2, latency_queries=1).rows
-    with contextlib.closing(EdgeClient(":temporary:")) as other:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of settings that are not kept
-            assert migrate(client, other, "c").added == 4
+    with contextlib.closing(EdgeClient(":temporary:")) as other, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of settings that are not kept
+        assert migrate(client, other, "c").added == 4
     report = reembed(store, Plane(), collection_name="new", alias="live")
     assert report.store.count() == 4
     assert store.delete(["a"])
     assert store.count() == 3
     store.close()
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["iter_documents", "add_texts", "ingest", "reembed"])
+async def test_no_generator_is_left_to_the_garbage_collector(
+    twin, make_client, embeddings, emulator, name
+):
+    """One that is collected would be closed at any time, in any thread, or by a closed loop."""
+    small = embeddings.model_copy(update={"batch_size": 2})
+    store = create_vector_store(small, "c", client=make_client("edge"))
+    store.add_texts([f"text {i}" for i in range(10)])
+    found = []
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(finalizer=found.append)
+    try:
+        if name == "add_texts":
+            emulator.fail_next(times=None, status=400, containing="bad")
+            texts = [*(f"other {i}" for i in range(10)), "bad", *(f"last {i}" for i in range(10))]
+            with pytest.raises(PartialWriteError):
+                await twin(store, "add_texts", texts, batch_size=2)
+        elif name == "iter_documents":
+            documents = store.iter_documents(batch_size=2)
+            next(documents)
+            del documents
+        else:
+            arguments = ["ingest", store, [Document("a"), Document("b")]]
+            if name == "reembed":
+                arguments = ["reembed", store, Plane()]
+
+            def stop(_):
+                raise StopError
+
+            with pytest.raises(StopError):
+                await twin(langchain_gemini_qdrant, *arguments, on_progress=stop, batch_size=1)
+        gc.collect()
+        assert found == []
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    store.close()
+    await small.aclose()

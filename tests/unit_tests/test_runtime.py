@@ -97,10 +97,10 @@ def test_a_method_that_is_not_there_is_an_attribute_error():
 def test_a_forgotten_await_is_a_warning():
     async def operation(target):
         target.double(1)
+        gc.collect()
 
     with pytest.warns(RuntimeWarning, match="never awaited"):
         run(operation(Blocking(Target())))
-        gc.collect()
 
 
 def numbers(closed):
