@@ -70,14 +70,15 @@ def test_what_needs_an_event_loop_is_refused_and_closed():
             closed.append(True)
 
     async def inside():
-        with pytest.raises(RuntimeError, match="needs an event loop"):
+        with pytest.raises(RuntimeError, match="needs an event loop") as caught:
             run(operation(asyncio.get_running_loop().create_future()))
+        assert caught.value.__traceback__  # which holds the coroutine
+        assert closed == [True]
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         asyncio.run(inside())
         gc.collect()
-    assert closed == [True]
 
 
 def test_a_prefix_is_of_the_awaited_names_only():
@@ -124,9 +125,10 @@ def test_values_pass_both_ways_in_order():
 
 def test_an_async_view_of_a_generator_closes_it():
     closed = []
+    source = numbers(closed)  # held here
 
     async def first():
-        values = as_async(numbers(closed))
+        values = as_async(source)
         value = await anext(values)
         assert closed == []
         await values.aclose()
