@@ -1,4 +1,5 @@
 # `make demo` and `make test` need nothing but Python with pip; each makes its own environment.
+# `make test` takes some three minutes on two cores, `make test_all` ten.
 PYTHON ?= python3
 SOURCES := pyproject.toml README.md $(shell find langchain_gemini_qdrant -name '*.py')
 DEMO := .venv-demo
@@ -10,15 +11,33 @@ EXAMPLES := .venv-examples
 PACKAGE := .
 EXTRAS := cli,dataframe,google-generativeai,plot,testing
 PIP := -m pip --disable-pip-version-check --quiet
+WORKERS := auto # processes that share the tests; one for each core
+PYTEST = bin/pytest --numprocesses=$(strip $(WORKERS)) --dist=worksteal
+# What the versions of other packages can break; the rest does not meet them, or through these.
+VERSIONED := cli cli_ingest cli_recall docs edge_congruence edge_storage embeddings_retries \
+  embeddings_standard embeddings_vertex embeddings_wire emulator_batches emulator_grpc emulator_modes \
+  emulator_rest emulator_vertex examples google_generativeai_rest langchain_contract \
+  langchain_indexing langchain_retrievers pytest_plugin qdrant_server server_wire vcr_config \
+  vectorstores_standard vertex_backend
 
-.PHONY: all demo test format lint unit_tests integration_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer compare clean
+.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer house compare clean
 
 all: format test
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/gemini-qdrant demo
 
-test: lint unit_tests integration_tests lowest
+# What a change needs: lint beside the tests that are not marked `slow`, with the newest dependencies.
+test: $(TEST)/.installed
+	$(MAKE) --no-print-directory --jobs=2 lint quick_tests
+
+test_all:
+	$(MAKE) test
+	$(MAKE) test_rest
+
+# What `make test` leaves out: all engines, kills, forks, every generated case, examples, the site, the
+# wheel, the oldest dependencies.
+test_rest: docs examples lowest slow_tests
 
 format: $(TEST)/.installed
 	$(TEST)/bin/ruff format .
@@ -30,19 +49,19 @@ lint: $(TEST)/.installed
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
 
-unit_tests: $(TEST)/.installed
-	$(TEST)/bin/pytest tests/unit_tests
+quick_tests: $(TEST)/.installed
+	$(TEST)/$(PYTEST) -m 'not slow'
 
-integration_tests: $(TEST)/.installed
-	$(TEST)/bin/pytest tests/integration_tests
+slow_tests: $(TEST)/.installed
+	$(TEST)/$(PYTEST) -m 'slow or hypothesis' --hypothesis-profile=full
 
-# The same tests with the oldest dependencies that pyproject.toml allows, google-genai 2 among them.
+# With the oldest dependencies that pyproject.toml allows, google-genai 2 among them.
 lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/pytest
+	$(LOWEST)/$(PYTEST) tests/unit_tests $(VERSIONED:%=tests/integration_tests/test_%.py)
 
 # Each example as its first lines say, with the packages that only the examples need.
 examples: $(EXAMPLES)/.installed
-	$(EXAMPLES)/bin/pytest tests/integration_tests/test_examples.py
+	$(EXAMPLES)/$(PYTEST) tests/integration_tests/test_examples.py
 
 # The pages as a site, in site/; a warning is an error. Writes docs/cli.md from `--help` first.
 docs: $(DOCS)/.installed
@@ -119,6 +138,10 @@ bench-search: $(TEST)/.installed
 # A minute or two, most of it for pip. BENCH=--no-cache downloads every package.
 bench-newcomer:
 	$(PYTHON) benchmarks/newcomer.py $(BENCH)
+
+# Counts, no times: files, import layers, and the calls that everyday operations make.
+house: $(TEST)/.installed
+	$(TEST)/bin/python benchmarks/house.py $(BENCH)
 
 # Two minutes. Makes two environments of its own; BENCH=--write writes docs/why.md, BENCH='--only E5 S4'
 # tries some of it. Linux and macOS.

@@ -19,13 +19,12 @@ import terminal
 from qdrant_client import models
 from tables import Table
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant import EdgeClient, GeminiQdrantVectorStore, measure_recall
+from langchain_gemini_qdrant.quantization import (
     QUANTIZATION_PRESETS,
-    EdgeClient,
-    GeminiQdrantVectorStore,
-    measure_recall,
+    quantization_config,
+    search_params_for,
 )
-from langchain_gemini_qdrant.quantization import quantization_config, search_params_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -23,9 +23,9 @@ from langchain_gemini_qdrant import (
     GeminiEmbeddings,
     GeminiQdrantError,
     GeminiQdrantVectorStore,
-    InvalidInputError,
     acreate_vector_store,
 )
+from langchain_gemini_qdrant.errors import InvalidInputError
 from langchain_gemini_qdrant.testing import GeminiEmulator
 
 if not (os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY")):

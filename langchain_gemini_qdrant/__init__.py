@@ -1,5 +1,7 @@
 """Gemini embeddings and Qdrant for LangChain.
 
+`__all__` has what most programs use; errors, reports, tables of models and the rest are in the
+folders: `errors`, `embeddings`, `ingestion`, `migration`, `quantization`, `recall`, `sizing`.
 Everything is imported on first use, so importing this package loads no SDK and no engine.
 """
 
@@ -9,111 +11,164 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
-    from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
-    from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
-    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
-    from langchain_gemini_qdrant.embeddings.models import GEMINI_MODELS, GeminiModel
-    from langchain_gemini_qdrant.embeddings.tasks import TaskType
+    from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeBm25, EdgeClient
+    from langchain_gemini_qdrant.embeddings import (
+        GEMINI_MODELS as GEMINI_MODELS,
+    )
+    from langchain_gemini_qdrant.embeddings import (
+        EmbeddingUsage as EmbeddingUsage,
+    )
+    from langchain_gemini_qdrant.embeddings import (
+        GeminiEmbeddings,
+    )
+    from langchain_gemini_qdrant.embeddings import (
+        GeminiModel as GeminiModel,
+    )
+    from langchain_gemini_qdrant.embeddings import (
+        TaskType as TaskType,
+    )
     from langchain_gemini_qdrant.errors import (
-        CollectionMismatchError,
-        ConfigurationError,
-        DailyQuotaError,
-        EmbeddingError,
+        CollectionMismatchError as CollectionMismatchError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        ConfigurationError as ConfigurationError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        DailyQuotaError as DailyQuotaError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        EmbeddingError as EmbeddingError,
+    )
+    from langchain_gemini_qdrant.errors import (
         GeminiQdrantError,
         IngestError,
-        InvalidInputError,
-        PartialEmbeddingError,
-        PartialWriteError,
-        RateLimitError,
-        RequestRejectedError,
-        ResponseMismatchError,
-        ServiceError,
-        StorageError,
-        TextTooLongError,
     )
-    from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
-    from langchain_gemini_qdrant.ingestion.ingest import aingest, ingest
-    from langchain_gemini_qdrant.migration.migrate import MigrationReport, amigrate, migrate
-    from langchain_gemini_qdrant.migration.reembed import ReembedReport, areembed, reembed
-    from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS, QuantizationPreset
+    from langchain_gemini_qdrant.errors import (
+        InvalidInputError as InvalidInputError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        PartialEmbeddingError as PartialEmbeddingError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        PartialWriteError as PartialWriteError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        RateLimitError as RateLimitError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        RequestRejectedError as RequestRejectedError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        ResponseMismatchError as ResponseMismatchError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        ServiceError as ServiceError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        StorageError as StorageError,
+    )
+    from langchain_gemini_qdrant.errors import (
+        TextTooLongError as TextTooLongError,
+    )
+    from langchain_gemini_qdrant.ingestion import (
+        IngestProgress as IngestProgress,
+    )
+    from langchain_gemini_qdrant.ingestion import (
+        IngestReport as IngestReport,
+    )
+    from langchain_gemini_qdrant.ingestion import (
+        aingest,
+        ingest,
+    )
+    from langchain_gemini_qdrant.migration import (
+        MigrationReport as MigrationReport,
+    )
+    from langchain_gemini_qdrant.migration import (
+        ReembedReport as ReembedReport,
+    )
+    from langchain_gemini_qdrant.migration import (
+        amigrate,
+        areembed,
+        migrate,
+        reembed,
+    )
+    from langchain_gemini_qdrant.quantization import (
+        QUANTIZATION_PRESETS as QUANTIZATION_PRESETS,
+    )
+    from langchain_gemini_qdrant.quantization import (
+        QuantizationPreset,
+    )
     from langchain_gemini_qdrant.recall import (
-        ComparisonRow,
-        QuantizationComparison,
-        RecallProgress,
-        RecallReport,
-        RecallRow,
-        Recommendation,
-        acompare_quantizations,
+        ComparisonRow as ComparisonRow,
+    )
+    from langchain_gemini_qdrant.recall import (
+        QuantizationComparison as QuantizationComparison,
+    )
+    from langchain_gemini_qdrant.recall import (
+        RecallProgress as RecallProgress,
+    )
+    from langchain_gemini_qdrant.recall import (
+        RecallReport as RecallReport,
+    )
+    from langchain_gemini_qdrant.recall import (
+        RecallRow as RecallRow,
+    )
+    from langchain_gemini_qdrant.recall import (
+        Recommendation as Recommendation,
+    )
+    from langchain_gemini_qdrant.recall import (
+        acompare_quantizations as acompare_quantizations,
+    )
+    from langchain_gemini_qdrant.recall import (
         ameasure_recall,
-        compare_quantizations,
         measure_recall,
         recommend,
     )
-    from langchain_gemini_qdrant.sizing import MemoryEstimate, memory_size
-    from langchain_gemini_qdrant.vectorstores.factory import (
+    from langchain_gemini_qdrant.recall import (
+        compare_quantizations as compare_quantizations,
+    )
+    from langchain_gemini_qdrant.sizing import (
+        MemoryEstimate as MemoryEstimate,
+    )
+    from langchain_gemini_qdrant.sizing import (
+        memory_size as memory_size,
+    )
+    from langchain_gemini_qdrant.vectorstores import (
+        GeminiQdrantVectorStore,
         acreate_vector_store,
         create_vector_store,
     )
-    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 __all__ = [
-    "GEMINI_MODELS",
-    "QUANTIZATION_PRESETS",
     "AsyncEdgeClient",
-    "CollectionMismatchError",
-    "ComparisonRow",
-    "ConfigurationError",
-    "DailyQuotaError",
     "EdgeBm25",
     "EdgeClient",
-    "EmbeddingError",
-    "EmbeddingUsage",
     "GeminiEmbeddings",
-    "GeminiModel",
     "GeminiQdrantError",
     "GeminiQdrantVectorStore",
     "IngestError",
-    "IngestProgress",
-    "IngestReport",
-    "InvalidInputError",
-    "MemoryEstimate",
-    "MigrationReport",
-    "PartialEmbeddingError",
-    "PartialWriteError",
-    "QuantizationComparison",
     "QuantizationPreset",
-    "RateLimitError",
-    "RecallProgress",
-    "RecallReport",
-    "RecallRow",
-    "Recommendation",
-    "ReembedReport",
-    "RequestRejectedError",
-    "ResponseMismatchError",
-    "ServiceError",
-    "StorageError",
-    "TaskType",
-    "TextTooLongError",
-    "acompare_quantizations",
     "acreate_vector_store",
     "aingest",
     "ameasure_recall",
     "amigrate",
     "areembed",
-    "compare_quantizations",
     "create_vector_store",
     "ingest",
     "measure_recall",
-    "memory_size",
     "migrate",
     "recommend",
     "reembed",
 ]
 
-_MODULES = {
-    "edge": ("AsyncEdgeClient", "EdgeClient"),
-    "edge.bm25": ("EdgeBm25",),
+# What lives where. Names that are not in `__all__` are here for programs of before this layout, and
+# go with the next minor version.
+_HOMES = {
+    "edge": (
+        "AsyncEdgeClient",
+        "EdgeBm25",
+        "EdgeClient",
+    ),
     "embeddings": (
         "GEMINI_MODELS",
         "EmbeddingUsage",
@@ -121,26 +176,71 @@ _MODULES = {
         "GeminiModel",
         "TaskType",
     ),
-    "ingestion": ("IngestProgress", "IngestReport", "aingest", "ingest"),
-    "migration": ("MigrationReport", "ReembedReport", "amigrate", "areembed", "migrate", "reembed"),
-    "quantization": ("QUANTIZATION_PRESETS", "QuantizationPreset"),
-    "recall": (
-        *("ComparisonRow", "QuantizationComparison"),
-        *("RecallProgress", "RecallReport", "RecallRow", "Recommendation", "recommend"),
-        *("acompare_quantizations", "compare_quantizations"),
-        *("ameasure_recall", "measure_recall"),
+    "errors": (
+        "CollectionMismatchError",
+        "ConfigurationError",
+        "DailyQuotaError",
+        "EmbeddingError",
+        "GeminiQdrantError",
+        "IngestError",
+        "InvalidInputError",
+        "PartialEmbeddingError",
+        "PartialWriteError",
+        "RateLimitError",
+        "RequestRejectedError",
+        "ResponseMismatchError",
+        "ServiceError",
+        "StorageError",
+        "TextTooLongError",
     ),
-    "sizing": ("MemoryEstimate", "memory_size"),
-    "vectorstores": ("GeminiQdrantVectorStore", "acreate_vector_store", "create_vector_store"),
+    "ingestion": (
+        "IngestProgress",
+        "IngestReport",
+        "aingest",
+        "ingest",
+    ),
+    "migration": (
+        "MigrationReport",
+        "ReembedReport",
+        "amigrate",
+        "areembed",
+        "migrate",
+        "reembed",
+    ),
+    "quantization": (
+        "QUANTIZATION_PRESETS",
+        "QuantizationPreset",
+    ),
+    "recall": (
+        "ComparisonRow",
+        "QuantizationComparison",
+        "RecallProgress",
+        "RecallReport",
+        "RecallRow",
+        "Recommendation",
+        "acompare_quantizations",
+        "ameasure_recall",
+        "compare_quantizations",
+        "measure_recall",
+        "recommend",
+    ),
+    "sizing": (
+        "MemoryEstimate",
+        "memory_size",
+    ),
+    "vectorstores": (
+        "GeminiQdrantVectorStore",
+        "acreate_vector_store",
+        "create_vector_store",
+    ),
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_MODULE_OF.get(name, 'errors')}")
-    return getattr(module, name)
+    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from langchain_core.documents import Document
 
@@ -82,20 +82,47 @@ _U64, _I64 = 2**64 - 1, -(2**63)
 _MOST_DEPTHS = 50  # of what is read in place; anything deeper is copied
 
 
-def check_payload(payload: object) -> tuple[JsonObject, int]:
-    """Return the payload as JSON will carry it, and about how many bytes it takes.
+class CheckedPayload(dict[str, Any]):
+    """A payload that JSON will carry as it stands; nobody changes it any more.
+
+    Attributes:
+        size_bytes: About what it takes.
+    """
+
+    __slots__ = ("size_bytes",)
+
+    def __init__(self, payload: Mapping[str, Any], size_bytes: int) -> None:
+        super().__init__(payload)
+        self.size_bytes = size_bytes
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        """Arrive as a plain dict in another process, which checks for itself."""
+        return dict, (dict(self),)
+
+
+def check_payload(payload: object) -> CheckedPayload:
+    """Return the payload as JSON will carry it; one that was checked is returned as it is.
 
     As in qdrant-client, datetimes, UUIDs, tuples and models become what JSON has for them.
 
     Raises:
         InvalidInputError: See `json_copy`.
     """
+    if type(payload) is CheckedPayload:
+        return payload
     if payload is None:
-        return {}, 0
-    if isinstance(payload, dict) and (size_bytes := plain_bytes(payload)):
-        return payload, size_bytes
+        return CheckedPayload({}, 0)
+    if type(payload) is dict and (size_bytes := plain_bytes(payload)):
+        return CheckedPayload(payload, size_bytes)
     result = json_copy(payload)
-    return result, len(to_json(result))
+    return CheckedPayload(result, len(to_json(result)))
+
+
+def payload_bytes(payload: object) -> int:
+    """Return about how many bytes any payload takes."""
+    if type(payload) is CheckedPayload:
+        return payload.size_bytes
+    return plain_bytes(payload) or len(repr(payload))
 
 
 def json_copy(payload: object) -> JsonObject:
@@ -127,44 +154,44 @@ def _check_integer(digits: str) -> None:
         )
 
 
-def plain_bytes(value: Any, depths: int = _MOST_DEPTHS) -> int:  # noqa: ANN401 - whatever a payload holds
+def plain_bytes(value: object) -> int:  # noqa: C901 - one loop: it runs for all that is stored
     """Return about how many bytes a value takes that is JSON as it stands; 0 if it may not be."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return _SCALARS[kind](value)
-    if depths == 0 or kind not in {dict, list}:
-        return 0
-    total = 2
-    if kind is dict:
-        for key in value:
-            if type(key) is not str or not key.isascii():
-                return 0
-            total += len(key) + 3
-        value = value.values()
-    for each in value:
-        size_bytes = plain_bytes(each, depths - 1)
-        if not size_bytes:
+    total = 0
+    pending: list[tuple[Any, int]] = [(value, _MOST_DEPTHS)]
+    while pending:
+        each, depths = pending.pop()
+        kind = type(each)
+        if kind is str:
+            size_bytes = len(each) if each.isascii() else _encoded_bytes(each)
+        elif kind is bool or each is None:
+            size_bytes = 2
+        elif kind is int:
+            size_bytes = 6 if _I64 <= each <= _U64 else -1
+        elif kind is float:
+            size_bytes = 6 if math.isfinite(each) else -1
+        elif kind is list and depths:
+            size_bytes = 0
+            pending += [(inner, depths - 1) for inner in each]
+        elif kind is dict and depths:
+            size_bytes = 0
+            for key, inner in each.items():
+                if type(key) is not str or not key.isascii():
+                    return 0
+                size_bytes += len(key) + 3
+                pending.append((inner, depths - 1))
+        else:
             return 0
-        total += size_bytes
+        if size_bytes < 0:
+            return 0
+        total += size_bytes + 2
     return total
 
 
-def _text_bytes(text: str) -> int:
-    if text.isascii():
-        return len(text) + 2
+def _encoded_bytes(text: str) -> int:
     try:
-        return len(text.encode()) + 2
-    except UnicodeEncodeError:
-        return 0
-
-
-_SCALARS: dict[type, Callable[[Any], int]] = {
-    str: _text_bytes,
-    bool: lambda _: 4,
-    type(None): lambda _: 4,
-    int: lambda number: 8 if _I64 <= number <= _U64 else 0,
-    float: lambda number: 8 if math.isfinite(number) else 0,
-}
+        return len(text.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return -1
 
 
 def named_vectors(vectors: V | Mapping[str, V] | None) -> Mapping[str, V]:

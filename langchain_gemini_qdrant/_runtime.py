@@ -7,7 +7,7 @@ and calls `run`. Both faces run the same lines, with the same tracebacks.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import AsyncIterable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -76,3 +76,10 @@ def as_sync(values: AsyncGenerator[T, None]) -> Generator[T, None, None]:
             yield value
     finally:
         run(values.aclose())
+
+
+async def collected(values: Iterable[T] | AsyncIterable[T]) -> list[T]:
+    """Return the values of an iterable of either kind."""
+    if isinstance(values, AsyncIterable):
+        return [value async for value in values]
+    return list(values)

@@ -31,6 +31,25 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.ingestion._report import IngestReport
 
 
+__all__ = [
+    "CollectionMismatchError",
+    "ConfigurationError",
+    "DailyQuotaError",
+    "EmbeddingError",
+    "GeminiQdrantError",
+    "IngestError",
+    "InvalidInputError",
+    "PartialEmbeddingError",
+    "PartialWriteError",
+    "RateLimitError",
+    "RequestRejectedError",
+    "ResponseMismatchError",
+    "ServiceError",
+    "StorageError",
+    "TextTooLongError",
+]
+
+
 class GeminiQdrantError(Exception):
     """Catches every error that this package raises on purpose."""
 

@@ -17,6 +17,8 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant.errors import ConfigurationError
 
+__all__ = ["QUANTIZATION_PRESETS", "Quantization", "QuantizationName", "QuantizationPreset"]
+
 QuantizationName: TypeAlias = Literal[
     "binary",
     "binary-1.5bit",

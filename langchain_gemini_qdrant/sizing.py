@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.quantization import QuantizationName
 
+__all__ = ["Datatype", "MemoryEstimate", "memory_size"]
+
 Datatype: TypeAlias = Literal["float32", "float16", "uint8"]
 
 _COMPONENT_BYTES: Mapping[str, int] = {"float32": 4, "float16": 2, "uint8": 1}

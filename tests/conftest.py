@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from langchain_gemini_qdrant.embeddings import _connection
 from langchain_gemini_qdrant.embeddings._rate_limiter import LimiterRegistry
+
+# The same generated cases in each run, so that a failure can be seen again.
+settings.register_profile(
+    "quick",
+    max_examples=60,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile("full", settings.get_profile("quick"), max_examples=600)
+settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True, scope="session")

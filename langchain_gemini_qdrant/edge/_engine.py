@@ -53,18 +53,25 @@ def engine_errors(action: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
-        if str(error).startswith(_REFUSALS):
-            raise InvalidInputError(f"The embedded engine cannot {action}: {error}") from error
-        raise StorageError(f"The embedded engine cannot {action}: {error}") from error
     except BaseException as error:
-        if not is_panic(error):
+        if (translated := translate(error, action)) is None:
             raise
-        raise StorageError(
+        raise translated from error
+
+
+def translate(error: BaseException, action: str) -> InvalidInputError | StorageError | None:
+    """Return the error to raise for one of the engine; None for what is no error, as Ctrl-C."""
+    if is_panic(error):
+        return StorageError(
             f"The embedded engine broke down when it should {action}: {error}."
             " Close this client and open the folder again; if that fails, the collection's"
             " folder is damaged and has to come from a backup."
-        ) from error
+        )
+    if not isinstance(error, Exception):
+        return None
+    if str(error).startswith(_REFUSALS):
+        return InvalidInputError(f"The embedded engine cannot {action}: {error}")
+    return StorageError(f"The embedded engine cannot {action}: {error}")
 
 
 @contextmanager

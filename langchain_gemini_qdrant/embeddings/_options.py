@@ -1,14 +1,32 @@
-"""What is wrong with options, in one line and without a secret."""
+"""Options: what is wrong with them, in one line and without a secret, and which of them travel."""
 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+import pickle
+import warnings
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
+
+
+T = TypeVar("T")
+
+
+def picklable(value: T, name: str) -> T | None:
+    """Return the value of an option, or None with a warning if it cannot be pickled."""
+    try:
+        pickle.dumps(value)
+    except Exception as error:  # noqa: BLE001 - whatever an object says that cannot
+        warnings.warn(
+            f"{name} stays behind, as it cannot be pickled ({error}): what is unpickled has none",
+            stacklevel=4,
+        )
+        return None
+    return value
 
 
 def describe_options(error: ValidationError, model: type[BaseModel]) -> str:

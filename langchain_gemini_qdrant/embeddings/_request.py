@@ -183,7 +183,7 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
     """Refuse texts that the API would refuse; `first` is the position of the first one.
 
     Raises:
-        InvalidInputError: One is no string, or blank.
+        InvalidInputError: One is no string, blank, or cut inside a character.
     """
     wrong = [i for i, text in enumerate(texts, first) if not isinstance(text, str)]
     if wrong:
@@ -192,6 +192,14 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
             f"{wrong[0]}",
             indices=wrong,
         )
+    broken = [i for i, text in enumerate(texts, first) if not _is_encodable(str(text))]
+    if broken:
+        raise InvalidInputError(
+            f"{len(broken)} of {len(texts)} texts hold half of a surrogate pair, which UTF-8 does "
+            f"not have, at index {', '.join(map(str, broken))}: such texts were cut inside a "
+            "character",
+            indices=broken,
+        )
     blank = [i for i, text in enumerate(texts, first) if not str(text).strip()]
     if blank:
         raise InvalidInputError(
@@ -199,6 +207,16 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
             f"{', '.join(map(str, blank))}: the API refuses the request of a blank. Leave them out",
             indices=blank,
         )
+
+
+def _is_encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_count(embedding: object, vectors: Sequence[object], texts: int) -> None:

@@ -142,13 +142,12 @@ async def _send_missing(call: CallContext, contents: Sequence[Content]) -> list[
 async def _load(call: CallContext, keys: list[str]) -> list[Vector | None]:
     try:
         found = await call.services.cache.amget(keys)
-        loaded = [decode(data, call.spec.size) for data in found]
+        return [decode(data, call.spec.size) for _, data in zip(keys, found, strict=True)]
     except CancelledError:
         raise
     except Exception as error:  # noqa: BLE001 - any store's; what it lacks is embedded
         _warn_of_cache("reading", error)
         return [None] * len(keys)
-    return loaded if len(loaded) == len(keys) else [None] * len(keys)
 
 
 async def _save(call: CallContext, pairs: list[tuple[str, bytes]]) -> None:

@@ -35,7 +35,7 @@ from langchain_gemini_qdrant.embeddings._connection import (
     has_own_client,
 )
 from langchain_gemini_qdrant.embeddings._embedder import Embedder, make_embedder
-from langchain_gemini_qdrant.embeddings._options import describe_options
+from langchain_gemini_qdrant.embeddings._options import describe_options, picklable
 from langchain_gemini_qdrant.embeddings._request import (
     check_dimensionality,
     request_spec,
@@ -90,7 +90,9 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         requests_per_minute: Your quota; each text of a batch counts as one. None finds it out
             from the first 429. All instances of one key and model in the process share it.
         tokens_per_minute: Your quota of input tokens; as `requests_per_minute`.
-        rate_limiter: A limiter of LangChain's besides; asked once for each text.
+        rate_limiter: A limiter of LangChain's besides; asked once for each text. It travels in
+            pickles if it can; one with a lock, such as `InMemoryRateLimiter`, stays behind with
+            a warning.
         max_retries: Further attempts of a request after 408, 429, 5xx, a lost connection, a
             timeout or an answer that does not fit. Other 4xx and day quotas are never tried again.
         deadline: Seconds for a whole call with all its waiting; None for no end.
@@ -442,7 +444,9 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
                 "an SDK's client cannot be pickled: leave out client and async_client"
             )
         state = super().__getstate__()
-        kept = {} if self.pickle_api_key else {"api_key": None, "credentials": None}
+        kept: dict[str, object] = {"rate_limiter": picklable(self.rate_limiter, "rate_limiter")}
+        if not self.pickle_api_key:
+            kept |= {"api_key": None, "credentials": None}
         return {
             **state,
             "__dict__": {**state["__dict__"], **kept},

@@ -92,10 +92,15 @@ class RunStats:
     def report(self) -> IngestReport:
         """Sum up the passes; what the first one skipped is what was there before."""
         last = self._all_counters[-1]
+        added = updated = deleted = 0
+        for counters in self._all_counters:
+            added += counters.added
+            updated += counters.updated
+            deleted += counters.deleted
         return IngestReport(
-            added=sum(counters.added for counters in self._all_counters),
-            updated=sum(counters.updated for counters in self._all_counters),
-            deleted=sum(counters.deleted for counters in self._all_counters),
+            added=added,
+            updated=updated,
+            deleted=deleted,
             skipped=self._all_counters[0].skipped,
             failed=last.failed,
             stopped=None if last.error is None else reason(last.error),

@@ -1,4 +1,4 @@
-"""What a run of `ingest` says of itself, on its way and at its end."""
+"""Progress and report of an ingest run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,32 @@ _LATE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IngestProgress:
-    """How far a run has come.
+class RunCost:
+    """What a run has sent to Gemini, and how long it took.
+
+    Attributes:
+        requests: To Gemini, answered.
+        texts: In these requests.
+        tokens: In these texts, as the API counted, or as an estimate where it did not.
+        usd: Their price in US dollars, None where the model's is not known.
+        seconds: From the start to now, or to the end.
+    """
+
+    requests: int = 0
+    texts: int = 0
+    tokens: int = 0
+    usd: float | None = 0.0
+    seconds: float = 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens sent."""
+        return _rate(self.tokens, self.seconds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestProgress(RunCost):
+    """How far a run has come, and what it has cost so far.
 
     Attributes:
         total: Documents that there are, None where that is not known.
@@ -25,11 +49,6 @@ class IngestProgress:
         stored: Added, or stored in place of another text or metadata.
         failed: Neither stored nor tried again.
         deleted: Removed by the cleanup.
-        requests: To Gemini, answered.
-        texts: In these requests.
-        tokens: In these texts, as the API counted, or as an estimate where it did not.
-        usd: Their price in US dollars, None where the model's is not known.
-        seconds: Since the start.
         remaining_seconds: Left at the rate of the last half minute; None where that or the total
             is not known.
     """
@@ -41,11 +60,6 @@ class IngestProgress:
     stored: int = 0
     failed: int = 0
     deleted: int = 0
-    requests: int = 0
-    texts: int = 0
-    tokens: int = 0
-    usd: float | None = 0.0
-    seconds: float = 0.0
     remaining_seconds: float | None = None
 
     @property
@@ -58,14 +72,9 @@ class IngestProgress:
         """Documents done, skipped ones among them."""
         return _rate(self.done, self.seconds)
 
-    @property
-    def tokens_per_second(self) -> float:
-        """Tokens sent."""
-        return _rate(self.tokens, self.seconds)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IngestReport:
+class IngestReport(RunCost):
     """What a run did, in documents.
 
     Attributes:
@@ -74,11 +83,6 @@ class IngestReport:
         skipped: Found stored as they are, or given twice.
         deleted: Removed by the cleanup.
         failed: Why a document is not stored, by its id.
-        requests: To Gemini, answered.
-        texts: In these requests.
-        tokens: In these texts, as the API counted, or as an estimate where it did not.
-        usd: Their price in US dollars, None where the model's is not known.
-        seconds: From start to end.
         stopped: What ended the run before its time, None if nothing did.
     """
 
@@ -87,11 +91,6 @@ class IngestReport:
     skipped: int = 0
     deleted: int = 0
     failed: Mapping[str, str] = field(default_factory=dict)
-    requests: int = 0
-    texts: int = 0
-    tokens: int = 0
-    usd: float | None = 0.0
-    seconds: float = 0.0
     stopped: str | None = None
 
     @property
@@ -104,11 +103,6 @@ class IngestReport:
         """Documents done, skipped ones among them."""
         done = self.added + self.updated + self.skipped + len(self.failed)
         return _rate(done, self.seconds)
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Tokens sent."""
-        return _rate(self.tokens, self.seconds)
 
     def __str__(self) -> str:
         """Return the counts in one line, without what differs between runs."""

@@ -192,7 +192,7 @@ class _Run:
         problem = None
         try:
             # As every engine keeps it, so that it can be compared with what is stored.
-            payload, _ = check_payload(
+            payload = check_payload(
                 {
                     layout.content_key: document.page_content,
                     layout.metadata_key: _in_order(document.metadata),
@@ -232,9 +232,8 @@ class _Run:
 
 def _in_order(metadata: dict[str, Any]) -> dict[str, Any]:
     """Give sets an order: Python's own differs from run to run."""
-    if not any(isinstance(value, AbstractSet) for value in metadata.values()):
-        return metadata
-    return {
-        key: sorted(value, key=repr) if isinstance(value, AbstractSet) else value
-        for key, value in metadata.items()
-    }
+    ordered = metadata
+    for key, value in metadata.items():
+        if isinstance(value, AbstractSet):
+            ordered = {**ordered, key: sorted(value, key=repr)}
+    return ordered

@@ -377,7 +377,8 @@ def _origin(info: models.CollectionInfo) -> Mapping[str, Any] | None:
 
 def _renamed(collection: Collection, name: str) -> Collection:
     """Return the same collection, with the same state, under another of its names."""
-    return replace(collection, layout=replace(collection.layout, collection_name=name))
+    layout = replace(collection.layout, collection_name=name)
+    return replace(collection, name=name, layout=layout)
 
 
 def _derived_name(name: str, embeddings: Embeddings, size: int) -> str:

@@ -109,6 +109,7 @@ class Collection:
     """One collection and one face of the API.
 
     Attributes:
+        name: Of the collection, or an alias.
         layout: What the store keeps in it.
         connection: To the engine.
         state: Shared by both faces.
@@ -118,6 +119,7 @@ class Collection:
         sparse_embedding: As `embedding`.
     """
 
+    name: str
     layout: Layout
     connection: Connection
     state: CollectionState
@@ -128,16 +130,11 @@ class Collection:
     random: Random = field(default_factory=Random)
 
     @property
-    def name(self) -> str:
-        """Of the collection, or an alias."""
-        return self.layout.collection_name
-
-    @property
     def client(self) -> AsyncQdrantClient:
         """The engine's client; a call is retried where the connection is lost."""
-        connection = self.connection
-        client = connection.client if self.blocking else connection.async_client
-        return retrying(client, self.clock, self.random, blocking=self.blocking)
+        connection, blocking = self.connection, self.blocking
+        client = connection.client if blocking else connection.async_client
+        return retrying(client, self.clock, self.random, blocking=blocking)
 
     def require_embedding(self) -> Embeddings:
         """Return the embedding of the dense vectors.
@@ -194,6 +191,7 @@ def collection_faces(
 
     def face(*, blocking: bool) -> Collection:
         return Collection(
+            name=layout.collection_name,
             layout=layout,
             connection=connection,
             state=state,

@@ -6,13 +6,13 @@ import inspect
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from langchain_core.documents import Document
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from langchain_gemini_qdrant._qdrant_values import (
-    document_id,
+    CheckedPayload,
     id_payload,
+    payload_bytes,
     plain_bytes,
     point_id,
 )
@@ -21,6 +21,7 @@ from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from langchain_core.documents import Document
     from langchain_qdrant.sparse_embeddings import SparseVector
 
 _MAX_REQUEST_BYTES = 16 * 2**20
@@ -62,48 +63,56 @@ def rows(
     Raises:
         InvalidInputError: The counts differ, or a text is no string.
     """
-    texts = list(texts)
-    metadatas = [None] * len(texts) if metadatas is None else list(metadatas)
-    ids = [None] * len(texts) if ids is None else list(ids)
-    if not len(texts) == len(metadatas) == len(ids):
+    given: list[Any] = list(texts)
+    metadatas = [None] * len(given) if metadatas is None else list(metadatas)
+    ids = [None] * len(given) if ids is None else list(ids)
+    if not len(given) == len(metadatas) == len(ids):
         raise InvalidInputError(
             "texts, metadatas and ids must have the same count, got "
-            f"{len(texts)}, {len(metadatas)} and {len(ids)}: nothing is stored"
+            f"{len(given)}, {len(metadatas)} and {len(ids)}: nothing is stored"
         )
-    checked: list[object] = list(texts)
-    if wrong := [i for i, text in enumerate(checked) if not isinstance(text, str)]:
-        raise InvalidInputError(
-            f"texts must be strings, got {type(texts[wrong[0]]).__name__} at index {wrong[0]}: "
-            "nothing is stored",
-            indices=wrong,
-        )
-    return [
-        Row(str(uuid.uuid4()) if each is None else each, text, dict(metadata or {}))
-        for text, metadata, each in zip(texts, metadatas, ids, strict=True)
-    ]
+    brought = []
+    for index, (text, metadata, each) in enumerate(zip(given, metadatas, ids, strict=True)):
+        if not isinstance(text, str):
+            wrong = [i for i, other in enumerate(given) if not isinstance(other, str)]
+            raise InvalidInputError(
+                f"texts must be strings, got {type(text).__name__} at index {index}: nothing is "
+                "stored",
+                indices=wrong,
+            )
+        brought.append(Row(str(uuid.uuid4()) if each is None else each, text, {**(metadata or {})}))
+    return brought
 
 
 def document_rows(
     documents: Iterable[Document], ids: Iterable[str | int | None] | None = None
 ) -> list[Row]:
     """Return the rows of documents; `ids` in place of their own."""
-    documents = list(documents)
-    return rows(
-        [document.page_content for document in documents],
-        [document.metadata for document in documents],
-        [document.id for document in documents] if ids is None else ids,
-    )
+    texts, metadatas, own_ids = [], [], []
+    for document in documents:
+        texts.append(document.page_content)
+        metadatas.append(document.metadata)
+        own_ids.append(document.id)
+    return rows(texts, metadatas, own_ids if ids is None else ids)
 
 
-def document(
-    point: models.Record | models.ScoredPoint, content_key: str, metadata_key: str
-) -> Document:
-    """Return the document of a stored point."""
-    payload = point.payload or {}
-    return Document(
-        id=document_id(point.id, payload),
-        page_content=payload.get(content_key) or "",
-        metadata=payload.get(metadata_key) or {},
+def updated_documents(
+    ids: Sequence[str | int] | None = None,
+    documents: Sequence[Document] | None = None,
+    document_id: str | int | None = None,
+    document: Document | None = None,
+) -> tuple[Sequence[Document], Sequence[str | int]]:
+    """Return documents and ids, however `update_documents` was given them.
+
+    Raises:
+        InvalidInputError: Neither or both of the two ways.
+    """
+    if document_id is not None and document is not None and ids is None and documents is None:
+        return [document], [document_id]
+    if ids is not None and documents is not None and document_id is None and document is None:
+        return documents, ids
+    raise InvalidInputError(
+        "update_documents needs ids and documents, or document_id and document: nothing is stored"
     )
 
 
@@ -118,8 +127,13 @@ def points(
     *,
     content_key: str,
     metadata_key: str,
+    has_lists: bool = False,
 ) -> Iterator[models.PointStruct]:
-    """Yield the points of rows and their vectors by name."""
+    """Yield the points of rows and their vectors by name.
+
+    With `has_lists` the vectors are lists of floats; else they are whatever pydantic takes for one.
+    """
+    point = models.PointStruct.model_construct if has_lists else models.PointStruct
     for row, named in zip(rows, vectors, strict=True):
         key = point_id(row.id)
         payload = {
@@ -127,7 +141,9 @@ def points(
             metadata_key: row.metadata,
             **id_payload(row.id, key),
         }
-        yield models.PointStruct(id=key, vector=named, payload=payload)
+        if size_bytes := plain_bytes(payload):
+            payload = CheckedPayload(payload, size_bytes)
+        yield point(id=key, vector=named, payload=payload)
 
 
 def requests(points: Iterable[models.PointStruct]) -> Iterator[list[models.PointStruct]]:
@@ -148,17 +164,15 @@ def requests(points: Iterable[models.PointStruct]) -> Iterator[list[models.Point
 def _size_bytes(point: models.PointStruct) -> int:
     """Return about how long a point is in a request."""
     vectors: Any = point.vector  # by name
-    numbers = sum(map(_numbers, vectors.values()))
-    payload = plain_bytes(point.payload) or len(repr(point.payload))
-    return payload + _BYTES_PER_NUMBER * numbers
-
-
-def _numbers(vector: Any) -> int:  # noqa: ANN401 - of any kind
-    if isinstance(vector, models.SparseVector):
-        return 2 * len(vector.indices)
-    if vector and isinstance(vector[0], list):
-        return sum(map(len, vector))
-    return len(vector)
+    numbers = 0
+    for vector in vectors.values():
+        if isinstance(vector, models.SparseVector):
+            numbers += 2 * len(vector.indices)
+        elif vector and isinstance(vector[0], list):
+            numbers += sum(map(len, vector))
+        else:
+            numbers += len(vector)
+    return payload_bytes(point.payload) + _BYTES_PER_NUMBER * numbers
 
 
 def partial_write(rows: Sequence[Row], stored: int, cause: Exception) -> PartialWriteError:

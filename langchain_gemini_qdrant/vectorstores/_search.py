@@ -161,12 +161,14 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
     """
     further: dict[str, Any] = {**options}
     further.pop("score_key", None)
-    condition = to_filter(further.pop("filter", None), collection.layout.metadata_key)
-    own = further.pop("search_params", None)
+    condition = further.pop("filter", None)
+    if condition is not None:
+        condition = to_filter(condition, collection.layout.metadata_key)
+    params, own = collection.state.search_params, further.pop("search_params", None)
     check_options(further)
     return {
         "query_filter": condition,
-        "search_params": merge_search_params(collection.state.search_params, own),
+        "search_params": params if own is None else merge_search_params(params, own),
         "limit": k,
         "offset": 0,
         "with_payload": True,
@@ -216,9 +218,10 @@ async def _hits(
 ) -> ScoredDocuments:
     """Ask Qdrant once; `score` converts its scores, `score_key` puts them into metadata."""
     response = await collection.client.query_points(collection.name, **request)
+    to_document = collection.layout.to_document
     hits = []
     for point in response.points:
-        document = collection.layout.to_document(point)
+        document = to_document(point)
         value = point.score if score is None else score(point.score)
         if score_key is not None:
             document.metadata[score_key] = value

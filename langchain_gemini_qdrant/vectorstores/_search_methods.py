@@ -10,8 +10,6 @@ from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.vectorstores._search import mmr_search, search, search_by_vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from langchain_core.documents import Document
     from qdrant_client import models
 
@@ -46,11 +44,13 @@ class SearchMethods(QdrantVectorStore):
         """Search with a text; see `similarity_search_with_score`."""
         options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
         options["hybrid_fusion"] = hybrid_fusion
-        return _documents(run(search(self.collection, query, k=k, **options)))
+        hits = run(search(self.collection, query, k=k, **options))
+        return [document for document, _ in hits]
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Search with a text; see `similarity_search_with_score`."""
-        return _documents(await search(self.async_collection, query, k=k, **kwargs))
+        hits = await search(self.async_collection, query, k=k, **kwargs)
+        return [document for document, _ in hits]
 
     def similarity_search_with_score(
         self,
@@ -120,13 +120,15 @@ class SearchMethods(QdrantVectorStore):
     ) -> list[Document]:
         """Search with a vector; see `similarity_search_with_score`."""
         options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
-        return _documents(run(search_by_vector(self.collection, embedding, k=k, **options)))
+        hits = run(search_by_vector(self.collection, embedding, k=k, **options))
+        return [document for document, _ in hits]
 
     async def asimilarity_search_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> list[Document]:
         """Search with a vector; see `similarity_search_with_score`."""
-        return _documents(await search_by_vector(self.async_collection, embedding, k=k, **kwargs))
+        hits = await search_by_vector(self.async_collection, embedding, k=k, **kwargs)
+        return [document for document, _ in hits]
 
     def similarity_search_with_score_by_vector(
         self,
@@ -179,14 +181,16 @@ class SearchMethods(QdrantVectorStore):
         """
         options = _options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return _documents(run(mmr_search(self.collection, query, k=k, **options)))
+        hits = run(mmr_search(self.collection, query, k=k, **options))
+        return [document for document, _ in hits]
 
     async def amax_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Search for unlike hits with a text; see `max_marginal_relevance_search`."""
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return _documents(await mmr_search(self.async_collection, query, k=k, **kwargs))
+        hits = await mmr_search(self.async_collection, query, k=k, **kwargs)
+        return [document for document, _ in hits]
 
     def max_marginal_relevance_search_by_vector(
         self,
@@ -203,7 +207,8 @@ class SearchMethods(QdrantVectorStore):
         """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
         options = _options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return _documents(run(mmr_search(self.collection, embedding, k=k, **options)))
+        hits = run(mmr_search(self.collection, embedding, k=k, **options))
+        return [document for document, _ in hits]
 
     async def amax_marginal_relevance_search_by_vector(
         self,
@@ -215,7 +220,8 @@ class SearchMethods(QdrantVectorStore):
     ) -> list[Document]:
         """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return _documents(await mmr_search(self.async_collection, embedding, k=k, **kwargs))
+        hits = await mmr_search(self.async_collection, embedding, k=k, **kwargs)
+        return [document for document, _ in hits]
 
     def max_marginal_relevance_search_with_score_by_vector(
         self,
@@ -263,7 +269,3 @@ def _options(
         "offset": offset,
         **further,
     }
-
-
-def _documents(hits: Iterable[tuple[Document, float]]) -> list[Document]:
-    return [document for document, _ in hits]

@@ -43,9 +43,11 @@ async def add(
     stored = 0
     async with AsyncExitStack() as stack:
         stream = None
-        if isinstance(embedding, GeminiEmbeddings):
+        if isinstance(embedding, GeminiEmbeddings) and len(rows) > min(
+            batch_size, embedding.batch_size
+        ):
             texts = [row.text for row in rows]
-            check_texts(texts)
+            check_texts(texts)  # all of them, before the first is stored
             if len(rows) > embedding.batch_size:
                 vectors = collection.stream_documents(texts, _titles(collection, rows))
                 stream = await stack.enter_async_context(aclosing(vectors))
@@ -60,6 +62,7 @@ async def add(
                     named,
                     content_key=collection.layout.content_key,
                     metadata_key=collection.layout.metadata_key,
+                    has_lists=isinstance(embedding, GeminiEmbeddings),
                 )
                 for request in _points.requests(points):
                     await upsert(collection, request, options)

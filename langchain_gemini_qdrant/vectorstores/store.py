@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
 from contextlib import aclosing, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from langchain_core.documents import Document
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
-from langchain_gemini_qdrant._runtime import as_sync, run
+from langchain_gemini_qdrant._qdrant_values import document_id
+from langchain_gemini_qdrant._runtime import as_sync, collected, run
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
-from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.vectorstores import _points, _read, _settings, _write
 from langchain_gemini_qdrant.vectorstores._collection import (
     CollectionState,
@@ -35,9 +36,16 @@ from langchain_gemini_qdrant.vectorstores._scores import relevance
 from langchain_gemini_qdrant.vectorstores._search_methods import SearchMethods
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Callable,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
-    from langchain_core.documents import Document
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
     from qdrant_client import AsyncQdrantClient, QdrantClient
@@ -53,21 +61,18 @@ T = TypeVar("T")
 
 
 class GeminiQdrantVectorStore(SearchMethods):
-    """`QdrantVectorStore` with search defaults, ids, filters and checks that hold.
+    """A `QdrantVectorStore` with consistent search defaults, string ids, dict filters and checks.
 
-    - `search_params` reach every search method and retriever; what a call sets wins.
+    - `search_params` reach every search method and retriever; a call's value overrides them.
     - Any string is an id, and comes back on `Document.id`; metadata comes back as it went in.
     - A filter is a dict over metadata, `{"source": "a.pdf", "page": {"$gte": 3}}`, or Qdrant's own.
     - `lambda_mult` of MMR means what LangChain says: 1 is relevance only, 0 diversity only.
-    - `score_threshold` is on the scale of the scores that a method returns: of the engine in
-      `similarity_search` and its likes, from 0 to 1 where LangChain asks for relevance. With
-      cosine and dot product both are the same number.
-    - Every method has an async twin with the prefix `a`, which never blocks the event loop for a
-      server and uses no thread.
-    - Opening sends nothing to Gemini, and each search one request to it and one to Qdrant.
-    - A connection that is lost is tried again, up to three times.
-
-    Most users want `create_vector_store`, which makes the client and the collection too.
+    - `score_threshold` is on the scale of the scores that a method returns: the engine's, or 0 to
+      1 where LangChain asks for relevance. With cosine and dot product both are the same number.
+    - Every method has an async counterpart prefixed with `a`. It uses no thread, and waiting for a
+      server does not block the event loop.
+    - Opening sends nothing to Gemini; a search sends one request to it and one to Qdrant.
+    - A request whose connection is lost is retried up to three times.
 
     Args:
         client: A `QdrantClient`, an `EdgeClient` among them. None with `async_client`, whose
@@ -85,6 +90,7 @@ class GeminiQdrantVectorStore(SearchMethods):
         title_key: The metadata key that holds a document's title, which Gemini then reads with
             the text; None for no titles.
         hybrid_fusion: How hybrid search merges dense and sparse hits; None is RRF as Qdrant has it.
+        clock: What waits between retries; for tests. None is this machine's.
 
     The other arguments are those of `langchain_qdrant.QdrantVectorStore`.
 
@@ -135,7 +141,6 @@ class GeminiQdrantVectorStore(SearchMethods):
             validate_embeddings=validate_embeddings,
             validate_collection_config=False,  # its check embeds a text to learn the size
         )
-        # The class methods pass a connection, users a client.
         connection = client if isinstance(client, Connection) else Connection(client, async_client)
         mode = self.retrieval_mode
         layout = Layout(
@@ -150,7 +155,12 @@ class GeminiQdrantVectorStore(SearchMethods):
             content_key=content_payload_key,
             metadata_key=metadata_payload_key,
             title_key=title_key,
-            to_document=self._to_document,
+            to_document=partial(
+                self._document_from_point,
+                collection_name=collection_name,
+                content_payload_key=content_payload_key,
+                metadata_payload_key=metadata_payload_key,
+            ),
         )
         state = CollectionState(own_search_params=search_params)
         state.set_search_defaults(quantization, None)
@@ -232,7 +242,7 @@ class GeminiQdrantVectorStore(SearchMethods):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed texts as documents and store them; see `add_texts`."""
-        rows = _points.rows(await _collected(texts), metadatas, ids)
+        rows = _points.rows(await collected(texts), metadatas, ids)
         return await _write.add(self.async_collection, rows, batch_size, kwargs)
 
     def add_documents(  # type: ignore[override] # any iterable, integer ids
@@ -261,7 +271,7 @@ class GeminiQdrantVectorStore(SearchMethods):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed documents and store them; see `add_documents`."""
-        rows = _points.document_rows(await _collected(documents), ids)
+        rows = _points.document_rows(await collected(documents), ids)
         return await _write.add(self.async_collection, rows, batch_size, kwargs)
 
     def update_documents(
@@ -283,25 +293,14 @@ class GeminiQdrantVectorStore(SearchMethods):
         Raises:
             InvalidInputError: Ids and documents are not as many, or not given.
         """
-        return self.add_documents(*_updated(ids, documents, document_id, document))
+        return self.add_documents(*_points.updated_documents(ids, documents, document_id, document))
 
-    async def aupdate_documents(
-        self,
-        ids: Sequence[str | int] | None = None,
-        documents: Sequence[Document] | None = None,
-        *,
-        document_id: str | int | None = None,
-        document: Document | None = None,
-    ) -> list[str | int]:
-        """Replace documents; see `update_documents`."""
-        return await self.aadd_documents(*_updated(ids, documents, document_id, document))
+    async def aupdate_documents(self, *args: Any, **kwargs: Any) -> list[str | int]:
+        """Replace documents; the arguments are those of `update_documents`."""
+        return await self.aadd_documents(*_points.updated_documents(*args, **kwargs))
 
     def delete(
-        self,
-        ids: Sequence[str | int] | None = None,
-        *,
-        filter: Filter | None = None,
-        **kwargs: Any,
+        self, ids: Sequence[str | int] | None = None, *, filter: Filter | None = None, **kwargs: Any
     ) -> bool:
         """Delete documents by their ids or by a filter; unknown ids are no error.
 
@@ -319,11 +318,7 @@ class GeminiQdrantVectorStore(SearchMethods):
         return run(_write.delete(self.collection, ids, filter, kwargs))
 
     async def adelete(
-        self,
-        ids: Sequence[str | int] | None = None,
-        *,
-        filter: Filter | None = None,
-        **kwargs: Any,
+        self, ids: Sequence[str | int] | None = None, *, filter: Filter | None = None, **kwargs: Any
     ) -> bool:
         """Delete documents by their ids or by a filter; see `delete`."""
         return await _write.delete(self.async_collection, ids, filter, kwargs)
@@ -332,7 +327,7 @@ class GeminiQdrantVectorStore(SearchMethods):
         """Index metadata fields, those that are not indexed yet.
 
         Filters on an indexed field are some hundred times faster, and Qdrant Cloud's strict mode
-        refuses others. qdrant-client's local mode needs and has no indexes.
+        refuses others. Local mode has no indexes.
 
         Args:
             fields: What kind of values a metadata field has: `"keyword"`, `"integer"`, `"float"`,
@@ -349,19 +344,18 @@ class GeminiQdrantVectorStore(SearchMethods):
         """Index metadata fields; see `create_payload_indexes`."""
         await create_payload_indexes(self.async_collection, fields)
 
-    # Changing what holds for all searches
+    # Collection-wide settings
 
     def set_quantization(self, quantization: Quantization | None) -> None:
-        """Quantize the collection in another way, or switch quantization on or off.
+        """Change the collection's quantization, or switch it on or off.
 
-        The store's searches then have the defaults of the new setting, under `search_params` as
-        they were given to the store. What the collection remembered of `search_params` is
-        forgotten, as it was chosen for other codes.
+        Searches then have the new setting's defaults, overridden by the `search_params` that the
+        store was given. `search_params` remembered by the collection are forgotten: they were
+        chosen for other codes.
 
-        A server makes the new codes in the background and searches with the old ones until then:
-        wait until `client.get_collection(name).status` is green. The embedded engine makes them
-        before this returns, with `EdgeClient.optimize`, and takes as long. Local mode warns that
-        it does not quantize.
+        A server makes the new codes in the background: wait until
+        `client.get_collection(name).status` is green. The embedded engine makes them before this
+        returns. Local mode warns that it does not quantize.
 
         Args:
             quantization: A preset or its name, a model of qdrant-client or a dict; None for off.
@@ -379,11 +373,10 @@ class GeminiQdrantVectorStore(SearchMethods):
         await _settings.set_quantization(self.async_collection, quantization)
 
     def remember_search_params(self, search_params: models.SearchParams | None) -> None:
-        """Search with these from now on, in this store and in all that open the collection later.
+        """Keep search parameters in the collection's metadata: defaults of all stores over it.
 
-        They are kept in the collection's metadata, with what made its vectors. Fields that they
-        leave unset stay those that the quantization needs; `search_params` of a store that is
-        opened later, and of a call, win over them field by field.
+        Unset fields stay as the quantization needs them; `search_params` of a store that is opened
+        later, and of a call, override them field by field.
 
         Args:
             search_params: None forgets those that the collection remembers.
@@ -576,11 +569,6 @@ class GeminiQdrantVectorStore(SearchMethods):
         size = self.collection.layout.known_size or 0
         return partial(relevance, distance=self.distance, size=size)
 
-    def _to_document(self, point: models.Record | models.ScoredPoint) -> Document:
-        return self._document_from_point(
-            point, self.collection_name, self.content_payload_key, self.metadata_payload_key
-        )
-
     @classmethod
     def _document_from_point(
         cls,
@@ -589,25 +577,9 @@ class GeminiQdrantVectorStore(SearchMethods):
         content_payload_key: str,
         metadata_payload_key: str,
     ) -> Document:
-        return _points.document(scored_point, content_payload_key, metadata_payload_key)
-
-
-def _updated(
-    ids: Sequence[str | int] | None,
-    documents: Sequence[Document] | None,
-    document_id: str | int | None,
-    document: Document | None,
-) -> tuple[Sequence[Document], Sequence[str | int]]:
-    if document_id is not None and document is not None and ids is None and documents is None:
-        return [document], [document_id]
-    if ids is not None and documents is not None and document_id is None and document is None:
-        return documents, ids
-    raise InvalidInputError(
-        "update_documents needs ids and documents, or document_id and document: nothing is stored"
-    )
-
-
-async def _collected(values: Iterable[T] | AsyncIterable[T]) -> list[T]:
-    if isinstance(values, AsyncIterable):
-        return [value async for value in values]
-    return list(values)
+        payload = scored_point.payload or {}
+        return Document(
+            id=document_id(scored_point.id, payload),
+            page_content=payload.get(content_payload_key) or "",
+            metadata=payload.get(metadata_payload_key) or {},
+        )

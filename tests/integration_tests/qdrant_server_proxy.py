@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
+from uuid import uuid4
 
 import grpc
 import httpx
 
-from tests.integration_tests.qdrant_server_exchange import QdrantError
+from tests.integration_tests.qdrant_server_exchange import QdrantError, grpc_types
 from tests.integration_tests.qdrant_server_grpc import status_of
 
 
@@ -43,9 +45,14 @@ UPSTREAM = upstream_from(os.environ)
 
 
 class ForwardedQdrant:
-    """Sends each request on, and at the end deletes the collections that came to be through it."""
+    """Sends each request on, and at the end deletes the collections that came to be through it.
+
+    There, each name of a collection or alias has a prefix of its own, so that tests in several
+    processes use the same names side by side; none sees the collections of another.
+    """
 
     def __init__(self, upstream):
+        self._prefix = f"test-{uuid4().hex}-"
         self._headers = {"api-key": upstream.api_key} if upstream.api_key else {}
         url = urlsplit(upstream.url)
         https = url.scheme == "https"  # reading the certificates takes 50 ms
@@ -72,22 +79,31 @@ class ForwardedQdrant:
 
     def rest(self, request):
         """Forward a REST request; return the answer's status, headers and content."""
+        content, path = request.content, request.path
+        if path == "/collections/aliases":
+            content = json.dumps({"actions": self._renamed(request.body["actions"])}).encode()
+        else:
+            path = path.replace("/collections/", f"/collections/{self._prefix}", 1)
         answer = self._http.request(
             request.method,
-            request.path,
+            path,
             params=request.query,
-            content=request.content,
+            content=content,
             headers={"content-type": "application/json", **self._headers},
         )
-        created = re.fullmatch(r"/collections/([^/]+)", request.path)
+        created = re.fullmatch(r"/collections/([^/]+)", path)
         if created and request.method == "PUT" and answer.is_success:
             self._remember(unquote(created[1]))
+        content = answer.content
+        lists = request.method == "GET" and re.search("/(collections|aliases)$", path)
+        if lists and answer.is_success:
+            content = self._ours(answer.json())
         kept = {
             name: value
             for name, value in answer.headers.items()
             if name in {"content-type", "retry-after"}
         }
-        return answer.status_code, kept, answer.content
+        return answer.status_code, kept, content.replace(self._prefix.encode(), b"")
 
     def grpc(self, request):
         """Forward a gRPC request in bytes.
@@ -95,18 +111,60 @@ class ForwardedQdrant:
         Raises:
             QdrantError: The server's, with the HTTP status that fits its code.
         """
+        request_type, response_type = grpc_types(request.path)
+        message = request_type.FromString(request.content)
+        if "collection_name" in message.DESCRIPTOR.fields_by_name:
+            message.collection_name = self._prefix + message.collection_name
+        for action in getattr(message, "actions", ()):
+            for _, names in action.ListFields():
+                for field, name in names.ListFields():
+                    setattr(names, field.name, self._prefix + name)
         try:
             answer = self._channel.unary_unary(request.path)(
-                request.content, metadata=list(self._headers.items()), timeout=60
+                message.SerializeToString(), metadata=list(self._headers.items()), timeout=60
             )
         except grpc.RpcError as error:
             trailers = dict(error.trailing_metadata() or ())
             raise QdrantError(
-                status_of(error.code()), error.details(), retry_after=trailers.get("retry-after")
+                status_of(error.code()),
+                error.details().replace(self._prefix, ""),
+                retry_after=trailers.get("retry-after"),
             ) from error
         if request.path == "/qdrant.Collections/Create":
-            self._remember(request.body["collection_name"])
+            self._remember(message.collection_name)
+        listed = response_type.FromString(answer)
+        for name in {"collections", "aliases"} & set(response_type.DESCRIPTOR.fields_by_name):
+            self._keep_ours(getattr(listed, name))
+            answer = listed.SerializeToString()
         return answer
+
+    def _renamed(self, actions):
+        """Changes of aliases, in which every string is a name."""
+        return [
+            {
+                kind: {key: self._prefix + name for key, name in names.items()}
+                for kind, names in action.items()
+            }
+            for action in actions
+        ]
+
+    def _ours(self, answer):
+        """A list of collections or aliases, without those of others, as JSON in bytes."""
+        for name, entries in answer["result"].items():
+            answer["result"][name] = [
+                each
+                for each in entries
+                if all(value.startswith(self._prefix) for value in each.values())
+            ]
+        return json.dumps(answer).encode()
+
+    def _keep_ours(self, entries):
+        """The same in a message."""
+        names = [[(field.name, value) for field, value in each.ListFields()] for each in entries]
+        del entries[:]
+        for fields in names:
+            if all(value.startswith(self._prefix) for _, value in fields):
+                entries.add(**{key: value.removeprefix(self._prefix) for key, value in fields})
 
     def _remember(self, name):
         with self._lock:

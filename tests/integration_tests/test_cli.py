@@ -114,6 +114,7 @@ def test_every_command_explains_itself(run, command):
     assert len(result.output.splitlines()) > 5
 
 
+@pytest.mark.slow
 def test_emulator_command_serves_until_it_is_stopped():
     """Started as a user would; the first line it prints is where it listens."""
     command = [sys.executable, "-m", "langchain_gemini_qdrant", "emulator", "--port", "0"]
@@ -125,6 +126,7 @@ def test_emulator_command_serves_until_it_is_stopped():
     assert re.fullmatch(r"export GOOGLE_GEMINI_BASE_URL=http://127\.0\.0\.1:\d+\n", line)
 
 
+@pytest.mark.slow
 def test_demo_without_a_key_says_so_reports_its_figures_and_embeds_once(run, monkeypatch, emulator):
     monkeypatch.delenv("GOOGLE_API_KEY")
     first = run("demo", "--output-dimensionality", "256")
@@ -143,6 +145,7 @@ def test_demo_without_a_key_says_so_reports_its_figures_and_embeds_once(run, mon
     assert emulator.requests == []
 
 
+@pytest.mark.slow
 def test_demo_with_a_key_asks_gemini(run, emulator):
     emulator.fail_next(status=429, quota="requests_per_day")
     result = run("demo")

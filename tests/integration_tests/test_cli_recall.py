@@ -7,8 +7,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from langchain_gemini_qdrant import QuantizationComparison, RecallReport, create_vector_store
+from langchain_gemini_qdrant import create_vector_store
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.recall import QuantizationComparison, RecallReport
 
 PNG = b"\x89PNG"
 
@@ -50,6 +51,7 @@ def test_recall_needs_no_key_and_prints_the_table(run, emulator):
     assert emulator.requests == []
 
 
+@pytest.mark.slow
 def test_recall_prints_json_and_draws(run, tmp_path):
     result = run("recall", "--json", "--plot", "recall.png", "--rescore", "on", *QUICK)
     report = RecallReport.from_json(result.stdout)
@@ -75,6 +77,7 @@ def test_recall_asks_the_questions_of_a_file(run, emulator, tmp_path, monkeypatc
     ]
 
 
+@pytest.mark.slow
 def test_recall_compares_quantizations(run, tmp_path):
     result = run("recall", "--compare", "--json", "--plot", "all.png", "--limit", "5", *QUICK)
     assert result.exit_code == 0, result.output

@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant import (
-    QUANTIZATION_PRESETS,
-    ConfigurationError,
-    EdgeClient,
-    InvalidInputError,
-    compare_quantizations,
-    create_vector_store,
-)
+from langchain_gemini_qdrant import EdgeClient, create_vector_store
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
 from langchain_gemini_qdrant.recall import compare as comparison
+from langchain_gemini_qdrant.recall import compare_quantizations
 
 SIZE, COUNT = 128, 400
 
@@ -50,6 +46,7 @@ def test_every_preset_is_measured_at_its_own_setting_after_the_full_vectors(vect
         assert row.figures.p50_s > 0
 
 
+@pytest.mark.slow
 async def test_a_sample_of_a_store_is_searched_with_texts_that_are_embedded_once(
     twin, tmp_path, embeddings, emulator
 ):

@@ -16,7 +16,18 @@ from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 
 import langchain_gemini_qdrant as package
-from langchain_gemini_qdrant import testing
+from langchain_gemini_qdrant import (
+    edge,
+    embeddings,
+    errors,
+    ingestion,
+    migration,
+    quantization,
+    recall,
+    sizing,
+    testing,
+    vectorstores,
+)
 from langchain_gemini_qdrant.cli import cli
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +38,10 @@ def blocks(page):
     """Return (language, text, line) of each fenced block."""
     tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
     return [(t.info, t.content, t.map[0] + 1) for t in tokens if t.type == "fence"]
+
+
+def pages_with(*languages):
+    return [page for page in PAGES if {language for language, _, _ in blocks(page)} & {*languages}]
 
 
 def as_python(language, text):
@@ -47,8 +62,9 @@ def _in_an_empty_folder(monkeypatch, emulator, qdrant_server, tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_in_an_empty_folder")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages_with("python", "diff"), ids=lambda page: page.name)
 def test_python_blocks_run_in_order_and_print_what_the_page_says(page):
     namespace = {"__name__": page.stem}
     printed = ""
@@ -67,8 +83,9 @@ def test_python_blocks_run_in_order_and_print_what_the_page_says(page):
             value.client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_in_an_empty_folder")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages_with("console"), ids=lambda page: page.name)
 def test_commands_work_and_print_what_the_page_says(page):
     printed = None
     for language, text, _ in blocks(page):
@@ -115,14 +132,19 @@ def test_the_reference_has_every_public_name():
     found = re.findall(
         r"^::: langchain_gemini_qdrant\.(.+)$", text_of("reference.md"), re.MULTILINE
     )
-    test_kit = [f"testing.{name}" for name in testing.__all__]
-    assert sorted(found) == sorted([*package.__all__, *test_kit])
+    homes = (edge, embeddings, errors, ingestion, migration, quantization, recall, sizing)
+    inner = {
+        f"{home.__name__.rpartition('.')[2]}.{name}"
+        for home in (*homes, testing, vectorstores)
+        for name in home.__all__
+        if name not in package.__all__
+    }
+    assert sorted(found) == sorted({*package.__all__, *inner})
 
 
 def test_every_error_has_advice():
-    errors = {name for name in package.__all__ if name.endswith("Error")}
     found = re.findall(r"^\| `(\w+Error)` \|", text_of("errors.md"), re.MULTILINE)
-    assert {*found, "GeminiQdrantError", "EmbeddingError"} == errors
+    assert {*found, "GeminiQdrantError", "EmbeddingError"} == set(errors.__all__)
 
 
 def test_every_page_can_be_reached():

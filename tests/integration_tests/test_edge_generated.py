@@ -10,7 +10,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
@@ -25,14 +25,8 @@ START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 
 def cases(number: int):
-    """The same cases in each run, so that a failure can be seen again."""
-    return settings(
-        max_examples=number,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    """At most so many cases; `--hypothesis-profile=full` makes them all."""
+    return settings(max_examples=min(number, settings.default.max_examples))
 
 
 # --- the points

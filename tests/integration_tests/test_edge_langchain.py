@@ -12,13 +12,9 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings, SparseVector
 from qdrant_client import models
 
-from langchain_gemini_qdrant import (
-    AsyncEdgeClient,
-    ConfigurationError,
-    acreate_vector_store,
-    create_vector_store,
-)
+from langchain_gemini_qdrant import AsyncEdgeClient, acreate_vector_store, create_vector_store
 from langchain_gemini_qdrant.edge import EdgeClient
+from langchain_gemini_qdrant.errors import ConfigurationError
 
 TEXTS = ["the red house", "the blue house", "a green car", "an old tree", "rain in the north"]
 
@@ -97,6 +93,7 @@ async def test_the_async_methods_run_from_executor_threads(store):
 # --- a store on a worker
 
 
+@pytest.mark.slow
 def test_a_store_on_a_worker_shares_it_with_its_async_side():
     embeddings = DeterministicFakeEmbedding(size=8)
 
@@ -116,6 +113,7 @@ def test_a_store_on_a_worker_shares_it_with_its_async_side():
     assert not Path(options["path"]).exists()
 
 
+@pytest.mark.slow
 async def test_an_async_edge_client_of_the_user_s_serves_both_sides(tmp_path):
     own = AsyncEdgeClient(tmp_path)
     embeddings = DeterministicFakeEmbedding(size=8)

@@ -46,7 +46,7 @@ def run(script: str, path: Path, *, check: bool = True) -> str:
         [sys.executable, "-c", script, str(path)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=200,
         check=False,
     )
     assert not check or done.returncode == 0, done.stderr
@@ -191,6 +191,7 @@ def test_a_deleted_collection_is_gone_with_its_files(client, tmp_path):
         client.count(NAME)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_or_just_ends_loses_nothing(tmp_path):
     script = """
 import os, sys
@@ -343,6 +344,7 @@ def test_clients_of_one_folder_in_one_process_share_it(client, tmp_path):
         second.count(NAME)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("client")
 def test_another_process_is_told_who_has_the_folder_open(tmp_path):
     script = """
@@ -360,6 +362,7 @@ except StorageError as error:
     assert "Qdrant server" in told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_use_after_a_fork_is_refused_and_leaves_the_parent_in_order(tmp_path):
     script = """

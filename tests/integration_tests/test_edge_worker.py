@@ -84,7 +84,7 @@ def run(script: str, path: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", script, str(path)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=200,
         check=False,
     )
 
@@ -214,6 +214,7 @@ def test_a_backup_by_a_worker_holds_what_was_acknowledged(client, tmp_path):
 # --- one worker for all clients of a folder
 
 
+@pytest.mark.slow
 def test_sync_and_async_clients_of_a_folder_share_a_worker_until_the_last_is_closed(own_client):
     path = own_client.init_options["path"]
     pid = worker_pid(own_client)
@@ -232,7 +233,7 @@ def test_sync_and_async_clients_of_a_folder_share_a_worker_until_the_last_is_clo
     second.close()
     assert not is_running(pid)
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=200)
         assert not thread.is_alive()
     with pytest.raises(StorageError, match="closed; make a new"):
         second.count(NAME)
@@ -253,6 +254,7 @@ def test_a_client_without_a_worker_beside_one_with_is_told_to_agree(client, tmp_
     assert client.count(NAME).count == 2
 
 
+@pytest.mark.slow
 def test_another_process_is_told_that_the_folder_is_open(client):
     script = """
 import sys
@@ -263,6 +265,7 @@ EdgeClient(sys.argv[1])
     assert f"open in another process ({worker_pid(client)})" in told
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_the_folder_is_told_as_without_a_worker(tmp_path):
     (tmp_path / "meta.json").write_text("{")
     with pytest.raises(StorageError, match=r"meta\.json is damaged"):
@@ -287,12 +290,13 @@ def test_the_options_are_checked_before_a_process_is_started(tmp_path):
         AsyncEdgeClient(":memory:")
 
 
+@pytest.mark.slow
 def test_a_client_that_is_dropped_ends_its_worker(tmp_path):
     client = AsyncEdgeClient(tmp_path)
     worker = client._edge._sync.worker
     del client
     gc.collect()
-    worker.ended.result(timeout=30)
+    worker.ended.result(timeout=200)
     EdgeClient(tmp_path).close()
 
 
@@ -398,6 +402,7 @@ def test_the_event_loop_goes_on_while_the_engine_optimizes(client):
 # --- the end of either process
 
 
+@pytest.mark.slow
 @POSIX_ONLY
 def test_the_death_of_the_worker_is_an_error_and_a_new_client_has_what_was_acknowledged(own_client):
     pid = worker_pid(own_client)
@@ -408,7 +413,7 @@ def test_the_death_of_the_worker_is_an_error_and_a_new_client_has_what_was_ackno
         os.kill(pid, signal.SIGKILL)
         for call in calls:
             with pytest.raises(StorageError, match=r"ended with signal 9 \(SIGKILL\).*new client"):
-                call.result(timeout=30)
+                call.result(timeout=200)
     with pytest.raises(StorageError, match="acknowledged is in its log"):
         own_client.upsert(NAME, [point(9)])
     with pytest.raises(StorageError, match="ended with signal 9"):
@@ -422,6 +427,7 @@ def test_the_death_of_the_worker_is_an_error_and_a_new_client_has_what_was_ackno
     again.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_flush_says_so_ends_and_gives_the_folder_free(own_client):
     root = Path(own_client.init_options["path"])
     (root / "collections").rename(root / "elsewhere")
@@ -445,6 +451,7 @@ print(pid, flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 def test_the_worker_ends_with_a_process_that_is_killed_though_a_fork_of_it_lives_on(tmp_path):
     """The fork has copies of the pipes; the worker must see their end all the same."""
@@ -463,6 +470,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     client.close()
 
 
+@pytest.mark.slow
 @POSIX_ONLY
 def test_signals_to_all_processes_and_forks_leave_the_worker_in_order(tmp_path):
     script = """
@@ -499,7 +507,7 @@ print("parent:", [point.id for point in client.scroll("c")[0]])
 # --- throw-away folders
 
 
-@pytest.mark.parametrize("worker", [False, True])
+@pytest.mark.parametrize("worker", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_temporary_index_is_gone_when_its_last_client_is_closed(worker):
     client = EdgeClient(":temporary:", worker=worker)
     path = Path(client.init_options["path"])
@@ -515,6 +523,7 @@ def test_a_temporary_index_is_gone_when_its_last_client_is_closed(worker):
     other.close()
 
 
+@pytest.mark.slow
 def test_a_temporary_index_for_asyncio_is_gone_when_it_is_closed():
     async def use() -> str:
         client = AsyncEdgeClient(":temporary:")
@@ -527,6 +536,7 @@ def test_a_temporary_index_for_asyncio_is_gone_when_it_is_closed():
     assert not Path(asyncio.run(use())).exists()
 
 
+@pytest.mark.slow
 @POSIX_ONLY
 @pytest.mark.parametrize(
     ("options", "end"),

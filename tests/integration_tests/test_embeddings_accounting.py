@@ -9,9 +9,9 @@ from langchain_core.stores import InMemoryByteStore
 from langsmith import trace
 from langsmith.run_helpers import tracing_context
 
-from langchain_gemini_qdrant import (
-    EmbeddingUsage,
-    GeminiEmbeddings,
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings import EmbeddingUsage
+from langchain_gemini_qdrant.errors import (
     PartialEmbeddingError,
     RequestRejectedError,
     TextTooLongError,
@@ -110,7 +110,8 @@ def test_second_call_comes_from_the_cache(make_embeddings, emulator, call):
     again = call(make_embeddings(**SIZE, cache=cache), "embed_documents", TEXTS)
     assert emulator.requests == []
     assert again == [pytest.approx(vector, abs=1e-7) for vector in vectors]
-    assert all(len(data) == 4 * 128 for data in cache.mget(list(cache.yield_keys())))
+    kept = cache.mget(list(cache.yield_keys()))
+    assert [len(data) for data in kept] == [4 * 128] * len(TEXTS)
 
 
 def test_cache_never_mixes_sides_models_sizes_tasks_or_titles(make_embeddings, emulator, call):
@@ -180,6 +181,7 @@ def test_quota_is_shared_by_instances_of_one_key_and_model(make_embeddings, call
     assert sum(clock.waits) >= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "known",
     [{"requests_per_minute": 3000, "tokens_per_minute": 200_000}, {}],

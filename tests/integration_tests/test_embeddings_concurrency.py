@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import (
     ConfigurationError,
-    GeminiEmbeddings,
     InvalidInputError,
     RequestRejectedError,
 )
@@ -168,6 +168,7 @@ print(mine, states)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork on this system")
 def test_forked_children_get_their_own_answers(make_embeddings):
     embeddings = make_embeddings(**SIZE)
@@ -181,7 +182,7 @@ def test_forked_children_get_their_own_answers(make_embeddings):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     assert result.stdout.strip() == "True [0, 0, 0, 0]", result.stderr
 

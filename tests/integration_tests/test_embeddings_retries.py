@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     DailyQuotaError,
     EmbeddingError,
@@ -41,7 +41,7 @@ def test_passing_failures_are_tried_again_with_growing_random_waits(
     emulator.fail_next(status=status, times=3)
     call(make_embeddings(clock=clock), "embed_query", "a")
     assert len(emulator.requests) == 4
-    assert [wait <= longest for wait, longest in zip(clock.waits, (1, 2, 4), strict=True)]
+    assert all(wait <= longest for wait, longest in zip(clock.waits, (1, 2, 4), strict=True))
 
 
 @pytest.mark.parametrize("wrong", ["disconnect", "short", "empty", "nan", "size", "not-json"])

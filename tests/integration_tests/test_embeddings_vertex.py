@@ -9,9 +9,9 @@ from google import genai
 from google.genai import types
 from google.oauth2.credentials import Credentials
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import (
     ConfigurationError,
-    GeminiEmbeddings,
     RequestRejectedError,
     TextTooLongError,
 )

@@ -9,10 +9,10 @@ import pytest
 from google import genai
 from google.ai.generativelanguage_v1beta import GenerativeServiceClient
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     EmbeddingError,
-    GeminiEmbeddings,
     RateLimitError,
     RequestRejectedError,
     ResponseMismatchError,

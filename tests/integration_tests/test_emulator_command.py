@@ -59,6 +59,7 @@ def tell(base_url, name, body=None):
         return json.load(answer)
 
 
+@pytest.mark.slow
 def test_options_reach_the_emulator_and_each_request_is_a_line():
     options = ["--api-key", "mine", "--requests-per-minute", "1", "--quota-window", "3600"]
     with command(*options) as (environment, _, log), client_of(environment) as client:
@@ -71,6 +72,7 @@ def test_options_reach_the_emulator_and_each_request_is_a_line():
     assert lines[1].startswith("429 batchEmbedContents gemini-embedding-2, 1 texts: You exceeded")
 
 
+@pytest.mark.slow
 def test_faults_by_chance_are_those_asked_for():
     options = ["--fault-rate", "1", "--fault", "502", "--quiet"]
     with (
@@ -81,6 +83,7 @@ def test_faults_by_chance_are_those_asked_for():
         client.models.embed_content(model=MODEL, contents="a")
 
 
+@pytest.mark.slow
 def test_tls_and_grpc_say_where_they_are(monkeypatch):
     with command("--tls", "--grpc") as (environment, said, _):
         assert any(re.fullmatch(r"gRPC listens at 127\.0\.0\.1:\d+\.", line) for line in said)

@@ -50,6 +50,7 @@ def run(*command):
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gemini")
 @pytest.mark.parametrize(
     ("name", "found"),
@@ -59,6 +60,7 @@ def test_script_finds_what_it_was_asked_for(name, found):
     assert found in run(sys.executable, str(EXAMPLES / name)).splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gemini")
 @needs(OTHERS["notebook.ipynb"])
 def test_notebook_runs_from_top_to_bottom_and_shows_its_picture(tmp_path):
@@ -89,7 +91,7 @@ def service(gemini):  # noqa: ARG001 - it sets the environment
             yield next(found[0] for line in lines if (found := re.search(r"http://[\d.:]+", line)))
         finally:
             process.send_signal(signal.SIGINT)
-            _, log = process.communicate(timeout=30)
+            _, log = process.communicate(timeout=200)
     assert "Application shutdown complete" in log
     assert "Traceback" not in log
 
@@ -109,6 +111,7 @@ def ask(address, body=None):
             return error.code, json.load(error)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl-C there")
 @needs(OTHERS["fastapi_app.py"])
 def test_service_stores_finds_and_says_why_it_cannot(service, gemini):

@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from google.ai.generativelanguage_v1beta import GenerativeServiceClient
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import (
     EmbeddingError,
-    GeminiEmbeddings,
     RequestRejectedError,
     ResponseMismatchError,
     ServiceError,

@@ -7,13 +7,8 @@ from langchain_core.documents import Document
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
-from langchain_gemini_qdrant import (
-    CollectionMismatchError,
-    ConfigurationError,
-    EdgeBm25,
-    GeminiQdrantVectorStore,
-    create_vector_store,
-)
+from langchain_gemini_qdrant import EdgeBm25, GeminiQdrantVectorStore, create_vector_store
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from tests.integration_tests.plane import Plane
 
 RRF = models.FusionQuery(fusion=models.Fusion.RRF)

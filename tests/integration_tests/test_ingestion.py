@@ -18,16 +18,10 @@ from langsmith import trace
 from langsmith.run_helpers import tracing_context
 from qdrant_client import QdrantClient
 
-from langchain_gemini_qdrant import (
-    ConfigurationError,
-    EdgeBm25,
-    EmbeddingUsage,
-    GeminiEmbeddings,
-    aingest,
-    create_vector_store,
-    ingest,
-)
+from langchain_gemini_qdrant import EdgeBm25, GeminiEmbeddings, aingest, create_vector_store, ingest
 from langchain_gemini_qdrant._clock import SystemClock
+from langchain_gemini_qdrant.embeddings import EmbeddingUsage
+from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.ingesting import Runs, passages, stored, texts
 
@@ -141,6 +135,7 @@ async def test_no_document_of_an_async_iterable_is_lost_where_a_run_is_kept_wait
     await store.embeddings.aclose()
 
 
+@pytest.mark.slow
 def test_second_run_over_10000_passages_sends_no_request(tmp_path):
     with GeminiEmulator(stand_in_vectors=True, record=False) as emulator:
         embeddings = GeminiEmbeddings(
@@ -254,7 +249,7 @@ def test_changed_metadata_is_stored_without_embedding(store, run, emulator):
     assert store.get_by_ids(["5th"])[0].metadata == {"page": 2}
     assert counts(run(store, documents(page=2))) == (0, 0, 120)
     records, _ = store.client.scroll("c", limit=200, with_vectors=True)
-    assert all(len(record.vector) == 128 for record in records)
+    assert [len(record.vector) for record in records] == [128] * 120
 
 
 def test_changed_title_is_embedded_again(client, embeddings, run, emulator):
@@ -308,6 +303,7 @@ def test_metadata_that_json_does_not_have_fails_alone_and_costs_nothing(
     assert len(emulator.texts) == 3
 
 
+@pytest.mark.slow
 def test_sets_are_no_change_in_another_process(tmp_path, emulator):
     """Python orders the strings of a set otherwise in each process."""
     script = """

@@ -113,8 +113,8 @@ def sent(emulator):
     return [text.text.partition("text: ")[2] for text in emulator.texts]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs signals and fork")
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("worker", "kills"), [(False, 20), (True, 3)])
 def test_killed_runs_go_on_where_they_were_and_pay_at_most_for_what_was_under_way(
     emulator, tmp_path, worker, kills
@@ -136,7 +136,7 @@ def test_killed_runs_go_on_where_they_were_and_pay_at_most_for_what_was_under_wa
             nursery.start()
             if number % 2:
                 due = len(emulator.requests) + chance.randint(1, 8)
-                emulator.wait_for_requests(due, timeout=60)
+                emulator.wait_for_requests(due, timeout=200)
             else:
                 for _ in range(chance.randint(1, 20)):
                     assert nursery.line() == "progress"

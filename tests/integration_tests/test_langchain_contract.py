@@ -40,7 +40,7 @@ def store(client, embeddings):
     return create_vector_store(embeddings, "c", client=client)
 
 
-@pytest.fixture(params=["edge", "edge, binary", ":memory:"])
+@pytest.fixture(params=["edge", "edge, binary", pytest.param(":memory:", marks=pytest.mark.slow)])
 def options(request, tmp_path):
     """Arguments of `from_texts` for each engine."""
     return {

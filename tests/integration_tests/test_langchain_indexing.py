@@ -8,7 +8,8 @@ from langchain_core.documents import Document
 from langchain_core.indexing import InMemoryRecordManager, aindex, index
 from qdrant_client import models
 
-from langchain_gemini_qdrant import RequestRejectedError, create_vector_store
+from langchain_gemini_qdrant import create_vector_store
+from langchain_gemini_qdrant.errors import RequestRejectedError
 
 # The default encoder says so once in a process.
 pytestmark = pytest.mark.filterwarnings("ignore:Using SHA-1")

@@ -61,7 +61,11 @@ def in_short(documents):
 @pytest.mark.parametrize("search_type", SEARCHES)
 @pytest.mark.parametrize(
     ("client", "quantization"),
-    [("edge", None), ("edge", "binary"), (":memory:", None)],
+    [
+        ("edge", None),
+        ("edge", "binary"),
+        pytest.param(":memory:", None, marks=pytest.mark.slow),
+    ],
     indirect=["client"],
 )
 class TestStandard(RetrieversIntegrationTests):

@@ -14,19 +14,25 @@ from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
 from langchain_gemini_qdrant import (
     AsyncEdgeClient,
-    CollectionMismatchError,
-    ConfigurationError,
     EdgeBm25,
     EdgeClient,
-    MigrationReport,
     amigrate,
     create_vector_store,
     migrate,
 )
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.migration import MigrationReport
 from tests.integration_tests.qdrant_server import QdrantServer
 
 SIZE = 8
+# The quick run copies between two of them, and looks at the rest on one.
+ENGINES = ["edge", *(pytest.param(each, marks=pytest.mark.slow) for each in (":memory:", "server"))]
+PAIRED = [
+    "edge",
+    "server",
+    *(pytest.param(each, marks=pytest.mark.slow) for each in (":memory:", "grpc")),
+]
 BINARY = models.BinaryQuantization(binary=models.BinaryQuantizationConfig(always_ram=True))
 SCALAR = models.ScalarQuantization(scalar=models.ScalarQuantizationConfig(type="int8"))
 
@@ -147,8 +153,8 @@ def _local_mode_keeps_less():
 
 
 @pytest.mark.usefixtures("_local_mode_keeps_less")
-@pytest.mark.parametrize("target", ["edge", ":memory:", "server", "grpc"])
-@pytest.mark.parametrize("source", ["edge", ":memory:", "server", "grpc"])
+@pytest.mark.parametrize("target", PAIRED)
+@pytest.mark.parametrize("source", PAIRED)
 def test_a_copy_has_the_same_ids_payloads_vectors_and_memory(engine, source, target):
     source, target = engine(source), engine(target)
     fill(source)
@@ -296,7 +302,7 @@ class KilledError(Exception):
 
 
 @pytest.mark.usefixtures("_local_mode_keeps_less")
-@pytest.mark.parametrize("target", ["edge", ":memory:", "server"])
+@pytest.mark.parametrize("target", ENGINES)
 def test_a_run_that_broke_off_goes_on_and_sends_only_what_is_missing(engine, edge, target):
     fill(edge)
     target = engine(target)
@@ -334,7 +340,7 @@ def test_a_run_that_broke_off_before_the_indexes_makes_them(engine, edge):
 
 
 @pytest.mark.usefixtures("_local_mode_keeps_less")
-@pytest.mark.parametrize("target", ["edge", ":memory:", "server"])
+@pytest.mark.parametrize("target", ENGINES)
 @pytest.mark.parametrize("changed", ["payload", "vector", "sparse", "rows", "missing vector"])
 def test_points_that_differ_are_replaced(engine, edge, target, changed):
     fill(edge, 30)
@@ -367,6 +373,7 @@ def test_a_lost_connection_is_tried_again(engine, edge, clock):
     assert len(clock.waits) == 3
 
 
+@pytest.mark.slow
 def test_large_payloads_go_in_requests_that_a_server_takes(engine, edge):
     edge.create_collection("c", models.VectorParams(size=2, distance=models.Distance.DOT))
     for i in range(6):
@@ -483,10 +490,10 @@ def test_a_collection_that_does_not_exist_and_one_onto_itself_are_refused(engine
     with pytest.raises(ConfigurationError, match="no collection 'c'"):
         migrate(edge, engine(":memory:"), "c")
     fill(edge, 1)
-    with pytest.raises(ConfigurationError, match="source and target are one"):
+    with pytest.raises(ConfigurationError, match="source and target are the same collection"):
         migrate(edge, edge, "c")
     again = EdgeClient(**edge.init_options)
-    with pytest.raises(ConfigurationError, match="source and target are one"):
+    with pytest.raises(ConfigurationError, match="source and target are the same collection"):
         migrate(edge, again, "c")
     again.close()
     with pytest.raises(ConfigurationError, match="batch_size must be 1 or larger, got 0"):
@@ -496,6 +503,7 @@ def test_a_collection_that_does_not_exist_and_one_onto_itself_are_refused(engine
 # Without blocking
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_local_mode_keeps_less")
 def test_asynchronous_clients_copy_without_blocking(tmp_path, edge):
     fill(edge)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each starts a process
 ROOT = Path(__file__).parents[2]
 PROBE = ROOT / "benchmarks" / "probe.py"
 QUICK = ["E2", "E4", "E9", "S2", "S3", "S8", "S14", "S19"]

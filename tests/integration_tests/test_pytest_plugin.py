@@ -33,6 +33,7 @@ def run_test(folder, source):
     return run_python("-m", "pytest", *options, cwd=folder)
 
 
+@pytest.mark.slow
 def test_the_plugin_imports_nothing_until_it_is_used():
     code = (
         "import sys, uuid, pytest; before = set(sys.modules); "
@@ -42,6 +43,7 @@ def test_the_plugin_imports_nothing_until_it_is_used():
     assert run_python("-c", code).stdout.split() == ["langchain_gemini_qdrant", PLUGIN]
 
 
+@pytest.mark.slow
 def test_a_test_that_sends_an_unknown_request_fails(tmp_path):
     result = run_test(
         tmp_path,
@@ -54,6 +56,7 @@ def test_a_test_that_sends_an_unknown_request_fails(tmp_path):
     assert result.returncode == 1
 
 
+@pytest.mark.slow
 def test_the_tests_that_the_page_shows_pass(tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
     (shown,) = [
@@ -65,6 +68,7 @@ def test_the_tests_that_the_page_shows_pass(tmp_path):
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.slow
 def test_a_marker_without_names_is_refused(tmp_path):
     result = run_test(
         tmp_path,

@@ -11,9 +11,6 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import models
 
 from langchain_gemini_qdrant import (
-    QUANTIZATION_PRESETS,
-    CollectionMismatchError,
-    ConfigurationError,
     EdgeBm25,
     EdgeClient,
     GeminiQdrantVectorStore,
@@ -21,7 +18,12 @@ from langchain_gemini_qdrant import (
     acreate_vector_store,
     create_vector_store,
 )
-from langchain_gemini_qdrant.quantization import quantization_config, search_params_for
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.quantization import (
+    QUANTIZATION_PRESETS,
+    quantization_config,
+    search_params_for,
+)
 from tests.integration_tests.plane import Plane
 from tests.integration_tests.qdrant_server import QdrantServer
 
@@ -202,6 +204,7 @@ def test_a_store_of_sparse_vectors_has_nothing_to_quantize(options):
         store.set_quantization("binary")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worker", [False, True])
 def test_the_embedded_engine_makes_changes_and_drops_codes_at_once(tmp_path, on_store, worker):
     embeddings = DeterministicFakeEmbedding(size=256)
@@ -477,6 +480,7 @@ def test_the_defaults_of_a_preset_find_95_of_100(tmp_path, like_texts, name):
         assert min(recall(client, like_texts, name, search_params)) >= 0.95
 
 
+@pytest.mark.slow
 def test_one_bit_on_both_sides_needs_more_oversampling_than_binary(tmp_path, like_texts):
     plain = {"binary": {"always_ram": True}}
     with contextlib.closing(EdgeClient(tmp_path)) as client:

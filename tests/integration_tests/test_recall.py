@@ -10,16 +10,18 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import (
-    CollectionMismatchError,
-    ConfigurationError,
     EdgeClient,
     GeminiEmbeddings,
     GeminiQdrantVectorStore,
-    InvalidInputError,
     create_vector_store,
     measure_recall,
 )
 from langchain_gemini_qdrant import recall as module
+from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
+    ConfigurationError,
+    InvalidInputError,
+)
 
 SIZE, COUNT = 128, 200
 LIMITS = (10, 50)

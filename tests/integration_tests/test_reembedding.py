@@ -12,8 +12,6 @@ from langchain_qdrant import RetrievalMode
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import (
-    CollectionMismatchError,
-    ConfigurationError,
     EdgeBm25,
     EdgeClient,
     GeminiEmbeddings,
@@ -22,6 +20,7 @@ from langchain_gemini_qdrant import (
     reembed,
 )
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from tests.integration_tests.plane import Plane
 from tests.integration_tests.qdrant_server import QdrantServer
 
@@ -201,6 +200,7 @@ def test_a_run_that_broke_off_goes_on_and_embeds_only_what_is_missing(
         if progress.stored >= 10:
             raise KilledError
 
+    emulator.fail_next(status=503, retry_after=3600, times=None, containing=f"number {COUNT - 1}")
     with pytest.raises(KilledError):
         reembed(live, new_embeddings, collection_name="new", batch_size=10, on_progress=break_off)
     stored = live.client.count("new").count

@@ -14,14 +14,13 @@ from qdrant_client import AsyncQdrantClient, QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from langchain_gemini_qdrant import (
-    CollectionMismatchError,
     EdgeBm25,
     GeminiEmbeddings,
     GeminiQdrantVectorStore,
-    PartialWriteError,
     acreate_vector_store,
     create_vector_store,
 )
+from langchain_gemini_qdrant.errors import CollectionMismatchError, PartialWriteError
 from tests.integration_tests.plane import Plane
 from tests.integration_tests.qdrant_server import QdrantServer
 

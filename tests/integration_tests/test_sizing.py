@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant import QUANTIZATION_PRESETS, EdgeClient, memory_size
+from langchain_gemini_qdrant import EdgeClient
+from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
+from langchain_gemini_qdrant.sizing import memory_size
 
 COUNT = 1200
 M = 8

@@ -10,6 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import httpx
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -474,7 +475,8 @@ async def test_a_cancelled_opening_leaves_the_folder_free(worker, texts, tmp_pat
 
 
 async def test_a_cancelled_close_closes_the_sync_client_too(qdrant_server):
-    options = {"grpc_port": qdrant_server.grpc_port, "prefer_grpc": True}
+    limits = httpx.Limits(max_keepalive_connections=1)  # there is a connection to close
+    options = {"client_options": {"limits": limits}}
     store = create_vector_store(Plane(), "c", url=qdrant_server.url, **options)
     client = store.client
     assert await store.acount() == 0

@@ -12,13 +12,15 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import (
-    CollectionMismatchError,
     EdgeClient,
     GeminiEmbeddings,
     GeminiQdrantVectorStore,
+    create_vector_store,
+)
+from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
     InvalidInputError,
     PartialWriteError,
-    create_vector_store,
 )
 from tests.integration_tests.plane import Plane
 

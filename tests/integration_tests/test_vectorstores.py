@@ -12,15 +12,17 @@ from langchain_qdrant import QdrantVectorStore
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import (
-    CollectionMismatchError,
-    ConfigurationError,
     EdgeClient,
     GeminiEmbeddings,
     GeminiQdrantVectorStore,
+    create_vector_store,
+)
+from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
+    ConfigurationError,
     InvalidInputError,
     RequestRejectedError,
     StorageError,
-    create_vector_store,
 )
 from langchain_gemini_qdrant.testing import GeminiEmulator
 

@@ -13,14 +13,14 @@ from google.auth.exceptions import RefreshError, TransportError
 from google.genai import types
 from google.oauth2.credentials import Credentials
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
+from langchain_gemini_qdrant.embeddings._backends.vertex import VertexBackend
+from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     RateLimitError,
     RequestRejectedError,
     ServiceError,
 )
-from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
-from langchain_gemini_qdrant.embeddings._backends.vertex import VertexBackend
 
 ONE, TWO, FIVE = "gemini-embedding-001", "gemini-embedding-2", "text-embedding-005"
 MODELS = (ONE, TWO, FIVE)
@@ -374,7 +374,7 @@ def test_timeout_is_a_service_error(make_backend, emulator, call):
     start = time.monotonic()
     with pytest.raises(ServiceError):
         call(make_backend(timeout=0.3), "embed", request(FIVE, TEXTS))
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # without it, it would hang
     emulator.clear()
 
 

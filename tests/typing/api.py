@@ -11,24 +11,21 @@ from qdrant_client import models
 from typing_extensions import assert_type
 
 from langchain_gemini_qdrant import (
-    QUANTIZATION_PRESETS,
     AsyncEdgeClient,
     EdgeBm25,
     EdgeClient,
     GeminiEmbeddings,
     GeminiQdrantVectorStore,
     IngestError,
-    IngestProgress,
-    IngestReport,
-    InvalidInputError,
-    PartialWriteError,
     QuantizationPreset,
-    RateLimitError,
     acreate_vector_store,
     aingest,
     create_vector_store,
     ingest,
 )
+from langchain_gemini_qdrant.errors import InvalidInputError, PartialWriteError, RateLimitError
+from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport
+from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
 from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedText
 
 if TYPE_CHECKING:

@@ -9,25 +9,25 @@ from typing_extensions import assert_type
 
 from langchain_gemini_qdrant import (
     GeminiQdrantVectorStore,
-    MemoryEstimate,
-    MigrationReport,
+    ameasure_recall,
+    amigrate,
+    areembed,
+    measure_recall,
+    migrate,
+    recommend,
+    reembed,
+)
+from langchain_gemini_qdrant.migration import MigrationReport, ReembedReport
+from langchain_gemini_qdrant.recall import (
     QuantizationComparison,
     RecallProgress,
     RecallReport,
     RecallRow,
     Recommendation,
-    ReembedReport,
     acompare_quantizations,
-    ameasure_recall,
-    amigrate,
-    areembed,
     compare_quantizations,
-    measure_recall,
-    memory_size,
-    migrate,
-    recommend,
-    reembed,
 )
+from langchain_gemini_qdrant.sizing import MemoryEstimate, memory_size
 from langchain_gemini_qdrant.testing import assert_statuses, assert_texts, gemini_vcr_config
 
 if TYPE_CHECKING:

@@ -353,6 +353,7 @@ def run_python(code: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 
+@pytest.mark.slow
 def test_engine_is_loaded_on_first_use_only():
     run_python(
         "import sys, pickle\n"
@@ -365,6 +366,7 @@ def test_engine_is_loaded_on_first_use_only():
     )
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_vectors():
     texts = ["old houses by the river", "東京大学で勉強する", "Zażółć gęślą jaźń 2024"]
     printed = run_python(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
-from langchain_gemini_qdrant import ConfigurationError, GeminiEmbeddings, InvalidInputError
+from langchain_gemini_qdrant import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 
 
 class TestStandard(EmbeddingsUnitTests):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_gemini_qdrant import IngestProgress, IngestReport
+from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport
 from langchain_gemini_qdrant.ingestion._report import EtaEstimator
 
 

@@ -4,15 +4,16 @@ from datetime import date
 
 import pytest
 
-from langchain_gemini_qdrant import GEMINI_MODELS
+from langchain_gemini_qdrant.embeddings import GEMINI_MODELS
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, find_model, guess_conditioning
 
 
 def test_every_retired_model_names_a_replacement_that_lives():
     today = date(2026, 11, 22)
-    for model in GEMINI_MODELS.values():
-        if model.is_shut_down(today):
-            assert not GEMINI_MODELS[model.replacement].is_shut_down(today)
+    retired = [model for model in GEMINI_MODELS.values() if model.is_shut_down(today)]
+    assert retired
+    for model in retired:
+        assert not GEMINI_MODELS[model.replacement].is_shut_down(today)
 
 
 def test_default_model_has_no_shutdown_date():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 import langchain_gemini_qdrant as package
+from langchain_gemini_qdrant import errors
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -100,6 +102,7 @@ def wheel(sdist):
         return {each: archive.read(each).decode() for each in archive.namelist()}
 
 
+@pytest.mark.slow
 def test_wheel_has_the_package_its_licence_its_entry_points_and_nothing_else(wheel):
     about = f"langchain_gemini_qdrant-{PROJECT['version']}.dist-info"
     written = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
@@ -115,6 +118,7 @@ def test_wheel_has_the_package_its_licence_its_entry_points_and_nothing_else(whe
     assert wheel[f"{about}/licenses/LICENSE"] == (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_sdist_has_sources_tests_and_pages_and_nothing_else(sdist):
     folders = ("benchmarks", "docs", "examples", "langchain_gemini_qdrant", "tests")
     alone = (
@@ -131,6 +135,7 @@ def test_sdist_has_sources_tests_and_pages_and_nothing_else(sdist):
     assert files == expected
 
 
+@pytest.mark.slow
 def test_tests_run_from_the_sdist(sdist):
     """With their configuration and fixtures, and the package that is installed."""
     code = "import sys; sys.path.remove(''); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
@@ -198,9 +203,13 @@ def test_versions_of_the_changelog_descend_and_all_but_the_newest_have_their_dat
 
 
 def test_changelog_names_all_that_is_public_and_nothing_that_is_not():
-    assert [name for name in package.__all__ if not re.search(rf"\b{name}\b", CHANGELOG)] == []
-    named = re.findall(r"`langchain_gemini_qdrant\.(\w+)(?:\(\))?`", CHANGELOG)
-    assert set(named) <= set(package.__all__)
+    public = {*package.__all__, *errors.__all__}
+    assert [name for name in public if not re.search(rf"\b{name}\b", CHANGELOG)] == []
+    named = re.findall(r"`langchain_gemini_qdrant\.((?:\w+\.)?\w+)(?:\(\))?`", CHANGELOG)
+    assert named
+    for name in named:
+        module, _, leaf = f"langchain_gemini_qdrant.{name}".rpartition(".")
+        assert leaf in importlib.import_module(module).__all__, name
 
 
 @pytest.mark.skipif(os.environ.get("GITHUB_REF_TYPE") != "tag", reason="no tag is being built")

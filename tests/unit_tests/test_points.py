@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 from qdrant_client import models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from langchain_gemini_qdrant import InvalidInputError, RateLimitError
+from langchain_gemini_qdrant.errors import InvalidInputError, RateLimitError
 from langchain_gemini_qdrant.vectorstores._points import (
     Row,
     document_rows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import subprocess
 import sys
@@ -18,6 +19,51 @@ def test_every_public_name_can_be_imported():
     for name in package.__all__:
         assert getattr(package, name) is not None
         assert name in dir(package)
+
+
+OLD_NAMES = """
+    GEMINI_MODELS QUANTIZATION_PRESETS CollectionMismatchError ComparisonRow ConfigurationError
+    DailyQuotaError EmbeddingError EmbeddingUsage GeminiModel IngestProgress IngestReport
+    InvalidInputError MemoryEstimate MigrationReport PartialEmbeddingError PartialWriteError
+    QuantizationComparison RateLimitError RecallProgress RecallReport RecallRow Recommendation
+    ReembedReport RequestRejectedError ResponseMismatchError ServiceError StorageError TaskType
+    TextTooLongError acompare_quantizations compare_quantizations memory_size
+"""
+
+
+@pytest.mark.parametrize("name", OLD_NAMES.split())
+def test_a_name_that_moved_into_a_folder_is_still_found_at_the_root(name):
+    assert name not in package.__all__
+    assert getattr(package, name) is not None
+
+
+def test_the_root_lists_what_most_programs_use():
+    assert set(package.__all__) == {
+        *("GeminiEmbeddings", "GeminiQdrantVectorStore", "EdgeBm25", "QuantizationPreset"),
+        *("create_vector_store", "acreate_vector_store", "EdgeClient", "AsyncEdgeClient"),
+        *("ingest", "aingest", "migrate", "amigrate", "reembed", "areembed"),
+        *("measure_recall", "ameasure_recall", "recommend", "GeminiQdrantError", "IngestError"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("tasks", "TASK_TYPES TaskType parse_task_type task_sides with_prefix"),
+        ("gemini_models", "DEFAULT_MODEL GEMINI_MODELS MAX_BATCH_SIZE GeminiModel find_model"),
+        ("identity", "ID_KEY content_id document_id point_id"),
+        ("embeddings", "GeminiEmbeddings"),
+        ("vectorstores", "GeminiQdrantVectorStore"),
+        ("recall", "measure_recall RecallReport"),
+        ("edge", "EdgeClient AsyncEdgeClient"),
+        ("edge.bm25", "EdgeBm25"),
+        ("errors", "IngestError RateLimitError"),
+    ],
+)
+def test_import_paths_of_older_programs_work(module, names):
+    found = importlib.import_module(f"langchain_gemini_qdrant.{module}")
+    for name in names.split():
+        assert getattr(found, name) is not None
 
 
 def test_unknown_name_is_an_attribute_error():
@@ -121,12 +167,13 @@ def test_arguments_of_ingest_and_what_it_reports():
     }
     shared = ["requests", "texts", "tokens", "usd", "seconds"]
     assert [field.name for field in dataclasses.fields(package.IngestReport)] == [
-        *("added", "updated", "skipped", "deleted", "failed"),
-        *(*shared, "stopped"),
+        *shared,
+        *("added", "updated", "skipped", "deleted", "failed", "stopped"),
     ]
     assert [field.name for field in dataclasses.fields(package.IngestProgress)] == [
+        *shared,
         *("total", "read", "skipped", "embedded", "stored", "failed", "deleted"),
-        *(*shared, "remaining_seconds"),
+        "remaining_seconds",
     ]
 
 
@@ -242,19 +289,23 @@ HEAVY = {"google.genai", "google.generativeai", "grpc", "langchain_qdrant", "num
 }
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_nothing_but_the_package():
     loaded = _loaded("import langchain_gemini_qdrant")
     assert not loaded & (HEAVY | {"langchain_core", "pydantic"})
 
 
+@pytest.mark.slow
 def test_making_embeddings_loads_no_sdk_no_engine_and_no_numpy():
     code = "from langchain_gemini_qdrant import GeminiEmbeddings\nGeminiEmbeddings(api_key='k')"
     assert not _loaded(code) & HEAVY
 
 
+@pytest.mark.slow
 def test_pytest_plugin_loads_nothing_heavy():
     assert not _loaded("import langchain_gemini_qdrant.pytest_plugin") & HEAVY
 
 
+@pytest.mark.slow
 def test_help_of_the_command_line_loads_no_engine():
     assert not _loaded("import langchain_gemini_qdrant.cli") & HEAVY

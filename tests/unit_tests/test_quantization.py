@@ -10,12 +10,10 @@ from typing import get_args
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant import (
-    QUANTIZATION_PRESETS,
-    ConfigurationError,
-    QuantizationPreset,
-)
+from langchain_gemini_qdrant import QuantizationPreset
+from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.quantization import (
+    QUANTIZATION_PRESETS,
     QuantizationName,
     check_version,
     merge_search_params,

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from langchain_gemini_qdrant import (
+from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.recall import (
     ComparisonRow,
-    ConfigurationError,
     QuantizationComparison,
     RecallReport,
     RecallRow,

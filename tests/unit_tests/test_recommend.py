@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant import ConfigurationError, RecallReport, RecallRow, recommend
+from langchain_gemini_qdrant import recommend
+from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.recall import RecallReport, RecallRow
 
 
 def row(oversampling, rescore, low, *, recall=None, ms=None, hnsw_ef=None, limit=10):

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from langchain_gemini_qdrant import (
-    QUANTIZATION_PRESETS,
-    ConfigurationError,
-    QuantizationPreset,
-    memory_size,
-)
+from langchain_gemini_qdrant import QuantizationPreset
+from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
+from langchain_gemini_qdrant.sizing import memory_size
 
 GIB = 2**30
 DOCS = Path(__file__).parents[2] / "docs"

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_gemini_qdrant import ConfigurationError
 from langchain_gemini_qdrant.embeddings.tasks import (
     TASK_TYPES,
     parse_task_type,
     task_sides,
     with_prefix,
 )
+from langchain_gemini_qdrant.errors import ConfigurationError
 
 SEARCH = ("RETRIEVAL_DOCUMENT", "RETRIEVAL_QUERY")
 

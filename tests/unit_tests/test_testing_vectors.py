@@ -32,6 +32,7 @@ def test_vectors_are_the_same_on_every_machine():
     assert found[:6].tolist() == np.array(expected, dtype=np.float32).tolist()
 
 
+@pytest.mark.slow
 def test_vectors_do_not_depend_on_the_hash_seed():
     code = (
         "from langchain_gemini_qdrant.testing._api._vectors import Meaning, embed; import hashlib; "

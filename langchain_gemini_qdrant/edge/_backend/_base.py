@@ -1,4 +1,4 @@
-"""What all parts of the backend share: the folder behind it, and the arguments that say nothing."""
+"""What all parts of the backend share: the folder, and arguments without effect on one node."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class FolderAccess(QdrantBase):
         return self._folder
 
     def _collection(self, name: str) -> Collection:
-        return self._open_folder.collection(name)
+        if self._folder is None:
+            raise StorageError("This client is closed; make a new EdgeClient")
+        return self._folder.collection(name)  # which checks that it is usable
 
 
 def check_options(options: Mapping[str, object]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar, get_args
 
-import numpy as np
 from qdrant_client import models
 
+from langchain_gemini_qdrant.edge._convert._query import PLAIN_VECTORS
 from langchain_gemini_qdrant.edge._convert._validate import check_point_id
 
 Stage = TypeVar("Stage", models.QueryRequest, models.Prefetch)
@@ -20,13 +20,17 @@ def with_vectors_for_ids(stage: Stage, collection_name: str, look_up: LookUp) ->
 
     As on the server, points of the searched collection that a query names are not found by it.
     """
+    query = stage.query
+    nearest = query.nearest if isinstance(query, models.NearestQuery) else query
+    if not stage.prefetch and isinstance(nearest, PLAIN_VECTORS):
+        return stage  # a vector alone names no point
     place = stage.lookup_from
     where = collection_name if place is None else place.collection
     name = (place.vector if place is not None else None) or stage.using or ""
     mentioned: list[int | str] = []
 
     def vector(example: object) -> object:
-        if isinstance(example, list | np.ndarray | models.SparseVector):
+        if isinstance(example, PLAIN_VECTORS):
             return example
         if isinstance(example, models.Document | models.Image | models.InferenceObject):
             raise NotImplementedError("The embedded engine has no inference: query with a vector")
@@ -35,13 +39,13 @@ def with_vectors_for_ids(stage: Stage, collection_name: str, look_up: LookUp) ->
             mentioned.append(point_id)
         return look_up(where, name, point_id)
 
-    query = _mapped(stage.query, vector)
+    mapped = _mapped(query, vector)
     prefetches = [
         with_vectors_for_ids(p, collection_name, look_up) for p in _listed(stage.prefetch)
     ]
     return stage.model_copy(
         update={
-            "query": query,
+            "query": mapped,
             "prefetch": prefetches,
             "filter": _excluding(stage.filter, mentioned),
             "lookup_from": None,

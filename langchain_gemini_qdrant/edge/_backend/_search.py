@@ -15,16 +15,17 @@ from langchain_gemini_qdrant.edge._backend._distance_matrix import nearest_of_ea
 from langchain_gemini_qdrant.edge._backend._groups import group_lookups, grouped
 from langchain_gemini_qdrant.edge._backend._lookup import with_vectors_for_ids
 from langchain_gemini_qdrant.edge._convert import _results
-from langchain_gemini_qdrant.edge._convert._query import computes_scores, edge_query_request
+from langchain_gemini_qdrant.edge._convert._query import (
+    PLAIN_VECTORS,
+    computes_scores,
+    edge_query_request,
+)
 from langchain_gemini_qdrant.edge._convert._validate import check_limit, check_vector_name
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
 from langchain_gemini_qdrant.errors import InvalidInputError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from langchain_gemini_qdrant.edge._convert._models import EdgeObject
-    from langchain_gemini_qdrant.edge._storage._shard import Collection
 
 
 class SearchingApi(FolderAccess):
@@ -183,11 +184,15 @@ class SearchingApi(FolderAccess):
         self, collection_name: str, requests: Sequence[models.QueryRequest]
     ) -> list[list[models.ScoredPoint]]:
         collection = self._collection(collection_name)
-        name = self._open_folder.resolve(collection_name)
-        resolved = [with_vectors_for_ids(request, name, self._vector_of) for request in requests]
-        converted = [edge_query_request(request, collection.schema) for request in resolved]
+        converted = [
+            edge_query_request(
+                with_vectors_for_ids(request, collection.name, self._vector_of), collection.schema
+            )
+            for request in requests
+        ]
+        batch = engine().QueryBatchRequest(converted)
         try:
-            found = _query_batch(collection, converted)
+            found = collection.read("search", lambda shard: shard.query_batch(batch))
         except StorageError as error:
             if any(map(computes_scores, requests)):
                 raise _without_value(error) from error
@@ -218,17 +223,12 @@ class SearchingApi(FolderAccess):
         return vector
 
 
-def _request(**fields: Any) -> models.QueryRequest:
+def _request(*, query: object = None, **fields: Any) -> models.QueryRequest:
     with conversion_errors("query"):
-        return models.QueryRequest(**fields)
-
-
-def _query_batch(collection: Collection, requests: list[EdgeObject]) -> list[list[EdgeObject]]:
-    batch = engine().QueryBatchRequest(requests)
-    found: list[list[EdgeObject]] = collection.read(
-        "search", lambda shard: shard.query_batch(batch)
-    )
-    return found
+        if isinstance(query, PLAIN_VECTORS):  # it is checked against the collection
+            request = models.QueryRequest(**fields)
+            return request.model_copy(update={"query": query})
+        return models.QueryRequest(query=query, **fields)
 
 
 def _without_value(error: StorageError) -> InvalidInputError:

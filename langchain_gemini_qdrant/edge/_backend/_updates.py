@@ -50,7 +50,8 @@ def upsert(
 ) -> Update:
     """Return the update that writes points, all or none of them."""
     with conversion_errors("update"):
-        condition, mode = edge_filter(update_filter), to_edge(update_mode)
+        condition = None if update_filter is None else edge_filter(update_filter)
+        mode = None if update_mode is None else to_edge(update_mode)
         ready = [
             _Ready(point.id, edge_point(point), point.size_bytes)
             for point in check_points(points, schema)
@@ -134,25 +135,25 @@ def delete(selector: object) -> Update:
 
 def set_payload(payload: object, selector: object, key: str | None = None) -> Update:
     """Return the update that merges into payloads, or into what is at `key` of them."""
-    fields, size_bytes = check_payload(payload)
+    fields = check_payload(payload)
     updates = engine().UpdateOperation
     return _for_selected(
         selector,
         lambda ids: updates.set_payload(ids, fields, key),
         lambda condition: updates.set_payload_by_filter(condition, fields, key),
-        point_bytes=size_bytes,
+        point_bytes=fields.size_bytes,
     )
 
 
 def overwrite_payload(payload: object, selector: object) -> Update:
     """Return the update that replaces payloads."""
-    fields, size_bytes = check_payload(payload)
+    fields = check_payload(payload)
     updates = engine().UpdateOperation
     return _for_selected(
         selector,
         lambda ids: updates.overwrite_payload(ids, fields),
         lambda condition: updates.overwrite_payload_by_filter(condition, fields),
-        point_bytes=size_bytes,
+        point_bytes=fields.size_bytes,
     )
 
 

@@ -35,9 +35,10 @@ class WritingApi(FolderAccess):
         **kwargs: Any,
     ) -> models.UpdateResult:
         """Write points, all or none of them."""
-        schema = self._collection(collection_name).schema
-        update = _updates.upsert(points, schema, update_filter, update_mode)
-        return self._write(collection_name, update, kwargs)
+        check_options(kwargs)
+        collection = self._collection(collection_name)
+        _updates.upsert(points, collection.schema, update_filter, update_mode)(collection)
+        return completed()
 
     def update_vectors(
         self,

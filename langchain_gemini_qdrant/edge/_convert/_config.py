@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_client import models
 
+from langchain_gemini_qdrant._qdrant_values import named_vectors
 from langchain_gemini_qdrant.edge._convert._models import HNSW_DEFAULTS, EdgeObject, to_edge
 from langchain_gemini_qdrant.edge._convert._validate import VectorSchema
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
@@ -26,8 +27,7 @@ _OPTIMIZER_DEFAULTS = {
 
 def vector_schema(config: models.CreateCollection) -> VectorSchema:
     """Return names, kinds and sizes of a collection's vectors."""
-    vectors = config.vectors or {}
-    named = vectors if isinstance(vectors, dict) else {"": vectors}
+    named = named_vectors(config.vectors)
     return VectorSchema(
         dense={n: p.size for n, p in named.items() if p.multivector_config is None},
         multi={n: p.size for n, p in named.items() if p.multivector_config is not None},

@@ -23,6 +23,9 @@ from langchain_gemini_qdrant.errors import InvalidInputError
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.edge._convert._validate import Vector, VectorSchema
 
+PLAIN_VECTORS = (list, np.ndarray, models.SparseVector)
+"""What a query, or an example in one, may be without naming a point."""
+
 _DEFAULT_LIMIT = 10  # the server's
 _DEFAULT_RRF_K = 2  # the server's
 _DEFAULT_DIVERSITY = 0.5  # the server's
@@ -38,19 +41,18 @@ def edge_query_request(request: models.QueryRequest, schema: VectorSchema) -> Ed
     """
     limit = check_limit(_DEFAULT_LIMIT if request.limit is None else request.limit)
     offset = check_offset(request.offset)
-    prefetches = _prefetches(request.prefetch, schema)
-    scoring = _scoring(request, schema, limit=limit, prefetches=len(prefetches))
+    prefetches = _prefetches(request.prefetch, schema) if request.prefetch else []
     with conversion_errors("query"):
         return engine().QueryRequest(
             limit=limit,
             offset=offset,
-            query=scoring,
+            query=_scoring(request, schema, limit=limit, prefetches=len(prefetches)),
             prefetches=prefetches,
             with_vector=edge_vector_selector(request.with_vector),
             with_payload=edge_payload_selector(request.with_payload),
-            filter=edge_filter(request.filter),
+            filter=None if request.filter is None else edge_filter(request.filter),
             score_threshold=request.score_threshold,
-            params=to_edge(request.params),
+            params=None if request.params is None else to_edge(request.params),
         )
 
 
@@ -82,11 +84,10 @@ def _prefetch(prefetch: models.Prefetch, schema: VectorSchema) -> EdgeObject:
             "MMR in a prefetch is not supported by the embedded engine; use it in the query itself"
         )
     inner = _prefetches(prefetch.prefetch, schema)
-    scoring = _scoring(prefetch, schema, limit=limit, prefetches=len(inner))
     with conversion_errors("prefetch"):
         return engine().Prefetch(
             limit=limit,
-            query=scoring,
+            query=_scoring(prefetch, schema, limit=limit, prefetches=len(inner)),
             prefetches=inner,
             params=to_edge(prefetch.params),
             filter=edge_filter(prefetch.filter),
@@ -103,6 +104,11 @@ def _scoring(  # noqa: PLR0911 - a table
 ) -> EdgeObject | None:
     """Return what ranks this stage, None where points come in the order of their ids."""
     query, using = stage.query, stage.using or ""
+    vector: object = query
+    if isinstance(query, models.NearestQuery) and query.mmr is None:
+        vector = query.nearest
+    if isinstance(vector, PLAIN_VECTORS):
+        return engine().Query.Nearest(edge_vector(check_vector(vector, using, schema)), using)
     _check_combination(query, stage, prefetches=prefetches)
     match query:
         case None:
@@ -118,8 +124,7 @@ def _scoring(  # noqa: PLR0911 - a table
         case models.TextQuery():
             return _text(query, stage.using)
         case _:
-            with conversion_errors("query"):
-                return _by_vectors(query, using, schema, limit=limit)
+            return _by_vectors(query, using, schema, limit=limit)
 
 
 def _check_combination(

@@ -23,8 +23,9 @@ def scored_point(point: EdgeObject, *, with_vectors: bool | list[str]) -> models
     vectors = _vectors(point.vector) if with_vectors else None
     if isinstance(with_vectors, list) and isinstance(vectors, dict):
         vectors = {name: vectors[name] for name in with_vectors if name in vectors}
+    found = point.id
     return models.ScoredPoint(
-        id=point_id(point.id),
+        id=str(found) if isinstance(found, UUID) else found,
         version=point.version,
         score=point.score,
         payload=point.payload,

@@ -10,13 +10,17 @@ import functools
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import numpy as np
 from qdrant_client import models
 
-from langchain_gemini_qdrant._qdrant_values import CANONICAL_UUID, check_payload
+from langchain_gemini_qdrant._qdrant_values import (
+    CANONICAL_UUID,
+    check_payload,
+    named_vectors,
+)
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -159,16 +163,16 @@ def are_plain(points: object) -> bool:
 
     qdrant-client looks for those in all depths, which takes a fifth of the time of a write.
     """
-    return isinstance(points, list) and all(map(_is_plain, points))
-
-
-def _is_plain(point: object) -> bool:
-    if not isinstance(point, models.PointStruct):
+    if not isinstance(points, list):
         return False
-    vector = point.vector
-    if isinstance(vector, dict):
-        return all(isinstance(each, list | models.SparseVector) for each in vector.values())
-    return isinstance(vector, list)
+    for point in points:
+        if not isinstance(point, models.PointStruct):
+            return False
+        vector = point.vector
+        for each in vector.values() if isinstance(vector, dict) else (vector,):
+            if not isinstance(each, list | models.SparseVector):
+                return False
+    return True
 
 
 def check_points(points: object, schema: VectorSchema) -> Iterator[CheckedPoint]:
@@ -194,13 +198,14 @@ def check_points(points: object, schema: VectorSchema) -> Iterator[CheckedPoint]
 def _check_point(point: object, schema: VectorSchema) -> CheckedPoint:
     if not isinstance(point, models.PointStruct):
         raise InvalidInputError(f"A point must be a PointStruct, got {type(point).__name__}")
-    vectors = _check_vectors(point.vector, schema)
-    payload, payload_bytes = check_payload(point.payload)
+    named = point.vector if isinstance(point.vector, dict) else {"": point.vector}
+    vectors = {name: check_vector(vector, name, schema) for name, vector in named.items()}
+    payload = check_payload(point.payload)
     return CheckedPoint(
         id=check_point_id(point.id),
         vectors=vectors,
         payload=payload,
-        size_bytes=payload_bytes + _vectors_bytes(vectors),
+        size_bytes=payload.size_bytes + _vectors_bytes(vectors),
     )
 
 
@@ -230,8 +235,12 @@ def check_point_vectors(points: object, schema: VectorSchema) -> list[CheckedPoi
 
 
 def _check_vectors(vectors: object, schema: VectorSchema) -> dict[str, Vector]:
-    named = vectors if isinstance(vectors, dict) else {"": vectors}
-    return {name: check_vector(vector, name, schema) for name, vector in named.items()}
+    return {name: check_vector(vector, name, schema) for name, vector in _by_name(vectors).items()}
+
+
+def _by_name(vectors: object) -> dict[str, object]:
+    """Return vectors by name, the unnamed one, or the lack of one, by the empty name."""
+    return vectors if isinstance(vectors, dict) else {"": vectors}
 
 
 def _vectors_bytes(vectors: Mapping[str, Vector]) -> int:
@@ -245,7 +254,7 @@ def _vectors_bytes(vectors: Mapping[str, Vector]) -> int:
 
 
 def _batch_points(batch: models.Batch) -> list[models.PointStruct]:
-    columns = batch.vectors if isinstance(batch.vectors, dict) else {"": batch.vectors}
+    columns: dict[str, Any] = _by_name(batch.vectors)
     payloads = batch.payloads if batch.payloads is not None else [None] * len(batch.ids)
     lengths = {len(batch.ids), len(payloads), *(len(column) for column in columns.values())}
     if len(lengths) != 1:
@@ -275,10 +284,10 @@ def check_collection(config: models.CreateCollection, name: str) -> None:
             f"A collection name must have at most {_COLLECTION_NAME_CHARACTERS} characters,"
             f" got {len(name)}"
         )
-    dense = config.vectors if isinstance(config.vectors, dict) else {"": config.vectors}
+    dense = named_vectors(config.vectors)
     for vector_name, params in dense.items():
         _check_vector_name(vector_name)
-        if params is not None and params.size not in _VECTOR_SIZES:
+        if params.size not in _VECTOR_SIZES:
             raise InvalidInputError(
                 f"Vector {vector_name!r} must have a size in 1..{_VECTOR_SIZES[-1]},"
                 f" got {params.size}"

@@ -78,7 +78,8 @@ class Folder(Shared):
         """
         if self._lock_file.closed:
             raise StorageError(f"The index in {self.root} is closed; make a new EdgeClient")
-        self.check_process()
+        if os.getpid() != self.process_id:
+            self.refuse_fork()
 
     def names(self) -> list[str]:
         """Return the collections' names, oldest first."""
@@ -94,7 +95,6 @@ class Folder(Shared):
         Raises:
             InvalidInputError: There is none.
         """
-        self.check_usable()
         resolved = self._meta.aliases.get(name, name)
         if resolved not in self._meta.collections:
             raise InvalidInputError(
@@ -107,11 +107,13 @@ class Folder(Shared):
         return self._meta.collections[self.resolve(name)]
 
     def collection(self, name: str) -> Collection:
-        """Return a collection, opened on first use."""
+        """Return a collection by its name or an alias, opened on first use."""
         with self._lock:
-            name = self.resolve(name)
-            entry = self.entry(name)
+            self.check_usable()
+            if name not in self._open:  # no alias has the name of a collection
+                name = self.resolve(name)
             if name not in self._open:
+                entry = self._meta.collections[name]
                 folder = self._collection_folder(entry)
                 self._adopt(name, Collection.open(folder, entry.config, self._lock))
                 self._open[name].warn_if_outgrown()

@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from langchain_gemini_qdrant.errors import StorageError
 
@@ -52,11 +52,15 @@ class Shared:
             StorageError: The folder was opened before the process forked.
         """
         if os.getpid() != self.process_id:
-            raise StorageError(
-                f"The index in {self.root} was opened in process {self.process_id} and cannot be"
-                " used in a process forked from it. Open it in one process only, or use a Qdrant"
-                " server (`url=`)."
-            )
+            self.refuse_fork()
+
+    def refuse_fork(self) -> NoReturn:
+        """Raise what a forked child is told."""
+        raise StorageError(
+            f"The index in {self.root} was opened in process {self.process_id} and cannot be"
+            " used in a process forked from it. Open it in one process only, or use a Qdrant"
+            " server (`url=`)."
+        )
 
 
 S = TypeVar("S", bound=Shared)

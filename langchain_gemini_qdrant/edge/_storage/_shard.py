@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from langchain_gemini_qdrant.edge._convert._config import edge_config, vector_schema
 from langchain_gemini_qdrant.edge._convert._results import point_id
-from langchain_gemini_qdrant.edge._engine import engine, engine_errors, is_panic
+from langchain_gemini_qdrant.edge._engine import engine, engine_errors, is_panic, translate
 from langchain_gemini_qdrant.edge._storage._info import StorageInfo, storage_info
 from langchain_gemini_qdrant.edge._storage._sizes import (
     VectorStorageSize,
@@ -210,11 +210,12 @@ class Collection:
                 " the folder again"
             )
         try:
-            with engine_errors(action):
-                yield
-        except StorageError as error:
-            self._broken = error.__cause__ is not None and is_panic(error.__cause__)
-            raise
+            yield
+        except BaseException as error:
+            self._broken = is_panic(error)
+            if (translated := translate(error, action)) is None:
+                raise
+            raise translated from error
 
 
 def require_space(folder: Path, size_bytes: int) -> None:

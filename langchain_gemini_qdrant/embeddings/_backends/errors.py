@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, GEMINI_MODELS, find_model
 from langchain_gemini_qdrant.errors import (
@@ -15,15 +16,19 @@ from langchain_gemini_qdrant.errors import (
     ServiceError,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
 _TOO_MANY_REQUESTS = 429
 _NOT_FOUND = 404
 _CLIENT_ERRORS = range(400, 500)
 # 408 and 499 say that the request ended before its answer, not that it was wrong.
 _UNANSWERED = frozenset({408, 499})
-_RETRY_IN_MESSAGE = re.compile(r"retry in ([0-9.]+)\s*s", re.IGNORECASE)
+_DURATION = r"(?:[0-9.]+\s*(?:ms|h|m|s)\s*)+"
+_RETRY_IN_MESSAGE = re.compile(rf"retry in ({_DURATION})", re.IGNORECASE)
+_DURATION_PART = re.compile(r"([0-9.]+)\s*(ms|h|m|s)", re.IGNORECASE)
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_LONGEST_MESSAGE = 2_000  # characters of a body's own words; a proxy's page may have thousands
+
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What SDKs raise from answers that are not the API's."""
 
 
 def error_for_status(
@@ -34,11 +39,12 @@ def error_for_status(
     details: ErrorDetails,
 ) -> EmbeddingError:
     """Return the error of ours that an answer other than 200 stands for."""
-    text = f"{model}: the API answered {status_code}: {message.strip()}"
+    message = message.strip()[:_LONGEST_MESSAGE] or "no message"
+    text = f"{model}: the API answered {status_code}: {message}"
     if status_code == _TOO_MANY_REQUESTS:
         retry_after = details.retry_after
         if retry_after is None and (match := _RETRY_IN_MESSAGE.search(message)):
-            retry_after = float(match[1])
+            retry_after = read_seconds(match[1])
         error = DailyQuotaError if details.per_day else RateLimitError
         return error(
             text, model=model, retry_after=retry_after, limit=details.limit, unit=details.unit
@@ -59,9 +65,9 @@ def unreachable(error: BaseException, *, model: str) -> ServiceError:
 
 
 def unreadable(error: BaseException, *, model: str) -> ServiceError:
-    """Return the error for a 200 whose body is not what the API sends."""
+    """Return the error for an answer that is not what the API sends."""
     return ServiceError(
-        f"{model}: the API answered 200 with a body that cannot be read ({type(error).__name__}). "
+        f"{model}: the API answered with a body that cannot be read ({type(error).__name__}). "
         "Check that base_url is the Gemini API and not a proxy's page",
         model=model,
         status_code=200,
@@ -86,24 +92,84 @@ class ErrorDetails:
     unit: Literal["texts", "tokens"] | None = None
     per_day: bool = False
 
-    def add_violation(self, quota_id: str, quota_value: object) -> None:
-        """Take in one violated quota; the id alone tells a day's from a minute's."""
-        self.per_day = self.per_day or "PerDay" in quota_id
-        self.unit = "tokens" if "token" in quota_id.lower() else "texts"
-        self.limit = float(str(quota_value)) if quota_value else self.limit
+    def add_violation(self, quota_id: object, quota_value: object) -> None:
+        """Take in one violated quota; the id alone tells a day's from a minute's.
+
+        Unit and limit are those of one quota: the first that names a limit, else the last.
+        """
+        name = str(quota_id)
+        self.per_day = self.per_day or "PerDay" in name
+        if self.limit is None:
+            self.unit = "tokens" if "token" in name.lower() else "texts"
+            self.limit = read_number(quota_value)
 
 
-def read_error_details(details: Iterable[Mapping[str, Any]]) -> ErrorDetails:
-    """Read the JSON form of an error's `details`."""
+def read_error_body(body: object) -> tuple[str, ErrorDetails]:
+    """Read the words and details of any error body: Google's, a proxy's, or none at all.
+
+    Args:
+        body: Its JSON, or its text where it is none.
+    """
+    error = _first(body)
+    if isinstance(error, dict) and "error" in error:
+        error = _first(error["error"])
+    if not isinstance(error, dict):
+        return _words(error), ErrorDetails()
+    names = ("message", "detail", "error_description", "title", "status")
+    message = next((words for name in names if (words := _words(error.get(name)))), "")
+    return message, read_error_details(error.get("details"))
+
+
+def read_error_details(details: object) -> ErrorDetails:
+    """Read the JSON form of an error's `details`; what is not Google's is passed over."""
     read = ErrorDetails()
-    for detail in details:
-        if "reason" in detail:
-            read.reasons.add(str(detail["reason"]))
-        if detail.get("retryDelay"):
-            read.retry_after = float(str(detail["retryDelay"]).removesuffix("s"))
-        for violation in detail.get("violations") or ():
-            read.add_violation(str(violation.get("quotaId", "")), violation.get("quotaValue"))
+    for detail in details if isinstance(details, list) else ():
+        if not isinstance(detail, dict):
+            continue
+        if isinstance(detail.get("reason"), str):
+            read.reasons.add(detail["reason"])
+        delay = read_seconds(detail.get("retryDelay"))
+        read.retry_after = read.retry_after if delay is None else delay
+        violations = detail.get("violations")
+        for violation in violations if isinstance(violations, list) else ():
+            if isinstance(violation, dict):
+                read.add_violation(violation.get("quotaId", ""), violation.get("quotaValue"))
     return read
+
+
+def read_seconds(value: object) -> float | None:
+    """Read a duration: seconds, `"33s"`, `"1m12.5s"`, `"850ms"` or protobuf's JSON object."""
+    if isinstance(value, dict):
+        seconds, nanos = read_number(value.get("seconds")), read_number(value.get("nanos"))
+        if seconds is None and nanos is None:
+            return None
+        return (seconds or 0.0) + (nanos or 0.0) / 1e9
+    if isinstance(value, str) and re.fullmatch(_DURATION, value.strip(), re.IGNORECASE):
+        parts = [(read_number(n), unit.lower()) for n, unit in _DURATION_PART.findall(value)]
+        if any(number is None for number, _ in parts):
+            return None
+        return sum((number or 0.0) * _SECONDS[unit] for number, unit in parts)
+    return read_number(value)
+
+
+def read_number(value: object) -> float | None:
+    """Read a number that is not below 0; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value.replace(",", "") if isinstance(value, str) else value)
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 <= number < math.inf else None
+
+
+def _first(value: object) -> object:
+    """Return the first of a list: Vertex AI sends its error as a list of one."""
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _advice(status_code: int, message: str, model: str, reasons: set[str]) -> str:

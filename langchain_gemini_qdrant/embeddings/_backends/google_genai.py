@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from google import genai
+from google.auth.exceptions import GoogleAuthError
 from google.genai import errors, types
-from pydantic import ValidationError
 
 from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.embeddings._backends.errors import (
+    UNREADABLE,
     error_for_status,
-    read_error_details,
+    read_error_body,
+    read_seconds,
     unreachable,
     unreadable,
 )
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
-from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
+
+# Given in any case: without one the SDK looks into the environment whenever a client is made.
+_ADDRESS = "https://generativelanguage.googleapis.com/"
 
 # The SDK asks for contents even where extra_body brings the whole list of requests.
 _PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
@@ -95,7 +99,7 @@ class GoogleGenaiBackend(GenaiConnections):
             response = client.models.embed_content(
                 model=request.model, contents=_PLACEHOLDER, config=self._config(request)
             )
-        return _read(response)
+            return _read(response)
 
     async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
@@ -104,7 +108,7 @@ class GoogleGenaiBackend(GenaiConnections):
             response = await client.aio.models.embed_content(
                 model=request.model, contents=_PLACEHOLDER, config=self._config(request)
             )
-        return _read(response)
+            return _read(response)
 
     def count_tokens(self, model: str, text: str) -> int:
         """Ask the API how many tokens a text has."""
@@ -128,7 +132,7 @@ class GoogleGenaiBackend(GenaiConnections):
         return genai.Client(
             api_key=self._settings.api_key,
             vertexai=False,
-            http_options=types.HttpOptions(base_url=self._settings.base_url),
+            http_options=types.HttpOptions(base_url=self._settings.base_url or _ADDRESS),
         )
 
     def _config(self, request: EmbedRequest) -> types.EmbedContentConfig:
@@ -179,29 +183,27 @@ def translated_errors(model: str) -> Iterator[None]:
         yield
     except errors.APIError as error:
         raise _error_of_answer(error, model) from error
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise unreadable(error, model=model) from error
+    except (GeminiQdrantError, GoogleAuthError):
+        raise
     except _transport_errors() as error:
         raise unreachable(error, model=model) from error
+    except UnicodeEncodeError:  # of a text that is sent
+        raise
+    except UNREADABLE as error:
+        raise unreadable(error, model=model) from error
 
 
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
-    body = error.details if isinstance(error.details, dict) else {}
-    details = read_error_details(body.get("error", body).get("details") or [])
-    header = (getattr(error.response, "headers", None) or {}).get("retry-after", "")
-    if details.retry_after is None and header.isdigit():
-        details.retry_after = float(header)
-    return error_for_status(
-        status_code=error.code,
-        message=error.message or error.status or "no message",
-        model=model,
-        details=details,
-    )
+    message, details = read_error_body(error.details)
+    if details.retry_after is None:
+        headers = getattr(error.response, "headers", None) or {}
+        details.retry_after = read_seconds(headers.get("retry-after"))
+    return error_for_status(status_code=error.code, message=message, model=model, details=details)
 
 
 def _transport_errors() -> tuple[type[BaseException], ...]:
     """Return the connection errors of whichever HTTP library the SDK chose to load."""
-    names = {"httpx": "TransportError", "httpx2": "TransportError", "aiohttp": "ClientError"}
+    names = {"httpx": "RequestError", "httpx2": "RequestError", "aiohttp": "ClientError"}
     loaded = [
         getattr(sys.modules[module], name)
         for module, name in names.items()

@@ -36,17 +36,21 @@ from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
 
 from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.embeddings._backends.errors import (
+    UNREADABLE,
     ErrorDetails,
     error_for_status,
-    read_error_details,
+    read_error_body,
     unreachable,
     unreadable,
 )
-from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import RestClient
+from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import (
+    RestClient,
+    body_of,
+)
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
-from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +104,7 @@ class GoogleGenerativeaiBackend:
             if isinstance(client, RestClient):
                 return client.embed(request)
             response = client.batch_embed_contents(_message(request), **self._options())
-        return _read(response, request.model)
+            return _read(response, request.model)
 
     async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
@@ -109,7 +113,7 @@ class GoogleGenerativeaiBackend:
         with _translated_errors(request.model):
             client: Any = self._settings.async_client or self._clients.of_loop()
             response = await client.batch_embed_contents(_message(request), **self._options())
-        return _read(response, request.model)
+            return _read(response, request.model)
 
     def count_tokens(self, model: str, text: str) -> int:
         """Ask the API how many tokens a text has."""
@@ -254,16 +258,20 @@ def _translated_errors(model: str) -> Iterator[None]:
         raise error_for_status(
             status_code=401, message=message, model=model, details=details
         ) from error
-    except ParseError as error:
-        raise unreadable(error, model=model) from error
+    except GeminiQdrantError:
+        raise
     except (requests.exceptions.RequestException, exceptions.RetryError) as error:
         raise unreachable(error, model=model) from error
+    except UnicodeEncodeError:  # of a text that is sent
+        raise
+    except (ParseError, *UNREADABLE) as error:
+        raise unreadable(error, model=model) from error
 
 
 def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> EmbeddingError:
-    details = ErrorDetails()
-    if all(isinstance(detail, dict) for detail in error.details or ()):  # REST
-        details = read_error_details(error.details or ())
+    message, details = error.message, ErrorDetails()
+    if isinstance(error.response, requests.Response):
+        message, details = read_error_body(body_of(error.response))
     for detail in error.details or ():
         if isinstance(detail, ErrorInfo):
             details.reasons.add(detail.reason)
@@ -271,10 +279,10 @@ def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> Embedd
             details.retry_after = detail.retry_delay.ToTimedelta().total_seconds()
         elif isinstance(detail, QuotaFailure):
             for violation in detail.violations:
-                details.add_violation(violation.quota_id, violation.quota_value)
+                details.add_violation(violation.quota_id, violation.quota_value or None)
     return error_for_status(
         status_code=int(error.code or 500),
-        message=error.message or str(error),
+        message=message or str(error),
         model=model,
         details=details,
     )

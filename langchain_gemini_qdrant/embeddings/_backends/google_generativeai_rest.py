@@ -14,7 +14,11 @@ import requests
 from google.api_core import exceptions
 from pydantic_core import from_json
 
-from langchain_gemini_qdrant.embeddings._backends.errors import unreadable
+from langchain_gemini_qdrant.embeddings._backends.errors import (
+    UNREADABLE,
+    read_error_body,
+    unreadable,
+)
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 
@@ -48,7 +52,7 @@ class RestClient:
         try:
             answer = from_json(response.content)
             vectors = [_values(embedding) for embedding in answer.get("embeddings") or ()]
-        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             raise unreadable(error, model=request.model) from error
         return EmbedAnswer(vectors=vectors, tokens=None)
 
@@ -57,7 +61,7 @@ class RestClient:
         response = self._post(model, "countTokens", {"contents": [_content(text)]})
         try:
             return int(from_json(response.content).get("totalTokens") or 0)
-        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             raise unreadable(error, model=model) from error
 
     def close(self) -> None:
@@ -100,11 +104,19 @@ def _values(embedding: Any) -> list[float]:  # noqa: ANN401 - JSON that nothing 
     return list(map(float, values))  # protobuf's JSON has "NaN" and "Infinity" as strings
 
 
-def _error(response: requests.Response) -> exceptions.GoogleAPICallError:
+def body_of(response: requests.Response) -> object:
+    """Return the JSON of an answer, or its text where it is none."""
     try:
-        error: exceptions.GoogleAPICallError = exceptions.from_http_response(response)
-    except (AttributeError, TypeError):  # JSON, but a proxy's and not the API's
-        error = exceptions.from_http_status(
-            response.status_code, response.text or "unknown error", response=response
-        )
+        return from_json(response.content)
+    except ValueError:
+        return response.content.decode(errors="replace")
+
+
+def _error(response: requests.Response) -> exceptions.GoogleAPICallError:
+    # The SDK's own reading fails on any body that is not Google's; what it says is read from it
+    # where the error is translated.
+    message, _ = read_error_body(body_of(response))
+    error: exceptions.GoogleAPICallError = exceptions.from_http_status(
+        response.status_code, message or "unknown error", response=response
+    )
     return error

@@ -7,6 +7,7 @@ since 3.4 `:batchEmbedContents` for several.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/embeddings
 No limit is documented for `:batchEmbedContents`. It is held to this one and to the 100 texts of the
 Developer API's method of that name.
 """
+
+_MULTI_REGIONS = frozenset({"eu", "us"})
 
 # Since 3.4.0; before, gemini-embedding-2 took one content and gemini-embedding-001 one instance.
 _HAS_BATCHES = hasattr(types.EmbeddingApiType, "BATCH_EMBED_CONTENTS")
@@ -75,7 +78,7 @@ class VertexBackend(GenaiConnections):
                 contents=_contents(request),
                 config=self._config(request),
             )
-        return _read(response)
+            return _read(response)
 
     async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
@@ -86,7 +89,7 @@ class VertexBackend(GenaiConnections):
                 contents=_contents(request),
                 config=self._config(request),
             )
-        return _read(response)
+            return _read(response)
 
     def count_tokens(self, model: str, text: str) -> int:
         """Ask the API how many tokens a text has."""
@@ -108,7 +111,7 @@ class VertexBackend(GenaiConnections):
 
     def _new_client(self) -> genai.Client:
         settings = self._settings
-        options = types.HttpOptions(base_url=settings.base_url)
+        options = types.HttpOptions(base_url=_address(settings))
         if settings.api_key is not None:  # express mode
             return genai.Client(vertexai=True, api_key=settings.api_key, http_options=options)
         try:
@@ -191,6 +194,18 @@ def _credentials(settings: BackendSettings) -> Credentials | None:
             f"{type(credentials).__name__}"
         )
     return credentials
+
+
+def _address(settings: BackendSettings) -> str | None:
+    """Return Google's own address where the SDK would take one that was set after construction."""
+    if settings.base_url or not os.environ.get("GOOGLE_VERTEX_BASE_URL"):
+        return settings.base_url
+    location = settings.location or DEFAULT_LOCATION
+    if location == "global":
+        return "https://aiplatform.googleapis.com/"
+    if location in _MULTI_REGIONS:
+        return f"https://aiplatform.{location}.rep.googleapis.com/"
+    return f"https://{location}-aiplatform.googleapis.com/"
 
 
 def _project(settings: BackendSettings) -> str | None:

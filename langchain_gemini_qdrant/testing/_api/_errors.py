@@ -65,6 +65,7 @@ class ApiError(Exception):
         *,
         details: Sequence[Detail] = (),
         headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
     ) -> None:
         status, default_message = DEFAULTS.get(code, ("UNKNOWN", "An unknown error has occurred."))
         self.code = code
@@ -72,6 +73,7 @@ class ApiError(Exception):
         self.message = default_message if message is None else message
         self.details = tuple(details)
         self.headers = dict(headers or {})
+        self.raw = raw  # over REST, the whole body as it stands
         super().__init__(self.message)
 
     @property

@@ -69,6 +69,7 @@ class Fault:
     quota: Quota | None = None
     reason: str | None = None
     headers: Mapping[str, str] | None = None
+    body: bytes | None = None
 
     def error(self, model: str) -> ApiError:
         """The answer to a request for `model`, under its name in quota errors."""
@@ -79,13 +80,16 @@ class Fault:
                 self.message or error.message,
                 details=error.details,
                 headers=self.headers,
+                raw=self.body,
             )
         details: list[Detail] = []
         if self.reason is not None:
             details.append(error_info(self.reason))
         if self.retry_after is not None:
             details.append(retry_info(self.retry_after))
-        return ApiError(self.status, self.message, details=details, headers=self.headers)
+        return ApiError(
+            self.status, self.message, details=details, headers=self.headers, raw=self.body
+        )
 
 
 def quota_error(

@@ -123,6 +123,7 @@ class Controls:
         quota: Quota | None = None,
         reason: str | None = None,
         headers: Mapping[str, str] | None = None,
+        body: str | bytes | None = None,
     ) -> None:
         """Answer the next requests with an error, as the API words it.
 
@@ -140,6 +141,7 @@ class Controls:
                 short 429 that names none.
             reason: Reason for an `ErrorInfo` detail, such as `"API_KEY_SERVICE_BLOCKED"`.
             headers: Further response headers; trailing metadata over gRPC.
+            body: Sent as it stands in place of the API's JSON, as a proxy's; not over gRPC.
 
         Raises:
             ValueError: `status` is not in 400..599, `quota` another word, or `times` not at
@@ -160,6 +162,7 @@ class Controls:
             quota=quota,
             reason=reason,
             headers=headers,
+            body=body.encode() if isinstance(body, str) else body,
         )
         self._exchange.script.add(Act(fault, delay), times=times, containing=containing)
 

@@ -262,12 +262,13 @@ def _send(connection: socket.socket, pieces: Iterable[bytes]) -> None:
 def _response(reply: Reply) -> list[bytes]:
     """A whole HTTP response, in pieces."""
     if isinstance(reply, ApiError):
-        return _http(reply.code, [json.dumps(reply.body()).encode()], reply.headers)
+        body = json.dumps(reply.body()).encode() if reply.raw is None else reply.raw
+        return _http(reply.code, [body], reply.headers)
     if isinstance(reply, str):
         page = b"<html><body>Please sign in to this network.</body></html>"
         return _http(200, [page], {"Content-Type": "text/html; charset=UTF-8"})
-    body = answer_json(reply) if reply.statistics is None else predictions_json(reply)
-    return _http(200, body, {})
+    pieces = answer_json(reply) if reply.statistics is None else predictions_json(reply)
+    return _http(200, pieces, {})
 
 
 def _http(status: int, body: Sequence[bytes], extra: Mapping[str, str]) -> list[bytes]:
