@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from langchain_gemini_qdrant._runtime import Blocking, as_async, as_sync, run
+from langchain_gemini_qdrant._runtime import AsAsync, Blocking, as_sync, run
 
 
 class Target:
@@ -119,23 +119,38 @@ async def anumbers(closed):
         closed.append(True)
 
 
-def test_values_pass_both_ways_in_order():
-    assert list(as_sync(as_async(range(5)))) == [0, 1, 2, 3, 4]
+def test_values_pass_in_order():
+    async def listed():
+        return [value async for value in AsAsync(range(5))]
+
+    assert run(listed()) == [0, 1, 2, 3, 4]
+    assert list(as_sync(anumbers([]))) == [0, 1, 2, 3, 4]
 
 
-def test_an_async_view_of_a_generator_closes_it():
+def test_an_async_view_closes_a_generator_when_it_is_told_to_and_not_before():
     closed = []
-    source = numbers(closed)  # held here
+    source = numbers(closed)
 
-    async def first():
-        values = as_async(source)
-        value = await anext(values)
-        assert closed == []
-        await values.aclose()
-        return value
+    async def first(values):
+        return await anext(values)
 
-    assert run(first()) == 0
+    assert run(first(AsAsync(source))) == 0
+    assert next(source) == 1  # it is the caller's
+    run(AsAsync(source).aclose())
     assert closed == [True]
+    run(AsAsync(range(3)).aclose())
+
+
+def test_an_error_passes_an_async_view_as_it_is():
+    def failing():
+        yield 1
+        raise ValueError("of the source")
+
+    async def listed():
+        return [value async for value in AsAsync(failing())]
+
+    with pytest.raises(ValueError, match="of the source"):
+        run(listed())
 
 
 def test_a_sync_view_of_an_async_generator_closes_it():
