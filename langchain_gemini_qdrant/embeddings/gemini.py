@@ -24,9 +24,8 @@ from pydantic import (
 
 from langchain_gemini_qdrant._clock import Clock
 from langchain_gemini_qdrant._forks import MAKING
-from langchain_gemini_qdrant._runtime import as_async, run
+from langchain_gemini_qdrant._runtime import AsAsync, as_sync, run
 from langchain_gemini_qdrant.embeddings._backends import BackendName
-from langchain_gemini_qdrant.embeddings._concurrency import as_sync
 from langchain_gemini_qdrant.embeddings._connection import (
     OPTIONS,
     Connection,
@@ -351,7 +350,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         call = embedder.call(spec, embedder.blocking_services())
         with (
             embedder.accounted("stream_documents", call, None),
-            closing(as_sync(embedder.stream(call, as_async(texts), titles))) as stream,
+            closing(as_sync(embedder.stream(call, AsAsync(texts), titles))) as stream,
         ):
             for vectors in stream:
                 yield from vectors
@@ -375,7 +374,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         spec = self._spec(task_type, "document", output_dimensionality)
         embedder = self._embedder
         call = embedder.call(spec)
-        source = texts if isinstance(texts, AsyncIterable) else as_async(texts)
+        source = texts if isinstance(texts, AsyncIterable) else AsAsync(texts)
         with embedder.accounted("astream_documents", call, None):
             async with aclosing(embedder.stream(call, source, titles)) as stream:
                 async for vectors in stream:

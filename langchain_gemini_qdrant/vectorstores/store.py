@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -417,8 +417,9 @@ class GeminiQdrantVectorStore(SearchMethods):
             filter: Conditions on the metadata; None is all.
             batch_size: Documents fetched at a time.
         """
-        for page in as_sync(_read.pages(self.collection, filter, batch_size)):
-            yield from page
+        with closing(as_sync(_read.pages(self.collection, filter, batch_size))) as pages:
+            for page in pages:
+                yield from page
 
     async def aiter_documents(
         self, filter: Filter | None = None, *, batch_size: int = 256
@@ -453,10 +454,9 @@ class GeminiQdrantVectorStore(SearchMethods):
     ) -> Self:
         """Open or create a collection with langchain-qdrant's arguments.
 
-        `from_texts` and `from_documents` come here. `client_options` are those of
-        `create_vector_store` for its engine: `path` is the embedded one, and `client`,
-        `async_client`, `quantization`, `search_params`, `title_key`, `hybrid_fusion`, `clock` and
-        `payload_indexes` are taken too.
+        `client_options` are those of `create_vector_store` for its engine: `path` is the embedded
+        one, and `client`, `async_client`, `quantization`, `search_params`, `title_key`,
+        `hybrid_fusion`, `clock` and `payload_indexes` are taken too.
         """
         return opened(
             cls,
@@ -474,6 +474,31 @@ class GeminiQdrantVectorStore(SearchMethods):
         return await aopened(cls, plan(*args, **kwargs))
 
     @classmethod
+    def from_texts(  # type: ignore[override] # the same arguments, named in **kwargs
+        cls,
+        texts: Iterable[str],
+        embedding: Embeddings | None = None,
+        metadatas: Iterable[dict[str, Any] | None] | None = None,
+        ids: Iterable[str | int | None] | None = None,
+        collection_name: str | None = None,
+        *,
+        batch_size: int = MAX_BATCH_SIZE,
+        **kwargs: Any,
+    ) -> Self:
+        """Open or create a collection with langchain-qdrant's arguments and add texts.
+
+        `kwargs` are those of `construct_instance`, and its `client_options` by their own names.
+        """
+        kwargs["collection_name"] = collection_name
+        store = opened(cls, plan_of_texts(embedding, kwargs))
+        try:
+            store.add_texts(texts, metadatas, ids, batch_size)
+        except BaseException:  # nobody else can close it
+            store.close()
+            raise
+        return store
+
+    @classmethod
     async def afrom_texts(
         cls,
         texts: Iterable[str] | AsyncIterable[str],
@@ -485,7 +510,11 @@ class GeminiQdrantVectorStore(SearchMethods):
     ) -> Self:
         """Open or create a collection and add texts; the arguments are those of `from_texts`."""
         store = await aopened(cls, plan_of_texts(embedding, kwargs))
-        await store.aadd_texts(texts, metadatas, ids, batch_size)
+        try:
+            await store.aadd_texts(texts, metadatas, ids, batch_size)
+        except BaseException:
+            await store.aclose()
+            raise
         return store
 
     @classmethod
