@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._collection import Collection
+    from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
     from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
-    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
-    StoreT = TypeVar("StoreT", bound=GeminiQdrantVectorStore)
+    StoreT = TypeVar("StoreT", bound=OpeningMethods)
 
 _OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion", "clock")
 _SHARED = frozenset(
@@ -225,8 +225,9 @@ def opened_with(  # noqa: PLR0917 - as `from_texts` has them
 ) -> StoreT:
     """Return an open store with texts added; if that fails, it is closed: nobody else could."""
     store = opened(store_class, plan)
+    adding: Any = store  # the methods of the whole class
     try:
-        store.add_texts(texts, metadatas, ids, batch_size)
+        adding.add_texts(texts, metadatas, ids, batch_size)
     except BaseException:
         store.close()
         raise
@@ -243,8 +244,9 @@ async def aopened_with(  # noqa: PLR0917 - as `from_texts` has them
 ) -> StoreT:
     """Return an open store with texts added; see `opened_with`."""
     store = await aopened(store_class, plan)
+    adding: Any = store  # the methods of the whole class
     try:
-        await store.aadd_texts(texts, metadatas, ids, batch_size)
+        await adding.aadd_texts(texts, metadatas, ids, batch_size)
     except BaseException:
         await store.aclose()
         raise
