@@ -174,6 +174,9 @@ class Embedder:
         missing = wanted.missing
         await self._check_lengths(call, wanted, missing)
         todo = list(self._batches(missing))
+        if len(todo) == 1:
+            wanted.collect(todo[0], await _result(embed_batch, call, todo[0]))
+            return wanted.all()
         results = await self._results(call, embed_batch, todo)
         for batch, result in zip(todo, results, strict=True):
             wanted.collect(batch, result)

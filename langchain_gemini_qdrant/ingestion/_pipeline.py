@@ -254,7 +254,9 @@ class Pipeline:
     async def _collect(self) -> None:
         """Store what has come, all at once: each write waits its turn among busy threads."""
         embedded: list[tuple[Incoming, Any]] = []
-        for request in [request for request in self._running if request.done()]:
+        for request in list(self._running):
+            if not request.done():
+                continue
             embedded += self._embedded(self._running.pop(request), request)
         if embedded:
             await self._write(embedded, self._upsert)
@@ -307,8 +309,7 @@ class Pipeline:
                 error = caught
         if error is None:
             self._documents_lost = 0
-            for document, _ in pairs:
-                self._count_stored(document)
+            self._count_stored(pairs)
         elif refuses_all(error):
             self._broken = error
             self._stop(error)
@@ -351,13 +352,14 @@ class Pipeline:
 
     # Counting
 
-    def _count_stored(self, document: Incoming) -> None:
-        del self._pending[document.key]
-        if document.key in self._updates:
-            self._updates.discard(document.key)
-            self._counters.updated += 1
-        else:
-            self._counters.added += 1
+    def _count_stored(self, pairs: Sequence[tuple[Incoming, Any]]) -> None:
+        for document, _ in pairs:
+            del self._pending[document.key]
+            if document.key in self._updates:
+                self._updates.discard(document.key)
+                self._counters.updated += 1
+            else:
+                self._counters.added += 1
 
     def _lose(self, document: Incoming, error: Exception) -> None:
         """Count a document that was refused; so many in a row end the run."""

@@ -136,11 +136,9 @@ def points(
     point = models.PointStruct.model_construct if has_lists else models.PointStruct
     for row, named in zip(rows, vectors, strict=True):
         key = point_id(row.id)
-        payload = {
-            content_key: row.text,
-            metadata_key: row.metadata,
-            **id_payload(row.id, key),
-        }
+        payload = {content_key: row.text, metadata_key: row.metadata}
+        if key != row.id:
+            payload |= id_payload(row.id, key)
         if size_bytes := plain_bytes(payload):
             payload = CheckedPayload(payload, size_bytes)
         yield point(id=key, vector=named, payload=payload)

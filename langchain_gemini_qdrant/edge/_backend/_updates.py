@@ -60,15 +60,11 @@ def upsert(
                 rounds[0][ready.id] = ready  # of several with one id the last
             else:
                 _add_to_a_later_round(rounds, ready)
-        operations = [
-            (
-                engine().UpdateOperation.upsert_points(
-                    [point.converted for point in batch.values()], condition, mode
-                ),
-                sum(point.size_bytes for point in batch.values()),
-            )
-            for batch in rounds
-        ]
+        operations = []
+        for batch in rounds:
+            _, converted, sizes = zip(*batch.values(), strict=True)
+            operation = engine().UpdateOperation.upsert_points([*converted], condition, mode)
+            operations.append((operation, sum(sizes)))
 
     def apply(collection: Collection) -> None:
         with collection.exclusive():
