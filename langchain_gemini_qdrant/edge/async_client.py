@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from qdrant_client import AsyncQdrantClient
@@ -49,11 +51,16 @@ class AsyncEdgeClient(AsyncQdrantClient):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "process") -> None:
-        settings = first_calls(temporary=os.fspath(path) == TEMPORARY, durability=durability)
+        temporary = os.fspath(path) == TEMPORARY
+        settings = first_calls(temporary=temporary, durability=durability)
         self._path = locate(path)
         self._options = {"path": str(self._path), "durability": durability}
-        super().__init__(location=":memory:")
-        self._edge = AsyncWorkerBackend(self._path, settings)
+        with ExitStack() as unless_opened:
+            if temporary:
+                unless_opened.callback(shutil.rmtree, self._path, ignore_errors=True)
+            super().__init__(location=":memory:")
+            self._edge = AsyncWorkerBackend(self._path, settings)
+            unless_opened.pop_all()
         # the one private attribute of qdrant-client that this class relies on
         self._client = cast("AsyncQdrantBase", self._edge)
 
