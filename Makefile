@@ -20,7 +20,7 @@ VERSIONED := cli cli_ingest cli_recall docs edge_congruence edge_storage embeddi
   langchain_indexing langchain_retrievers pytest_plugin qdrant_server server_wire vcr_config \
   vectorstores_standard vertex_backend
 
-.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer compare clean
+.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer house compare clean
 
 all: format test
 
@@ -138,6 +138,10 @@ bench-search: $(TEST)/.installed
 # A minute or two, most of it for pip. BENCH=--no-cache downloads every package.
 bench-newcomer:
 	$(PYTHON) benchmarks/newcomer.py $(BENCH)
+
+# Counts, no times: files, import layers, and the calls that everyday operations make.
+house: $(TEST)/.installed
+	$(TEST)/bin/python benchmarks/house.py $(BENCH)
 
 # Two minutes. Makes two environments of its own; BENCH=--write writes docs/why.md, BENCH='--only E5 S4'
 # tries some of it. Linux and macOS.

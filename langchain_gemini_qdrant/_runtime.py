@@ -7,7 +7,7 @@ and calls `run`. Both faces run the same lines, with the same tracebacks.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Generator
+from collections.abc import AsyncIterable, AsyncIterator, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -55,14 +55,26 @@ class Blocking:
         return call
 
 
-async def as_async(values: Iterable[T]) -> AsyncGenerator[T, None]:
-    """Yield the values of a sync iterable where an async one is wanted; close it at the end."""
-    try:
-        for value in values:
-            yield value
-    finally:
-        if isinstance(values, Generator):
-            values.close()
+class AsAsync(AsyncIterator[T]):
+    """The values of a sync iterable where asynchronous ones are wanted.
+
+    Args:
+        values: A generator is closed by `aclose` only: it may be the caller's.
+    """
+
+    def __init__(self, values: Iterable[T]) -> None:
+        self._values = iter(values)
+
+    async def __anext__(self) -> T:
+        try:
+            return next(self._values)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        """Close the values, if they are a generator."""
+        if isinstance(self._values, Generator):
+            self._values.close()
 
 
 def as_sync(values: AsyncGenerator[T, None]) -> Generator[T, None, None]:

@@ -6,7 +6,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 
 
 class HasTokens(Protocol):
@@ -44,7 +44,7 @@ def batches(
 
 async def read_ahead(
     texts: AsyncIterable[str], titles: Iterable[str | None] | None, size: int
-) -> AsyncIterator[tuple[int, list[tuple[str, str | None]]]]:
+) -> AsyncGenerator[tuple[int, list[tuple[str, str | None]]], None]:
     """Yield runs of at most `size` texts with their titles, each with its first position.
 
     Where `texts` raises, the texts before come first.

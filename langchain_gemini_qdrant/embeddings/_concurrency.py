@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from langchain_gemini_qdrant._runtime import run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -116,17 +116,3 @@ class Tasks:
 
 def _run(operation: Callable[..., Coroutine[Any, Any, T]], args: tuple[object, ...]) -> T:
     return run(operation(*args))
-
-
-def as_sync(values: AsyncGenerator[T, None]) -> Generator[T, None, None]:
-    """Yield the values of an async generator that awaits blocking objects only."""
-    steps: Any = values  # what its `__anext__` returns can be run as a coroutine can
-    try:
-        while True:
-            try:
-                value: T = run(steps.__anext__())
-            except StopAsyncIteration:
-                return
-            yield value
-    finally:
-        run(steps.aclose())

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         AsyncIterable,
-        AsyncIterator,
         Callable,
         Coroutine,
         Iterable,
@@ -186,14 +185,17 @@ class Embedder:
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[list[Vector], None]:
         """Yield the vectors of any number of texts in order, by the batch, as they come."""
-        source = self._read(call.spec, texts, titles)
-        problem: Exception | None = None
         if self.max_concurrency == 1:
-            async for wanted in source:
-                yield await self._embed_wanted(call, wanted)
+            async with aclosing(self._read(call.spec, texts, titles)) as source:
+                async for wanted in source:
+                    yield await self._embed_wanted(call, wanted)
             return
+        problem: Exception | None = None
         running: deque[Pending[list[Vector]]] = deque()
-        async with aclosing(call.services.side_by_side(self.max_concurrency)) as jobs:
+        async with (
+            aclosing(self._read(call.spec, texts, titles)) as source,
+            aclosing(call.services.side_by_side(self.max_concurrency)) as jobs,
+        ):
             while problem is None:
                 try:
                     wanted = await anext(source)
@@ -289,22 +291,23 @@ class Embedder:
         spec: RequestSpec,
         texts: AsyncIterable[str],
         titles: Iterable[str | None] | None,
-    ) -> AsyncIterator[Vectors]:
+    ) -> AsyncGenerator[Vectors, None]:
         """Yield the batches of a stream; one that is wrong ends it, after those before it."""
-        async for first, run in read_ahead(texts, titles, self.max_texts):
-            problem: InvalidInputError | None = None
-            good = run
-            try:
-                check_texts([text for text, _ in run], first=first)
-            except InvalidInputError as error:
-                problem = error
-                good = run[: error.indices[0] - first]
-            contents = spec.contents([text for text, _ in good], [title for _, title in good])
-            for batch in self._batches(contents):
-                yield Vectors(spec, batch, first=first)
-                first += len(batch)  # noqa: PLW2901 - the position of the next batch
-            if problem is not None:
-                raise problem
+        async with aclosing(read_ahead(texts, titles, self.max_texts)) as runs:
+            async for first, run in runs:
+                problem: InvalidInputError | None = None
+                good = run
+                try:
+                    check_texts([text for text, _ in run], first=first)
+                except InvalidInputError as error:
+                    problem = error
+                    good = run[: error.indices[0] - first]
+                contents = spec.contents([text for text, _ in good], [title for _, title in good])
+                for batch in self._batches(contents):
+                    yield Vectors(spec, batch, first=first)
+                    first += len(batch)  # noqa: PLW2901 - the position of the next batch
+                if problem is not None:
+                    raise problem
 
     async def _embed_wanted(self, call: CallContext, wanted: Vectors) -> list[Vector]:
         """Return the vectors of one batch of a stream."""

@@ -24,9 +24,8 @@ from pydantic import (
 
 from langchain_gemini_qdrant._clock import Clock
 from langchain_gemini_qdrant._forks import MAKING
-from langchain_gemini_qdrant._runtime import as_async, run
+from langchain_gemini_qdrant._runtime import AsAsync, as_sync, run
 from langchain_gemini_qdrant.embeddings._backends import BackendName
-from langchain_gemini_qdrant.embeddings._concurrency import as_sync
 from langchain_gemini_qdrant.embeddings._connection import (
     OPTIONS,
     Connection,
@@ -90,9 +89,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         requests_per_minute: Your quota; each text of a batch counts as one. None finds it out
             from the first 429. All instances of one key and model in the process share it.
         tokens_per_minute: Your quota of input tokens; as `requests_per_minute`.
-        rate_limiter: A limiter of LangChain's besides; asked once for each text. It travels in
-            pickles if it can; one with a lock, such as `InMemoryRateLimiter`, stays behind with
-            a warning.
+        rate_limiter: An additional limiter of LangChain's, acquired once for each text. One that
+            cannot be pickled, such as `InMemoryRateLimiter`, stays behind with a warning.
         max_retries: Further attempts of a request after 408, 429, 5xx, a lost connection, a
             timeout or an answer that does not fit. Other 4xx and day quotas are never tried again.
         deadline: Seconds for a whole call with all its waiting; None for no end.
@@ -352,7 +350,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         call = embedder.call(spec, embedder.blocking_services())
         with (
             embedder.accounted("stream_documents", call, None),
-            closing(as_sync(embedder.stream(call, as_async(texts), titles))) as stream,
+            closing(as_sync(embedder.stream(call, AsAsync(texts), titles))) as stream,
         ):
             for vectors in stream:
                 yield from vectors
@@ -376,7 +374,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         spec = self._spec(task_type, "document", output_dimensionality)
         embedder = self._embedder
         call = embedder.call(spec)
-        source = texts if isinstance(texts, AsyncIterable) else as_async(texts)
+        source = texts if isinstance(texts, AsyncIterable) else AsAsync(texts)
         with embedder.accounted("astream_documents", call, None):
             async with aclosing(embedder.stream(call, source, titles)) as stream:
                 async for vectors in stream:
@@ -419,10 +417,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         return self.__dict__ == other.__dict__ and self._connection == other._connection
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some settings changed; it sends where this instance does.
-
-        Only where `update` names a setting of the connection is that decided again.
-        """
+        """Return a changed copy; what `update` leaves of the connection is not decided again."""
         copied = super().model_copy(update=update, deep=deep)
         if update and not OPTIONS.isdisjoint(update):
             copied._connection = connect(copied)  # noqa: SLF001 - of its own kind

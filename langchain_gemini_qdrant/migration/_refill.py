@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from langchain_gemini_qdrant.migration._collection_copy import Side
 from langchain_gemini_qdrant.vectorstores import _write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from qdrant_client import models
 
@@ -83,7 +84,7 @@ class Refill:
 
     # Reading
 
-    async def _records(self) -> AsyncIterator[models.Record]:
+    async def _records(self) -> AsyncGenerator[models.Record, None]:
         """Yield the points of the old collection."""
         offset: Any = None
         while True:
@@ -111,7 +112,8 @@ class Refill:
             counters=counters,
             report=self._stats.notify,
         )
-        await pipeline.run(self._records())
+        async with aclosing(self._records()) as records:
+            await pipeline.run(records)
         return counters
 
     def _incoming(self, record: models.Record) -> Incoming:

@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_gemini_qdrant._clock import BlockingClock
-from langchain_gemini_qdrant._runtime import Blocking, as_async
+from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._session import open_session
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
@@ -156,11 +156,11 @@ class Collection:
 
     def stream_documents(
         self, texts: Sequence[str], titles: Sequence[str | None] | None
-    ) -> AsyncGenerator[list[float], None]:
+    ) -> AsyncGenerator[list[float], None] | AsAsync[list[float]]:
         """Embed many documents with `GeminiEmbeddings`, whose vectors are yielded as they come."""
         embedding: Any = self.layout.embedding
         if self.blocking:
-            return as_async(embedding.stream_documents(texts, titles=titles))
+            return AsAsync(embedding.stream_documents(texts, titles=titles))
         stream: AsyncGenerator[list[float], None] = embedding.astream_documents(
             texts, titles=titles
         )

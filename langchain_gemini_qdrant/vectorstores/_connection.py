@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import httpx
 from pydantic import SecretStr
 from qdrant_client import AsyncQdrantClient, QdrantClient
 from qdrant_client.async_client_base import AsyncQdrantBase
@@ -25,7 +26,6 @@ EngineKind: TypeAlias = Literal["edge", "local", "server"]
 
 _EDGE_OPTIONS = ("worker", "durability")
 _SERVER_OPTIONS = ("api_key", "prefer_grpc", "timeout", "https", "prefix")
-_ADDRESS_OPTIONS = ("location", "url", "host", "port", "prefix")
 
 
 class Connection:
@@ -77,11 +77,10 @@ class Connection:
             return True
         if one is None or two is None or self.kind != other.kind:
             return False
-        options, others = one.init_options, two.init_options
         if self.kind == "edge":
-            return Path(options["path"]).resolve() == Path(others["path"]).resolve()
-        same = all(options.get(name) == others.get(name) for name in _ADDRESS_OPTIONS)
-        return same and self.kind == "server"
+            paths = (one.init_options["path"], two.init_options["path"])
+            return Path(paths[0]).resolve() == Path(paths[1]).resolve()
+        return self.kind == "server" and _address(one) == _address(two)
 
     def close(self) -> None:
         """Close the sync client, unless the user gave it."""
@@ -94,9 +93,11 @@ class Connection:
     async def aclose(self) -> None:
         """Close the client of the running event loop and the sync one, unless the user gave it."""
         made = self._made.take_of_loop()
-        if made is not None:
-            await made.close()
-        self.close()
+        try:
+            if made is not None:
+                await made.close()
+        finally:
+            self.close()
 
     def _make(self) -> QdrantClient:
         if isinstance(self._given_async, AsyncEdgeClient):
@@ -184,6 +185,11 @@ def _engine_kind(client: QdrantClient | AsyncQdrantClient) -> EngineKind:
     options = client.init_options
     is_local = options.get("location") == ":memory:" or options.get("path") is not None
     return "local" if is_local else "server"
+
+
+def _address(client: QdrantClient | AsyncQdrantClient) -> httpx.URL:
+    """Return where a client's server is, however its options spell it."""
+    return httpx.URL(client.http.client.host.rstrip("/"))
 
 
 class InPlaceClient(AsyncQdrantClient):

@@ -20,7 +20,7 @@ from langchain_gemini_qdrant.vectorstores._metadata import (
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores._points import Row
@@ -79,7 +79,7 @@ async def add(
 async def _dense_vectors(
     collection: Collection,
     rows: Sequence[Row],
-    stream: AsyncGenerator[list[float], None] | None,
+    stream: AsyncIterator[list[float]] | None,
 ) -> tuple[Sequence[list[float] | None], GeminiQdrantError | None]:
     """Return the rows' dense vectors: of the first of them only, and why, if a stream fails."""
     if collection.embedding is None:

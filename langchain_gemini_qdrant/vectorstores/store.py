@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,35 +11,24 @@ from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
-from langchain_gemini_qdrant._qdrant_values import document_id
 from langchain_gemini_qdrant._runtime import as_sync, collected, run
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError
-from langchain_gemini_qdrant.vectorstores import _points, _read, _settings, _write
+from langchain_gemini_qdrant.vectorstores import _open, _points, _read, _settings, _write
 from langchain_gemini_qdrant.vectorstores._collection import (
     CollectionState,
     Layout,
     collection_faces,
 )
 from langchain_gemini_qdrant.vectorstores._connection import Connection
-from langchain_gemini_qdrant.vectorstores._open import (
-    aopened,
-    open_existing,
-    opened,
-    plan,
-    plan_of_existing,
-    plan_of_texts,
-)
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
-from langchain_gemini_qdrant.vectorstores._scores import relevance
 from langchain_gemini_qdrant.vectorstores._search_methods import SearchMethods
 
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncIterable,
         AsyncIterator,
-        Callable,
         Iterable,
         Iterator,
         Mapping,
@@ -171,7 +160,7 @@ class GeminiQdrantVectorStore(SearchMethods):
         if quantization is not None and connection.kind == "local":
             _settings.warn_of_local_mode(quantization)
         if validate_collection_config:
-            run(open_existing(self.collection, quantization))
+            run(_open.open_existing(self.collection, quantization))
 
     @property
     def client(self) -> QdrantClient:
@@ -417,8 +406,9 @@ class GeminiQdrantVectorStore(SearchMethods):
             filter: Conditions on the metadata; None is all.
             batch_size: Documents fetched at a time.
         """
-        for page in as_sync(_read.pages(self.collection, filter, batch_size)):
-            yield from page
+        with closing(as_sync(_read.pages(self.collection, filter, batch_size))) as pages:
+            for page in pages:
+                yield from page
 
     async def aiter_documents(
         self, filter: Filter | None = None, *, batch_size: int = 256
@@ -453,14 +443,13 @@ class GeminiQdrantVectorStore(SearchMethods):
     ) -> Self:
         """Open or create a collection with langchain-qdrant's arguments.
 
-        `from_texts` and `from_documents` come here. `client_options` are those of
-        `create_vector_store` for its engine: `path` is the embedded one, and `client`,
-        `async_client`, `quantization`, `search_params`, `title_key`, `hybrid_fusion`, `clock` and
-        `payload_indexes` are taken too.
+        `client_options` are those of `create_vector_store` for its engine: `path` is the embedded
+        one, and `client`, `async_client`, `quantization`, `search_params`, `title_key`,
+        `hybrid_fusion`, `clock` and `payload_indexes` are taken too.
         """
-        return opened(
+        return _open.opened(
             cls,
-            plan(
+            _open.plan(
                 *(embedding, retrieval_mode, sparse_embedding, client_options, collection_name),
                 *(distance, content_payload_key, metadata_payload_key, vector_name),
                 *(sparse_vector_name, force_recreate, collection_create_options, vector_params),
@@ -471,7 +460,26 @@ class GeminiQdrantVectorStore(SearchMethods):
     @classmethod
     async def aconstruct_instance(cls, *args: Any, **kwargs: Any) -> Self:
         """Open or create a collection; see `construct_instance`."""
-        return await aopened(cls, plan(*args, **kwargs))
+        return await _open.aopened(cls, _open.plan(*args, **kwargs))
+
+    @classmethod
+    def from_texts(  # type: ignore[override] # the same arguments, named in **kwargs
+        cls,
+        texts: Iterable[str],
+        embedding: Embeddings | None = None,
+        metadatas: Iterable[dict[str, Any] | None] | None = None,
+        ids: Iterable[str | int | None] | None = None,
+        collection_name: str | None = None,
+        *,
+        batch_size: int = MAX_BATCH_SIZE,
+        **kwargs: Any,
+    ) -> Self:
+        """Open or create a collection with langchain-qdrant's arguments and add texts.
+
+        `kwargs` are those of `construct_instance`, and its `client_options` by their own names.
+        """
+        plan = _open.plan_of_texts(embedding, {**kwargs, "collection_name": collection_name})
+        return _open.opened_with(cls, plan, texts, metadatas, ids, batch_size)
 
     @classmethod
     async def afrom_texts(
@@ -484,9 +492,8 @@ class GeminiQdrantVectorStore(SearchMethods):
         **kwargs: Any,
     ) -> Self:
         """Open or create a collection and add texts; the arguments are those of `from_texts`."""
-        store = await aopened(cls, plan_of_texts(embedding, kwargs))
-        await store.aadd_texts(texts, metadatas, ids, batch_size)
-        return store
+        plan = _open.plan_of_texts(embedding, kwargs)
+        return await _open.aopened_with(cls, plan, texts, metadatas, ids, batch_size)
 
     @classmethod
     def from_existing_collection(  # type: ignore[override] # the same arguments, named in **kwargs
@@ -500,7 +507,9 @@ class GeminiQdrantVectorStore(SearchMethods):
 
         `kwargs` are those of this class and, for the engine, of `create_vector_store`.
         """
-        return opened(cls, plan_of_existing(collection_name, embedding, retrieval_mode, kwargs))
+        return _open.opened(
+            cls, _open.plan_of_existing(collection_name, embedding, retrieval_mode, kwargs)
+        )
 
     @classmethod
     async def afrom_existing_collection(
@@ -511,8 +520,8 @@ class GeminiQdrantVectorStore(SearchMethods):
         **kwargs: Any,
     ) -> Self:
         """Open an existing collection; see `from_existing_collection`."""
-        options = plan_of_existing(collection_name, embedding, retrieval_mode, kwargs)
-        return await aopened(cls, options)
+        options = _open.plan_of_existing(collection_name, embedding, retrieval_mode, kwargs)
+        return await _open.aopened(cls, options)
 
     def close(self) -> None:
         """Close the clients that this store made; those that it was given stay open."""
@@ -533,24 +542,3 @@ class GeminiQdrantVectorStore(SearchMethods):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-    # Inside, as langchain-qdrant has it
-
-    def _select_relevance_score_fn(self) -> Callable[[float], float]:
-        size = self.collection.layout.known_size or 0
-        return partial(relevance, distance=self.distance, size=size)
-
-    @classmethod
-    def _document_from_point(
-        cls,
-        scored_point: models.Record | models.ScoredPoint,
-        collection_name: str,  # noqa: ARG003 - langchain-qdrant's signature
-        content_payload_key: str,
-        metadata_payload_key: str,
-    ) -> Document:
-        payload = scored_point.payload or {}
-        return Document(
-            id=document_id(scored_point.id, payload),
-            page_content=payload.get(content_payload_key) or "",
-            metadata=payload.get(metadata_payload_key) or {},
-        )
