@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qdrant_client.async_client_base import AsyncQdrantBase
-
 from langchain_gemini_qdrant.edge._backend._write import WritingApi
+from langchain_gemini_qdrant.edge._in_place import is_awaited
 from langchain_gemini_qdrant.edge._storage._open_folders import release, share
 from langchain_gemini_qdrant.edge._worker._client import Worker
 from langchain_gemini_qdrant.errors import StorageError
@@ -88,7 +86,7 @@ class AsyncWorkerBackend:
         """Return a coroutine function, or a plain one where qdrant-client declares it so."""
         if name.startswith("_"):
             raise AttributeError(name)
-        if not inspect.iscoroutinefunction(getattr(AsyncQdrantBase, name, self._call)):
+        if not is_awaited(name):
             plain: Callable[..., Any] = getattr(self._sync, name)
             return plain
         return functools.partial(self._call, name)
