@@ -24,30 +24,38 @@ ID_KEY = "document_id"
 
 _NAMESPACE = uuid.UUID("6f0f8c1e-6a0b-5b6e-9c55-0f2f0d6f3c11")
 _MAX_INTEGER_ID = 2**64 - 1
+_INTEGER = re.compile("0|[1-9][0-9]{0,19}")
 CANONICAL_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """The spelling that `str(uuid.UUID(...))` gives."""
+_PLAIN_UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
 
 
 def point_id(document_id: str | int) -> str | int:
     """Return the point id of a document's id.
 
     Qdrant takes unsigned 64-bit integers and UUIDs. An integer and its decimal form are one id,
-    as LangChain shows ids as strings; any other string stands behind a UUID made of it.
+    as LangChain shows ids as strings. A UUID is one id in upper or lower case, with its four
+    hyphens or with none, as in every Qdrant. Any other string is an id of its own, whatever else
+    reads a UUID or an integer in it (`urn:uuid:...`, braces, hyphens in other places, `01`, `+1`):
+    its point has a UUID made of the string. A document that an earlier version stored under the
+    UUID that it read in such a string has that UUID as its id.
+
+    Raises:
+        InvalidInputError: UTF-8 cannot carry the id.
     """
     text = str(document_id)
     if CANONICAL_UUID.fullmatch(text):
         return text  # `uuid.UUID` would say the same, ten times as slow
-    if (
-        text.isascii()
-        and text.isdigit()
-        and str(int(text)) == text
-        and int(text) <= _MAX_INTEGER_ID
-    ):
-        return int(text)
-    try:
+    if _INTEGER.fullmatch(text) and (number := int(text)) <= _MAX_INTEGER_ID:
+        return number
+    if _PLAIN_UUID.fullmatch(text):
         return str(uuid.UUID(text))
-    except ValueError:
+    try:
         return str(uuid.uuid5(_NAMESPACE, text))
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"An id must not hold half of a surrogate pair, got {text!r}"
+        ) from error
 
 
 def id_payload(document_id: str | int, point: str | int) -> dict[str, str]:
@@ -57,8 +65,13 @@ def id_payload(document_id: str | int, point: str | int) -> dict[str, str]:
 
 
 def document_id(point: str | int | uuid.UUID, payload: Mapping[str, object] | None) -> str:
-    """Return the id that the caller gave to a stored document."""
-    return str((payload or {}).get(ID_KEY, point))
+    """Return the id by which a stored document is found: the caller's, or the point's.
+
+    Other programs keep something else under `ID_KEY`; that is no id of the point.
+    """
+    kept = (payload or {}).get(ID_KEY)
+    is_own = isinstance(kept, str) and str(point_id(kept)) == str(point)
+    return str(kept if is_own else point)
 
 
 def content_id(document: Document, keys: Sequence[str] = ("source",)) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from qdrant_client import AsyncQdrantClient
 
 from langchain_gemini_qdrant.edge._convert._validate import are_plain
+from langchain_gemini_qdrant.edge._in_place import InPlaceBackend
 from langchain_gemini_qdrant.edge._storage._location import (
     TEMPORARY,
     Durability,
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.edge._storage._info import StorageInfo
     from langchain_gemini_qdrant.edge._storage._sizes import VectorStorageSize
+    from langchain_gemini_qdrant.edge.client import EdgeClient
 
 
 class AsyncEdgeClient(AsyncQdrantClient):
@@ -49,11 +54,18 @@ class AsyncEdgeClient(AsyncQdrantClient):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "process") -> None:
-        settings = first_calls(temporary=os.fspath(path) == TEMPORARY, durability=durability)
+        temporary = os.fspath(path) == TEMPORARY
+        settings = first_calls(temporary=temporary, durability=durability)
         self._path = locate(path)
         self._options = {"path": str(self._path), "durability": durability}
-        super().__init__(location=":memory:")
-        self._edge = AsyncWorkerBackend(self._path, settings)
+        with ExitStack() as unless_opened:
+            if temporary:
+                unless_opened.callback(shutil.rmtree, self._path, ignore_errors=True)
+            super().__init__(location=":memory:")
+            self._edge: AsyncWorkerBackend | InPlaceBackend = AsyncWorkerBackend(
+                self._path, settings
+            )
+            unless_opened.pop_all()
         # the one private attribute of qdrant-client that this class relies on
         self._client = cast("AsyncQdrantBase", self._edge)
 
@@ -64,6 +76,22 @@ class AsyncEdgeClient(AsyncQdrantClient):
         if not args and are_plain(points):  # the backend has other positions
             return await self._client.upsert(collection_name, points, *args, **kwargs)
         return await super().upsert(collection_name, points, *args, **kwargs)
+
+    @staticmethod
+    def over(client: EdgeClient) -> AsyncEdgeClient:
+        """Return the asynchronous client of a synchronous one, over the same engine.
+
+        With `worker=True` it shares the engine's process. Otherwise the engine is in this process:
+        each call is done where it is awaited, which the event loop waits for, and `close` leaves
+        the engine to `client`.
+
+        Args:
+            client: What the new client shares an engine with.
+        """
+        options = client.init_options
+        if options.pop("worker"):
+            return AsyncEdgeClient(**options)
+        return InPlaceEdgeClient(client)
 
     @property
     def init_options(self) -> dict[str, Any]:
@@ -95,3 +123,20 @@ class AsyncEdgeClient(AsyncQdrantClient):
     async def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy the whole index to another folder; see `EdgeClient.backup`."""
         await self._edge.backup(locate(path))
+
+
+class InPlaceEdgeClient(AsyncEdgeClient):
+    """The asynchronous client over an `EdgeClient` whose engine is in this process.
+
+    Attributes:
+        sync_client: The client that has the engine.
+    """
+
+    def __init__(self, client: EdgeClient) -> None:
+        AsyncQdrantClient.__init__(self, location=":memory:")
+        self._options = client.init_options
+        del self._options["worker"]
+        self._path = Path(self._options["path"])
+        self._edge = InPlaceBackend(client._edge)  # noqa: SLF001 - the backend that both share
+        self._client = cast("AsyncQdrantBase", self._edge)
+        self.sync_client = client

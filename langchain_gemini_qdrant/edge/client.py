@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from qdrant_client import QdrantClient
@@ -66,16 +68,22 @@ class EdgeClient(QdrantClient):
         worker: bool = False,
         durability: Durability = "process",
     ) -> None:
-        settings = first_calls(temporary=os.fspath(path) == TEMPORARY, durability=durability)
+        temporary = os.fspath(path) == TEMPORARY
+        settings = first_calls(temporary=temporary, durability=durability)
         self._path = locate(path)
         self._options = {"path": str(self._path), "worker": worker, "durability": durability}
-        super().__init__(location=":memory:")
-        self._edge = WorkerBackend(self._path) if worker else EdgeBackend(self._path)
-        # `_client` is the one private attribute of qdrant-client that this class relies on
-        in_memory, self._client = self._client, cast("QdrantBase", self._edge)
-        in_memory.close()
-        for setting in settings:
-            getattr(self._edge, setting)()
+        with ExitStack() as unless_opened:
+            if temporary:
+                unless_opened.callback(shutil.rmtree, self._path, ignore_errors=True)
+            super().__init__(location=":memory:")
+            self._edge = WorkerBackend(self._path) if worker else EdgeBackend(self._path)
+            unless_opened.callback(self._edge.close)
+            # `_client` is the one private attribute of qdrant-client that this class relies on
+            in_memory, self._client = self._client, cast("QdrantBase", self._edge)
+            in_memory.close()
+            for setting in settings:
+                getattr(self._edge, setting)()
+            unless_opened.pop_all()
 
     def __del__(self) -> None:
         """Give the folder up where nobody did."""

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import httpx
 from pydantic import SecretStr
 from qdrant_client import AsyncQdrantClient, QdrantClient
-from qdrant_client.async_client_base import AsyncQdrantBase
 
 from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
+from langchain_gemini_qdrant.edge._in_place import InPlaceBackend
+from langchain_gemini_qdrant.edge.async_client import InPlaceEdgeClient
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
-    from qdrant_client.client_base import QdrantBase
+    from qdrant_client.async_client_base import AsyncQdrantBase
 
 EngineKind: TypeAlias = Literal["edge", "local", "server"]
 """Qdrant Edge, qdrant-client's pure-Python local mode, or a Qdrant server."""
@@ -51,7 +51,9 @@ class Connection:
         self._owned = owned
         self._made = Clients(self._make, self._make_async)
         # An engine in this process is known by the client that has it, whichever face is given.
-        self._origin = async_client.sync_client if isinstance(async_client, InPlaceClient) else None
+        self._origin: QdrantClient | None = None
+        if isinstance(async_client, InPlaceEdgeClient | LocalModeClient):
+            self._origin = async_client.sync_client
         given = client or self._origin or async_client
         self.kind: EngineKind = "server" if given is None else _engine_kind(given)
 
@@ -111,12 +113,11 @@ class Connection:
 
     def _make_async(self) -> AsyncQdrantClient:
         client = self.client
-        options = client.init_options
-        if isinstance(client, EdgeClient) and options.pop("worker"):
-            return AsyncEdgeClient(**options)
-        if self.kind != "server":
-            return InPlaceClient(client)
-        return AsyncQdrantClient(**_quiet(options))
+        if isinstance(client, EdgeClient):
+            return AsyncEdgeClient.over(client)
+        if self.kind == "local":
+            return LocalModeClient(client)
+        return AsyncQdrantClient(**_quiet(client.init_options))
 
 
 def connect(
@@ -192,10 +193,8 @@ def _address(client: QdrantClient | AsyncQdrantClient) -> httpx.URL:
     return httpx.URL(client.http.client.host.rstrip("/"))
 
 
-class InPlaceClient(AsyncQdrantClient):
-    """The asynchronous face of an engine in this process: a call is done where it is awaited.
-
-    Such an engine computes, so a thread would only make the event loop wait for it elsewhere.
+class LocalModeClient(AsyncQdrantClient):
+    """The asynchronous client over a `QdrantClient` in local mode.
 
     Attributes:
         sync_client: The client that has the engine.
@@ -204,35 +203,9 @@ class InPlaceClient(AsyncQdrantClient):
     def __init__(self, client: QdrantClient) -> None:
         super().__init__(location=":memory:")
         # `_client` is what a client of qdrant-client sends all calls to; here both share one
-        self._client = _InPlaceBackend(client._client)  # noqa: SLF001
+        self._client = cast("AsyncQdrantBase", InPlaceBackend(client._client))  # noqa: SLF001
         self.sync_client = client
 
-    async def optimize(self, collection_name: str) -> bool:
-        """Build graphs and codes; see `EdgeClient.optimize`."""
-        if not isinstance(self.sync_client, EdgeClient):
-            raise ConfigurationError("local mode has nothing to optimize: it scans all vectors")
-        return self.sync_client.optimize(collection_name)
-
-
-class _InPlaceBackend(AsyncQdrantBase):
-    def __init__(self, backend: QdrantBase) -> None:
-        super().__init__()
-        self.backend = backend
-
-    async def close(self, **kwargs: Any) -> None:
-        """Leave the engine open: it belongs to the sync client."""
-
-
-def _in_place(name: str) -> Callable[..., Any]:
-    def call(self: _InPlaceBackend, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - by method
-        return getattr(self.backend, name)(*args, **kwargs)
-
-    async def acall(self: _InPlaceBackend, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - by method
-        return call(self, *args, **kwargs)
-
-    return acall if inspect.iscoroutinefunction(getattr(AsyncQdrantBase, name)) else call
-
-
-for _name, _method in vars(AsyncQdrantBase).items():
-    if not _name.startswith("_") and _name != "close" and callable(_method):
-        setattr(_InPlaceBackend, _name, _in_place(_name))
+    async def optimize(self, collection_name: str) -> bool:  # noqa: ARG002
+        """Refuse: there is nothing to optimize."""
+        raise ConfigurationError("local mode has nothing to optimize: it scans all vectors")

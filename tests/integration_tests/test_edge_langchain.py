@@ -90,6 +90,36 @@ async def test_the_async_methods_run_from_executor_threads(store):
     assert await store.adelete(ids) is True
 
 
+# --- an asynchronous client over a synchronous one
+
+
+@pytest.mark.parametrize("worker", [False, pytest.param(True, marks=pytest.mark.slow)])
+async def test_an_async_client_over_a_sync_one_has_its_engine_and_is_an_async_edge_client(
+    tmp_path, worker
+):
+    client = EdgeClient(tmp_path / "index", worker=worker, durability="power")
+    over = AsyncEdgeClient.over(client)
+    assert isinstance(over, AsyncEdgeClient)
+    assert over.init_options == {"path": str(tmp_path / "index"), "durability": "power"}
+    await over.create_collection("c", models.VectorParams(size=2, distance=models.Distance.DOT))
+    await over.upsert("c", [models.PointStruct(id=1, vector=[1.0, 0.0])])
+    over.upload_points("c", [models.PointStruct(id=2, vector=[0.0, 1.0])])  # no coroutine, as ever
+    assert [point.id for point in (await over.query_points("c", [1.0, 0.0])).points] == [1, 2]
+    assert await over.optimize("c") == client.optimize("c")
+    assert await over.vector_storage_size("c") == client.vector_storage_size("c")
+    assert (await over.storage_info("c")).points_count == 2
+    await over.backup(tmp_path / "backup")
+    await over.aclose()
+    assert client.count("c").count == 2
+    client.close()
+
+
+async def test_the_async_side_of_a_store_is_an_async_edge_client(tmp_path):
+    store = create_vector_store(DeterministicFakeEmbedding(size=8), "c", path=tmp_path)
+    assert isinstance(store.async_client, AsyncEdgeClient)
+    store.close()
+
+
 # --- a store on a worker
 
 

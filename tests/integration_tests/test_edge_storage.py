@@ -399,6 +399,105 @@ print("parent:", [point.id for point in client.scroll("c")[0]])
     assert lines[4] == "parent: [1, 3]"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_among_threads_that_use_the_engine_leaves_the_child_free_to_open_others(tmp_path):
+    """The child refuses what the parent has open, opens its own folders, and waits for no lock."""
+    script = """
+import faulthandler, gc, os, sys, threading
+from qdrant_client import models
+from langchain_gemini_qdrant.edge import EdgeClient
+from langchain_gemini_qdrant.edge._storage import _open_folders
+from langchain_gemini_qdrant.errors import StorageError
+root = sys.argv[1]
+here, apart = EdgeClient(root + "/here"), EdgeClient(root + "/apart", worker=True)
+here.create_collection("c", models.VectorParams(size=2, distance="Dot"))
+held, forked = threading.Event(), threading.Event()
+def hold():
+    with here._edge._folder._lock, apart._edge.worker._lock, _open_folders._lock:
+        held.set()
+        forked.wait()
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    faulthandler.dump_traceback_later(100, exit=True)
+    for use in (
+        lambda: here.query_points("c", [1.0, 0.0]),
+        lambda: here.upsert("c", [models.PointStruct(id=2, vector=[1.0, 0.0])]),
+        lambda: here.get_collections(),
+        lambda: apart.get_collections(),
+        lambda: EdgeClient(root + "/here"),
+        lambda: EdgeClient(root + "/apart", worker=True),
+    ):
+        try:
+            use()
+        except StorageError as error:
+            print("refused")
+    here.close()
+    apart.close()
+    del here, apart, use
+    gc.collect()
+    for worker in (False, True):
+        other = EdgeClient(root + "/other", worker=worker)
+        other.recreate_collection("c", models.VectorParams(size=2, distance="Dot"))
+        print("made", other.count("c").count)
+        other.close()
+    sys.exit(0)
+forked.set()
+holder.join()
+assert os.waitpid(child, 0)[1] == 0
+here.upsert("c", [models.PointStruct(id=1, vector=[1.0, 0.0])])
+print("parent", here.count("c").count, len(apart.get_collections().collections))
+"""
+    lines = run(script, tmp_path).splitlines()
+    assert lines == ["refused"] * 6 + ["made 0"] * 2 + ["parent 1 0"]
+
+
+def test_a_client_whose_durability_cannot_be_had_leaves_nothing_open(client, tmp_path):
+    (tmp_path / "collections").rename(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="cannot flush") as refused:
+        EdgeClient(tmp_path, durability="power")
+    (tmp_path / "elsewhere").rename(tmp_path / "collections")
+    assert client.count(NAME).count == 1
+    client.close()
+    assert refused.value  # which holds on to what was made
+    again = EdgeClient(tmp_path, worker=True)  # refused while another client is open here
+    assert again.count(NAME).count == 1
+    again.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit of file sizes")
+@pytest.mark.parametrize("worker", [False, True])
+def test_a_folder_whose_lock_cannot_be_written_is_left_unlocked(tmp_path, worker):
+    script = f"""
+import os, resource, sys, tempfile
+from langchain_gemini_qdrant.edge import EdgeClient
+from langchain_gemini_qdrant.errors import StorageError
+tempfile.tempdir = sys.argv[1]
+errors = []
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+for path in (sys.argv[1] + "/index", ":temporary:"):
+    try:
+        EdgeClient(path, worker={worker})
+    except StorageError as error:
+        errors.append(error)  # which holds on to what was made
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("no child")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+EdgeClient(sys.argv[1] + "/index").close()
+print(*errors, *os.listdir(sys.argv[1]), sep="\\n")
+"""
+    lines = run(script, tmp_path).splitlines()
+    assert lines[0] == "no child"
+    assert ["cannot be used as the folder" in line for line in lines[1:3]] == [True, True]
+    assert lines[3:] == ["index"]
+
+
 def test_closing_twice_or_after_a_failed_start_is_harmless(client):
     client.close()
     client.close()

@@ -439,6 +439,47 @@ def test_a_worker_that_cannot_flush_says_so_ends_and_gives_the_folder_free(own_c
     again.close()
 
 
+@pytest.mark.slow
+def test_a_durability_that_cannot_be_had_is_told_by_the_first_call(own_client):
+    root = Path(own_client.init_options["path"])
+
+    async def use() -> None:
+        async with contextlib.aclosing(AsyncEdgeClient(root, durability="power")) as client:
+            for _ in range(2):
+                with pytest.raises(StorageError, match="cannot flush"):
+                    await client.get_collections()
+
+    (root / "collections").rename(root / "elsewhere")
+    asyncio.run(use())
+    (root / "elsewhere").rename(root / "collections")
+    assert own_client.count(NAME).count == 2
+
+
+@pytest.mark.slow
+@POSIX_ONLY
+def test_a_worker_that_cannot_be_served_for_want_of_threads_is_ended(tmp_path):
+    script = """
+import os, sys, threading
+from langchain_gemini_qdrant.edge import EdgeClient
+from langchain_gemini_qdrant.errors import StorageError
+usual = threading.stack_size(2**46)  # no thread can have it
+try:
+    EdgeClient(sys.argv[1], worker=True)
+except StorageError as error:
+    refused = error  # which holds on to what was made
+threading.stack_size(usual)
+print(refused)
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("no child")
+EdgeClient(sys.argv[1]).close()
+"""
+    done = run(script, tmp_path)
+    assert done.stdout.splitlines()[1:] == ["no child"], done.stderr
+    assert "needs two threads" in done.stdout
+
+
 SCRIPT = """
 import os, select, signal, sys
 from qdrant_client import models

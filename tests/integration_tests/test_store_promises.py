@@ -139,6 +139,38 @@ def test_any_id_is_given_back_unchanged(store, on_store):
     assert [document.id for document in store.get_by_ids(given[:3])] == []
 
 
+def test_ids_in_which_python_reads_one_uuid_or_integer_do_not_replace_each_other(store, on_store):
+    uuid = "6f0f8c1e-6a0b-4b6e-9c55-0f2f0d6f3c11"
+    ids = [
+        uuid,
+        f"urn:uuid:{uuid}",
+        f"{{{uuid}}}",
+        uuid.replace("-", "", 1),
+        "1",
+        "01",
+        "+1",
+        "1_0",
+    ]
+    texts = [f"text {i}" for i in range(len(ids))]
+    on_store(store, "add_texts", texts, ids=ids)
+    found = on_store(store, "get_by_ids", ids)
+    assert [(each.id, each.page_content) for each in found] == [*zip(ids, texts, strict=True)]
+    on_store(store, "delete", ids[1:3])
+    kept = [ids[0], *ids[3:]]
+    assert [each.id for each in on_store(store, "get_by_ids", ids)] == kept
+
+
+def test_a_document_id_that_another_program_keeps_is_not_taken_for_the_point_s(client, on_store):
+    client.create_collection("c", models.VectorParams(size=2, distance=models.Distance.COSINE))
+    payload = {"page_content": "x", "metadata": {}, "document_id": "doc-42"}
+    client.upsert("c", [models.PointStruct(id=7, vector=[1.0, 0.0], payload=payload)])
+    theirs = create_vector_store(Plane(), "c", client=client)
+    [hit] = on_store(theirs, "similarity_search", "1 0", k=1)
+    assert on_store(theirs, "get_by_ids", [hit.id]) == [hit]
+    on_store(theirs, "delete", [hit.id])
+    assert client.count("c").count == 0
+
+
 def test_metadata_comes_back_as_it_went_in_and_a_hit_added_again_replaces_itself(store, on_store):
     metadata = {"nested": {"list": [1, None, "\u043a\u043b\u044e\u0447"]}, "flag": True, "n": 0.5}
     on_store(store, "add_texts", ["text"], [metadata], ids=["a"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Literal
 from uuid import uuid4
 
@@ -67,7 +67,7 @@ class Folder(Shared):
         try:
             self._meta = self._read_meta()
         except BaseException:
-            self._lock_file.close()
+            _unlock(self._lock_file)
             raise
 
     def check_usable(self) -> None:
@@ -76,10 +76,10 @@ class Folder(Shared):
         Raises:
             StorageError: The folder is closed, or was opened before the process forked.
         """
-        if self._lock_file.closed:
-            raise StorageError(f"The index in {self.root} is closed; make a new EdgeClient")
         if os.getpid() != self.process_id:
             self.refuse_fork()
+        if self._lock_file.closed:
+            raise StorageError(f"The index in {self.root} is closed; make a new EdgeClient")
 
     def names(self) -> list[str]:
         """Return the collections' names, oldest first."""
@@ -108,11 +108,12 @@ class Folder(Shared):
 
     def collection(self, name: str) -> Collection:
         """Return a collection by its name or an alias, opened on first use."""
+        self.check_usable()  # before the lock: in a forked child nobody may be left to release it
         with self._lock:
-            self.check_usable()
             if name not in self._open:  # no alias has the name of a collection
                 name = self.resolve(name)
             if name not in self._open:
+                self.check_usable()  # another thread may have closed the folder meanwhile
                 entry = self._meta.collections[name]
                 folder = self._collection_folder(entry)
                 self._adopt(name, Collection.open(folder, entry.config, self._lock))
@@ -236,12 +237,20 @@ class Folder(Shared):
                 for collection in self._drain():
                     collection.close()
             finally:
-                for collection in self._drain():  # those after one that failed
-                    with suppress(StorageError):
-                        collection.close()
-                _unlock(self._lock_file)
-                if self.temporary:
-                    shutil.rmtree(self.root, ignore_errors=True)
+                try:
+                    for collection in self._drain():  # those after one that failed
+                        with suppress(StorageError):
+                            collection.close()
+                finally:
+                    _unlock(self._lock_file)
+                    if self.temporary:
+                        shutil.rmtree(self.root, ignore_errors=True)
+
+    def leave_to_parent(self) -> None:
+        """Close this process's copy of the lock, which would outlive the parent's."""
+        self._lock_file.close()
+        for collection in self._open.values():
+            collection.leave_to_parent()
 
     def _drain(self) -> Iterator[Collection]:
         while self._open:
@@ -307,22 +316,28 @@ def _lock(path: Path) -> IO[str]:
     # imported here: on a read-only system the import itself fails
     import portalocker  # noqa: PLC0415
 
-    file = path.open("a+", encoding="ascii", errors="replace")
-    try:
-        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-    except portalocker.LockException as error:
-        holder = ""
-        with file, suppress(OSError):  # on Windows a locked file cannot be read
-            file.seek(0)
-            holder = file.read().strip()
-        raise StorageError(
-            f"The index in {path.parent} is open in another process"
-            f"{f' ({holder})' if holder else ''}, and one process at a time can use it. Close it"
-            " there, or use a Qdrant server (`url=`) for several processes."
-        ) from error
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
+    with ExitStack() as unless_locked:
+        file = path.open("a+", encoding="ascii", errors="replace")
+        unless_locked.callback(file.close)
+        try:
+            portalocker.lock(
+                file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+            )
+        except portalocker.LockException as error:
+            holder = ""
+            with suppress(OSError):  # on Windows a locked file cannot be read
+                file.seek(0)
+                holder = file.read().strip()
+            raise StorageError(
+                f"The index in {path.parent} is open in another process"
+                f"{f' ({holder})' if holder else ''}, and one process at a time can use it. Close"
+                " it there, or use a Qdrant server (`url=`) for several processes."
+            ) from error
+        unless_locked.callback(portalocker.unlock, file)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        unless_locked.pop_all()
     return file
 
 

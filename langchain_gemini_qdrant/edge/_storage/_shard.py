@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import warnings
@@ -175,6 +176,10 @@ class Collection:
             finally:
                 with engine_errors("close a collection"):
                     self._shard.close()
+
+    def leave_to_parent(self) -> None:
+        """Never free the engine's object here: that waits for threads that only the parent has."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._shard))
 
     def vector_storage_size(self) -> VectorStorageSize:
         """Measure the collection's vectors on disk."""

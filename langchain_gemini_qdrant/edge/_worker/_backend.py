@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qdrant_client.async_client_base import AsyncQdrantBase
-
 from langchain_gemini_qdrant.edge._backend._write import WritingApi
+from langchain_gemini_qdrant.edge._in_place import is_awaited
 from langchain_gemini_qdrant.edge._storage._open_folders import release, share
 from langchain_gemini_qdrant.edge._worker._client import Worker
 from langchain_gemini_qdrant.errors import StorageError
@@ -33,8 +32,11 @@ class WorkerBackend:
         if wait:
             try:
                 self._worker.opened.result().unwrap(stacklevel=_STACKLEVEL)
-            except BaseException:
-                self.give_up()
+            except BaseException as error:
+                worker = self.give_up()
+                if worker is not None and isinstance(error, Exception):  # Ctrl-C does not wait
+                    with suppress(StorageError):
+                        worker.wait_closed()
                 raise
 
     @property
@@ -72,23 +74,30 @@ class AsyncWorkerBackend:
 
     def __init__(self, path: Path, first_calls: Sequence[str]) -> None:
         self._sync = WorkerBackend(path, wait=False)
-        for method in first_calls:
-            self._sync.worker.submit(method, (), {})
+        worker = self._sync.worker
+        try:
+            settings = [worker.submit(method, (), {}) for method in first_calls]
+        except BaseException:
+            self._sync.give_up()
+            raise
+        self._start = [worker.opened, *settings]
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return a coroutine function, or a plain one where qdrant-client declares it so."""
         if name.startswith("_"):
             raise AttributeError(name)
-        if not inspect.iscoroutinefunction(getattr(AsyncQdrantBase, name, self._call)):
+        if not is_awaited(name):
             plain: Callable[..., Any] = getattr(self._sync, name)
             return plain
         return functools.partial(self._call, name)
 
     async def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any
         worker = self._sync.worker
-        if not worker.opened.done():
-            await asyncio.wrap_future(worker.opened)
-        worker.opened.result().unwrap(stacklevel=_STACKLEVEL)
+        for answered in self._start:
+            if not answered.done():
+                await asyncio.wrap_future(answered)
+            answered.result().unwrap(stacklevel=_STACKLEVEL)
+        self._start = []
         answer = await asyncio.wrap_future(worker.submit(name, args, kwargs))
         return answer.unwrap(stacklevel=_STACKLEVEL)
 

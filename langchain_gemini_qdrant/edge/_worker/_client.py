@@ -65,10 +65,26 @@ class Worker(Shared):
             threading.Thread(
                 target=target, daemon=True, name=f"engine of {root}: {target.__name__}"
             )
-            for target in (self._write_calls, self._read_answers)
+            for target in (self._read_answers, self._write_calls)
         ]
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException as error:
+            self._stop()
+            if isinstance(error, RuntimeError):  # the process may have no more threads
+                raise StorageError(
+                    f"The engine's process needs two threads here to be served: {error}"
+                ) from error
+            raise
+
+    def _stop(self) -> None:
+        """End the process, which has nothing open yet; a thread that reads from it sees its end."""
+        self._process.kill()
+        self._process.wait()
+        _pipe(self._process.stdin).close()
+        if self._threads[0].ident is None:
+            _pipe(self._process.stdout).close()
 
     @property
     def over(self) -> bool:

@@ -1,0 +1,45 @@
+"""A backend of qdrant-client in this process, as its asynchronous clients call it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from qdrant_client.async_client_base import AsyncQdrantBase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class InPlaceBackend:
+    """Does each call where it is awaited, by a synchronous backend that it shares.
+
+    Such a backend computes, so a thread would only make the event loop wait for it elsewhere.
+    """
+
+    def __init__(self, backend: object) -> None:
+        self._backend = backend
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a coroutine function, or a plain one where qdrant-client declares it so."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        method: Callable[..., Any] = getattr(self._backend, name)
+        if not is_awaited(name):
+            return method
+
+        async def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - of any method
+            return method(*args, **kwargs)
+
+        return call
+
+    async def close(self, **kwargs: Any) -> None:
+        """Leave the backend open: it belongs to the synchronous client."""
+
+
+@functools.cache
+def is_awaited(name: str) -> bool:
+    """Tell whether a backend's method is a coroutine function for qdrant-client, or is ours."""
+    method = getattr(AsyncQdrantBase, name, None)
+    return method is None or inspect.iscoroutinefunction(method)
