@@ -76,7 +76,7 @@ class Pipeline:
         to_incoming: Prepares what is read.
         batch_size: Documents embedded at a time.
         counters: Counts, as the run goes on.
-        report: Called whenever it has changed.
+        report: Called whenever it has changed; None if nobody listens.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Pipeline:
         *,
         batch_size: int,
         counters: Counters,
-        report: Callable[[], None],
+        report: Callable[[], None] | None,
     ) -> None:
         self._collection = collection
         self._to_incoming = to_incoming
@@ -126,7 +126,8 @@ class Pipeline:
                 await self._start()
             while self._running:
                 await self._wait()
-            self._report()
+            if self._report is not None:
+                self._report()
 
     # Reading
 
@@ -262,7 +263,8 @@ class Pipeline:
             await self._write(embedded, self._upsert)
         if self._session.fatal_error is not None:
             self._stop(self._session.fatal_error)
-        self._report()
+        if self._report is not None:
+            self._report()
 
     def _embedded(
         self, documents: Sequence[Incoming], request: Pending[Embedded]

@@ -162,7 +162,7 @@ class _Run:
             self._incoming,
             batch_size=self._batch_size,
             counters=self._counters,
-            report=self._stats.notify,
+            report=self._stats.listener,
         )
         await pipeline.run(documents)
         if self._counters.error is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,7 +43,7 @@ _PLANNED = _SHARED | {
     *("collection_name", "force_recreate", "collection_create_options"),
     *("vector_params", "sparse_vector_params"),
 }
-_EXISTING = _SHARED | {*_OWN_OPTIONS}
+_ENGINE_OPTIONS = inspect.signature(connect).parameters.keys()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,14 +171,17 @@ def plan_of_texts(embedding: Embeddings | None, options: Mapping[str, Any]) -> P
 
 
 def plan_of_existing(
+    store_class: type[OpeningMethods],
     collection_name: str,
     embedding: Embeddings | None,
     retrieval_mode: RetrievalMode,
     options: Mapping[str, Any],
 ) -> Plan:
     """Plan to open a collection that exists; `options` are of the store's class and the engine."""
-    own = {name: value for name, value in options.items() if name in _EXISTING}
-    engine = {name: value for name, value in options.items() if name not in _EXISTING}
+    # A subclass may take more than ours.
+    known = inspect.signature(store_class).parameters.keys() - _ENGINE_OPTIONS
+    own = {name: value for name, value in options.items() if name in known}
+    engine = {name: value for name, value in options.items() if name not in known}
     validate = own.pop("validate_collection_config", True)
     own |= {
         "collection_name": collection_name,

@@ -160,7 +160,7 @@ class OpeningMethods(QdrantVectorStore):
         `kwargs` are those of this class and, for the engine, of `create_vector_store`.
         """
         return _open.opened(
-            cls, _open.plan_of_existing(collection_name, embedding, retrieval_mode, kwargs)
+            cls, _open.plan_of_existing(cls, collection_name, embedding, retrieval_mode, kwargs)
         )
 
     @classmethod
@@ -172,7 +172,7 @@ class OpeningMethods(QdrantVectorStore):
         **kwargs: Any,
     ) -> Self:
         """Open an existing collection; see `from_existing_collection`."""
-        options = _open.plan_of_existing(collection_name, embedding, retrieval_mode, kwargs)
+        options = _open.plan_of_existing(cls, collection_name, embedding, retrieval_mode, kwargs)
         return await _open.aopened(cls, options)
 
     def close(self) -> None:

@@ -36,7 +36,8 @@ async def add(
     collection: Collection, rows: Sequence[Row], batch_size: int, options: dict[str, Any]
 ) -> list[str | int]:
     """Store rows as their vectors come; where it breaks off, say what is stored."""
-    _points.check_options(options)
+    if options:
+        _points.check_options(options)
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
     embedding = collection.layout.embedding
@@ -56,8 +57,7 @@ async def add(
                 batch = rows[start : start + batch_size]
                 texts = [row.text for row in batch]
                 dense, failure = await _dense_vectors(collection, batch, texts, stream)
-                if failure is not None:
-                    batch, texts = batch[: len(dense)], texts[: len(dense)]
+                batch, texts = batch[: len(dense)], texts[: len(dense)]
                 named = await named_vectors(collection, texts, dense)
                 points = _points.points(
                     batch,
@@ -116,10 +116,10 @@ async def named_vectors(
 ) -> list[dict[str, Any]]:
     """Return the vectors of texts by name, the sparse ones among them."""
     layout = collection.layout
-    named: list[dict[str, Any]] = [{} for _ in texts]
-    if layout.embedding is not None:
-        for vectors, vector in zip(named, dense, strict=True):
-            vectors[layout.vector_name] = vector
+    named: list[dict[str, Any]] = []
+    for vector in dense:  # None where there is no embedding
+        vectors: dict[str, Any] = {} if vector is None else {layout.vector_name: vector}
+        named.append(vectors)
     if collection.sparse_embedding is not None and texts:
         sparse = await collection.sparse_embedding.aembed_documents(texts)
         check_count(layout.sparse_embedding, sparse, len(texts))
