@@ -474,23 +474,64 @@ class GeminiQdrantVectorStore(SearchMethods):
         return await aopened(cls, plan(*args, **kwargs))
 
     @classmethod
-    def from_texts(  # type: ignore[override] # the same arguments, named in **kwargs
+    def from_texts(
         cls,
         texts: Iterable[str],
         embedding: Embeddings | None = None,
         metadatas: Iterable[dict[str, Any] | None] | None = None,
         ids: Iterable[str | int | None] | None = None,
         collection_name: str | None = None,
-        *,
-        batch_size: int = MAX_BATCH_SIZE,
+        location: str | None = None,
+        url: str | None = None,
+        port: int | None = 6333,
+        grpc_port: int = 6334,
+        prefer_grpc: bool = False,
+        https: bool | None = None,
+        api_key: str | None = None,
+        prefix: str | None = None,
+        timeout: int | None = None,
+        host: str | None = None,
+        path: str | None = None,
+        distance: models.Distance = models.Distance.COSINE,
+        content_payload_key: str = QdrantVectorStore.CONTENT_KEY,
+        metadata_payload_key: str = QdrantVectorStore.METADATA_KEY,
+        vector_name: str = QdrantVectorStore.VECTOR_NAME,
+        retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
+        sparse_embedding: SparseEmbeddings | None = None,
+        sparse_vector_name: str = QdrantVectorStore.SPARSE_VECTOR_NAME,
+        collection_create_options: dict[str, Any] | None = None,
+        vector_params: dict[str, Any] | None = None,
+        sparse_vector_params: dict[str, Any] | None = None,
+        batch_size: int = 64,
+        force_recreate: bool = False,
+        validate_embeddings: bool = True,
+        validate_collection_config: bool = True,
         **kwargs: Any,
     ) -> Self:
         """Open or create a collection with langchain-qdrant's arguments and add texts.
 
-        `kwargs` are those of `construct_instance`, and its `client_options` by their own names.
+        `kwargs` are the `client_options` of `construct_instance`.
         """
-        kwargs["collection_name"] = collection_name
-        store = opened(cls, plan_of_texts(embedding, kwargs))
+        engine = {
+            "location": location,
+            "url": url,
+            "port": port,
+            "grpc_port": grpc_port,
+            "prefer_grpc": prefer_grpc,
+            "https": https,
+            "api_key": api_key,
+            "prefix": prefix,
+            "timeout": timeout,
+            "host": host,
+            "path": path,
+            **kwargs,
+        }
+        store = cls.construct_instance(
+            *(embedding, retrieval_mode, sparse_embedding, engine, collection_name, distance),
+            *(content_payload_key, metadata_payload_key, vector_name, sparse_vector_name),
+            *(force_recreate, collection_create_options, vector_params, sparse_vector_params),
+            *(validate_embeddings, validate_collection_config),
+        )
         try:
             store.add_texts(texts, metadatas, ids, batch_size)
         except BaseException:  # nobody else can close it
