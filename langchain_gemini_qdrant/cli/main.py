@@ -38,7 +38,7 @@ class _Group(click.Group):
                 warnings.showwarning = _show_warning
                 return super().invoke(ctx)
         except KeyboardInterrupt:
-            message = "Stopped. What is stored is kept: run the command again to go on."
+            message = "Interrupted. Stored data is kept; run the same command to resume."
         except _expected_errors() as error:
             message = f"Error: {error}{_advice(error)}"
         click.echo(message, err=True)

@@ -13,11 +13,13 @@ from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from langchain_gemini_qdrant.quantization import QuantizationName
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 F = TypeVar("F", bound="Callable[..., object]")
+T = TypeVar("T")
 
 DEFAULT_PATH = "gemini-qdrant-index"
 
@@ -100,6 +102,11 @@ def _with(command: F, options: tuple[Callable[[F], F], ...]) -> F:
     return command
 
 
+def until_the_end(resource: AbstractContextManager[T]) -> T:
+    """Open a resource; it is closed when the running command ends, however it does."""
+    return click.get_current_context().with_resource(resource)
+
+
 def make_embeddings(
     *,
     model: str,
@@ -110,7 +117,10 @@ def make_embeddings(
     requests_per_minute: float | None = None,
     tokens_per_minute: float | None = None,
 ) -> GeminiEmbeddings:
-    """Return the embeddings that the options describe; the key is the environment's."""
+    """Return the embeddings that the options describe, open until the command ends.
+
+    The key is the environment's.
+    """
     options: dict[str, Any] = {
         "model": model,
         "output_dimensionality": output_dimensionality,
@@ -124,7 +134,7 @@ def make_embeddings(
         options["transport"] = "rest"  # the address of an emulator or proxy is an HTTP one
     if api_key is not None:
         options["api_key"] = api_key
-    return GeminiEmbeddings(**options)
+    return until_the_end(GeminiEmbeddings(**options))
 
 
 def open_store(
@@ -137,7 +147,7 @@ def open_store(
     quantization: QuantizationName | Literal["none"] = "none",
     create: bool = True,
 ) -> GeminiQdrantVectorStore:
-    """Open the collection that the options name; make it where `create` allows.
+    """Open the collection that the options name until the command ends; make it if `create`.
 
     Raises:
         ConfigurationError: There is no such collection, and `create` is False.
@@ -148,16 +158,18 @@ def open_store(
 
     engine = {"url": url, "api_key": qdrant_api_key} if url else {"path": path or DEFAULT_PATH}
     if create:
-        return create_vector_store(
+        store = create_vector_store(
             embeddings,
             collection,
             **engine,
             quantization=None if quantization == "none" else quantization,
             title_key=TITLE_KEY,
         )
-    return GeminiQdrantVectorStore.from_existing_collection(
-        collection, embeddings, **engine, title_key=TITLE_KEY
-    )
+    else:
+        store = GeminiQdrantVectorStore.from_existing_collection(
+            collection, embeddings, **engine, title_key=TITLE_KEY
+        )
+    return until_the_end(store)
 
 
 @contextmanager

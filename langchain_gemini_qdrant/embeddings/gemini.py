@@ -89,9 +89,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         requests_per_minute: Your quota; each text of a batch counts as one. None finds it out
             from the first 429. All instances of one key and model in the process share it.
         tokens_per_minute: Your quota of input tokens; as `requests_per_minute`.
-        rate_limiter: A limiter of LangChain's besides; asked once for each text. It travels in
-            pickles if it can; one with a lock, such as `InMemoryRateLimiter`, stays behind with
-            a warning.
+        rate_limiter: An additional limiter of LangChain's, acquired once for each text. One that
+            cannot be pickled, such as `InMemoryRateLimiter`, stays behind with a warning.
         max_retries: Further attempts of a request after 408, 429, 5xx, a lost connection, a
             timeout or an answer that does not fit. Other 4xx and day quotas are never tried again.
         deadline: Seconds for a whole call with all its waiting; None for no end.
@@ -418,10 +417,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         return self.__dict__ == other.__dict__ and self._connection == other._connection
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some settings changed; it sends where this instance does.
-
-        Only where `update` names a setting of the connection is that decided again.
-        """
+        """Return a changed copy; what `update` leaves of the connection is not decided again."""
         copied = super().model_copy(update=update, deep=deep)
         if update and not OPTIONS.isdisjoint(update):
             copied._connection = connect(copied)  # noqa: SLF001 - of its own kind

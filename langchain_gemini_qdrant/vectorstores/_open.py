@@ -18,17 +18,17 @@ from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload
 from langchain_gemini_qdrant.vectorstores._settings import require_quantization
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterable, Iterable, Mapping
 
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
 
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._collection import Collection
+    from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
     from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
-    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
-    StoreT = TypeVar("StoreT", bound=GeminiQdrantVectorStore)
+    StoreT = TypeVar("StoreT", bound=OpeningMethods)
 
 _OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion", "clock")
 _SHARED = frozenset(
@@ -211,5 +211,43 @@ async def aopened(store_class: type[StoreT], plan: Plan) -> StoreT:
         await open_collection(store.async_collection, plan.wanted)
     except BaseException:
         await connection.aclose()
+        raise
+    return store
+
+
+def opened_with(  # noqa: PLR0917 - as `from_texts` has them
+    store_class: type[StoreT],
+    plan: Plan,
+    texts: Iterable[str],
+    metadatas: Iterable[dict[str, Any] | None] | None,
+    ids: Iterable[str | int | None] | None,
+    batch_size: int,
+) -> StoreT:
+    """Return an open store with texts added; if that fails, it is closed: nobody else could."""
+    store = opened(store_class, plan)
+    adding: Any = store  # the methods of the whole class
+    try:
+        adding.add_texts(texts, metadatas, ids, batch_size)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+async def aopened_with(  # noqa: PLR0917 - as `from_texts` has them
+    store_class: type[StoreT],
+    plan: Plan,
+    texts: Iterable[str] | AsyncIterable[str],
+    metadatas: Iterable[dict[str, Any] | None] | None,
+    ids: Iterable[str | int | None] | None,
+    batch_size: int,
+) -> StoreT:
+    """Return an open store with texts added; see `opened_with`."""
+    store = await aopened(store_class, plan)
+    adding: Any = store  # the methods of the whole class
+    try:
+        await adding.aadd_texts(texts, metadatas, ids, batch_size)
+    except BaseException:
+        await store.aclose()
         raise
     return store

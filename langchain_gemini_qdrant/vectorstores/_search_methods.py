@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.documents import Document
 from langchain_qdrant import QdrantVectorStore
 
+from langchain_gemini_qdrant._qdrant_values import document_id
 from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.vectorstores._scores import relevance
 from langchain_gemini_qdrant.vectorstores._search import mmr_search, search, search_by_vector
 
 if TYPE_CHECKING:
-    from langchain_core.documents import Document
+    from collections.abc import Callable
+
     from qdrant_client import models
 
     from langchain_gemini_qdrant.vectorstores._collection import Collection
@@ -251,6 +256,27 @@ class SearchMethods(QdrantVectorStore):
         """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
         return await mmr_search(self.async_collection, embedding, k=k, **kwargs)
+
+    # Extension points of langchain-qdrant's class
+
+    def _select_relevance_score_fn(self) -> Callable[[float], float]:
+        size = self.collection.layout.known_size or 0
+        return partial(relevance, distance=self.distance, size=size)
+
+    @classmethod
+    def _document_from_point(
+        cls,
+        scored_point: models.Record | models.ScoredPoint,
+        collection_name: str,  # noqa: ARG003 - langchain-qdrant's signature
+        content_payload_key: str,
+        metadata_payload_key: str,
+    ) -> Document:
+        payload = scored_point.payload or {}
+        return Document(
+            id=document_id(scored_point.id, payload),
+            page_content=payload.get(content_payload_key) or "",
+            metadata=payload.get(metadata_payload_key) or {},
+        )
 
 
 def _options(

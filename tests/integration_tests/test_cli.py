@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
 
+import click
+import portalocker
 import pytest
 from click.testing import CliRunner
 
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.cli.options import until_the_end
 
 
 @pytest.fixture
@@ -36,6 +40,60 @@ def texts(tmp_path):
     (folder / "empty.md").write_text("\n")
     (folder / "image.png").write_bytes(b"\x89PNG")
     return folder
+
+
+def is_free(folder):
+    """Return whether no client, of this process either, has an index open."""
+    with (folder / ".lock").open("a") as file:
+        try:
+            portalocker.lock(
+                file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+            )
+        except portalocker.LockException:
+            return False
+        portalocker.unlock(file)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (("search", "cats"), 0),
+        (("search", "cats", "--collection", "missing"), 1),
+        (("search", "cats", "--output-dimensionality", "128"), 1),
+        (("ingest", "texts"), 0),
+        (("ingest", "texts", "--output-dimensionality", "128"), 1),
+        (("recall", "--limit", "1", "--sample-size", "2"), 0),
+        (("recall", "--collection", "missing"), 1),
+        (("tune", "-k", "1", "--sample-size", "2"), 1),
+        (("migrate", "--to-path", "copy"), 0),
+        (("migrate", "--to-path", "texts/cats.md"), 1),
+        (("reembed", "--output-dimensionality", "256"), 0),
+    ],
+)
+def test_a_command_leaves_no_index_open_however_it_ends(run, texts, tmp_path, arguments, exit_code):
+    assert run("ingest", str(texts)).exit_code == 0
+    index = tmp_path / "gemini-qdrant-index"
+    assert is_free(index)
+    result = run(*arguments)
+    assert result.exit_code == exit_code, result.output
+    assert is_free(index)
+
+
+def test_what_a_command_opens_is_closed_when_it_fails():
+    closed = []
+
+    @click.command()
+    def fails():
+        until_the_end(contextlib.closing(Closes()))
+        raise click.ClickException("no")
+
+    class Closes:
+        def close(self):
+            closed.append(self)
+
+    assert CliRunner().invoke(fails).exit_code == 1
+    assert len(closed) == 1
 
 
 def test_ingest_then_search_finds_the_passage_with_its_title(run, texts):

@@ -257,7 +257,7 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_next_run_does(tmp_path, e
     assert process.returncode == 1
     assert "Traceback" not in err
     assert err.splitlines()[-1] == (
-        "Stopped. What is stored is kept: run the command again to go on."
+        "Interrupted. Stored data is kept; run the same command to resume."
     )
     assert "passages" in out
     emulator.clear()

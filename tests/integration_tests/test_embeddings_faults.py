@@ -236,19 +236,22 @@ class AsyncPlugin(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-def test_sdk_that_fails_in_a_way_of_its_own_costs_its_batch_alone(emulator, call):
+async def test_sdk_that_fails_in_a_way_of_its_own_costs_its_batch_alone(emulator, twin):
+    http, async_http = httpx.Client(transport=Plugin()), httpx.AsyncClient(transport=AsyncPlugin())
     client = genai.Client(
         api_key=emulator.api_key,
         http_options=types.HttpOptions(
             base_url=emulator.base_url,
-            httpx_client=httpx.Client(transport=Plugin()),
-            httpx_async_client=httpx.AsyncClient(transport=AsyncPlugin()),
+            httpx_client=http,
+            httpx_async_client=async_http,
         ),
     )
     embeddings = GeminiEmbeddings(client=client, **SMALL)
     with pytest.raises(PartialEmbeddingError, match="10 of 50 texts") as caught:
-        call(embeddings, "embed_documents", TEXTS)
+        await twin(embeddings, "embed_documents", TEXTS)
     client.close()
+    http.close()  # noqa: ASYNC212 - it ends connections, it sends nothing
+    await async_http.aclose()
     assert list(caught.value.failures) == list(range(10, 20))
     failure = caught.value.failures[15]
     assert isinstance(failure.__cause__, RuntimeError)

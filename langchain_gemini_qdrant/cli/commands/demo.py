@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ from langchain_gemini_qdrant.cli.options import (
     embedding_options,
     make_embeddings,
     open_store,
+    until_the_end,
 )
 from langchain_gemini_qdrant.cli.progress import console, ingest_line, progress_bar
 from langchain_gemini_qdrant.cli.tables import hits_table
@@ -51,47 +51,46 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
     from langchain_gemini_qdrant.ingestion.ingest import ingest  # noqa: PLC0415
 
     started = time.perf_counter()
-    with ExitStack() as stack:
-        emulated = base_url is None and not (
-            os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY")
-        )
-        if emulated:
-            from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415
+    emulated = base_url is None and not (
+        os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY")
+    )
+    if emulated:
+        from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415
 
-            emulator = stack.enter_context(GeminiEmulator())
-            base_url, options["api_key"] = emulator.base_url, emulator.api_key
-            console.print(
-                "[yellow]No GOOGLE_API_KEY or GEMINI_API_KEY is set: an emulator of the Gemini API "
-                "on this machine makes the vectors. They are lexical stand-ins, close where words "
-                "are shared; Gemini's own are close where meanings are.[/]"
-            )
-        embeddings = make_embeddings(base_url=base_url, **options)
-        # Vectors of the emulator and of Gemini, or of two models, must never share a collection.
-        name = f"{'emulated-' if emulated else ''}{embeddings.model.removeprefix('models/')}"
-        store = open_store(
-            embeddings,
-            collection=f"readmes-{name}-{embeddings.vector_size}",
-            path=path,
-            url=None,
-            quantization="binary",
-        )
-        passages = split_documents(read_distributions())
-        with progress_bar(len(passages)) as show:
-            report = ingest(
-                store, passages, on_progress=lambda done: show(done.done, ingest_line(done))
-            )
+        emulator = until_the_end(GeminiEmulator())
+        base_url, options["api_key"] = emulator.base_url, emulator.api_key
         console.print(
-            f"{report.added + report.updated} passages embedded and stored, "
-            f"{report.skipped} found stored already or repeated"
+            "[yellow]No GOOGLE_API_KEY or GEMINI_API_KEY is set: an emulator of the Gemini API "
+            "on this machine makes the vectors. They are lexical stand-ins, close where words "
+            "are shared; Gemini's own are close where meanings are.[/]"
         )
-        chain = _question_chain(store)
-        for question in QUESTIONS:
-            console.print(chain.invoke(question))
-        console.print(
-            _figures(store, embeddings.vector_size, time.perf_counter() - started),
-            style="bold",
-            soft_wrap=True,
+    embeddings = make_embeddings(base_url=base_url, **options)
+    # Vectors of the emulator and of Gemini, or of two models, must never share a collection.
+    name = f"{'emulated-' if emulated else ''}{embeddings.model.removeprefix('models/')}"
+    store = open_store(
+        embeddings,
+        collection=f"readmes-{name}-{embeddings.vector_size}",
+        path=path,
+        url=None,
+        quantization="binary",
+    )
+    passages = split_documents(read_distributions())
+    with progress_bar(len(passages)) as show:
+        report = ingest(
+            store, passages, on_progress=lambda done: show(done.done, ingest_line(done))
         )
+    console.print(
+        f"{report.added + report.updated} passages embedded and stored, "
+        f"{report.skipped} found stored already or repeated"
+    )
+    chain = _question_chain(store)
+    for question in QUESTIONS:
+        console.print(chain.invoke(question))
+    console.print(
+        _figures(store, embeddings.vector_size, time.perf_counter() - started),
+        style="bold",
+        soft_wrap=True,
+    )
 
 
 def _question_chain(store: GeminiQdrantVectorStore) -> Runnable[str, Table]:

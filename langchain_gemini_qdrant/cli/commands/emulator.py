@@ -59,7 +59,7 @@ def _kind(value: str) -> int | str:
 @click.option(
     "--fault-delay", type=_SECONDS, default=1.0, show_default=True, help="Seconds that slow waits."
 )
-@click.option("--stand-in-vectors", is_flag=True, help="Quick vectors without meaning.")
+@click.option("--stand-in-vectors", is_flag=True, help="Fast placeholder vectors, not meaningful.")
 @click.option("--no-record", is_flag=True, help="Keep no texts, bodies and headers of requests.")
 @click.option("--quiet", is_flag=True, help="Print no line for each request.")
 def emulator(

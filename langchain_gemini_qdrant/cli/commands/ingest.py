@@ -55,7 +55,7 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     type=click.Choice(QUANTIZATIONS),
     default="binary",
     show_default=True,
-    help="Of a new collection.",
+    help="Quantization of a newly created collection.",
 )
 @click.option(
     "--include", multiple=True, metavar="PATTERN", help="Read only such files; may be repeated."
@@ -92,7 +92,11 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     help="Delete, once all else is stored, what the files read no longer have (source), or all "
     "that was not read (full).",
 )
-@click.option("--dry-run", is_flag=True, help="Say what it would take; send and store nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Estimate passages, tokens, cost and time; call nothing, store nothing.",
+)
 def ingest(  # noqa: PLR0917 - one argument for each option
     paths: tuple[str, ...],
     include: tuple[str, ...],
@@ -118,9 +122,9 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     Without --path and --url the folder is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
-    from langchain_gemini_qdrant.cli.commands.estimate import show_estimate  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.documents.files import find_files  # noqa: PLC0415
+    from langchain_gemini_qdrant.cli.estimate import show_estimate  # noqa: PLC0415
 
     store_names = ("collection", "path", "url", "qdrant_api_key", "quantization")
     place = {name: options.pop(name) for name in store_names}
@@ -133,7 +137,8 @@ def ingest(  # noqa: PLR0917 - one argument for each option
         del place["quantization"]
         show_estimate(corpus, embeddings, place)
         return
-    with open_store(make_embeddings(**options), **place) as store, _quick_to_stop():
+    store = open_store(make_embeddings(**options), **place)
+    with _quick_to_stop():
         _ingest(corpus, store, cleanup)
 
 

@@ -42,7 +42,7 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Copy a collection to another engine, with vectors and settings, and ask Gemini nothing.
 
-    The same command goes on after an interruption: what is there already is compared and not
+    The same command resumes an interrupted copy: what is there already is compared and not
     sent again. At the end the copy is verified. Without --path and --url the source is
     ./gemini-qdrant-index.
     """
@@ -72,8 +72,8 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 @embedding_options
 @quota_options
 @click.option("--to-collection", help="Name of the new collection.  [default: made of the model]")
-@click.option("--vector-name", default="", help="Of the vector.  [default: the unnamed one]")
-@click.option("--alias", help="Made, or switched, to lead to the new collection.")
+@click.option("--vector-name", default="", help="Vector to re-embed.  [default: the unnamed one]")
+@click.option("--alias", help="Create or repoint this alias to the new collection.")
 @click.option("--delete-old", is_flag=True, help="Delete the old collection after the switch.")
 def reembed(  # noqa: PLR0917 - one argument for each option
     collection: str,
@@ -89,8 +89,8 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     """Build a new collection with another model or size from the stored texts.
 
     Where --collection is an alias it is switched to the new collection in one step, once all is
-    there. The old collection stays, unless --delete-old is given. The same command goes on after
-    an interruption. Without --path and --url the folder is ./gemini-qdrant-index.
+    there. The old collection stays, unless --delete-old is given. The same command resumes an
+    interrupted run. Without --path and --url the folder is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
     from langchain_gemini_qdrant.migration.reembed import reembed as reembed_store  # noqa: PLC0415

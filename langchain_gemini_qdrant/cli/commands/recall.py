@@ -14,6 +14,7 @@ from langchain_gemini_qdrant.cli.options import (
     make_embeddings,
     open_store,
     store_options,
+    until_the_end,
 )
 from langchain_gemini_qdrant.cli.progress import console, progress_bar
 from langchain_gemini_qdrant.errors import InvalidInputError
@@ -115,7 +116,6 @@ def read_queries(file: Path) -> list[str]:
     return queries
 
 
-@contextmanager
 def opened(
     *,
     collection: str,
@@ -124,7 +124,7 @@ def opened(
     qdrant_api_key: str | None,
     embeds: bool,
     **embedding: Any,
-) -> Iterator[GeminiQdrantVectorStore]:
+) -> GeminiQdrantVectorStore:
     """Open an existing collection; without embeddings, and so without a key, where none are needed.
 
     Raises:
@@ -134,7 +134,7 @@ def opened(
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     if embeds:
-        store = open_store(
+        return open_store(
             make_embeddings(**embedding),
             collection=collection,
             path=path,
@@ -142,13 +142,12 @@ def opened(
             qdrant_api_key=qdrant_api_key,
             create=False,
         )
-    else:
-        engine = {"url": url, "api_key": qdrant_api_key} if url else {"path": path or DEFAULT_PATH}
-        store = GeminiQdrantVectorStore.from_existing_collection(
+    engine = {"url": url, "api_key": qdrant_api_key} if url else {"path": path or DEFAULT_PATH}
+    return until_the_end(
+        GeminiQdrantVectorStore.from_existing_collection(
             collection, None, validate_embeddings=False, **engine
         )
-    with store:
-        yield store
+    )
 
 
 @contextmanager
@@ -197,7 +196,7 @@ def recall(  # noqa: PLR0917 - one argument for each option
     seed: int | None,
     **embedding: Any,
 ) -> None:
-    """Measure what searches find of what exact ones find, and how long they take.
+    """Measure recall and latency against exact search.
 
     Each search setting is compared with an exact search; a setting that holds your target is what
     `gemini-qdrant tune` looks for. Without --path and --url the folder is ./gemini-qdrant-index.
@@ -217,17 +216,15 @@ def recall(  # noqa: PLR0917 - one argument for each option
     if limit:
         settings["limits"] = limit
     report: RecallReport | QuantizationComparison
-    with (
-        opened(
-            collection=collection,
-            path=path,
-            url=url,
-            qdrant_api_key=qdrant_api_key,
-            embeds=queries_file is not None,
-            **embedding,
-        ) as store,
-        searches_bar(shown=not as_json) as move,
-    ):
+    store = opened(
+        collection=collection,
+        path=path,
+        url=url,
+        qdrant_api_key=qdrant_api_key,
+        embeds=queries_file is not None,
+        **embedding,
+    )
+    with searches_bar(shown=not as_json) as move:
         if compare:
             settings["query_count"] = settings.pop("sample_size")
             del settings["rescore"], settings["hnsw_ef"]

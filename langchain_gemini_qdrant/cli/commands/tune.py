@@ -69,30 +69,28 @@ def tune(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.recall.recommend import recommend  # noqa: PLC0415
 
     settings = {"oversampling": _OVERSAMPLING, **measured_settings(**options)}
-    with (
-        opened(
-            collection=collection,
-            path=path,
-            url=url,
-            qdrant_api_key=qdrant_api_key,
-            embeds=options["queries_file"] is not None,
-            model=model,
-            output_dimensionality=output_dimensionality,
-            backend=backend,
-            base_url=base_url,
-        ) as store,
-    ):
-        with searches_bar(shown=not as_json) as move:
-            report = measure_recall(
-                store,
-                limits=(limit,),
-                on_progress=lambda progress: move("", progress),
-                **settings,
-            )
-        found = recommend(report, recall_at_k, limit=limit)
-        applied = apply and found.search_params is not None
-        if applied:
-            store.remember_search_params(found.search_params)
+    store = opened(
+        collection=collection,
+        path=path,
+        url=url,
+        qdrant_api_key=qdrant_api_key,
+        embeds=options["queries_file"] is not None,
+        model=model,
+        output_dimensionality=output_dimensionality,
+        backend=backend,
+        base_url=base_url,
+    )
+    with searches_bar(shown=not as_json) as move:
+        report = measure_recall(
+            store,
+            limits=(limit,),
+            on_progress=lambda progress: move("", progress),
+            **settings,
+        )
+    found = recommend(report, recall_at_k, limit=limit)
+    applied = apply and found.search_params is not None
+    if applied:
+        store.remember_search_params(found.search_params)
     if picture is not None:
         report.plot(picture)
     if as_json:
