@@ -323,8 +323,10 @@ class Pipeline:
 
     async def _upsert(self, embedded: Sequence[tuple[Incoming, list[float] | None]]) -> None:
         dense = [vector for _, vector in embedded]
+        size = self._collection.state.size
         for vector in dense:
-            self._collection.check_size(vector)
+            if vector is not None and len(vector) != size:
+                self._collection.check_size(vector)
         named = await named_vectors(
             self._collection, [document.text for document, _ in embedded], dense
         )

@@ -205,13 +205,13 @@ class _Run:
             problem = "the text is blank"
         elif self._cleanup.mode == "source" and source is None:
             problem = f"cleanup='source' needs a string in metadata {source_key!r}"
-        else:
+        elif self._cleanup.mode != "none":
             self._cleanup.add(key, source)
         return Incoming(
             key=key,
             name=name,
             text=document.page_content,
-            title=layout.title(document.metadata),
+            title=layout.title(document.metadata) if layout.title_key else None,
             payload=payload,
             has_own_id=document.id is not None,
             source=source,

@@ -172,7 +172,9 @@ def _size_bytes(point: models.PointStruct) -> int:
             numbers += sum(map(len, vector))
         else:
             numbers += len(vector)
-    return payload_bytes(point.payload) + _BYTES_PER_NUMBER * numbers
+    payload = point.payload
+    size_bytes = payload.size_bytes if type(payload) is CheckedPayload else payload_bytes(payload)
+    return size_bytes + _BYTES_PER_NUMBER * numbers
 
 
 def partial_write(rows: Sequence[Row], stored: int, cause: Exception) -> PartialWriteError:
