@@ -32,17 +32,14 @@ if TYPE_CHECKING:
     StoreT = TypeVar("StoreT", bound=OpeningMethods)
 
 _OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion", "clock")
-_SHARED = frozenset(
+_PLANNED = frozenset(
     {
         *("retrieval_mode", "sparse_embedding", "distance", "vector_name", "sparse_vector_name"),
-        *("content_payload_key", "metadata_payload_key"),
+        *("content_payload_key", "metadata_payload_key", "collection_name", "force_recreate"),
+        *("collection_create_options", "vector_params", "sparse_vector_params"),
         *("validate_embeddings", "validate_collection_config"),
     }
 )
-_PLANNED = _SHARED | {
-    *("collection_name", "force_recreate", "collection_create_options"),
-    *("vector_params", "sparse_vector_params"),
-}
 _ENGINE_OPTIONS = inspect.signature(connect).parameters.keys()
 
 
