@@ -32,14 +32,17 @@ if TYPE_CHECKING:
     StoreT = TypeVar("StoreT", bound=OpeningMethods)
 
 _OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion", "clock")
-_PLANNED = frozenset(
+_SHARED = frozenset(
     {
         *("retrieval_mode", "sparse_embedding", "distance", "vector_name", "sparse_vector_name"),
-        *("content_payload_key", "metadata_payload_key", "collection_name", "force_recreate"),
-        *("collection_create_options", "vector_params", "sparse_vector_params"),
+        *("content_payload_key", "metadata_payload_key"),
         *("validate_embeddings", "validate_collection_config"),
     }
 )
+_PLANNED = _SHARED | {
+    *("collection_name", "force_recreate", "collection_create_options"),
+    *("vector_params", "sparse_vector_params"),
+}
 _ENGINE_OPTIONS = inspect.signature(connect).parameters.keys()
 
 
@@ -175,8 +178,9 @@ def plan_of_existing(
     options: Mapping[str, Any],
 ) -> Plan:
     """Plan to open a collection that exists; `options` are of the store's class and the engine."""
-    # A subclass may take more than ours.
-    known = inspect.signature(store_class).parameters.keys() - _ENGINE_OPTIONS
+    # A subclass may take more than ours, by name or by **kwargs.
+    taken = inspect.signature(store_class).parameters.keys() - _ENGINE_OPTIONS
+    known = _SHARED | {*_OWN_OPTIONS} | taken
     own = {name: value for name, value in options.items() if name in known}
     engine = {name: value for name, value in options.items() if name not in known}
     validate = own.pop("validate_collection_config", True)
