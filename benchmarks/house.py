@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import terminal
 from langchain_core.documents import Document
 from tables import Table
 
@@ -27,7 +28,7 @@ from langchain_gemini_qdrant import GeminiEmbeddings, create_vector_store, inges
 from langchain_gemini_qdrant.testing import GeminiEmulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
 if sys.version_info >= (3, 11):
@@ -51,34 +52,67 @@ def main() -> None:
     options = parser.parse_args()
     figures = {**the_map(options.project), **operations()}
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
-    before = json.loads(options.against.read_text()) if options.against else {}
-    rows = [
-        [name, *([f"{before[name]:,}"] if name in before else ["-"] * bool(before)), f"{value:,}"]
-        for name, value in figures.items()
-    ]
+        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    before = json.loads(options.against.read_text(encoding="utf-8")) if options.against else {}
+    terminal.show(table(figures, before).markdown())
+
+
+def table(figures: dict[str, int], before: dict[str, int]) -> Table:
+    """Show the figures, beside those from before if there are any."""
     note = "Calls, functions and files of this package alone; moves go from one file to another."
-    head = ["figure", *(["before"] if before else []), "now"]
-    print(Table(title="The house", note=note, head=head, rows=rows).text())  # noqa: T201
+    if not before:
+        rows = [[name, f"{value:,}"] for name, value in figures.items()]
+        return Table(title="The house", note=note, head=["figure", "now"], rows=rows)
+    rows = []
+    for name, value in figures.items():
+        old = before.get(name)
+        ratio = f"{value / old:.2f}" if old else "-"
+        rows.append([name, "-" if old is None else f"{old:,}", f"{value:,}", ratio])
+    head = ["figure", "before", "now", "now / before"]
+    return Table(title="The house", note=note, head=head, rows=rows)
 
 
 def the_map(project: Path) -> dict[str, int]:
     """Count files, import layers, and what imports what."""
     modules = {_dotted(path): path for path in sorted(ROOT.rglob("*.py"))}
-    contracts = tomllib.loads(project.read_text())["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads(project.read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     [layers] = [each["layers"] for each in contracts if each["type"] == "layers"]
-    arrows = {
-        (_room(importer), _room(imported))
-        for importer, path in modules.items()
-        for imported in _imports(path, modules)
-        if _room(importer) != _room(imported)
-    }
+    at_root = [path.stem for path in modules.values() if path.parent == ROOT]
+    private = [stem for stem in at_root if stem.startswith("_") and not stem.startswith("__")]
+    arrows = _arrows(modules)
+    upward = _upward(arrows, layers)
+    upward_when_run = upward & _arrows(modules, with_types=False)
+    for importer, imported in sorted(upward):
+        terminal.progress(f"upward or along a row: {importer} imports {imported}")
     return {
-        "files at the root": sum(path.parent == ROOT for path in modules.values()),
+        "files at the root": len(at_root),
+        "files at the root, public": len(at_root) - len(private),
+        "files at the root, private": len(private),
+        "packages": sum(path.name == "__init__.py" for path in modules.values()),
         "modules": len(modules),
         "import rows": len(layers),
         "arrows between what is at the root": len(arrows),
+        "arrows upward or along a row, when run": len(upward_when_run),
+        "arrows upward or along a row, for type checkers only": len(upward - upward_when_run),
     }
+
+
+def _arrows(modules: dict[str, Path], *, with_types: bool = True) -> set[tuple[str, str]]:
+    """Return which files and folders at the root import which; the root itself is none of them."""
+    arrows = {
+        (_room(importer), _room(imported))
+        for importer, path in modules.items()
+        for imported in _imports(path, modules, with_types=with_types)
+    }
+    return {(a, b) for a, b in arrows if a and b and a != b}
+
+
+def _upward(arrows: set[tuple[str, str]], layers: list[str]) -> set[tuple[str, str]]:
+    """Return the arrows that the import rows forbid."""
+    rows = {name.strip(): row for row, layer in enumerate(layers) for name in layer.split("|")}
+    return {(a, b) for a, b in arrows if a in rows and b in rows and rows[a] >= rows[b]}
 
 
 def _dotted(path: Path) -> str:
@@ -87,17 +121,31 @@ def _dotted(path: Path) -> str:
 
 
 def _room(module: str) -> str:
-    return ".".join(module.split(".")[:2])
+    return ".".join(module.split(".")[1:2])
 
 
-def _imports(path: Path, modules: dict[str, Path]) -> set[str]:
+def _imports(path: Path, modules: dict[str, Path], *, with_types: bool) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = set() if with_types else set(_for_type_checkers(tree))
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(_NAME):
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 found.add(inner if inner in modules else node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in modules}
     return found
+
+
+def _for_type_checkers(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield what stands below `if TYPE_CHECKING:`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for statement in node.body:
+                yield from ast.walk(statement)
 
 
 def operations() -> dict[str, int]:
