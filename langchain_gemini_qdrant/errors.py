@@ -1,19 +1,19 @@
-"""Everything that this package raises on purpose.
+"""The errors of this package.
 
 ```
-GeminiQdrantError                        catch this to catch all of ours
+GeminiQdrantError                        base class of all errors of this package
 ├─ ConfigurationError (ValueError)       a wrong or missing setting; before any request
-├─ InvalidInputError (ValueError)        a text, document or point cannot be taken; indices
-│  └─ TextTooLongError                   more tokens than the model reads; before it is embedded
+├─ InvalidInputError (ValueError)        a text, document or point is not valid; indices
+│  └─ TextTooLongError                   a text over the model's input limit; nothing was embedded
 ├─ EmbeddingError                        model, attempts, status_code; __cause__ is the SDK's error
-│  ├─ RateLimitError                     429 to the end; retry_after (s, or None), limit, unit
+│  ├─ RateLimitError                     429 after the last retry; retry_after (s), limit, unit
 │  │  └─ DailyQuotaError                 the day's quota is used up; not retried
-│  ├─ ServiceError                       5xx, timeout, connection lost, to the end
+│  ├─ ServiceError                       5xx, timeout or lost connection after the last retry
 │  ├─ RequestRejectedError               any other 4xx; never retried
 │  ├─ ResponseMismatchError              count, size or numbers of the vectors are wrong
 │  └─ PartialEmbeddingError              some texts failed; vectors of the others, failures by index
 ├─ PartialWriteError                     some documents are stored, others not; ids of both
-├─ IngestError                           as that, of a run; report has counts, ids and reasons
+├─ IngestError                           an ingest run did not store everything; see `report`
 ├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or embedding
 └─ StorageError                          the embedded engine failed, or its folder cannot be used
 ```
@@ -51,7 +51,7 @@ __all__ = [
 
 
 class GeminiQdrantError(Exception):
-    """Catches every error that this package raises on purpose."""
+    """Base class of all errors of this package."""
 
 
 class ConfigurationError(GeminiQdrantError, ValueError):
@@ -59,7 +59,7 @@ class ConfigurationError(GeminiQdrantError, ValueError):
 
 
 class InvalidInputError(GeminiQdrantError, ValueError):
-    """Some inputs cannot be taken; nothing was sent or stored.
+    """Some inputs are not valid; nothing was sent or stored.
 
     Attributes:
         indices: Positions of the refused inputs in what the caller passed, from 0.
@@ -71,11 +71,11 @@ class InvalidInputError(GeminiQdrantError, ValueError):
 
 
 class TextTooLongError(InvalidInputError):
-    """Texts have more tokens than the model reads; the API would cut them without a word.
+    """Texts are over the model's input limit; the API would silently truncate them.
 
     Attributes:
         indices: Positions of the texts, from 0.
-        max_input_tokens: What the model reads.
+        max_input_tokens: The model's input limit.
     """
 
     def __init__(self, message: str, *, indices: Sequence[int], max_input_tokens: int) -> None:
@@ -84,12 +84,12 @@ class TextTooLongError(InvalidInputError):
 
 
 class EmbeddingError(GeminiQdrantError):
-    """The Gemini API gave no usable answer.
+    """The Gemini API returned no usable response.
 
     Attributes:
         model: The model that was asked.
         attempts: How many times the request was sent.
-        status_code: HTTP status (gRPC codes are translated), None where no answer came.
+        status_code: HTTP status (gRPC codes are translated), None if there was no response.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class RateLimitError(EmbeddingError):
     """429: a quota is used up.
 
     Attributes:
-        retry_after: Seconds the server asks to wait, None where it did not say.
-        limit: The quota's size, None where the server did not say.
-        unit: What the quota counts, None where the server did not say.
+        retry_after: Seconds the server asks to wait, None if it did not say.
+        limit: The quota's size, None if the server did not say.
+        unit: What the quota counts, None if the server did not say.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class RateLimitError(EmbeddingError):
 
 
 class DailyQuotaError(RateLimitError):
-    """429: the quota of a day is used up; waiting some seconds does not help."""
+    """429: the daily quota is used up; waiting some seconds does not help."""
 
 
 class ServiceError(EmbeddingError):
@@ -139,15 +139,15 @@ class RequestRejectedError(EmbeddingError):
 
 
 class ResponseMismatchError(EmbeddingError):
-    """The answer does not fit the request: count, size, or numbers that are not finite."""
+    """The response does not match the request: count, size, or numbers that are not finite."""
 
 
 class PartialEmbeddingError(EmbeddingError):
     """Some texts could not be embedded; the vectors of the others are here.
 
     Attributes:
-        vectors: One for each text, in order; None where it failed.
-        failures: What went wrong, by the text's position from 0.
+        vectors: One for each text, in order; None if the text failed.
+        failures: The error of each failed text, by its position from 0.
     """
 
     def __init__(
@@ -168,11 +168,11 @@ class PartialEmbeddingError(EmbeddingError):
 
 
 class PartialWriteError(GeminiQdrantError):
-    """Adding documents broke off after some of them were stored; `__cause__` says why.
+    """Adding documents failed after some of them were stored; `__cause__` is the reason.
 
     Attributes:
         written: Ids of the documents that are stored, in the order given.
-        missing: Ids of those that are not.
+        missing: Ids of the documents that are not stored.
     """
 
     def __init__(
@@ -184,12 +184,12 @@ class PartialWriteError(GeminiQdrantError):
 
 
 class IngestError(GeminiQdrantError):
-    """A run of `ingest` is over, and not all documents are stored; run it again to go on.
+    """A run of `ingest` did not store all documents; run it again to resume.
 
-    `__cause__` is what ended the run before its time, None where it came to its end.
+    `__cause__` is the error that ended the run early, None if it ran to its end.
 
     Attributes:
-        report: What is stored and what is not, by id and with the reasons.
+        report: Counts of the run, and the reasons of failures by id.
     """
 
     def __init__(self, message: str, *, report: IngestReport) -> None:
@@ -198,7 +198,7 @@ class IngestError(GeminiQdrantError):
 
 
 class CollectionMismatchError(GeminiQdrantError, ValueError):
-    """An existing collection has other vectors, embedding, quantization or indexes than asked."""
+    """An existing collection's vectors, embedding, quantization or indexes differ from yours."""
 
 
 class StorageError(GeminiQdrantError):
