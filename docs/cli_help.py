@@ -1,4 +1,4 @@
-"""Writes `cli.md`, what each command says to `--help`, before mkdocs reads the pages."""
+"""Writes `cli.md`, the `--help` of each command, before mkdocs reads the pages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ PAGE = Path(__file__).with_name("cli.md")
 INTRODUCTION = """\
 # Command line
 
-`gemini-qdrant` comes with the extra `cli`. This page is what each command says to `--help`.
+`gemini-qdrant` comes with the extra `cli`. This page has the `--help` of each command.
 
 ```console
 $ pip install 'langchain-gemini-qdrant[cli]'
 ```
 
-The commands are at work in [ingestion](ingestion.md#from-the-command-line), [recall](recall.md),
-[another engine or model](migration.md) and [testing](testing.md), which has the emulator.
+For examples, see [ingestion](ingestion.md#from-the-command-line), [recall](recall.md),
+[migration](migration.md) and, for the emulator, [testing](testing.md).
 """
 SECTION = """
 ## {name}
