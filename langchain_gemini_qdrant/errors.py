@@ -6,14 +6,14 @@ GeminiQdrantError                        catch this to catch all of ours
 ├─ InvalidInputError (ValueError)        a text, document or point cannot be taken; indices
 │  └─ TextTooLongError                   more tokens than the model reads; before it is embedded
 ├─ EmbeddingError                        model, attempts, status_code; __cause__ is the SDK's error
-│  ├─ RateLimitError                     429 to the end; retry_after (s, or None), limit, unit
+│  ├─ RateLimitError                     429 after the last retry; retry_after in s, limit, unit
 │  │  └─ DailyQuotaError                 the day's quota is used up; not retried
-│  ├─ ServiceError                       5xx, timeout, connection lost, to the end
+│  ├─ ServiceError                       5xx, timeout or connection lost after the last retry
 │  ├─ RequestRejectedError               any other 4xx; never retried
 │  ├─ ResponseMismatchError              count, size or numbers of the vectors are wrong
 │  └─ PartialEmbeddingError              some texts failed; vectors of the others, failures by index
 ├─ PartialWriteError                     some documents are stored, others not; ids of both
-├─ IngestError                           as that, of a run; report has counts, ids and reasons
+├─ IngestError                           an ingest run did not store everything; see `report`
 ├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or embedding
 └─ StorageError                          the embedded engine failed, or its folder cannot be used
 ```
@@ -51,7 +51,7 @@ __all__ = [
 
 
 class GeminiQdrantError(Exception):
-    """Catches every error that this package raises on purpose."""
+    """Base class of all errors of this package."""
 
 
 class ConfigurationError(GeminiQdrantError, ValueError):

@@ -38,7 +38,7 @@ class AsyncEdgeClient(AsyncQdrantClient):
     makes, in any thread and any event loop.
 
     A call that is cancelled is carried out all the same; only its answer is dropped. If the
-    engine dies, calls raise `StorageError`, and a new client starts it anew with all that was
+    engine dies, calls raise `StorageError`, and a new client restarts it with all that was
     acknowledged. Close the client with `await client.close()`.
 
     `upload_points` and `upload_collection` are no coroutines in qdrant-client: they hold up the

@@ -41,11 +41,11 @@ class EdgeClient(QdrantClient):
 
     The engine holds Python's lock while it works, which other threads and event loops feel.
     `worker=True` puts it into a process of its own, which ends with this one: nothing here stands
-    still, and if the engine dies, calls raise `StorageError` and a new client starts it anew.
+    still, and if the engine dies, calls raise `StorageError` and a new client restarts it.
     A call takes some tenths of a millisecond, at most one or two, longer.
 
     Not served: what a single node cannot have (sharding, cluster, snapshots) and strict mode;
-    each raises `NotImplementedError` and names the way round.
+    each raises `NotImplementedError` and names an alternative.
 
     Args:
         path: The folder; made where it is missing. `~` is the user's home. `":temporary:"` is a

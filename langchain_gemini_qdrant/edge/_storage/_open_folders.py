@@ -27,7 +27,7 @@ class Shared:
 
     @property
     def over(self) -> bool:
-        """Tell whether the folder is free again, so that it can be opened anew."""
+        """Tell whether the folder is free again, so that it can be opened again."""
         raise NotImplementedError
 
     @property

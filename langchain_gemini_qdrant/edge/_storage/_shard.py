@@ -153,7 +153,7 @@ class Collection:
         return changed
 
     def reconfigure(self, config: models.CreateCollection) -> None:
-        """Open the shard anew with other settings; it stays as it was if the engine refuses."""
+        """Reopen the shard with other settings; it stays as it was if the engine refuses."""
         converted = edge_config(config)
         with self._lock:
             self.flush()
