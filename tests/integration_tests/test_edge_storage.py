@@ -93,7 +93,7 @@ ONLY_A_SERVER_HAS = {
 }
 
 
-def test_every_method_is_served_or_names_the_way_round(client):
+def test_every_method_is_served_or_names_an_alternative(client):
     for name in vars(QdrantBase):
         if name in ONLY_A_SERVER_HAS:
             with pytest.raises(NotImplementedError, match=rf"{name}\(\) is not supported.*use "):

@@ -65,7 +65,7 @@ def upsert(
                 engine().UpdateOperation.upsert_points(
                     [point.converted for point in batch.values()], condition, mode
                 ),
-                sum(point.size_bytes for point in batch.values()),
+                sum([point.size_bytes for point in batch.values()]),
             )
             for batch in rounds
         ]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 64 * 1024
 _HOLE = bytes(_CHUNK_BYTES)
-# The log's next segment, which the engine makes in the background, renames, and makes anew where it
-# is missing.
+# The log's next segment: the engine makes it in the background and renames it, and makes another
+# where it is missing.
 _BEING_MADE = "tmp-open-"
 _SPARE_DISK_BYTES = 100 * 2**20
 
