@@ -184,7 +184,7 @@ class EdgeClient(QdrantClient):
             path: A folder that is empty or does not exist.
 
         Raises:
-            StorageError: `backup` is no index or is open, `path` is not empty or cannot be
-                written, or the disk has no room.
+            StorageError: `backup` is no index or is open, `path` is not empty, is open in this
+                process or cannot be written, or the disk has no room.
         """
         restore_index(locate(backup), locate(path))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from qdrant_client import models
 
-from langchain_gemini_qdrant._qdrant_values import check_payload
+from langchain_gemini_qdrant._qdrant_values import check_levels, check_payload
 from langchain_gemini_qdrant.edge._convert._models import (
     EdgeObject,
     edge_filter,
@@ -136,6 +136,8 @@ def delete(selector: object) -> Update:
 def set_payload(payload: object, selector: object, key: str | None = None) -> Update:
     """Return the update that merges into payloads, or into what is at `key` of them."""
     fields = check_payload(payload)
+    if key is not None:
+        check_levels(fields, key.count(".") + key.count("[") + 1)
     updates = engine().UpdateOperation
     return _for_selected(
         selector,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.edge._storage._folder import Folder, locked
 from langchain_gemini_qdrant.edge._storage._info import occupied_bytes
+from langchain_gemini_qdrant.edge._storage._open_folders import check_closed
 from langchain_gemini_qdrant.errors import StorageError
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def restore(backup: Path, target: Path) -> None:
     """Make an index of a backup, or of another index that is closed.
 
     Raises:
-        StorageError: `backup` is no index or is in use; `target` is not empty or cannot be
-            written, or the disk has no room.
+        StorageError: `backup` is no index or is in use; `target` is not empty, is open in this
+            process or cannot be written, or the disk has no room.
     """
+    check_closed(target)
     if not (backup / "meta.json").is_file():
         raise StorageError(f"{backup} is no backup of an index: it has no meta.json")
     if not (backup / ".lock").exists():

@@ -230,6 +230,15 @@ class Folder(Shared):
         """Whether the folder is closed."""
         return self._lock_file.closed
 
+    @property
+    def replaced(self) -> bool:
+        """Whether the path leads to another folder by now, or to none."""
+        try:
+            there = (self.root / ".lock").stat()
+        except FileNotFoundError:
+            return True
+        return not os.path.samestat(there, os.fstat(self._lock_file.fileno()))
+
     def start_closing(self) -> None:
         """Flush and close every collection, and unlock the folder; the first error is raised."""
         with self._lock:

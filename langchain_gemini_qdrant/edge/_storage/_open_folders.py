@@ -35,6 +35,11 @@ class Shared:
         """Whether the folder is being closed."""
         return False
 
+    @property
+    def replaced(self) -> bool:
+        """Whether the path leads to another folder by now, or to none."""
+        return False
+
     def start_closing(self) -> None:
         """Flush and close the folder, or begin to."""
         raise NotImplementedError
@@ -80,6 +85,11 @@ def share(root: Path, kind: type[S]) -> S:
             opened = _opened.get(root)
             if opened is None or opened.over:
                 opened = _opened[root] = kind(root)
+            if opened.replaced:
+                raise StorageError(
+                    f"The folder {root} was removed or replaced while a client of this process has"
+                    " it open. Close that client, then open the folder again."
+                )
             if not opened.closing:
                 if not isinstance(opened, kind):
                     raise StorageError(
@@ -92,6 +102,18 @@ def share(root: Path, kind: type[S]) -> S:
                 return opened
         with suppress(StorageError):  # its own user hears of it
             opened.wait_closed()
+
+
+def check_closed(root: Path) -> None:
+    """Refuse what cannot be done with a folder that is open here.
+
+    Raises:
+        StorageError: A client of this process has it open.
+    """
+    with _lock:
+        opened = _opened.get(root)
+        if opened is not None and not opened.over:
+            raise StorageError(f"The index in {root} is open in this process; close its clients")
 
 
 def release(shared: Shared) -> bool:
