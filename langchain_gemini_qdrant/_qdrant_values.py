@@ -76,7 +76,7 @@ def document_id(point: str | int | uuid.UUID, payload: Mapping[str, object] | No
 
 def content_id(document: Document, keys: Sequence[str] = ("source",)) -> str:
     """Return an id that the same text with the same metadata under `keys` always gets."""
-    marks = [document.metadata.get(key) for key in keys]
+    marks = map(document.metadata.get, keys)
     name = _encode([*marks, document.page_content])
     return str(uuid.uuid5(_NAMESPACE, name))
 

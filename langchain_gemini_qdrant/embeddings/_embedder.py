@@ -157,8 +157,8 @@ class Embedder:
         """Return the vector of one text."""
         check_texts([text])
         content = call.spec.content(text)
-        if self.on_too_long != "truncate" and call.spec.may_be_too_long(content):
-            await self._check_lengths(call, Vectors(call.spec, [content]))
+        if self.on_too_long != "truncate" and call.spec.near_limit([content]):
+            await self._check_lengths(call, Vectors(call.spec, [content]), [content])
         return (await embed_batch(call, [content]))[0]
 
     async def embed_call(
@@ -171,8 +171,12 @@ class Embedder:
 
     async def embed(self, call: CallContext, wanted: Vectors) -> list[Vector]:
         """Return the vectors of all contents; what is known already is not sent."""
-        await self._check_lengths(call, wanted)
-        todo = list(self._batches(wanted.missing))
+        missing = wanted.missing
+        await self._check_lengths(call, wanted, missing)
+        todo = list(self._batches(missing))
+        if len(todo) == 1:
+            wanted.collect(todo[0], await _result(embed_batch, call, todo[0]))
+            return wanted.all()
         results = await self._results(call, embed_batch, todo)
         for batch, result in zip(todo, results, strict=True):
             wanted.collect(batch, result)
@@ -221,12 +225,13 @@ class Embedder:
         """
         contents = list(call.spec.contents(texts, titles))
         found: dict[Content, Vector | GeminiQdrantError] = {}
-        for content in dict.fromkeys(contents):
+        unique = list(dict.fromkeys(contents))
+        for content in call.spec.near_limit(unique):
             try:
-                await self._check_lengths(call, Vectors(call.spec, [content]))
+                await self._check_lengths(call, Vectors(call.spec, [content]), [content])
             except GeminiQdrantError as error:
                 found[content] = error
-        todo = deque(self._batches(c for c in dict.fromkeys(contents) if c not in found))
+        todo = deque(self._batches([each for each in unique if each not in found]))
         refusals = 0
         while todo:
             batch = todo.popleft()
@@ -262,8 +267,10 @@ class Embedder:
     def _batches(self, contents: Iterable[Content]) -> Iterator[list[Content]]:
         return batches(contents, max_texts=self.max_texts, max_tokens=self.max_tokens)
 
-    async def _check_lengths(self, call: CallContext, wanted: Vectors) -> None:
-        """Have the API count where an estimate is near the limit.
+    async def _check_lengths(
+        self, call: CallContext, wanted: Vectors, contents: Sequence[Content]
+    ) -> None:
+        """Have the API count those contents whose estimate is near the limit.
 
         Raises:
             TextTooLongError: Texts are too long, and not to be cut.
@@ -271,7 +278,7 @@ class Embedder:
         if self.on_too_long == "truncate":
             return
         spec = call.spec
-        doubtful = [content for content in wanted.missing if spec.may_be_too_long(content)]
+        doubtful = spec.near_limit(contents)
         if not doubtful:
             return
         sure = {content for content in doubtful if spec.is_surely_too_long(content)}
@@ -311,8 +318,8 @@ class Embedder:
 
     async def _embed_wanted(self, call: CallContext, wanted: Vectors) -> list[Vector]:
         """Return the vectors of one batch of a stream."""
-        await self._check_lengths(call, wanted)
         batch = wanted.missing
+        await self._check_lengths(call, wanted, batch)
         wanted.collect(batch, Result(value=await embed_batch(call, batch)))
         return wanted.all()
 

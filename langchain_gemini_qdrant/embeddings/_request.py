@@ -117,12 +117,17 @@ class RequestSpec:
         parts = [self.model, self.size, self.task, content.title, content.text]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def may_be_too_long(self, content: Content) -> bool:
-        """Say whether the estimate is too near the limit to be trusted, or above it."""
+    def near_limit(self, contents: Sequence[Content]) -> list[Content]:
+        """Return the contents whose estimate is too near the limit to be trusted, or above it."""
         limit = self.max_input_tokens
-        if limit is None or content.tokens <= limit * _SURELY_SHORT:
-            return False
-        return len(content.text.encode()) > limit  # a token has at least one byte
+        if limit is None:
+            return []
+        return [
+            content
+            for content in contents
+            if content.tokens > limit * _SURELY_SHORT
+            and len(content.text.encode()) > limit  # a token has at least one byte
+        ]
 
     def is_surely_too_long(self, content: Content) -> bool:
         """Say whether the estimate is so far above the limit that nobody need be asked."""
@@ -185,6 +190,11 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
     Raises:
         InvalidInputError: One is no string, blank, or cut inside a character.
     """
+    for text in texts:
+        if not isinstance(text, str) or not text.isascii() or not text.strip():
+            break
+    else:
+        return  # as most are
     wrong = [i for i, text in enumerate(texts, first) if not isinstance(text, str)]
     if wrong:
         raise InvalidInputError(

@@ -88,6 +88,8 @@ class Vectors:
     @property
     def missing_count(self) -> int:
         """How many of the call's texts have no vector, repeated ones counted each time."""
+        if not self._vectors:
+            return len(self._contents)
         return len([c for c in self._contents if c not in self._vectors])
 
     def indices(self, contents: set[Content]) -> list[int]:

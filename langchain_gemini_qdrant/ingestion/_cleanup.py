@@ -43,9 +43,8 @@ class Cleanup:
 
     def add(self, key: str | int, source: object) -> None:
         """Remember a document that was given."""
-        if self.mode != "none":
-            self._given.append(hash(key))
-            self._sources[source] = None
+        self._given.append(hash(key))
+        self._sources[source] = None
 
     async def run(self, stats: RunStats, counters: Counters) -> None:
         """Delete stale documents, and count them."""

@@ -76,7 +76,7 @@ class Pipeline:
         to_incoming: Prepares what is read.
         batch_size: Documents embedded at a time.
         counters: Counts, as the run goes on.
-        report: Called whenever it has changed.
+        report: Called whenever it has changed; None if nobody listens.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Pipeline:
         *,
         batch_size: int,
         counters: Counters,
-        report: Callable[[], None],
+        report: Callable[[], None] | None,
     ) -> None:
         self._collection = collection
         self._to_incoming = to_incoming
@@ -126,7 +126,8 @@ class Pipeline:
                 await self._start()
             while self._running:
                 await self._wait()
-            self._report()
+            if self._report is not None:
+                self._report()
 
     # Reading
 
@@ -254,13 +255,16 @@ class Pipeline:
     async def _collect(self) -> None:
         """Store what has come, all at once: each write waits its turn among busy threads."""
         embedded: list[tuple[Incoming, Any]] = []
-        for request in [request for request in self._running if request.done()]:
+        for request in list(self._running):
+            if not request.done():
+                continue
             embedded += self._embedded(self._running.pop(request), request)
         if embedded:
             await self._write(embedded, self._upsert)
         if self._session.fatal_error is not None:
             self._stop(self._session.fatal_error)
-        self._report()
+        if self._report is not None:
+            self._report()
 
     def _embedded(
         self, documents: Sequence[Incoming], request: Pending[Embedded]
@@ -307,8 +311,7 @@ class Pipeline:
                 error = caught
         if error is None:
             self._documents_lost = 0
-            for document, _ in pairs:
-                self._count_stored(document)
+            self._count_stored(pairs)
         elif refuses_all(error):
             self._broken = error
             self._stop(error)
@@ -323,8 +326,10 @@ class Pipeline:
 
     async def _upsert(self, embedded: Sequence[tuple[Incoming, list[float] | None]]) -> None:
         dense = [vector for _, vector in embedded]
+        size = self._collection.state.size
         for vector in dense:
-            self._collection.check_size(vector)
+            if vector is not None and len(vector) != size:
+                self._collection.check_size(vector)
         named = await named_vectors(
             self._collection, [document.text for document, _ in embedded], dense
         )
@@ -349,13 +354,14 @@ class Pipeline:
 
     # Counting
 
-    def _count_stored(self, document: Incoming) -> None:
-        del self._pending[document.key]
-        if document.key in self._updates:
-            self._updates.discard(document.key)
-            self._counters.updated += 1
-        else:
-            self._counters.added += 1
+    def _count_stored(self, pairs: Sequence[tuple[Incoming, Any]]) -> None:
+        for document, _ in pairs:
+            del self._pending[document.key]
+            if document.key in self._updates:
+                self._updates.discard(document.key)
+                self._counters.updated += 1
+            else:
+                self._counters.added += 1
 
     def _lose(self, document: Incoming, error: Exception) -> None:
         """Count a document that was refused; so many in a row end the run."""

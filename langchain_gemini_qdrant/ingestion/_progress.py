@@ -68,6 +68,11 @@ class RunStats:
         self._all_counters.append(Counters())
         return self._all_counters[-1]
 
+    @property
+    def listener(self) -> Callable[[], None] | None:
+        """`notify`, None if there is nobody to notify."""
+        return None if self._on_progress is None else self.notify
+
     def notify(self) -> None:
         """Tell how far this pass has come."""
         if self._on_progress is None:

@@ -81,10 +81,10 @@ def ingest(
         raise ConfigurationError("documents come asynchronously: await aingest(...) instead")
     this = _Run(
         store.collection,
-        Cleanup(store.collection, _checked(cleanup), source_key),
+        Cleanup(store.collection, cleanup, source_key),
         id_keys=id_keys,
         batch_size=batch_size,
-        total=_known_total(documents) if total is None else total,
+        total=len(documents) if total is None and isinstance(documents, Sized) else total,
         on_progress=on_progress,
         on_error=on_error,
     )
@@ -110,26 +110,16 @@ async def aingest(
     """
     this = _Run(
         store.async_collection,
-        Cleanup(store.async_collection, _checked(cleanup), source_key),
+        Cleanup(store.async_collection, cleanup, source_key),
         id_keys=id_keys,
         batch_size=batch_size,
-        total=_known_total(documents) if total is None else total,
+        total=len(documents) if total is None and isinstance(documents, Sized) else total,
         on_progress=on_progress,
         on_error=on_error,
     )
     given = aiter(documents) if isinstance(documents, AsyncIterable) else iter(documents)
     await this.store_all(given)
     return this.report()
-
-
-def _checked(cleanup: CleanupMode) -> CleanupMode:
-    if cleanup not in get_args(CleanupMode):
-        raise ConfigurationError(f"cleanup must be 'none', 'source' or 'full', got {cleanup!r}")
-    return cleanup
-
-
-def _known_total(documents: object) -> int | None:
-    return len(documents) if isinstance(documents, Sized) else None
 
 
 class _Run:
@@ -146,6 +136,10 @@ class _Run:
         on_progress: Callable[[IngestProgress], None] | None,
         on_error: Literal["raise", "report"],
     ) -> None:
+        if cleanup.mode not in get_args(CleanupMode):
+            raise ConfigurationError(
+                f"cleanup must be 'none', 'source' or 'full', got {cleanup.mode!r}"
+            )
         if on_error not in {"raise", "report"}:
             raise ConfigurationError(f"on_error must be 'raise' or 'report', got {on_error!r}")
         if isinstance(id_keys, str):
@@ -168,7 +162,7 @@ class _Run:
             self._incoming,
             batch_size=self._batch_size,
             counters=self._counters,
-            report=self._stats.notify,
+            report=self._stats.listener,
         )
         await pipeline.run(documents)
         if self._counters.error is not None:
@@ -205,13 +199,13 @@ class _Run:
             problem = "the text is blank"
         elif self._cleanup.mode == "source" and source is None:
             problem = f"cleanup='source' needs a string in metadata {source_key!r}"
-        else:
+        elif self._cleanup.mode != "none":
             self._cleanup.add(key, source)
         return Incoming(
             key=key,
             name=name,
             text=document.page_content,
-            title=layout.title(document.metadata),
+            title=layout.title(document.metadata) if layout.title_key else None,
             payload=payload,
             has_own_id=document.id is not None,
             source=source,

@@ -110,7 +110,7 @@ class Refill:
             self._incoming,
             batch_size=self._batch_size,
             counters=counters,
-            report=self._stats.notify,
+            report=self._stats.listener,
         )
         async with aclosing(self._records()) as records:
             await pipeline.run(records)

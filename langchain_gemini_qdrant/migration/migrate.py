@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from pydantic_core import to_jsonable_python
@@ -20,7 +20,7 @@ from langchain_gemini_qdrant.migration._collection_copy import Side
 from langchain_gemini_qdrant.vectorstores import _points
 from langchain_gemini_qdrant.vectorstores._connection import Connection
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
-from langchain_gemini_qdrant.vectorstores._retry import retrying
+from langchain_gemini_qdrant.vectorstores._retry import RetryingClient
 from langchain_gemini_qdrant.vectorstores._schema import create_if_missing
 
 if TYPE_CHECKING:
@@ -172,7 +172,8 @@ class _Migration:
 
         def side(connection: Connection, name: str) -> Side:
             client = connection.client if blocking else connection.async_client
-            return Side(retrying(client, waits, random, blocking=blocking), name)
+            retrying = RetryingClient(client, waits, random, blocking=blocking)
+            return Side(cast("AsyncQdrantClient", retrying), name)
 
         self._source = side(source, source_name)
         self._target = side(target, target_name)

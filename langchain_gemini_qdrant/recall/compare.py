@@ -115,8 +115,9 @@ def compare_quantizations(
         confidence=confidence,
         on_progress=on_progress,
     )
+    prepared = run(comparison.prepared(blocking=True))
     with closing(EdgeClient(":temporary:")) as client:
-        return run(comparison.run(_throw_away(client).collection, blocking=True))
+        return run(comparison.compared(_throw_away(client).collection, *prepared))
 
 
 async def acompare_quantizations(
@@ -151,9 +152,10 @@ async def acompare_quantizations(
         confidence=confidence,
         on_progress=on_progress,
     )
+    prepared = await comparison.prepared(blocking=False)
     async with aclosing(AsyncEdgeClient(":temporary:")) as client:
         store = _throw_away(None, client)
-        return await comparison.run(store.async_collection, blocking=False)
+        return await comparison.compared(store.async_collection, *prepared)
 
 
 class _Sample(NamedTuple):
@@ -200,11 +202,20 @@ class _Comparison:
     confidence: float
     on_progress: Callable[[str, RecallProgress], None] | None
 
-    async def run(self, collection: Collection, *, blocking: bool) -> QuantizationComparison:
-        """Take a sample, and measure each quantization of it in `collection`."""
+    async def prepared(self, *, blocking: bool) -> tuple[list[_Candidate], _Sample]:
+        """Check the arguments and take a sample: what is wrong is told before an engine starts."""
         given = QUANTIZATION_PRESETS.values() if self.presets is None else self.presets
         candidates = [_Candidate("none", None, _FULL_BITS, 1.0), *map(_candidate, given)]
-        plan = Plan(
+        self._plan().check()
+        if self.sample_size < 1:
+            raise ConfigurationError(f"sample_size must be 1 or larger, got {self.sample_size}")
+        if isinstance(self.source, GeminiQdrantVectorStore):
+            source = self.source.collection if blocking else self.source.async_collection
+            return candidates, await self._read(source)
+        return candidates, self._given()
+
+    def _plan(self) -> Plan:
+        return Plan(
             limits=self.limits,
             oversampling=self.oversampling or (1.0,),
             rescore=(True,),
@@ -213,15 +224,6 @@ class _Comparison:
             latency_queries=self.latency_queries,
             confidence=self.confidence,
         )
-        plan.check(collection)
-        if self.sample_size < 1:
-            raise ConfigurationError(f"sample_size must be 1 or larger, got {self.sample_size}")
-        if isinstance(self.source, GeminiQdrantVectorStore):
-            source = self.source.collection if blocking else self.source.async_collection
-            sample = await self._sampled(source)
-        else:
-            sample = self._given()
-        return await self._compared(collection, sample, candidates, plan)
 
     def _given(self) -> _Sample:
         """Return a sample of vectors that the caller has."""
@@ -240,7 +242,7 @@ class _Comparison:
             vectors = vectors[sorted(chosen)]
         return _Sample(None, vectors, self.distance, queries)
 
-    async def _sampled(self, source: Collection) -> _Sample:
+    async def _read(self, source: Collection) -> _Sample:
         """Read a sample of a collection, and embed the queries where they are texts."""
         info = await source.client.get_collection(source.name)
         params = vector_params(source, info)
@@ -264,19 +266,15 @@ class _Comparison:
             )
         return _Sample(source.name, np.stack(read), params.distance, queries, texts)
 
-    async def _compared(
-        self,
-        collection: Collection,
-        sample: _Sample,
-        candidates: Sequence[_Candidate],
-        plan: Plan,
+    async def compared(
+        self, collection: Collection, candidates: Sequence[_Candidate], sample: _Sample
     ) -> QuantizationComparison:
-        """Measure each quantization in a collection of its own."""
+        """Measure each quantization in `collection`, made anew for each."""
         rows: list[ComparisonRow] = []
         report: RecallReport | None = None
         for candidate in candidates:
             code_bytes = await _filled(collection, sample, candidate)
-            report = await measure(collection, sample.queries, self._plan_of(plan, candidate))
+            report = await measure(collection, sample.queries, self._plan_of(candidate))
             await collection.client.delete_collection(collection.name)
             rows += [
                 ComparisonRow(
@@ -301,10 +299,10 @@ class _Comparison:
             rows=tuple(rows),
         )
 
-    def _plan_of(self, plan: Plan, candidate: _Candidate) -> Plan:
+    def _plan_of(self, candidate: _Candidate) -> Plan:
         show = self.on_progress
         return replace(
-            plan,
+            self._plan(),
             oversampling=self.oversampling or (candidate.oversampling,),
             on_progress=show and partial(show, candidate.name),
         )

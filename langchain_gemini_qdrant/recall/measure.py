@@ -116,7 +116,8 @@ def measure_recall(
         timeout=timeout,
         on_progress=on_progress,
     )
-    plan.check(store.collection)
+    plan.check()
+    _warn_of_local_mode(store.collection)
     return run(measure(store.collection, queries, plan))
 
 
@@ -152,7 +153,8 @@ async def ameasure_recall(
         timeout=timeout,
         on_progress=on_progress,
     )
-    plan.check(store.async_collection)
+    plan.check()
+    _warn_of_local_mode(store.async_collection)
     return await measure(store.async_collection, queries, plan)
 
 
@@ -173,8 +175,8 @@ class Plan:
     timeout: int = 60
     on_progress: Callable[[RecallProgress], None] | None = None
 
-    def check(self, collection: Collection) -> None:
-        """Refuse what cannot be measured; warn where it says little.
+    def check(self) -> None:
+        """Refuse what cannot be measured.
 
         Raises:
             ConfigurationError: A setting is out of its range.
@@ -195,11 +197,6 @@ class Plan:
             )
         if not 0 < self.confidence < 1:
             raise ConfigurationError(f"confidence must be between 0 and 1, got {self.confidence}")
-        if collection.connection.kind == "local":
-            warn(
-                "qdrant-client's local mode searches the full vectors, whatever the settings: its "
-                "recall says nothing about another engine's. path= has one that quantizes"
-            )
 
 
 async def measure(collection: Collection, queries: Queries | None, plan: Plan) -> RecallReport:
@@ -281,6 +278,14 @@ async def measure(collection: Collection, queries: Queries | None, plan: Plan) -
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         rows=tuple(found),
     )
+
+
+def _warn_of_local_mode(collection: Collection) -> None:
+    if collection.connection.kind == "local":
+        warn(
+            "qdrant-client's local mode searches the full vectors, whatever the settings: its "
+            "recall says nothing about another engine's. path= has one that quantizes"
+        )
 
 
 def _has_graph(info: models.CollectionInfo, params: models.VectorParams) -> bool:

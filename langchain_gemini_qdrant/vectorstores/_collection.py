@@ -17,7 +17,7 @@ from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._session import open_session
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
-from langchain_gemini_qdrant.vectorstores._retry import retrying
+from langchain_gemini_qdrant.vectorstores._retry import RetryingClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -134,7 +134,8 @@ class Collection:
         """The engine's client; a call is retried where the connection is lost."""
         connection, blocking = self.connection, self.blocking
         client = connection.client if blocking else connection.async_client
-        return retrying(client, self.clock, self.random, blocking=blocking)
+        retrying = RetryingClient(client, self.clock, self.random, blocking=blocking)
+        return cast("AsyncQdrantClient", retrying)
 
     def require_embedding(self) -> Embeddings:
         """Return the embedding of the dense vectors.

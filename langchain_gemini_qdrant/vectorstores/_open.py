@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,24 +26,21 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._collection import Collection
+    from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
     from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
-    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
-    StoreT = TypeVar("StoreT", bound=GeminiQdrantVectorStore)
+    StoreT = TypeVar("StoreT", bound=OpeningMethods)
 
 _OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion", "clock")
-_SHARED = frozenset(
+_PLANNED = frozenset(
     {
         *("retrieval_mode", "sparse_embedding", "distance", "vector_name", "sparse_vector_name"),
-        *("content_payload_key", "metadata_payload_key"),
+        *("content_payload_key", "metadata_payload_key", "collection_name", "force_recreate"),
+        *("collection_create_options", "vector_params", "sparse_vector_params"),
         *("validate_embeddings", "validate_collection_config"),
     }
 )
-_PLANNED = _SHARED | {
-    *("collection_name", "force_recreate", "collection_create_options"),
-    *("vector_params", "sparse_vector_params"),
-}
-_EXISTING = _SHARED | {*_OWN_OPTIONS}
+_ENGINE_OPTIONS = inspect.signature(connect).parameters.keys()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,14 +168,17 @@ def plan_of_texts(embedding: Embeddings | None, options: Mapping[str, Any]) -> P
 
 
 def plan_of_existing(
+    store_class: type[OpeningMethods],
     collection_name: str,
     embedding: Embeddings | None,
     retrieval_mode: RetrievalMode,
     options: Mapping[str, Any],
 ) -> Plan:
     """Plan to open a collection that exists; `options` are of the store's class and the engine."""
-    own = {name: value for name, value in options.items() if name in _EXISTING}
-    engine = {name: value for name, value in options.items() if name not in _EXISTING}
+    # A subclass may take more than ours.
+    known = inspect.signature(store_class).parameters.keys() - _ENGINE_OPTIONS
+    own = {name: value for name, value in options.items() if name in known}
+    engine = {name: value for name, value in options.items() if name not in known}
     validate = own.pop("validate_collection_config", True)
     own |= {
         "collection_name": collection_name,
@@ -225,8 +226,9 @@ def opened_with(  # noqa: PLR0917 - as `from_texts` has them
 ) -> StoreT:
     """Return an open store with texts added; if that fails, it is closed: nobody else could."""
     store = opened(store_class, plan)
+    adding: Any = store  # the methods of the whole class
     try:
-        store.add_texts(texts, metadatas, ids, batch_size)
+        adding.add_texts(texts, metadatas, ids, batch_size)
     except BaseException:
         store.close()
         raise
@@ -243,8 +245,9 @@ async def aopened_with(  # noqa: PLR0917 - as `from_texts` has them
 ) -> StoreT:
     """Return an open store with texts added; see `opened_with`."""
     store = await aopened(store_class, plan)
+    adding: Any = store  # the methods of the whole class
     try:
-        await store.aadd_texts(texts, metadatas, ids, batch_size)
+        await adding.aadd_texts(texts, metadatas, ids, batch_size)
     except BaseException:
         await store.aclose()
         raise

@@ -136,11 +136,9 @@ def points(
     point = models.PointStruct.model_construct if has_lists else models.PointStruct
     for row, named in zip(rows, vectors, strict=True):
         key = point_id(row.id)
-        payload = {
-            content_key: row.text,
-            metadata_key: row.metadata,
-            **id_payload(row.id, key),
-        }
+        payload = {content_key: row.text, metadata_key: row.metadata}
+        if key != row.id:
+            payload |= id_payload(row.id, key)
         if size_bytes := plain_bytes(payload):
             payload = CheckedPayload(payload, size_bytes)
         yield point(id=key, vector=named, payload=payload)
@@ -172,7 +170,9 @@ def _size_bytes(point: models.PointStruct) -> int:
             numbers += sum(map(len, vector))
         else:
             numbers += len(vector)
-    return payload_bytes(point.payload) + _BYTES_PER_NUMBER * numbers
+    payload = point.payload
+    size_bytes = payload.size_bytes if type(payload) is CheckedPayload else payload_bytes(payload)
+    return size_bytes + _BYTES_PER_NUMBER * numbers
 
 
 def partial_write(rows: Sequence[Row], stored: int, cause: Exception) -> PartialWriteError:

@@ -1,11 +1,11 @@
 """Calls of a Qdrant client, repeated where the connection is lost or the server asks to wait.
 
-`retrying` is the one way in which shared operations call a client, so no call can do without.
+`RetryingClient` is the one way in which shared operations call a client, so no call can do without.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx
@@ -46,14 +46,16 @@ _REFUSED_CODES = frozenset(
 )
 
 
-def retrying(
-    client: QdrantClient | AsyncQdrantClient, clock: AsyncClock, random: Random, *, blocking: bool
-) -> AsyncQdrantClient:
-    """Return a client whose methods are awaited and retried; a sync one if `blocking`."""
-    return cast("AsyncQdrantClient", _RetryingClient(client, clock, random, blocking=blocking))
+class RetryingClient:
+    """A client whose methods are awaited and retried; cast it to `AsyncQdrantClient`.
 
+    Args:
+        client: A sync one if `blocking`, else an asynchronous one.
+        clock: Waits between retries.
+        random: Spreads them.
+        blocking: Whether a call is done before its `await` returns.
+    """
 
-class _RetryingClient:
     def __init__(
         self,
         client: QdrantClient | AsyncQdrantClient,

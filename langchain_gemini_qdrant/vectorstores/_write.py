@@ -36,7 +36,8 @@ async def add(
     collection: Collection, rows: Sequence[Row], batch_size: int, options: dict[str, Any]
 ) -> list[str | int]:
     """Store rows as their vectors come; where it breaks off, say what is stored."""
-    _points.check_options(options)
+    if options:
+        _points.check_options(options)
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
     embedding = collection.layout.embedding
@@ -46,17 +47,18 @@ async def add(
         if isinstance(embedding, GeminiEmbeddings) and len(rows) > min(
             batch_size, embedding.batch_size
         ):
-            texts = [row.text for row in rows]
-            check_texts(texts)  # all of them, before the first is stored
+            all_texts = [row.text for row in rows]
+            check_texts(all_texts)  # all of them, before the first is stored
             if len(rows) > embedding.batch_size:
-                vectors = collection.stream_documents(texts, _titles(collection, rows))
+                vectors = collection.stream_documents(all_texts, _titles(collection, rows))
                 stream = await stack.enter_async_context(aclosing(vectors))
         try:
             for start in range(0, len(rows), batch_size):
                 batch = rows[start : start + batch_size]
-                dense, failure = await _dense_vectors(collection, batch, stream)
-                batch = batch[: len(dense)]
-                named = await named_vectors(collection, [row.text for row in batch], dense)
+                texts = [row.text for row in batch]
+                dense, failure = await _dense_vectors(collection, batch, texts, stream)
+                batch, texts = batch[: len(dense)], texts[: len(dense)]
+                named = await named_vectors(collection, texts, dense)
                 points = _points.points(
                     batch,
                     named,
@@ -79,6 +81,7 @@ async def add(
 async def _dense_vectors(
     collection: Collection,
     rows: Sequence[Row],
+    texts: list[str],
     stream: AsyncIterator[list[float]] | None,
 ) -> tuple[Sequence[list[float] | None], GeminiQdrantError | None]:
     """Return the rows' dense vectors: of the first of them only, and why, if a stream fails."""
@@ -86,10 +89,11 @@ async def _dense_vectors(
         return [None] * len(rows), None
     vectors: list[list[float]] = []
     if stream is None:
-        titles = _titles(collection, rows)
-        options = {} if titles is None else {"titles": titles}
+        options: dict[str, Any] = {}
+        if collection.layout.title_key is not None:
+            options["titles"] = _titles(collection, rows)
         embedding: Any = collection.embedding
-        vectors = await embedding.aembed_documents([row.text for row in rows], **options)
+        vectors = await embedding.aembed_documents(texts, **options)
         check_count(collection.layout.embedding, vectors, len(rows))
         collection.check_size(vectors[0] if vectors else None)
         return vectors, None
@@ -112,10 +116,10 @@ async def named_vectors(
 ) -> list[dict[str, Any]]:
     """Return the vectors of texts by name, the sparse ones among them."""
     layout = collection.layout
-    named: list[dict[str, Any]] = [{} for _ in texts]
-    if layout.embedding is not None:
-        for vectors, vector in zip(named, dense, strict=True):
-            vectors[layout.vector_name] = vector
+    named: list[dict[str, Any]] = []
+    for vector in dense:  # None where there is no embedding
+        vectors: dict[str, Any] = {} if vector is None else {layout.vector_name: vector}
+        named.append(vectors)
     if collection.sparse_embedding is not None and texts:
         sparse = await collection.sparse_embedding.aembed_documents(texts)
         check_count(layout.sparse_embedding, sparse, len(texts))

@@ -6,7 +6,6 @@ from contextlib import aclosing, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from langchain_core.documents import Document
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
@@ -15,13 +14,15 @@ from langchain_gemini_qdrant._runtime import as_sync, collected, run
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError
-from langchain_gemini_qdrant.vectorstores import _open, _points, _read, _settings, _write
+from langchain_gemini_qdrant.vectorstores import _points, _read, _settings, _write
 from langchain_gemini_qdrant.vectorstores._collection import (
     CollectionState,
     Layout,
     collection_faces,
 )
 from langchain_gemini_qdrant.vectorstores._connection import Connection
+from langchain_gemini_qdrant.vectorstores._open import open_existing
+from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
 from langchain_gemini_qdrant.vectorstores._search_methods import SearchMethods
 
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
         Sequence,
     )
 
+    from langchain_core.documents import Document
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
     from qdrant_client import AsyncQdrantClient, QdrantClient
-    from typing_extensions import Self
 
     from langchain_gemini_qdrant._clock import Clock
     from langchain_gemini_qdrant.quantization import Quantization
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class GeminiQdrantVectorStore(SearchMethods):
+class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
     """A `QdrantVectorStore` with consistent search defaults, string ids, dict filters and checks.
 
     - `search_params` reach every search method and retriever; a call's value overrides them.
@@ -160,7 +161,7 @@ class GeminiQdrantVectorStore(SearchMethods):
         if quantization is not None and connection.kind == "local":
             _settings.warn_of_local_mode(quantization)
         if validate_collection_config:
-            run(_open.open_existing(self.collection, quantization))
+            run(open_existing(self.collection, quantization))
 
     @property
     def client(self) -> QdrantClient:
@@ -418,127 +419,3 @@ class GeminiQdrantVectorStore(SearchMethods):
             async for page in pages:
                 for document in page:
                     yield document
-
-    # Opening and closing
-
-    @classmethod
-    def construct_instance(
-        cls,
-        embedding: Embeddings | None = None,
-        retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
-        sparse_embedding: SparseEmbeddings | None = None,
-        client_options: dict[str, Any] | None = None,
-        collection_name: str | None = None,
-        distance: models.Distance = models.Distance.COSINE,
-        content_payload_key: str = QdrantVectorStore.CONTENT_KEY,
-        metadata_payload_key: str = QdrantVectorStore.METADATA_KEY,
-        vector_name: str = QdrantVectorStore.VECTOR_NAME,
-        sparse_vector_name: str = QdrantVectorStore.SPARSE_VECTOR_NAME,
-        force_recreate: bool = False,
-        collection_create_options: dict[str, Any] | None = None,
-        vector_params: dict[str, Any] | None = None,
-        sparse_vector_params: dict[str, Any] | None = None,
-        validate_embeddings: bool = True,
-        validate_collection_config: bool = True,
-    ) -> Self:
-        """Open or create a collection with langchain-qdrant's arguments.
-
-        `client_options` are those of `create_vector_store` for its engine: `path` is the embedded
-        one, and `client`, `async_client`, `quantization`, `search_params`, `title_key`,
-        `hybrid_fusion`, `clock` and `payload_indexes` are taken too.
-        """
-        return _open.opened(
-            cls,
-            _open.plan(
-                *(embedding, retrieval_mode, sparse_embedding, client_options, collection_name),
-                *(distance, content_payload_key, metadata_payload_key, vector_name),
-                *(sparse_vector_name, force_recreate, collection_create_options, vector_params),
-                *(sparse_vector_params, validate_embeddings, validate_collection_config),
-            ),
-        )
-
-    @classmethod
-    async def aconstruct_instance(cls, *args: Any, **kwargs: Any) -> Self:
-        """Open or create a collection; see `construct_instance`."""
-        return await _open.aopened(cls, _open.plan(*args, **kwargs))
-
-    @classmethod
-    def from_texts(  # type: ignore[override] # the same arguments, named in **kwargs
-        cls,
-        texts: Iterable[str],
-        embedding: Embeddings | None = None,
-        metadatas: Iterable[dict[str, Any] | None] | None = None,
-        ids: Iterable[str | int | None] | None = None,
-        collection_name: str | None = None,
-        *,
-        batch_size: int = MAX_BATCH_SIZE,
-        **kwargs: Any,
-    ) -> Self:
-        """Open or create a collection with langchain-qdrant's arguments and add texts.
-
-        `kwargs` are those of `construct_instance`, and its `client_options` by their own names.
-        """
-        plan = _open.plan_of_texts(embedding, {**kwargs, "collection_name": collection_name})
-        return _open.opened_with(cls, plan, texts, metadatas, ids, batch_size)
-
-    @classmethod
-    async def afrom_texts(
-        cls,
-        texts: Iterable[str] | AsyncIterable[str],
-        embedding: Embeddings | None = None,
-        metadatas: Iterable[dict[str, Any] | None] | None = None,
-        ids: Iterable[str | int | None] | None = None,
-        batch_size: int = MAX_BATCH_SIZE,
-        **kwargs: Any,
-    ) -> Self:
-        """Open or create a collection and add texts; the arguments are those of `from_texts`."""
-        plan = _open.plan_of_texts(embedding, kwargs)
-        return await _open.aopened_with(cls, plan, texts, metadatas, ids, batch_size)
-
-    @classmethod
-    def from_existing_collection(  # type: ignore[override] # the same arguments, named in **kwargs
-        cls,
-        collection_name: str,
-        embedding: Embeddings | None = None,
-        retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
-        **kwargs: Any,
-    ) -> Self:
-        """Open an existing collection with langchain-qdrant's arguments.
-
-        `kwargs` are those of this class and, for the engine, of `create_vector_store`.
-        """
-        return _open.opened(
-            cls, _open.plan_of_existing(collection_name, embedding, retrieval_mode, kwargs)
-        )
-
-    @classmethod
-    async def afrom_existing_collection(
-        cls,
-        collection_name: str,
-        embedding: Embeddings | None = None,
-        retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
-        **kwargs: Any,
-    ) -> Self:
-        """Open an existing collection; see `from_existing_collection`."""
-        options = _open.plan_of_existing(collection_name, embedding, retrieval_mode, kwargs)
-        return await _open.aopened(cls, options)
-
-    def close(self) -> None:
-        """Close the clients that this store made; those that it was given stay open."""
-        self.collection.connection.close()
-
-    async def aclose(self) -> None:
-        """Close the clients that this store made, the one of the running event loop among them."""
-        await self.collection.connection.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import numpy as np
 import pytest
 from qdrant_client import models
@@ -123,6 +125,13 @@ def test_a_seed_takes_the_same_sample_again(vectors):
 def test_what_cannot_be_compared_is_told(source, options, error, message):
     with pytest.raises(error, match=message):
         compare_quantizations(source, **options)
+
+
+@pytest.mark.parametrize("options", [{"limits": (0,)}, {"sample_size": 0}, {"presets": ["x"]}])
+async def test_what_is_wrong_is_told_before_an_engine_starts(twin, tmp_path, monkeypatch, options):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))  # no engine could start
+    with pytest.raises(ConfigurationError):
+        await twin(comparison, "compare_quantizations", [[1.0, 2.0]], **options)
 
 
 def test_an_empty_collection_is_told(tmp_path, embeddings):

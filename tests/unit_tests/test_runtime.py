@@ -76,6 +76,8 @@ def test_what_needs_an_event_loop_is_refused_and_closed():
         assert closed == [True]
 
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()  # what other tests have left
         warnings.simplefilter("error")
         asyncio.run(inside())
         gc.collect()

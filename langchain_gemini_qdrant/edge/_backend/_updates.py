@@ -49,26 +49,22 @@ def upsert(
     points: object, schema: VectorSchema, update_filter: object = None, update_mode: object = None
 ) -> Update:
     """Return the update that writes points, all or none of them."""
+    is_plain = update_filter is None and update_mode is None
     with conversion_errors("update"):
         condition = None if update_filter is None else edge_filter(update_filter)
         mode = None if update_mode is None else to_edge(update_mode)
-        ready = [
-            _Ready(point.id, edge_point(point), point.size_bytes)
-            for point in check_points(points, schema)
-        ]
-        if update_filter is None and update_mode is None:
-            rounds = [{point.id: point for point in ready}]  # of several with one id the last
-        else:
-            rounds = _rounds(ready)
-        operations = [
-            (
-                engine().UpdateOperation.upsert_points(
-                    [point.converted for point in batch.values()], condition, mode
-                ),
-                sum([point.size_bytes for point in batch.values()]),
-            )
-            for batch in rounds
-        ]
+        rounds: list[dict[int | str, _Ready]] = [{}]
+        for point in check_points(points, schema):
+            ready = _Ready(point.id, edge_point(point), point.size_bytes)
+            if is_plain or ready.id not in rounds[0]:
+                rounds[0][ready.id] = ready  # of several with one id the last
+            else:
+                _add_to_a_later_round(rounds, ready)
+        operations = []
+        for batch in rounds:
+            _, converted, sizes = zip(*batch.values(), strict=True)
+            operation = engine().UpdateOperation.upsert_points([*converted], condition, mode)
+            operations.append((operation, sum(sizes)))
 
     def apply(collection: Collection) -> None:
         with collection.exclusive():
@@ -78,15 +74,12 @@ def upsert(
     return apply
 
 
-def _rounds(points: list[_Ready]) -> list[dict[int | str, _Ready]]:
-    """Spread points over batches without a repeated id: a condition may hold only once."""
-    rounds: list[dict[int | str, _Ready]] = []
-    for point in points:
-        batch = next((batch for batch in rounds if point.id not in batch), None)
-        if batch is None:
-            rounds.append(batch := {})
-        batch[point.id] = point
-    return rounds
+def _add_to_a_later_round(rounds: list[dict[int | str, _Ready]], point: _Ready) -> None:
+    """Put a repeated id into a batch that has none of it: a condition may hold only once."""
+    batch = next((batch for batch in rounds if point.id not in batch), None)
+    if batch is None:
+        rounds.append(batch := {})
+    batch[point.id] = point
 
 
 def update_vectors(points: object, schema: VectorSchema, update_filter: object = None) -> Update:

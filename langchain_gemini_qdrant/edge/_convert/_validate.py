@@ -198,8 +198,7 @@ def check_points(points: object, schema: VectorSchema) -> Iterator[CheckedPoint]
 def _check_point(point: object, schema: VectorSchema) -> CheckedPoint:
     if not isinstance(point, models.PointStruct):
         raise InvalidInputError(f"A point must be a PointStruct, got {type(point).__name__}")
-    named = point.vector if isinstance(point.vector, dict) else {"": point.vector}
-    vectors = {name: check_vector(vector, name, schema) for name, vector in named.items()}
+    vectors = _check_vectors(point.vector, schema)
     payload = check_payload(point.payload)
     return CheckedPoint(
         id=check_point_id(point.id),
@@ -235,12 +234,11 @@ def check_point_vectors(points: object, schema: VectorSchema) -> list[CheckedPoi
 
 
 def _check_vectors(vectors: object, schema: VectorSchema) -> dict[str, Vector]:
-    return {name: check_vector(vector, name, schema) for name, vector in _by_name(vectors).items()}
-
-
-def _by_name(vectors: object) -> dict[str, object]:
-    """Return vectors by name, the unnamed one, or the lack of one, by the empty name."""
-    return vectors if isinstance(vectors, dict) else {"": vectors}
+    checked: dict[str, Vector] = {}
+    named = vectors if isinstance(vectors, dict) else {"": vectors}
+    for name, vector in named.items():
+        checked[name] = check_vector(vector, name, schema)
+    return checked
 
 
 def _vectors_bytes(vectors: Mapping[str, Vector]) -> int:
@@ -254,7 +252,7 @@ def _vectors_bytes(vectors: Mapping[str, Vector]) -> int:
 
 
 def _batch_points(batch: models.Batch) -> list[models.PointStruct]:
-    columns: dict[str, Any] = _by_name(batch.vectors)
+    columns: Mapping[str, Any] = named_vectors(batch.vectors)
     payloads = batch.payloads if batch.payloads is not None else [None] * len(batch.ids)
     lengths = {len(batch.ids), len(payloads), *(len(column) for column in columns.values())}
     if len(lengths) != 1:

@@ -1,0 +1,196 @@
+"""How a store is opened and closed: langchain-qdrant's signatures over `_open`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_qdrant import QdrantVectorStore, RetrievalMode
+from qdrant_client import models
+
+from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
+from langchain_gemini_qdrant.vectorstores import _open
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable
+
+    from langchain_core.embeddings import Embeddings
+    from langchain_qdrant import SparseEmbeddings
+    from typing_extensions import Self
+
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
+
+
+class OpeningMethods(QdrantVectorStore):
+    """Every way to open a store, and to close it.
+
+    Attributes:
+        collection: Of the sync methods.
+        async_collection: Of the async ones.
+    """
+
+    collection: Collection
+    async_collection: Collection
+
+    @classmethod
+    def construct_instance(
+        cls,
+        embedding: Embeddings | None = None,
+        retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
+        sparse_embedding: SparseEmbeddings | None = None,
+        client_options: dict[str, Any] | None = None,
+        collection_name: str | None = None,
+        distance: models.Distance = models.Distance.COSINE,
+        content_payload_key: str = QdrantVectorStore.CONTENT_KEY,
+        metadata_payload_key: str = QdrantVectorStore.METADATA_KEY,
+        vector_name: str = QdrantVectorStore.VECTOR_NAME,
+        sparse_vector_name: str = QdrantVectorStore.SPARSE_VECTOR_NAME,
+        force_recreate: bool = False,
+        collection_create_options: dict[str, Any] | None = None,
+        vector_params: dict[str, Any] | None = None,
+        sparse_vector_params: dict[str, Any] | None = None,
+        validate_embeddings: bool = True,
+        validate_collection_config: bool = True,
+    ) -> Self:
+        """Open or create a collection with langchain-qdrant's arguments.
+
+        `client_options` are those of `create_vector_store` for its engine: `path` is the embedded
+        one, and `client`, `async_client`, `quantization`, `search_params`, `title_key`,
+        `hybrid_fusion`, `clock` and `payload_indexes` are taken too.
+        """
+        return _open.opened(
+            cls,
+            _open.plan(
+                *(embedding, retrieval_mode, sparse_embedding, client_options, collection_name),
+                *(distance, content_payload_key, metadata_payload_key, vector_name),
+                *(sparse_vector_name, force_recreate, collection_create_options, vector_params),
+                *(sparse_vector_params, validate_embeddings, validate_collection_config),
+            ),
+        )
+
+    @classmethod
+    async def aconstruct_instance(cls, *args: Any, **kwargs: Any) -> Self:
+        """Open or create a collection; see `construct_instance`."""
+        return await _open.aopened(cls, _open.plan(*args, **kwargs))
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        embedding: Embeddings | None = None,
+        metadatas: Iterable[dict[str, Any] | None] | None = None,
+        ids: Iterable[str | int | None] | None = None,
+        collection_name: str | None = None,
+        location: str | None = None,
+        url: str | None = None,
+        port: int | None = 6333,
+        grpc_port: int = 6334,
+        prefer_grpc: bool = False,
+        https: bool | None = None,
+        api_key: str | None = None,
+        prefix: str | None = None,
+        timeout: int | None = None,
+        host: str | None = None,
+        path: str | None = None,
+        distance: models.Distance = models.Distance.COSINE,
+        content_payload_key: str = QdrantVectorStore.CONTENT_KEY,
+        metadata_payload_key: str = QdrantVectorStore.METADATA_KEY,
+        vector_name: str = QdrantVectorStore.VECTOR_NAME,
+        retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
+        sparse_embedding: SparseEmbeddings | None = None,
+        sparse_vector_name: str = QdrantVectorStore.SPARSE_VECTOR_NAME,
+        collection_create_options: dict[str, Any] | None = None,
+        vector_params: dict[str, Any] | None = None,
+        sparse_vector_params: dict[str, Any] | None = None,
+        batch_size: int = MAX_BATCH_SIZE,
+        force_recreate: bool = False,
+        validate_embeddings: bool = True,
+        validate_collection_config: bool = True,
+        **kwargs: Any,
+    ) -> Self:
+        """Open or create a collection with langchain-qdrant's arguments and add texts.
+
+        `kwargs` are further `client_options` of `construct_instance`.
+        """
+        options = {
+            "location": location,
+            "url": url,
+            "port": port,
+            "grpc_port": grpc_port,
+            "prefer_grpc": prefer_grpc,
+            "https": https,
+            "api_key": api_key,
+            "prefix": prefix,
+            "timeout": timeout,
+            "host": host,
+            "path": path,
+            **kwargs,
+        }
+        plan = _open.plan(
+            *(embedding, retrieval_mode, sparse_embedding, options, collection_name),
+            *(distance, content_payload_key, metadata_payload_key, vector_name),
+            *(sparse_vector_name, force_recreate, collection_create_options, vector_params),
+            *(sparse_vector_params, validate_embeddings, validate_collection_config),
+        )
+        return _open.opened_with(cls, plan, texts, metadatas, ids, batch_size)
+
+    @classmethod
+    async def afrom_texts(
+        cls,
+        texts: Iterable[str] | AsyncIterable[str],
+        embedding: Embeddings | None = None,
+        metadatas: Iterable[dict[str, Any] | None] | None = None,
+        ids: Iterable[str | int | None] | None = None,
+        batch_size: int = MAX_BATCH_SIZE,
+        **kwargs: Any,
+    ) -> Self:
+        """Open or create a collection and add texts; the arguments are those of `from_texts`."""
+        plan = _open.plan_of_texts(embedding, kwargs)
+        return await _open.aopened_with(cls, plan, texts, metadatas, ids, batch_size)
+
+    @classmethod
+    def from_existing_collection(  # type: ignore[override] # the same arguments, named in **kwargs
+        cls,
+        collection_name: str,
+        embedding: Embeddings | None = None,
+        retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
+        **kwargs: Any,
+    ) -> Self:
+        """Open an existing collection with langchain-qdrant's arguments.
+
+        `kwargs` are those of this class and, for the engine, of `create_vector_store`.
+        """
+        return _open.opened(
+            cls, _open.plan_of_existing(cls, collection_name, embedding, retrieval_mode, kwargs)
+        )
+
+    @classmethod
+    async def afrom_existing_collection(
+        cls,
+        collection_name: str,
+        embedding: Embeddings | None = None,
+        retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
+        **kwargs: Any,
+    ) -> Self:
+        """Open an existing collection; see `from_existing_collection`."""
+        options = _open.plan_of_existing(cls, collection_name, embedding, retrieval_mode, kwargs)
+        return await _open.aopened(cls, options)
+
+    def close(self) -> None:
+        """Close the clients that this store made; those that it was given stay open."""
+        self.collection.connection.close()
+
+    async def aclose(self) -> None:
+        """Close the clients that this store made, the one of the running event loop among them."""
+        await self.collection.connection.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
