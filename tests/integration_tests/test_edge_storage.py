@@ -320,6 +320,14 @@ def test_payloads_become_what_json_has_for_them(client):
     }
 
 
+def test_an_update_mode_is_taken_by_its_name(client):
+    other = POINT.model_copy(update={"payload": {"kept": False}})
+    client.upsert(NAME, [other], update_mode="insert_only")
+    assert client.retrieve(NAME, [1])[0].payload == {"kept": True}
+    with pytest.raises(InvalidInputError, match="insert_sometimes"):
+        client.upsert(NAME, [other], update_mode="insert_sometimes")
+
+
 def test_a_bad_filter_is_refused_before_it_deletes_anything(client):
     bad = models.Filter(must=models.FieldCondition(key="a[", match=models.MatchValue(value=1)))
     with pytest.raises(InvalidInputError, match="invalid JSON path"):

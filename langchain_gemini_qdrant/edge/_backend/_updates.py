@@ -52,7 +52,7 @@ def upsert(
     is_plain = update_filter is None and update_mode is None
     with conversion_errors("update"):
         condition = None if update_filter is None else edge_filter(update_filter)
-        mode = None if update_mode is None else to_edge(update_mode)
+        mode = None if update_mode is None else to_edge(models.UpdateMode(update_mode))
         rounds: list[dict[int | str, _Ready]] = [{}]
         for point in check_points(points, schema):
             ready = _Ready(point.id, edge_point(point), point.size_bytes)
