@@ -39,7 +39,6 @@ def restore(backup: Path, target: Path) -> None:
         StorageError: `backup` is no index or is in use; `target` is not empty, is open in this
             process or cannot be written, or the disk has no room.
     """
-    check_closed(target)
     if not (backup / "meta.json").is_file():
         raise StorageError(f"{backup} is no backup of an index: it has no meta.json")
     if not (backup / ".lock").exists():
@@ -54,6 +53,7 @@ def _copy_index(source: Path, target: Path) -> None:
     try:
         if target.exists() and any(target.iterdir()):
             raise StorageError(f"{target} is not empty; name a new folder")
+        check_closed(target)  # a client can have a folder open that was removed
         target.mkdir(parents=True, exist_ok=True)
         _require_room(target, occupied_bytes(source.rglob("*")))
         try:
