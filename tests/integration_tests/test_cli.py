@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -87,8 +88,11 @@ def test_a_command_leaves_no_index_open_however_it_ends(run, texts, tmp_path, ar
 def connections_to(port):
     """Return how many sockets of this process are connected to a port."""
     found = 0
-    for descriptor in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(descriptor))) as copy:
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(int(descriptor.name))) as copy,
+        ):
             found += copy.getpeername()[1] == port
     return found
 
