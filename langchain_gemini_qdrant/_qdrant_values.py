@@ -93,6 +93,8 @@ JsonObject: TypeAlias = "dict[str, object]"
 
 _U64, _I64 = 2**64 - 1, -(2**63)
 _MOST_DEPTHS = 50  # of what is read in place; anything deeper is copied
+MOST_LEVELS = 110
+"""How deep payloads and filters may nest: from 123 levels on, Edge cannot read its own log."""
 
 
 class CheckedPayload(dict[str, Any]):
@@ -142,8 +144,9 @@ def json_copy(payload: object) -> JsonObject:
     """Return a copy of an object as JSON will carry it.
 
     Raises:
-        InvalidInputError: It holds what the engine would refuse or silently change: NaN,
-            infinity, half surrogate pairs or integers that 64 bits do not hold.
+        InvalidInputError: It holds what the engine would refuse, silently change or not read
+            again: NaN, infinity, half surrogate pairs, integers that 64 bits do not hold, or
+            more than `MOST_LEVELS` levels.
     """
     try:
         text = to_json(payload)
@@ -157,7 +160,28 @@ def json_copy(payload: object) -> JsonObject:
     if not isinstance(result, dict):
         raise InvalidInputError(f"A payload must be a JSON object, got {type(payload).__name__}")
     json.loads(text, parse_int=_check_integer)
+    check_levels(result)
     return result
+
+
+def check_levels(value: object, above: int = 0) -> None:
+    """Refuse what nests deeper than it can be read again; `above` levels hold the value.
+
+    Raises:
+        InvalidInputError: There are more than `MOST_LEVELS` levels.
+    """
+    level = [value]
+    for _ in range(above, MOST_LEVELS + 1):
+        if not level:
+            return
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+    raise InvalidInputError(f"A payload must not nest deeper than {MOST_LEVELS} levels")
 
 
 def _check_integer(digits: str) -> None:

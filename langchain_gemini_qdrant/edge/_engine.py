@@ -1,4 +1,4 @@
-"""The door to qdrant-edge-py: imported on first use, its errors translated."""
+"""Access to qdrant-edge-py: imported on first use, its errors translated."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def engine() -> ModuleType:
 
 
 def is_panic(error: BaseException) -> bool:
-    """Tell a panic of the engine, whose class cannot be imported and is no `Exception`."""
+    """Return whether an error is a panic of the engine; its class cannot be imported."""
     return type(error).__name__ == "PanicException"
 
 

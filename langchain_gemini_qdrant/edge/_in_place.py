@@ -40,6 +40,6 @@ class InPlaceBackend:
 
 @functools.cache
 def is_awaited(name: str) -> bool:
-    """Tell whether a backend's method is a coroutine function for qdrant-client, or is ours."""
+    """Return whether a backend's method is a coroutine function for qdrant-client, or is ours."""
     method = getattr(AsyncQdrantBase, name, None)
     return method is None or inspect.iscoroutinefunction(method)

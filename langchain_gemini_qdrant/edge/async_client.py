@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 class AsyncEdgeClient(AsyncQdrantClient):
     """An `AsyncQdrantClient` whose server is Qdrant Edge, in a process of its own, in a folder.
 
-    The event loop goes on while the engine searches, writes or optimizes. The engine's process
+    The event loop runs on while the engine searches, writes or optimizes. The engine's process
     starts with the client and ends with its last one, or with the application, however that
     ends. It is shared with the clients of the same folder that `EdgeClient(path, worker=True)`
     makes, in any thread and any event loop.
 
     A call that is cancelled is carried out all the same; only its answer is dropped. If the
-    engine dies, calls raise `StorageError`, and a new client starts it anew with all that was
+    engine dies, calls raise `StorageError`, and a new client starts another with all that was
     acknowledged. Close the client with `await client.close()`.
 
-    `upload_points` and `upload_collection` are no coroutines in qdrant-client: they hold up the
+    `upload_points` and `upload_collection` are no coroutines in qdrant-client: they block the
     loop until all is written. `upsert` does not.
 
     Args:

@@ -39,13 +39,13 @@ class EdgeClient(QdrantClient):
     One process at a time can open a folder; inside it, clients of the same folder share one
     engine and may be used from any thread. Using a client after `fork` is an error.
 
-    The engine holds Python's lock while it works, which other threads and event loops feel.
-    `worker=True` puts it into a process of its own, which ends with this one: nothing here stands
-    still, and if the engine dies, calls raise `StorageError` and a new client starts it anew.
+    The engine holds Python's lock while it works: other threads and event loops wait for it.
+    `worker=True` runs it in a process of its own, which ends with this one: nothing here waits,
+    and if the engine dies, calls raise `StorageError` and a new client starts another.
     A call takes some tenths of a millisecond, at most one or two, longer.
 
     Not served: what a single node cannot have (sharding, cluster, snapshots) and strict mode;
-    each raises `NotImplementedError` and names the way round.
+    each raises `NotImplementedError` and names an alternative.
 
     Args:
         path: The folder; made where it is missing. `~` is the user's home. `":temporary:"` is a
@@ -184,7 +184,7 @@ class EdgeClient(QdrantClient):
             path: A folder that is empty or does not exist.
 
         Raises:
-            StorageError: `backup` is no index or is open, `path` is not empty or cannot be
-                written, or the disk has no room.
+            StorageError: `backup` is no index or is open, `path` is not empty, is open in this
+                process or cannot be written, or the disk has no room.
         """
         restore_index(locate(backup), locate(path))

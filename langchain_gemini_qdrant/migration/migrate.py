@@ -89,7 +89,7 @@ def migrate(
     indexes and what it remembers of its embedding. Settings that the target does not keep are
     told by a warning and in the report.
 
-    The same call goes on where a run broke off: points that the target has are compared, and only
+    The same call resumes an interrupted run: points that the target has are compared, and only
     those that are missing or different are sent. A target collection that is there already may
     have another quantization, or other settings, but the same vectors. At the end both have the
     same number of points, and 100 of them, taken at random, are compared.

@@ -77,11 +77,12 @@ def reembed(
     """Build a new collection with another model or size from the texts of a store.
 
     Points keep their ids, whole payloads and other vectors, sparse ones too; the store's dense
-    vector is made anew of the text (and title). The new collection has the settings and payload
-    indexes of the old one. Once all is there, the alias that the store is opened by, and `alias`,
-    are switched to it in one step, so that whoever searches by it sees the one or the other.
+    vector is embedded again from the text (and title). The new collection has the settings and
+    payload indexes of the old one. Once all is there, the alias that the store is opened by, and
+    `alias`, are switched to it in one step, so that whoever searches by it sees the one or the
+    other.
 
-    The same call goes on where a run broke off; what is embedded is not sent again. What changes
+    The same call resumes an interrupted run; what is embedded is not sent again. What changes
     in the old collection meanwhile is found by further passes over it, the last of which has to
     find nothing new. Texts, titles and payloads are compared; the other vectors are not.
 
@@ -94,7 +95,7 @@ def reembed(
         alias: Made, or switched, to lead to the new collection.
         delete_old: Delete the old collection, after the switch.
         batch_size: Documents read, embedded and stored at a time.
-        on_progress: As for `ingest`; it counts anew in each pass.
+        on_progress: As for `ingest`; it counts from 0 in each pass.
 
     Returns:
         The new store, and what was done.
@@ -144,7 +145,7 @@ class _Reembedding:
     ) -> None:
         if store.retrieval_mode == RetrievalMode.SPARSE:
             raise ConfigurationError(
-                "reembed makes dense vectors anew, and this store has retrieval_mode SPARSE: open "
+                "reembed rebuilds dense vectors, and this store has retrieval_mode SPARSE: open "
                 "it as DENSE or HYBRID"
             )
         self._store = store

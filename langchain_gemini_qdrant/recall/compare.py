@@ -269,7 +269,7 @@ class _Comparison:
     async def compared(
         self, collection: Collection, candidates: Sequence[_Candidate], sample: _Sample
     ) -> QuantizationComparison:
-        """Measure each quantization in `collection`, made anew for each."""
+        """Measure each quantization in `collection`, created again for each."""
         rows: list[ComparisonRow] = []
         report: RecallReport | None = None
         for candidate in candidates:

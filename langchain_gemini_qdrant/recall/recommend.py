@@ -82,7 +82,7 @@ class Recommendation:
 def recommend(
     report: RecallReport, recall_at_k: float = 0.95, *, limit: int = 10
 ) -> Recommendation:
-    """Return the cheapest measured setting whose recall holds a target with confidence.
+    """Return the cheapest measured setting whose lower confidence bound reaches the target.
 
     It holds it where the lower end of its confidence interval does. The cheapest has the lowest
     median latency; of those within 5 % of it, which another run would order otherwise, the one

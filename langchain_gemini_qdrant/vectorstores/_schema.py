@@ -192,7 +192,9 @@ def quantization_change(
     """
     params = dense_params(layout, info)
     if params is None:
-        raise ConfigurationError("quantization is for dense vectors, this store has sparse ones")
+        raise ConfigurationError(
+            "this store has only sparse vectors; quantization applies to dense vectors"
+        )
     value = models.Disabled.DISABLED if config is None else config
     change: dict[str, Any] = {}
     if params.quantization_config is not None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import portalocker
@@ -78,6 +83,32 @@ def test_a_command_leaves_no_index_open_however_it_ends(run, texts, tmp_path, ar
     result = run(*arguments)
     assert result.exit_code == exit_code, result.output
     assert is_free(index)
+
+
+def connections_to(port):
+    """Return how many sockets of this process are connected to a port."""
+    found = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(int(descriptor.name))) as copy,
+        ):
+            found += copy.getpeername()[1] == port
+    return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("query", ["cats", " "])
+def test_a_command_closes_its_connections_to_gemini(run, texts, emulator, query):
+    assert run("ingest", str(texts)).exit_code == 0
+    port = urlsplit(emulator.base_url).port
+    gc.disable()  # which would close what is left open
+    try:
+        before = connections_to(port)
+        assert run("search", query).exit_code == (0 if query.strip() else 1)
+        assert connections_to(port) == before
+    finally:
+        gc.enable()
 
 
 def test_what_a_command_opens_is_closed_when_it_fails():

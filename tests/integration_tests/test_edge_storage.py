@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from functools import reduce
+from math import inf, nan
 from pathlib import Path
 from uuid import UUID
 
@@ -93,7 +96,7 @@ ONLY_A_SERVER_HAS = {
 }
 
 
-def test_every_method_is_served_or_names_the_way_round(client):
+def test_every_method_is_served_or_names_an_alternative(client):
     for name in vars(QdrantBase):
         if name in ONLY_A_SERVER_HAS:
             with pytest.raises(NotImplementedError, match=rf"{name}\(\) is not supported.*use "):
@@ -317,11 +320,123 @@ def test_payloads_become_what_json_has_for_them(client):
     }
 
 
+def test_an_update_mode_is_taken_by_its_name(client):
+    other = POINT.model_copy(update={"payload": {"kept": False}})
+    client.upsert(NAME, [other], update_mode="insert_only")
+    assert client.retrieve(NAME, [1])[0].payload == {"kept": True}
+    with pytest.raises(InvalidInputError, match="insert_sometimes"):
+        client.upsert(NAME, [other], update_mode="insert_sometimes")
+
+
 def test_a_bad_filter_is_refused_before_it_deletes_anything(client):
     bad = models.Filter(must=models.FieldCondition(key="a[", match=models.MatchValue(value=1)))
     with pytest.raises(InvalidInputError, match="invalid JSON path"):
         client.delete(NAME, bad)
     assert client.count(NAME).count == 1
+
+
+def nested(levels: int) -> dict:
+    return reduce(lambda inner, _: {"a": inner}, range(levels - 1), {"a": 1})
+
+
+def all_of(depth: int) -> models.Filter:
+    innermost = models.Filter(must=models.HasIdCondition(has_id=[1]))
+    return reduce(lambda inner, _: models.Filter(must=[inner]), range(depth - 1), innermost)
+
+
+def within(depth: int) -> models.Filter:
+    return reduce(
+        lambda inner, _: models.Filter(
+            must_not=models.NestedCondition(nested=models.Nested(key="k", filter=inner))
+        ),
+        range(depth),
+        models.Filter(must=models.FieldCondition(key="k", match=models.MatchValue(value=1))),
+    )
+
+
+DEEP = {
+    "upsert": lambda client, deep: client.upsert(
+        NAME, [POINT.model_copy(update={"payload": nested(110 + deep)})]
+    ),
+    "conditional upsert": lambda client, deep: client.upsert(
+        NAME, [POINT.model_copy(update={"payload": nested(110 + deep)})], update_filter=all_of(1)
+    ),
+    "set_payload": lambda client, deep: client.set_payload(NAME, nested(110 + deep), [1]),
+    "set_payload with a key": lambda client, deep: client.set_payload(
+        NAME, nested(60), [1], key=".".join("b" * (50 + deep))
+    ),
+    "overwrite_payload": lambda client, deep: client.overwrite_payload(
+        NAME, nested(110 + deep), [1]
+    ),
+    "update_collection": lambda client, deep: client.update_collection(
+        NAME, metadata=nested(110 + deep)
+    ),
+    "set_payload by a filter": lambda client, deep: client.set_payload(
+        NAME, {"b": 1}, all_of(55 + deep)
+    ),
+    "nested conditions": lambda client, deep: client.set_payload(NAME, {"b": 1}, within(27 + deep)),
+    "update_filter": lambda client, deep: client.upsert(
+        NAME, [POINT], update_filter=all_of(55 + deep)
+    ),
+}
+
+
+@pytest.mark.parametrize("write", DEEP)
+def test_what_nests_too_deep_to_be_read_again_is_refused_and_all_else_is_kept(
+    client, tmp_path, write
+):
+    DEEP[write](client, 0)
+    with pytest.raises(InvalidInputError, match="nest"):
+        DEEP[write](client, 1)
+    before = everything(client), client.get_collection(NAME).config.metadata
+    client.close()
+    again = EdgeClient(tmp_path)
+    assert (everything(again), again.get_collection(NAME).config.metadata) == before
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "bound", [{"gt": inf}, {"lt": -inf}, {"gte": nan}, {"lte": inf}, {"gt": 0, "lt": 1e400}]
+)
+def test_a_bound_that_is_not_finite_is_refused(client, bound):
+    """The log would keep it as no bound, and delete everything when the folder is opened again."""
+    condition = models.FieldCondition(key="n", range=models.Range(**bound))
+    with pytest.raises(InvalidInputError, match="finite"):
+        client.delete(NAME, models.Filter(must=condition))
+
+
+@pytest.mark.parametrize("radius", [inf, nan])
+def test_a_radius_that_is_not_finite_is_refused(client, radius):
+    circle = models.GeoRadius(center=models.GeoPoint(lat=0.0, lon=0.0), radius=radius)
+    condition = models.FieldCondition(key="place", geo_radius=circle)
+    with pytest.raises(InvalidInputError, match="finite"):
+        client.delete(NAME, models.Filter(must_not=condition))
+
+
+@pytest.mark.parametrize("worker", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_backup_is_not_restored_over_an_index_that_is_open_here(tmp_path, worker):
+    path, backup = tmp_path / "index", tmp_path / "backup"
+    old = EdgeClient(path, worker=worker)
+    old.create_collection(NAME, VECTORS)
+    old.backup(backup)
+    shutil.rmtree(path)
+    with pytest.raises(StorageError, match="open in this process"):
+        EdgeClient.restore(backup, path)
+    old.close()
+    EdgeClient.restore(backup, path)
+    EdgeClient(path, worker=worker).close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open folder cannot be removed elsewhere")
+def test_a_folder_that_was_replaced_while_it_is_open_is_not_shared(client, tmp_path):
+    client.backup(tmp_path / "backup")
+    (tmp_path / ".lock").unlink()
+    with pytest.raises(StorageError, match="removed or replaced"):
+        EdgeClient(tmp_path)
+    client.close()
+    again = EdgeClient(tmp_path)
+    assert again.count(NAME).count == 1
+    again.close()
 
 
 def test_a_disk_that_is_nearly_full_is_refused_before_the_write(tmp_path):

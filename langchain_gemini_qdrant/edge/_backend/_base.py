@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.edge._storage._shard import Collection
 
-# for one node, and updates that are applied when the call returns, these say nothing
+# for one node, and updates that are applied when the call returns, these have no effect
 WITHOUT_MEANING = frozenset({"consistency", "ordering", "timeout", "wait"})
 
 
@@ -28,7 +28,7 @@ class FolderAccess(QdrantBase):
         self._folder: Folder | None = open_folder(path)
 
     def close(self, **kwargs: Any) -> None:  # noqa: ARG002
-        """Give the folder free; the last client to do so flushes and closes it."""
+        """Release the folder; the last client flushes and closes it."""
         folder, self._folder = self._folder, None
         if folder is not None:
             release_folder(folder)
@@ -47,7 +47,7 @@ class FolderAccess(QdrantBase):
 
 
 def check_options(options: Mapping[str, object]) -> None:
-    """Accept what says nothing on a single node; refuse what would be silently disobeyed."""
+    """Accept options that have no effect on a single node; refuse those that would have one."""
     for name, value in options.items():
         if name == "shard_key_selector":
             if value is not None:

@@ -69,7 +69,7 @@ class CollectionsApi(FolderAccess):
         return True
 
     def collection_exists(self, collection_name: str, **kwargs: Any) -> bool:
-        """Tell whether there is a collection of this name."""
+        """Return whether there is a collection of this name."""
         check_options(kwargs)
         return collection_name in {*self._open_folder.names(), *self._open_folder.aliases()}
 

@@ -65,7 +65,7 @@ class ReadingApi(FolderAccess):
         check_options(kwargs)
         if order_by is not None and offset is not None:
             raise InvalidInputError(
-                "offset cannot be combined with order_by; go on from a value with its start_from"
+                "offset cannot be combined with order_by; continue from a value with its start_from"
             )
         with conversion_errors("scroll request"):
             request = engine().ScrollRequest(

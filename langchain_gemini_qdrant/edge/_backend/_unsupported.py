@@ -1,4 +1,4 @@
-"""What the embedded engine does not serve says so, and names the way round."""
+"""Methods that the embedded engine does not support raise and name an alternative."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ADVICE = {
 
 
 def refuse_the_rest(backend: Backend) -> Backend:
-    """Let every method of `QdrantBase` that the class does not serve raise, with advice."""
+    """Let each method of `QdrantBase` that the class lacks raise, and name an alternative."""
     for name, method in vars(QdrantBase).items():
         if not name.startswith("_") and callable(method) and getattr(backend, name) is method:
             setattr(backend, name, _refusal(name))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from qdrant_client import models
 
-from langchain_gemini_qdrant._qdrant_values import check_payload
+from langchain_gemini_qdrant._qdrant_values import check_levels, check_payload
 from langchain_gemini_qdrant.edge._convert._models import (
     EdgeObject,
     edge_filter,
@@ -52,7 +52,7 @@ def upsert(
     is_plain = update_filter is None and update_mode is None
     with conversion_errors("update"):
         condition = None if update_filter is None else edge_filter(update_filter)
-        mode = None if update_mode is None else to_edge(update_mode)
+        mode = None if update_mode is None else to_edge(models.UpdateMode(update_mode))
         rounds: list[dict[int | str, _Ready]] = [{}]
         for point in check_points(points, schema):
             ready = _Ready(point.id, edge_point(point), point.size_bytes)
@@ -129,6 +129,8 @@ def delete(selector: object) -> Update:
 def set_payload(payload: object, selector: object, key: str | None = None) -> Update:
     """Return the update that merges into payloads, or into what is at `key` of them."""
     fields = check_payload(payload)
+    if key is not None:
+        check_levels(fields, key.count(".") + key.count("[") + 1)
     updates = engine().UpdateOperation
     return _for_selected(
         selector,

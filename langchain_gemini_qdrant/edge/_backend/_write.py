@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.edge._backend._updates import Update
 
 _DEFAULT_BATCH_SIZE = 64  # qdrant-client's
-# how qdrant-client sends batches to a server says nothing here
+# how qdrant-client sends batches to a server has no effect here
 _UPLOAD_WITHOUT_MEANING = frozenset({"max_retries", "method", "parallel"})
 
 

@@ -1,1 +1,1 @@
-"""Qdrant's models to the engine's objects and back, checked on the way in."""
+"""Qdrant's models to the engine's objects and back, checked before the engine sees them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel
 from qdrant_client import models
 
+from langchain_gemini_qdrant._qdrant_values import named_vectors
 from langchain_gemini_qdrant.edge._engine import conversion_errors
 from langchain_gemini_qdrant.errors import InvalidInputError
 
@@ -34,7 +35,7 @@ def changed_settings(
     """Return the settings after `update_collection`; what is not named stays.
 
     Raises:
-        NotImplementedError: The engine cannot change this; the message names the way round.
+        NotImplementedError: The engine cannot change this; the message names an alternative.
         InvalidInputError: A vector that is named does not exist, or a value has the wrong type.
     """
     if "strict_mode_config" in given:
@@ -54,7 +55,7 @@ def changed_settings(
         "vectors": _vectors(config, diff.vectors or {}),
         "sparse_vectors": _sparse_vectors(config, diff.sparse_vectors or {}),
     }
-    if diff.params is not None:  # the others of its fields say nothing on a single node
+    if diff.params is not None:  # its other fields have no effect on a single node
         for name in ("on_disk_payload", "payload", "id_tracker"):
             changes[name] = getattr(diff.params, name) or getattr(config, name)
     return config.model_copy(update=changes)
@@ -70,7 +71,7 @@ def _merged(old: Model | None, diff: Model | None) -> Model | None:
 def _vectors(
     config: models.CreateCollection, diffs: Mapping[str, models.VectorParamsDiff]
 ) -> models.VectorParams | dict[str, models.VectorParams] | None:
-    named = _named(config)
+    named = dict(named_vectors(config.vectors))
     for name, diff in diffs.items():
         _check_known(name, named)
         changes = {n: v for n in diff.model_fields_set if (v := getattr(diff, n)) is not None}
@@ -105,7 +106,7 @@ def with_vector_name(
     Raises:
         InvalidInputError: There is another vector of this name.
     """
-    dense, sparse = _named(config), dict(config.sparse_vectors or {})
+    dense, sparse = dict(named_vectors(config.vectors)), dict(config.sparse_vectors or {})
     with conversion_errors("vector configuration"):
         if isinstance(added, models.DenseVectorNameConfig):
             fields = added.dense.model_dump(mode="json", exclude_none=True)
@@ -138,18 +139,12 @@ def without_vector_name(config: models.CreateCollection, name: str) -> models.Cr
         raise InvalidInputError(
             "The unnamed vector cannot be deleted while it is the only dense one"
         )
-    dense, sparse = _named(config), dict(config.sparse_vectors or {})
+    dense, sparse = dict(named_vectors(config.vectors)), dict(config.sparse_vectors or {})
     if name in dense:
         del dense[name]
         return config.model_copy(update={"vectors": dense})
     sparse.pop(name, None)
     return config.model_copy(update={"sparse_vectors": sparse or None})
-
-
-def _named(config: models.CreateCollection) -> dict[str, models.VectorParams]:
-    if isinstance(config.vectors, models.VectorParams):
-        return {"": config.vectors}
-    return dict(config.vectors or {})
 
 
 def _check_known(name: str, vectors: Mapping[str, object]) -> None:

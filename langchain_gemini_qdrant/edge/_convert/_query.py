@@ -1,4 +1,4 @@
-"""Queries in qdrant-client's form -> the engine's query requests, checked on the way."""
+"""Queries in qdrant-client's form -> the engine's query requests, checked."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def edge_query_request(request: models.QueryRequest, schema: VectorSchema) -> Ed
 
 
 def computes_scores(stage: models.QueryRequest | models.Prefetch) -> bool:
-    """Tell whether the query or one of its prefetches has a formula."""
+    """Return whether the query or one of its prefetches has a formula."""
     inner = stage.prefetch or []
     return isinstance(stage.query, models.FormulaQuery) or any(
         map(computes_scores, inner if isinstance(inner, list) else [inner])

@@ -159,7 +159,7 @@ def _check_finite(numbers: Sequence[object], name: str) -> None:
 
 
 def are_plain(points: object) -> bool:
-    """Tell whether points are a list without texts and images to embed, as nearly always.
+    """Return whether points are a list without texts and images to embed, as nearly always.
 
     qdrant-client looks for those in all depths, which takes a fifth of the time of a write.
     """

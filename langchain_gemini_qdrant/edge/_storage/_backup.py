@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.edge._storage._folder import Folder, locked
 from langchain_gemini_qdrant.edge._storage._info import occupied_bytes
+from langchain_gemini_qdrant.edge._storage._open_folders import check_closed
 from langchain_gemini_qdrant.errors import StorageError
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 64 * 1024
 _HOLE = bytes(_CHUNK_BYTES)
-# The log's next segment, which the engine makes in the background, renames, and makes anew where it
-# is missing.
+# The log's next segment: the engine makes it in the background and renames it, and makes another
+# where it is missing.
 _BEING_MADE = "tmp-open-"
 _SPARE_DISK_BYTES = 100 * 2**20
 
@@ -35,8 +36,8 @@ def restore(backup: Path, target: Path) -> None:
     """Make an index of a backup, or of another index that is closed.
 
     Raises:
-        StorageError: `backup` is no index or is in use; `target` is not empty or cannot be
-            written, or the disk has no room.
+        StorageError: `backup` is no index or is in use; `target` is not empty, is open in this
+            process or cannot be written, or the disk has no room.
     """
     if not (backup / "meta.json").is_file():
         raise StorageError(f"{backup} is no backup of an index: it has no meta.json")
@@ -52,6 +53,7 @@ def _copy_index(source: Path, target: Path) -> None:
     try:
         if target.exists() and any(target.iterdir()):
             raise StorageError(f"{target} is not empty; name a new folder")
+        check_closed(target)  # a client can have a folder open that was removed
         target.mkdir(parents=True, exist_ok=True)
         _require_room(target, occupied_bytes(source.rglob("*")))
         try:

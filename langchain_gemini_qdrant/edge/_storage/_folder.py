@@ -227,11 +227,20 @@ class Folder(Shared):
 
     @property
     def over(self) -> bool:
-        """Tell whether the folder is closed."""
+        """Whether the folder is closed."""
         return self._lock_file.closed
 
+    @property
+    def replaced(self) -> bool:
+        """Whether the path leads to another folder by now, or to none."""
+        try:
+            there = (self.root / ".lock").stat()
+        except FileNotFoundError:
+            return True
+        return not os.path.samestat(there, os.fstat(self._lock_file.fileno()))
+
     def start_closing(self) -> None:
-        """Flush and close every collection and give the folder free; the first error is raised."""
+        """Flush and close every collection, and unlock the folder; the first error is raised."""
         with self._lock:
             try:
                 for collection in self._drain():
@@ -373,5 +382,5 @@ def open_folder(path: Path) -> Folder:
 
 
 def release_folder(folder: Folder) -> None:
-    """Take one user off; the last one closes the folder."""
+    """Remove one user; the last one closes the folder."""
     release(folder)

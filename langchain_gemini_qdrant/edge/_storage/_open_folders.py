@@ -27,20 +27,25 @@ class Shared:
 
     @property
     def over(self) -> bool:
-        """Tell whether the folder is free again, so that it can be opened anew."""
+        """Whether the folder is closed, so that it can be opened again."""
         raise NotImplementedError
 
     @property
     def closing(self) -> bool:
-        """Tell whether the folder is being given free at this moment."""
+        """Whether the folder is being closed."""
+        return False
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the path leads to another folder by now, or to none."""
         return False
 
     def start_closing(self) -> None:
-        """Flush and give the folder free, or begin to."""
+        """Flush and close the folder, or begin to."""
         raise NotImplementedError
 
     def wait_closed(self) -> None:
-        """Wait until the folder is free; the error of closing it is raised."""
+        """Wait until the folder is closed; an error of closing it is raised."""
 
     def leave_to_parent(self) -> None:
         """Let go of what belongs to the process that this one was forked from."""
@@ -80,6 +85,11 @@ def share(root: Path, kind: type[S]) -> S:
             opened = _opened.get(root)
             if opened is None or opened.over:
                 opened = _opened[root] = kind(root)
+            if opened.replaced:
+                raise StorageError(
+                    f"The folder {root} was removed or replaced while a client of this process has"
+                    " it open. Close that client, then open the folder again."
+                )
             if not opened.closing:
                 if not isinstance(opened, kind):
                     raise StorageError(
@@ -94,8 +104,20 @@ def share(root: Path, kind: type[S]) -> S:
             opened.wait_closed()
 
 
+def check_closed(root: Path) -> None:
+    """Refuse what cannot be done with a folder that is open here.
+
+    Raises:
+        StorageError: A client of this process has it open.
+    """
+    with _lock:
+        opened = _opened.get(root)
+        if opened is not None and not opened.over:
+            raise StorageError(f"The index in {root} is open in this process; close its clients")
+
+
 def release(shared: Shared) -> bool:
-    """Take one user off; the last one starts the closing, and is told so by True."""
+    """Remove one user; the last one starts the closing, and gets True."""
     with _lock:
         if _opened.get(shared.root) is not shared:
             return False  # closed at exit, or opened before this process was forked
@@ -111,7 +133,7 @@ def release(shared: Shared) -> bool:
 
 
 def forget(shared: Shared) -> None:
-    """Drop what is over."""
+    """Forget a folder that is closed."""
     with _lock:
         if _opened.get(shared.root) is shared:
             del _opened[shared.root]
@@ -121,7 +143,7 @@ def forget(shared: Shared) -> None:
 def _close_all() -> None:
     while _opened:
         _, shared = _opened.popitem()
-        with suppress(StorageError):  # too late to tell; what was written is in the log
+        with suppress(StorageError):  # too late to tell; every write is in the log
             shared.start_closing()
             shared.wait_closed()
 

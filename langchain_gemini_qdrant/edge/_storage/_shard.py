@@ -6,7 +6,7 @@ import ctypes
 import os
 import shutil
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from langchain_gemini_qdrant.edge._convert._config import edge_config, vector_schema
@@ -18,10 +18,10 @@ from langchain_gemini_qdrant.edge._storage._sizes import (
     unindexed_vectors,
     vector_storage_size,
 )
-from langchain_gemini_qdrant.errors import StorageError
+from langchain_gemini_qdrant.errors import GeminiQdrantError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -95,8 +95,8 @@ class Collection:
 
     def read(self, action: str, run: Callable[[EdgeObject], T]) -> T:
         """Return what `run` gets from the shard; `action` completes "cannot ..."."""
-        with self._lock, self._guarded(action):
-            return run(self._shard)
+        with self._lock:
+            return self._guarded(action, run, self._shard)
 
     def stored_ids(self, ids: Sequence[int | str]) -> list[int | str]:
         """Return those of the ids that are stored, in their order and each once."""
@@ -115,12 +115,12 @@ class Collection:
         """Apply an update that has been checked; it survives the process from here on."""
         with self._lock:
             require_space(self._folder, size_bytes)
-            with self._guarded("write"):
-                try:
-                    self._shard.update(operation)
-                except Exception:
+            try:
+                self._guarded("write", self._shard.update, operation)
+            except GeminiQdrantError:
+                if not self._broken:
                     self._skip_refused_update()
-                    raise
+                raise
             self._updates += 1
             self._unflushed_bytes += size_bytes
             if (
@@ -138,8 +138,8 @@ class Collection:
 
     def flush(self) -> None:
         """Make all updates so far survive a power cut."""
-        with self._lock, self._guarded("flush"):
-            self._shard.flush()
+        with self._lock:
+            self._guarded("flush", self._shard.flush)
             self._updates = self._unflushed_bytes = 0
 
     def optimize(self) -> bool:
@@ -147,28 +147,25 @@ class Collection:
         with self._lock:
             size = self.vector_storage_size()
             require_space(self._folder, size.original_bytes + size.quantized_bytes)
-            with self._guarded("optimize a collection"):
-                changed: bool = self._shard.optimize()
+            changed: bool = self._guarded("optimize a collection", self._shard.optimize)
             self.flush()
         return changed
 
     def reconfigure(self, config: models.CreateCollection) -> None:
-        """Open the shard anew with other settings; it stays as it was if the engine refuses."""
+        """Reopen the shard with other settings; it keeps the old ones if the engine refuses."""
         converted = edge_config(config)
         with self._lock:
             self.flush()
             self._shard.close()
-            path = os.fspath(self._folder)
+            path, load = os.fspath(self._folder), engine().EdgeShard.load
             try:
-                with self._guarded("change a collection's settings"):
-                    self._shard = engine().EdgeShard.load(path, converted)
+                self._shard = self._guarded("change a collection's settings", load, path, converted)
             except StorageError:
-                with self._guarded("open a collection"):
-                    self._shard = engine().EdgeShard.load(path)
+                self._shard = self._guarded("open a collection", load, path)
                 raise
 
     def close(self) -> None:
-        """Flush and give the folder free."""
+        """Flush and close the shard."""
         with self._lock:
             try:
                 if not self._broken and self._updates:
@@ -207,15 +204,15 @@ class Collection:
                 stacklevel=2,
             )
 
-    @contextmanager
-    def _guarded(self, action: str) -> Iterator[None]:
+    def _guarded(self, action: str, call: Callable[..., T], *args: object) -> T:
+        """Return what a call of the engine returns, its errors translated."""
         if self._broken:
             raise StorageError(
                 "The embedded engine broke down in this collection; close the client and open"
                 " the folder again"
             )
         try:
-            yield
+            return call(*args)
         except BaseException as error:
             self._broken = is_panic(error)
             if (translated := translate(error, action)) is None:

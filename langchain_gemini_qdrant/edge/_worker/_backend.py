@@ -58,19 +58,19 @@ class WorkerBackend:
         return call
 
     def give_up(self) -> Worker | None:
-        """Take this client off; return the process if it has to end for that."""
+        """Release the process; return it if this was its last client."""
         worker, self._worker = self._worker, None
         return worker if worker is not None and release(worker) else None
 
     def close(self, **kwargs: Any) -> None:  # noqa: ARG002
-        """Give the process up; the last client to do so flushes and ends it."""
+        """Release the process; the last client flushes and ends it."""
         worker = self.give_up()
         if worker is not None:
             worker.wait_closed()
 
 
 class AsyncWorkerBackend:
-    """The same for asyncio: no call holds up the event loop, nor does the start."""
+    """The same for asyncio: neither a call nor the start blocks the event loop."""
 
     def __init__(self, path: Path, first_calls: Sequence[str]) -> None:
         self._sync = WorkerBackend(path, wait=False)
@@ -102,13 +102,13 @@ class AsyncWorkerBackend:
         return answer.unwrap(stacklevel=_STACKLEVEL)
 
     async def close(self, **kwargs: Any) -> None:  # noqa: ARG002
-        """Give the process up; the last client to do so flushes and ends it."""
+        """Release the process; the last client flushes and ends it."""
         worker = self._sync.give_up()
         if worker is not None:
             ended = await asyncio.wrap_future(worker.ended)
             ended.unwrap(stacklevel=_STACKLEVEL)
 
     def __del__(self) -> None:
-        """Give the process up where nobody did."""
+        """Release the process where nobody did."""
         if "_sync" in vars(self):
             self._sync.give_up()

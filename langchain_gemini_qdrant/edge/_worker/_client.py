@@ -45,7 +45,7 @@ class Worker(Shared):
 
     Attributes:
         opened: Done when the folder is open, with the number of the process, or cannot be opened.
-        ended: Done when the process is gone and the folder free.
+        ended: Done when the process has ended and the folder is unlocked.
     """
 
     mode = "the engine in a worker process"
@@ -88,12 +88,12 @@ class Worker(Shared):
 
     @property
     def over(self) -> bool:
-        """Tell whether the process is gone."""
+        """Whether the process has ended."""
         return self.ended.done() or self._process.poll() is not None
 
     @property
     def closing(self) -> bool:
-        """Tell whether the process was told to end."""
+        """Whether the process was told to end."""
         return self._closing is not None
 
     def submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Answer]:
@@ -111,7 +111,7 @@ class Worker(Shared):
         return future
 
     def start_closing(self) -> None:
-        """Tell the process to flush, to give the folder free and to end."""
+        """Tell the process to flush, close the folder and end."""
         with suppress(StorageError):  # it is gone already, and its users heard of it
             self._closing = self.submit("close", (), {})
 

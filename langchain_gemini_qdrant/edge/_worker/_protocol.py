@@ -31,7 +31,7 @@ Call: TypeAlias = "tuple[str, tuple[Any, ...], dict[str, Any]]"
 
 
 class Answer(NamedTuple):
-    """What became of a call: a value or an error, and the warnings on the way."""
+    """The outcome of a call: a value or an error, and the warnings given meanwhile."""
 
     value: Any = None
     error: BaseException | None = None
@@ -118,7 +118,7 @@ def _floats(count: int) -> struct.Struct:
 
 
 def call_frame(number: int, call: Call) -> memoryview:
-    """Return a call as it goes through the pipe.
+    """Return the bytes of a call.
 
     Raises:
         InvalidInputError: An argument cannot go to another process.
@@ -133,7 +133,7 @@ def call_frame(number: int, call: Call) -> memoryview:
 
 
 def read_call(body: bytearray) -> Call:
-    """Return the call that came through the pipe.
+    """Return the call in a message.
 
     Raises:
         InvalidInputError: An argument is of a class that only the caller's process knows.
@@ -149,7 +149,7 @@ def read_call(body: bytearray) -> Call:
 
 
 def answer_frame(number: int, answer: Answer) -> memoryview:
-    """Return an answer as it goes through the pipe, or the news that it cannot."""
+    """Return the bytes of an answer, or of the error that it cannot be sent."""
     try:
         return _frame(number, answer)
     except Exception as error:  # noqa: BLE001 - whatever a foreign error's own class raises
@@ -161,7 +161,7 @@ def answer_frame(number: int, answer: Answer) -> memoryview:
 
 
 def read_answer(body: bytearray) -> Answer:
-    """Return the answer that came through the pipe, or the news that it cannot be read."""
+    """Return the answer in a message, or the error that it cannot be read."""
     try:
         answer: Answer = pickle.loads(body)  # noqa: S301 - from the process that we started
     except Exception as error:  # noqa: BLE001 - whatever a foreign error's own class raises

@@ -79,7 +79,7 @@ class _Server:
         return os.getpid()
 
     def close(self) -> None:
-        """Flush and give the folder free."""
+        """Flush and close the folder."""
         if self._backend is not None:
             self._backend.close()
 
