@@ -6,7 +6,7 @@ GeminiQdrantError                        base class of all errors of this packag
 ├─ InvalidInputError (ValueError)        a text, document or point is not valid; indices
 │  └─ TextTooLongError                   a text over the model's input limit; nothing was embedded
 ├─ EmbeddingError                        model, attempts, status_code; __cause__ is the SDK's error
-│  ├─ RateLimitError                     429 after the last retry; retry_after (s), limit, unit
+│  ├─ RateLimitError                     429 after the last retry; retry_after in s, limit, unit
 │  │  └─ DailyQuotaError                 the day's quota is used up; not retried
 │  ├─ ServiceError                       5xx, timeout or lost connection after the last retry
 │  ├─ RequestRejectedError               any other 4xx; never retried
