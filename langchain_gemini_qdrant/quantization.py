@@ -1,4 +1,4 @@
-"""Quantization: presets, and what a collection's setting asks of its searches and its server.
+"""Quantization presets, and the search settings and server version that a quantization needs.
 
 Pure functions over qdrant-client's models.
 """
@@ -39,8 +39,8 @@ _KINDS: Mapping[str, type[BaseModel]] = {
 }
 _MODELS = get_args(models.QuantizationConfig)
 
-# The lowest version of a server, (major, minor). Older ones refuse a kind that they do not know,
-# and drop a field without a word: https://github.com/qdrant/qdrant/issues/3345
+# The lowest version of a server, (major, minor). Older ones refuse an unknown kind, and silently
+# drop an unknown field: https://github.com/qdrant/qdrant/issues/3345
 Version: TypeAlias = tuple[int, int]
 _KIND_SINCE: Mapping[str, Version] = {
     "scalar": (1, 1),
@@ -66,21 +66,21 @@ _DEFAULTS: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuantizationPreset:
-    """A quantization, with the search settings that make up for what its codes lose.
+    """A quantization, with search settings that compensate for the loss of its codes.
 
     Args:
         quantization: The collection's setting: a model of qdrant-client, or a dict as the REST API
             has it. Read it as `config`.
 
     Attributes:
-        name: What `quantization=` takes in its place.
-        bits: Of a code, for each component of a vector.
-        oversampling: Candidates found by their codes, as a multiple of `k`, which are then
-            rescored with the full vectors.
-        use: When to take it.
+        name: The name to pass as `quantization=`.
+        bits: Bits of a code, for each component of a vector.
+        oversampling: Candidates found by their codes, as a multiple of `k`; they are then rescored
+            with the full vectors.
+        use: When to use it.
 
     Raises:
-        ConfigurationError: `quantization` is no setting that qdrant-client knows.
+        ConfigurationError: `quantization` is not a setting that qdrant-client knows.
     """
 
     name: str
@@ -91,23 +91,23 @@ class QuantizationPreset:
     _json: str = field(init=False, repr=False)
 
     def __post_init__(self, quantization: models.QuantizationConfig | Mapping[str, Any]) -> None:
-        """Keep the setting where nobody can change it."""
+        """Keep the setting as JSON, so that it cannot be changed."""
         config = quantization_config(quantization)
         object.__setattr__(self, "_json", config.model_dump_json(exclude_none=True))
 
     @property
     def config(self) -> models.QuantizationConfig:
-        """The collection's setting; each time a new model, which may be changed."""
+        """The collection's setting, as a new model each time."""
         return _CONFIG.validate_json(self._json)
 
     @property
     def search_params(self) -> models.SearchParams:
-        """The defaults of a search; each time a new model, which may be changed."""
+        """The defaults of a search, as a new model each time."""
         return _search_params(self.oversampling)
 
     @property
     def since(self) -> str:
-        """The lowest version of a Qdrant server that has it; the embedded engine has all."""
+        """The lowest Qdrant server version that supports it; the embedded engine supports all."""
         version, _ = required_version(self.config)
         return _as_text(version)
 
@@ -119,10 +119,10 @@ Quantization: TypeAlias = (
 
 
 def quantization_config(quantization: Quantization) -> models.QuantizationConfig:
-    """Return the collection's setting, a model of the caller's own.
+    """Return the collection's setting, as a new model.
 
     Raises:
-        ConfigurationError: No preset has this name, or it is no setting that qdrant-client knows.
+        ConfigurationError: No preset has this name, or qdrant-client does not know the setting.
     """
     if isinstance(quantization, QuantizationPreset):
         return quantization.config
@@ -256,14 +256,14 @@ QUANTIZATION_PRESETS: Mapping[str, QuantizationPreset] = MappingProxyType(
 )
 """All presets by name."""
 
-# Settings that are no preset's. One-bit codes of query and vector need more than any preset.
+# For settings without a preset. One-bit codes of query and vector need more than any preset.
 _OVERSAMPLING: Mapping[str, float] = {"binary": 8.0, "product": 4.0, "scalar": 1.0, "turbo": 3.0}
 
 
 def search_params_for(quantization: Quantization | None) -> models.SearchParams | None:
-    """Return the search settings that a collection quantized so needs, None for plain vectors.
+    """Return the search settings that a quantization needs, None for plain vectors.
 
-    A setting that stores what a preset stores, for queries encoded alike, has the preset's.
+    A setting with the codes and the query encoding of a preset gets the preset's.
     """
     if quantization is None:
         return None
@@ -303,7 +303,7 @@ def merge_search_params(
 def stored_alike(
     one: models.QuantizationConfig | None, other: models.QuantizationConfig | None
 ) -> bool:
-    """Say whether two settings store the same codes."""
+    """Return whether two settings store the same codes."""
     return _stored_form(one) == _stored_form(other)
 
 
@@ -346,13 +346,13 @@ def required_version(config: models.QuantizationConfig) -> tuple[Version, str]:
 
 
 def check_version(needed: Version, what: str, found: str, way_out: str) -> None:
-    """Refuse a server that would drop a setting without a word, or with one hard to read.
+    """Refuse a server that would silently drop a setting, or refuse it with an unclear message.
 
     Args:
         needed: The lowest version.
-        what: That needs it.
-        found: The server's version, as it says.
-        way_out: What to do beside an upgrade; a clause.
+        what: The setting that needs it.
+        found: The version that the server reports.
+        way_out: The alternative to an upgrade, as a clause.
 
     Raises:
         ConfigurationError: The server is older.

@@ -1,8 +1,8 @@
-"""How much memory and disk a collection takes, before it is there.
+"""Estimates how much memory and disk a collection will take.
 
 Sources:
-- https://qdrant.tech/documentation/guides/capacity-planning/ has the room to leave, half as much
-  again, for temporary segments of the optimizer and what is small.
+- https://qdrant.tech/documentation/guides/capacity-planning/ has the room to leave, 50 %,
+  for temporary segments of the optimizer and small parts.
 - https://qdrant.tech/documentation/database-tutorials/large-scale-search/ has the parts: codes,
   graph and ids. They add up to 54.1 GiB for its 400 million vectors, and 53.8 were in use.
 - The bytes of a code are those of Qdrant Edge 0.9, measured.
@@ -31,17 +31,17 @@ _LINK_BYTES = 4
 # A UUID twice, once for each direction, with the point's number and its version.
 _ID_BYTES = 16 + (16 + 4) + 4
 _ROOM = 1.5
-# A code is made of whole blocks, and some have a length or an offset beside them.
+# A code is made of whole blocks; some kinds also store a length or an offset.
 _BLOCK_BYTES: Mapping[str, int] = {"binary": 16, "scalar": 16, "product": 1, "turbo": 1}
 _BESIDE_BYTES: Mapping[str, int] = {"binary": 0, "scalar": 4, "product": 0, "turbo": 8}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryEstimate:
-    """What one replica of a collection takes, over all of its shards.
+    """Memory and disk of one replica of a collection, over all its shards.
 
     Attributes:
-        vector_bytes: Full vectors. On disk alone with `on_disk`, else in memory too.
+        vector_bytes: Full vectors; only on disk with `on_disk`, otherwise also in memory.
         code_bytes: Codes of the quantization; in memory.
         graph_bytes: HNSW links, before Qdrant compresses them, often by half; in memory.
         id_bytes: Ids and versions of points, all UUIDs; in memory.
@@ -58,13 +58,13 @@ class MemoryEstimate:
 
     @property
     def memory_bytes(self) -> int:
-        """Memory to plan for: what is held there, and half as much again."""
+        """Memory to plan for: everything kept in memory, plus 50 %."""
         vector_bytes = 0 if self.on_disk else self.vector_bytes
         return round(_ROOM * (vector_bytes + self.code_bytes + self.graph_bytes + self.id_bytes))
 
     @property
     def disk_bytes(self) -> int:
-        """Disk to plan for: everything, and half as much again. Snapshots come on top."""
+        """Disk to plan for: everything, plus 50 %. Snapshots come on top."""
         index_bytes = self.code_bytes + self.graph_bytes + self.id_bytes
         return round(_ROOM * (self.vector_bytes + index_bytes + self.payload_bytes))
 
@@ -79,16 +79,16 @@ def memory_size(
     m: int = 16,
     payload_bytes: int = 0,
 ) -> MemoryEstimate:
-    """Estimate what a collection with one dense vector for each point takes.
+    """Estimate memory and disk of a collection with one dense vector for each point.
 
     Payload indexes and sparse vectors come on top; measure them on a sample.
 
     Args:
         points_count: Points in the collection.
         size: Components of a vector; 3,072 are the current Gemini models' own.
-        quantization: A preset or its name, as `create_vector_store` takes it. For a setting of
-            your own, make a `QuantizationPreset`, which says its bits.
-        datatype: Of the full vectors.
+        quantization: A preset or its name, as `create_vector_store` takes it. For
+            another setting, make a `QuantizationPreset` with its bits.
+        datatype: Data type of the full vectors.
         on_disk: Whether full vectors stay out of memory, as with `vector_params={"on_disk": True}`.
             Right for most quantized collections on fast disks: a search reads some dozen vectors.
         m: Links of a point in the HNSW graph; twice as many on its lowest level.

@@ -1,4 +1,4 @@
-"""How much of an exact search a quantized one finds, measured, and what to set it to."""
+"""Measure the recall of searches against exact ones, and choose search settings by it."""
 
 from __future__ import annotations
 

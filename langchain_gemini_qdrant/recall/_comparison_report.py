@@ -1,4 +1,4 @@
-"""What a comparison of quantizations found: tables, JSON, a DataFrame and a picture."""
+"""The report of a comparison of quantizations: tables, JSON, a DataFrame and a plot."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class ComparisonRow:
     """One quantization with one setting at one limit.
 
     Attributes:
-        quantization: A preset's name, a setting of one's own in words, or `none`.
-        bits: For each component, as the preset says; None for a setting of one's own.
-        bytes_per_vector: Measured: of its codes, or of the full vector.
+        quantization: A preset's name, a custom setting in words, or `none`.
+        bits: Bits for each component, as the preset has them; None for a custom setting.
+        bytes_per_vector: Measured bytes of a code, or of a full vector.
         figures: Limit, setting, recall and latency.
     """
 
@@ -49,13 +49,13 @@ class QuantizationComparison:
     """Recall, latency and size of quantizations on one sample; `print` shows them as a table.
 
     Attributes:
-        collection: What was sampled, None for vectors that were given.
-        points: In the sample.
+        collection: The sampled collection, None for vectors of the caller.
+        points: Points in the sample.
         vector_size: Components of a vector.
-        queries: How many.
-        query_kind: What they were.
+        queries: Number of queries.
+        query_kind: Kind of the queries.
         latency_queries: Searches timed for each row.
-        confidence: Of the intervals, in (0, 1).
+        confidence: Confidence level of the intervals, in (0, 1).
         measured_at: ISO 8601, UTC.
         rows: In the order of quantizations, limits and oversampling.
     """
@@ -71,7 +71,7 @@ class QuantizationComparison:
     rows: tuple[ComparisonRow, ...]
 
     def describe(self) -> list[str]:
-        """Return in sentences what was measured, and how."""
+        """Return lines that describe what was measured, and how."""
         source = "vectors" if self.collection is None else f"vectors of {self.collection!r}"
         return [
             f"{self.points:,} {source}, size {self.vector_size:,}, in one flat segment each",
@@ -113,7 +113,7 @@ class QuantizationComparison:
         """Return the comparison that `to_json` wrote.
 
         Raises:
-            ConfigurationError: The text is something else.
+            ConfigurationError: The text is not such JSON.
         """
         try:
             found = json.loads(text)
@@ -129,7 +129,7 @@ class QuantizationComparison:
             ) from error
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return the rows as a pandas DataFrame, those of `figures` in columns of their own.
+        """Return the rows as a pandas DataFrame, with one column for each attribute of `figures`.
 
         Raises:
             ConfigurationError: pandas is missing.
@@ -172,7 +172,7 @@ class QuantizationComparison:
         return list(dict.fromkeys(row.figures.limit for row in self.rows))
 
     def _lines(self) -> list[list[ComparisonRow]]:
-        """Return the rows that differ in their limit only, together."""
+        """Return the rows in groups that differ only in their limit."""
         lines: dict[tuple[str, float | None], list[ComparisonRow]] = {}
         for row in self.rows:
             lines.setdefault((row.quantization, row.figures.oversampling), []).append(row)

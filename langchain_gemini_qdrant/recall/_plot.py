@@ -1,4 +1,4 @@
-"""Recall against latency, as a picture."""
+"""Plots of recall against latency."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOG_FROM = 4.0  # times between the fastest and the slowest: a linear axis woul
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """Settings that differ in oversampling only.
+    """Settings that differ only in oversampling.
 
     Attributes:
         label: In the legend; an empty one is not in it.

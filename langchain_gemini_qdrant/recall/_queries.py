@@ -1,4 +1,4 @@
-"""What a measurement of recall asks the engine: samples, exact searches, timed searches."""
+"""Requests of a recall measurement: samples, exact searches, timed searches."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Queries: TypeAlias = "Sequence[str] | Sequence[Sequence[float]]"
 VECTORS_AT_A_TIME = 100  # in one request: some 6 MB of JSON at 3,072 components
 
 _IDS_AT_A_TIME = 10_000
-_DEEPER = 4  # times as many hits, where those that tie go on
+_DEEPER = 4  # times as many hits, where more hits may tie
 
 
 class Query(NamedTuple):
-    """A vector to search with, and the point to leave out, if it is one's own."""
+    """A vector to search with; for a stored vector also its own point, which is left out."""
 
     vector: list[float]
     own: models.ExtendedPointId | None = None
@@ -45,7 +45,7 @@ async def asked_queries(
     seed: int | None,
     condition: models.Filter | None,
 ) -> tuple[list[Query], QueryKind]:
-    """Return the queries as vectors of `size`, and what they are.
+    """Return the queries as vectors of `size`, and their kind.
 
     Raises:
         CollectionMismatchError: A vector has another size.
@@ -115,7 +115,7 @@ async def sampled(
 async def stored_vectors(
     collection: Collection, ids: list[models.ExtendedPointId]
 ) -> dict[models.ExtendedPointId, list[float]]:
-    """Return the dense vectors of points, those that have one."""
+    """Return the dense vectors of the points that have one."""
     name = collection.layout.vector_name
     points = await collection.client.retrieve(
         collection.name, ids, with_payload=False, with_vectors=[name] if name else True
@@ -129,7 +129,7 @@ async def stored_vectors(
 async def drawn_ids(
     collection: Collection, size: int, seed: int | None, condition: models.Filter | None
 ) -> list[models.ExtendedPointId]:
-    """Draw points at random: the engine does, or, with a seed, we do from all ids."""
+    """Draw points at random, by the engine, or with a seed here, from all ids."""
     if seed is None:
         draw = models.SampleQuery(sample=models.Sample.RANDOM)
         response = await collection.client.query_points(
@@ -155,7 +155,7 @@ class Searches:
     """Searches of one measurement, counted for its progress.
 
     Args:
-        takes_settings: Whether the engine does; local mode would warn of each.
+        takes_settings: Whether to send settings; local mode would warn about each.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Searches:
         self._show = show
 
     async def exact(self, queries: list[Query], limit: int) -> list[Scores]:
-        """Return what there is to find, as deep as points tie with the one of rank `limit`."""
+        """Return the exact results, down to the last that ties with the one of rank `limit`."""
         setting = models.SearchParams(exact=True)
         found = await self.all(queries, setting, [limit + 1] * len(queries))
         if not any(found):
@@ -224,8 +224,8 @@ class Searches:
     ) -> list[list[float]]:
         """Search one by one, as the store does, by all settings and limits in turn.
 
-        The order is another one for each query, as the first search of a query finds less of
-        what it reads in the caches.
+        The order is shuffled for each query, because the first search of a query finds less in
+        the caches.
 
         Returns:
             For each setting, the seconds of each query.

@@ -1,4 +1,4 @@
-"""One figure of recall and latency, and how it reads. Pure functions."""
+"""Recall and latency of one setting, and its text forms. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 QueryKind: TypeAlias = Literal["texts", "vectors", "stored vectors"]
-"""Texts embedded as queries, vectors of the caller's, or a sample of the collection's own."""
+"""Texts embedded as queries, vectors of the caller, or a sample of the stored vectors."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,15 +22,15 @@ class RecallRow:
 
     Attributes:
         limit: Hits asked for, k.
-        oversampling: Candidates that the codes choose, as a multiple of `limit`; None where
-            nothing is quantized.
-        rescore: Whether these are compared again by their full vectors; None as above.
-        hnsw_ef: Beam of a search in the graph; None is the collection's own.
+        oversampling: Candidates chosen by their codes, as a multiple of `limit`; None without
+            quantization.
+        rescore: Whether the candidates are ranked again by their full vectors; None as above.
+        hnsw_ef: Qdrant's `hnsw_ef` of a search in the graph; None for the collection's own.
         recall: Share of the exact top `limit` that was found, in [0, 1], mean over the queries.
         low: Lower end of the confidence interval of `recall`.
         high: Upper end.
-        p50_s: Median seconds of a search, None where it was not measured.
-        p95_s: Seconds that 95 of 100 searches keep within.
+        p50_s: Median seconds of a search, None if it was not measured.
+        p95_s: 95th percentile of the seconds.
     """
 
     limit: int
@@ -85,7 +85,7 @@ def codes_text(quantization: Mapping[str, Any]) -> str:
 
 
 def query_text(queries: int, kind: QueryKind) -> str:
-    """Say what the queries were."""
+    """Return the number and kind of the queries in words."""
     if kind == "texts":
         return f"{_tables.count(queries, 'text')} embedded as queries"
     if kind == "vectors":
@@ -112,7 +112,7 @@ def milliseconds(seconds: float) -> str:
 
 
 def on_off(*, value: bool) -> str:
-    """Return a switch in a word."""
+    """Return a switch as a word."""
     return "on" if value else "off"
 
 

@@ -1,4 +1,4 @@
-"""Recall of one search, and what the recall of many says. Pure functions."""
+"""Recall of one search, and the confidence interval of the mean of many. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ _TIED = 1e-6  # relative; what single precision tells apart
 
 
 def goes_on(exact: Scores, limit: int, depth: int) -> bool:
-    """Say whether points beyond a list of `depth` may tie with the one of rank `limit`."""
+    """Return whether points beyond a list of `depth` may tie with the one of rank `limit`."""
     scores = list(exact.values())
     return len(scores) == depth and _ties(scores[-1], scores[limit - 1])
 
 
 def recall_of(found: Scores, exact: Scores, limit: int) -> float:
-    """Return the share of an exact top `limit` that was found, of the one that has most of it.
+    """Return the share of the exact top `limit` that was found.
+
+    Of points that tie at the last rank, those that were found are taken.
 
     Args:
-        found: Points and scores, of which only the points count.
+        found: Points and scores; only the points count.
         exact: At least `limit` points, if there are as many, and all that tie with the last.
         limit: k.
     """
@@ -64,5 +66,5 @@ def interval(shares: Sequence[float], hits: int, confidence: float) -> tuple[flo
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Return the smallest value that `share` of them keep within."""
+    """Return the smallest value that `share` of the values do not exceed."""
     return sorted(values)[math.ceil(share * len(values)) - 1]

@@ -1,4 +1,4 @@
-"""All quantizations side by side on a sample of the user's vectors, before one is chosen."""
+"""Compare quantizations on a sample of vectors, before choosing one."""
 
 from __future__ import annotations
 
@@ -73,24 +73,24 @@ def compare_quantizations(
 ) -> QuantizationComparison:
     """Quantize a sample in each way and measure its recall, its latency and its bytes.
 
-    Each quantization gets a collection of its own in a throw-away embedded engine: flat, with its
-    codes applied and without a graph. The full vectors come first, to compare with. Recall falls
-    as a collection grows, so that of the sample is the upper end of what a larger one will have.
+    Each quantization gets its own collection in a temporary embedded engine: flat, with its codes
+    applied and without a graph. The full vectors come first, for comparison. Recall falls as a
+    collection grows, so the recall of the sample is an upper bound for a larger collection.
     The quantizations are timed one after the other, so only an idle machine compares them fairly.
 
     Args:
-        source: A store, of which vectors are sampled, or vectors, of shape `(n, size)`.
-        queries: As of `measure_recall`; texts need a store. None takes some of the sample.
-        presets: Their names, or settings of your own; None is all presets.
+        source: A store whose vectors are sampled, or vectors, of shape `(n, size)`.
+        queries: As in `measure_recall`; texts need a store. None takes some of the sample.
+        presets: Names of presets, or custom settings; None for all presets.
         limits: Values of k.
-        oversampling: Candidates as multiples of k, rescored; None is each quantization's own.
-        filter: Conditions on the metadata of what is sampled of a store.
+        oversampling: Candidates as multiples of k, rescored; None for each quantization's default.
+        filter: Conditions on the metadata of the documents sampled from a store.
         distance: How vectors are compared; a store has its own.
-        sample_size: Vectors taken, at most.
-        query_count: Of these, the ones to search with.
-        seed: Draws the same sample again.
-        latency_queries: Searches timed for each row; 0 times none.
-        confidence: Of the intervals, in (0, 1).
+        sample_size: Most vectors in the sample.
+        query_count: Vectors of the sample to search with.
+        seed: The same seed draws the same sample.
+        latency_queries: Searches timed for each row; 0 for none.
+        confidence: Confidence level of the intervals, in (0, 1).
         on_progress: Called as searches are done, with the name of the quantization.
 
     Returns:
@@ -136,7 +136,7 @@ async def acompare_quantizations(
     confidence: float = 0.95,
     on_progress: Callable[[str, RecallProgress], None] | None = None,
 ) -> QuantizationComparison:
-    """Compare quantizations in a process of their own; see `compare_quantizations`."""
+    """Compare quantizations in a child process; see `compare_quantizations`."""
     comparison = _Comparison(
         source=source,
         queries=queries,
@@ -159,10 +159,10 @@ async def acompare_quantizations(
 
 
 class _Sample(NamedTuple):
-    """What is compared on.
+    """The sample that quantizations are compared on.
 
     Attributes:
-        name: The collection it is of, None for vectors that were given.
+        name: The collection that it is from, None for vectors of the caller.
         vectors: Shape `(n, size)`.
         queries: Vectors, or None to take some of the sample.
         texts: Whether the queries were texts.

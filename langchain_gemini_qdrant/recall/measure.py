@@ -1,4 +1,4 @@
-"""How much of an exact search a quantized one finds, on the user's own collection, and how fast."""
+"""Measure recall and latency of searches against exact search, on the user's own collection."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecallProgress:
-    """How far a measurement has come.
+    """Progress of a measurement.
 
     Attributes:
-        done: Searches carried out.
-        total: Searches in all.
+        done: Searches done.
+        total: All searches of the measurement.
     """
 
     done: int
@@ -59,40 +59,41 @@ def measure_recall(
     timeout: int = 60,
     on_progress: Callable[[RecallProgress], None] | None = None,
 ) -> RecallReport:
-    """Compare searches of each setting with exact ones, in what they find and in their time.
+    """Measure recall and latency of each search setting against exact search.
 
     Each query is searched once with `exact=True`, at the largest limit, and once with each
-    setting. A hit counts where it belongs to an exact top k: of points that tie at rank k
-    (within 1e-6 of the score), any do. Where fewer points than k can be found, all of them are
-    what there is to find.
+    setting. A hit counts if it belongs to an exact top k: points that tie at rank k (within
+    1e-6 of the score) are interchangeable. If fewer than k points can be found, all of them are
+    the exact result.
 
-    The interval around a mean is Wilson's with the effective sample size of clustered data, as
-    the hits of one query go together: as many independent hits as have the variance seen between
-    queries, with one more query that finds nothing and one that finds all, and never fewer than
-    there are queries nor more than there are hits.
+    The interval around a mean is Wilson's with the effective sample size of clustered data, because
+    the hits of one query are correlated: it is the number of independent hits that would have the
+    variance seen between queries, with one query added that finds nothing and one that finds all;
+    at least the number of queries, and at most the number of hits.
 
-    Times are of single searches, one after the other, with their payloads and without the
-    embedding of their text. All have run once before, so that caches are warm, and the settings
-    take turns at each query, so that a busy moment of the machine befalls them all.
+    Latency is that of single searches, one after the other, with payloads and without the
+    embedding of the query. Each search has run once before, so that caches are warm, and the
+    settings take turns at each query, so that load on the machine affects all of them.
 
-    A collection that is not quantized is measured by limit and `hnsw_ef` alone.
+    A collection without quantization is measured only by limit and `hnsw_ef`.
 
     Args:
-        store: Its dense vectors are searched.
+        store: The store whose dense vectors are searched.
         queries: Texts, embedded as queries, once, or vectors. None takes a sample of the stored
             vectors, each searched without its own point; documents are closer to each other than
-            questions are to documents, so questions of your users tell more.
+            questions are to documents, so questions of your users are more representative.
         limits: Values of k.
-        oversampling: Candidates that the codes choose, as multiples of k.
-        rescore: Whether these are compared again by their full vectors.
-        hnsw_ef: Beams of searches in the graph; None is the collection's own.
+        oversampling: Candidates chosen by their codes, as multiples of k.
+        rescore: Whether the candidates are ranked again by their full vectors.
+        hnsw_ef: Values of Qdrant's `hnsw_ef`; None for the collection's own.
         filter: Conditions on the metadata, for the searches and for the sample.
-        sample_size: Stored vectors taken.
-        seed: Draws the same sample again, and reads all ids for that. None lets the engine draw.
-        latency_queries: Searches timed for each row, at most one for each query; 0 times none.
-        confidence: Of the intervals, in (0, 1).
-        batch_size: Searches sent at a time where recall is measured.
-        timeout: Seconds that a server may take for these.
+        sample_size: Stored vectors in the sample.
+        seed: The same seed draws the same sample, and reads all ids for that. None lets the engine
+            draw.
+        latency_queries: Searches timed for each row, at most one for each query; 0 for none.
+        confidence: Confidence level of the intervals, in (0, 1).
+        batch_size: Searches in one request where recall is measured.
+        timeout: Seconds that a server may take for such a request.
         on_progress: Called as searches are done.
 
     Returns:
@@ -138,7 +139,7 @@ async def ameasure_recall(
     timeout: int = 60,
     on_progress: Callable[[RecallProgress], None] | None = None,
 ) -> RecallReport:
-    """Compare searches with exact ones, without blocking the event loop; see `measure_recall`."""
+    """Measure recall without blocking the event loop; see `measure_recall`."""
     plan = Plan(
         limits=limits,
         oversampling=oversampling,
@@ -289,7 +290,7 @@ def _warn_of_local_mode(collection: Collection) -> None:
 
 
 def _has_graph(info: models.CollectionInfo, params: models.VectorParams) -> bool:
-    """Say whether a graph is to be built; engines count what they have optimized without one."""
+    """Return whether a graph is to be built; engines also count vectors optimized without one."""
     own = None if params.hnsw_config is None else params.hnsw_config.m
     return (info.config.hnsw_config.m if own is None else own) > 0
 

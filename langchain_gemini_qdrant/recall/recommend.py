@@ -1,4 +1,4 @@
-"""Which search setting to take, as a measurement of recall says."""
+"""Choose a search setting from a recall measurement."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOISE = 1.05  # medians closer to each other than this are the same, run to run
 _MOST_OVERSAMPLING = 16
 _MOST_QUERIES = 10_000
 _LADDER = ("turbo-2bit", "turbo-4bit", "scalar")  # from the smallest codes to the largest
-# What a quantization's settings say of the bits of a component; and where they say nothing
+# Bits of a component by a quantization's settings, and by its kind where these have none
 _BITS = {
     "one_bit": 1,
     "one_and_half_bits": 1.5,
@@ -45,14 +45,14 @@ _UNTIL_OPTIMIZED = {"two_bits", "one_and_half_bits"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recommendation:
-    """What `recommend` says; `print` shows it.
+    """The result of `recommend`; `print` shows it.
 
     Attributes:
         recall_at_k: The target, in (0, 1).
         limit: k.
-        row: The setting to take, None if none holds the target.
-        best: The setting that finds most, whether it holds the target or not.
-        advice: What to change, in order of its cost; empty where there is nothing to.
+        row: The setting to use, None if none reaches the target.
+        best: The setting with the highest recall, whether it reaches the target or not.
+        advice: Suggested changes, cheapest first; empty if there are none.
     """
 
     recall_at_k: float
@@ -63,11 +63,11 @@ class Recommendation:
 
     @property
     def search_params(self) -> models.SearchParams | None:
-        """The setting as Qdrant and the store take it, None if none holds the target."""
+        """The setting as Qdrant and the store take it, None if none reaches the target."""
         return None if self.row is None else self.row.search_params
 
     def __str__(self) -> str:
-        """Return the setting, or that there is none, and the advice in lines."""
+        """Return the setting, or that there is none, and the advice, line by line."""
         target = f"recall@{self.limit} of {self.recall_at_k:g}"
         if self.row is None:
             first = (
@@ -84,17 +84,17 @@ def recommend(
 ) -> Recommendation:
     """Return the cheapest measured setting whose lower confidence bound reaches the target.
 
-    It holds it where the lower end of its confidence interval does. The cheapest has the lowest
-    median latency; of those within 5 % of it, which another run would order otherwise, the one
-    that finds most. Without latencies it is the one with the fewest candidates to rescore.
+    The cheapest has the lowest median latency; of those within 5 % of it, whose order is noise,
+    it is the one with the highest recall. Without latencies it is the one with the fewest
+    candidates to rescore.
 
     Args:
-        report: Of `measure_recall`.
+        report: A report of `measure_recall`.
         recall_at_k: The target, in (0, 1).
         limit: k, one of those in the report.
 
     Returns:
-        The setting, or what to change for the target to be held.
+        The setting, or suggested changes to reach the target.
 
     Raises:
         ConfigurationError: The target is out of its range, or the limit was not measured.
@@ -136,7 +136,7 @@ def _figures(row: RecallRow) -> str:
 
 
 def _remarks(report: RecallReport) -> list[str]:
-    """Say what the figures of a setting that holds may hide."""
+    """Return what may change the figures of a setting that reaches the target."""
     if report.optimizing:
         return ["measure again when the engine has finished optimizing: recall may change"]
     return []
@@ -145,7 +145,7 @@ def _remarks(report: RecallReport) -> list[str]:
 def _advice(
     report: RecallReport, rows: Sequence[RecallRow], best: RecallRow, target: float
 ) -> list[str]:
-    """Say what to change, in order of its cost."""
+    """Return suggested changes, cheapest first."""
     found = []
     if report.optimizing:
         found.append("wait until the engine has finished optimizing, and measure again")
@@ -170,7 +170,7 @@ def _advice(
 
 
 def _more_queries(report: RecallReport, best: RecallRow, target: float) -> str:
-    """Return how many would tell, as the interval narrows with the root of their number."""
+    """Suggest a number of queries: the interval narrows with the root of it."""
     times = ((best.recall - best.low) / (best.recall - target)) ** 2
     wanted = min(math.ceil(report.queries * times * 1.2 / 100) * 100, _MOST_QUERIES)
     way = f"sample_size={wanted}" if report.query_kind == "stored vectors" else "more of `queries`"
@@ -189,7 +189,7 @@ def _graph_advice(report: RecallReport, best: RecallRow) -> list[str]:
 
 
 def _codes_advice(report: RecallReport) -> list[str]:
-    """Say how codes may tell more: better read, applied at all, or larger."""
+    """Suggest better use of the codes: 8-bit queries, `optimize`, or larger codes."""
     quantization = report.quantization or {}
     [(kind, settings)] = quantization.items()
     found = []

@@ -1,4 +1,4 @@
-"""What a measurement of recall found: its figures as tables, JSON, a DataFrame and a picture."""
+"""The report of a recall measurement: tables, JSON, a DataFrame and a plot."""
 
 from __future__ import annotations
 
@@ -38,21 +38,22 @@ class RecallReport:
     `print` shows it as a table, `rich.print` in color; the other forms are methods.
 
     Attributes:
-        collection: Its name.
-        engine: What searched.
-        points: Stored.
+        collection: Name of the collection.
+        engine: Kind of the engine.
+        points: Stored points.
         vector_size: Components of a vector.
         quantization: As the collection has it, in Qdrant's JSON; None for full vectors.
-        segments: Recall rises with them, as each rescores candidates of its own. An empty one that
-            waits for new points counts. None where the engine does not tell.
-        indexed_vectors: In the graph, as the engine counts: over all vector names; 0 where the
-            collection has none (`m=0`).
-        optimizing: Whether the engine was still building; then figures may change.
-        queries: How many.
-        query_kind: What they were. Stored ones were searched each without its own point.
+        segments: Number of segments. Recall rises with it, because each segment rescores its own
+            candidates. An empty segment for new points counts. None if the engine does not
+            report it.
+        indexed_vectors: Vectors in the graph, as the engine counts them, over all vector names; 0
+            if the collection has no graph (`m=0`).
+        optimizing: Whether the engine was still optimizing; then figures may change.
+        queries: Number of queries.
+        query_kind: Kind of the queries. Stored vectors were searched without their own point.
         latency_queries: Searches timed for each row.
         filtered: Whether a filter narrowed the searches.
-        confidence: Of the intervals, in (0, 1).
+        confidence: Confidence level of the intervals, in (0, 1).
         measured_at: ISO 8601, UTC.
         rows: In the order of limits, `hnsw_ef`, oversampling and rescore.
     """
@@ -100,7 +101,7 @@ class RecallReport:
     # Tables
 
     def describe(self) -> list[str]:
-        """Return in sentences what was measured, and how."""
+        """Return lines that describe what was measured, and how."""
         stored = "full vectors" if self.quantization is None else codes_text(self.quantization)
         segments = "" if self.segments is None else f"{_tables.count(self.segments, 'segment')}, "
         graph = (
@@ -194,7 +195,7 @@ class RecallReport:
     def _grid(
         self, cell: Callable[[RecallRow], str]
     ) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
-        """Return head and body: limits down, oversampling and rescore across."""
+        """Return head and body: limits in rows, oversampling and rescore in columns."""
         columns = list(dict.fromkeys((row.oversampling, row.rescore) for row in self.rows))
         lines = list(dict.fromkeys((row.limit, row.hnsw_ef) for row in self.rows))
         cells = {
@@ -228,7 +229,7 @@ class RecallReport:
         """Return the report that `to_json` wrote.
 
         Raises:
-            ConfigurationError: The text is something else.
+            ConfigurationError: The text is not such JSON.
         """
         try:
             found = json.loads(text)
