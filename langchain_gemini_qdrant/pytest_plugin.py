@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
-    """Return the options of all markers of this name; those nearest to the test count."""
+    """Return the options of all markers of this name; the nearest to the test take precedence."""
     options: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers(marker))):
         if mark.args:
@@ -62,7 +62,7 @@ def gemini_emulator(request: pytest.FixtureRequest) -> Iterator[GeminiEmulator]:
 def gemini_embeddings(
     request: pytest.FixtureRequest, gemini_emulator: GeminiEmulator
 ) -> Iterator[GeminiEmbeddings]:
-    """Make embeddings that ask the emulator of this test.
+    """Make embeddings that use the emulator of this test.
 
     `@pytest.mark.gemini_embeddings(model="gemini-embedding-001")` sets options of
     `GeminiEmbeddings`.
@@ -84,7 +84,7 @@ def gemini_embeddings(
 def gemini_qdrant_store(
     request: pytest.FixtureRequest, gemini_embeddings: GeminiEmbeddings
 ) -> Iterator[GeminiQdrantVectorStore]:
-    """Open an empty store over these embeddings, in an embedded engine that goes with the test.
+    """Open an empty store with these embeddings, in a temporary embedded engine.
 
     `@pytest.mark.gemini_qdrant_store(quantization="binary")` sets options of
     `create_vector_store`; `location=":memory:"` or `url=` takes another engine.

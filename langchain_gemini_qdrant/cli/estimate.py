@@ -1,4 +1,4 @@
-"""What `ingest` would send, cost and take, without asking Gemini anything."""
+"""Estimate what `ingest` would send, cost and take, without calling Gemini."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 TEXTS_PER_MINUTE = 3_000
 TOKENS_PER_MINUTE = 1_000_000
-"""What a project of the first paid tier may send, where no other quota is given: as the API's
-answers said in 2026. https://aistudio.google.com/rate-limit shows one's own."""
+"""Quota of a project of the first paid tier, used if no other quota is given: from the API's
+responses in 2026. https://aistudio.google.com/rate-limit shows your own."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Estimate:
-    """What there is to send.
+    """Numbers of passages and tokens to send.
 
     Attributes:
-        passages: All of them.
-        stored: Of these, the ones that are stored already, or come again.
-        texts: Of these, the ones to be embedded.
-        tokens: In these, estimated.
+        passages: All passages.
+        stored: Passages that are already stored, or are repeated.
+        texts: Passages to embed.
+        tokens: Estimated tokens of the passages to embed.
     """
 
     passages: int = 0
@@ -49,13 +49,13 @@ class Estimate:
     tokens: int = 0
 
     def usd(self, model: str) -> float | None:
-        """Return the price in US dollars, None where the model's is not known."""
+        """Return the price in US dollars, None if the model's price is not known."""
         known = find_model(model)
         price = known.usd_per_million_tokens if known else None
         return None if price is None else self.tokens * price / 1e6
 
     def seconds(self, texts_per_minute: float, tokens_per_minute: float) -> float:
-        """Return how long quotas hold up what there is to send."""
+        """Return how long it takes to send everything within quotas."""
         return 60 * max(self.texts / texts_per_minute, self.tokens / tokens_per_minute)
 
 
@@ -65,12 +65,12 @@ def estimate(
     store: GeminiQdrantVectorStore | None,
     on_progress: Callable[[Estimate], None],
 ) -> Estimate:
-    """Count passages, those that are stored among them, and tokens.
+    """Count passages, those already stored, and tokens.
 
     Args:
         passages: With a source and a title; those without text are left out.
-        embeddings: What they would be embedded with.
-        store: Where they may be stored already, None where nothing is.
+        embeddings: The embeddings they would be embedded with.
+        store: Where they may already be stored, None if there is no store.
         on_progress: Called as they are read.
     """
     spec = request_spec(embeddings.model, "RETRIEVAL_DOCUMENT", embeddings.output_dimensionality)
@@ -112,11 +112,11 @@ def _tokens(spec: RequestSpec, passage: Document) -> int:
 
 
 def show_estimate(corpus: Corpus, embeddings: GeminiEmbeddings, place: Mapping[str, Any]) -> None:
-    """Read all files and say what to store them would take.
+    """Read all files and show what storing them would take.
 
     Args:
         corpus: The files.
-        embeddings: What they would be embedded with; asked nothing.
+        embeddings: The embeddings they would be embedded with; nothing is sent.
         place: Arguments of `open_store_if_any`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The command group, and what an error looks like to the person at the terminal."""
+"""The command group, and how errors are shown at the terminal."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class _Group(click.Group):
 
 
 def _advice(error: Exception) -> str:
-    """Say when to go on where a quota is used up."""
+    """Say when to run the command again after a quota is used up."""
     cause = error.__cause__ if isinstance(error, IngestError) else error
     if not isinstance(cause, RateLimitError):
         return ""
     # https://ai.google.dev/gemini-api/docs/rate-limits
     daily = isinstance(cause, DailyQuotaError)
     when = "after midnight Pacific time, when the day's quota is renewed" if daily else "later"
-    return f"\nWhat is stored is kept: run the command again {when}."
+    return f"\nStored data is kept; run the same command again {when}."
 
 
 def _show_warning(  # noqa: PLR0917
@@ -68,7 +68,7 @@ def _show_warning(  # noqa: PLR0917
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """Return ours, the system's, and qdrant-client's where a command has come to load it."""
+    """Return ours, the system's, and qdrant-client's if a command has loaded it."""
     qdrant = sys.modules.get("qdrant_client.http.exceptions")
     return (GeminiQdrantError, OSError) + ((qdrant.ApiException,) if qdrant else ())
 

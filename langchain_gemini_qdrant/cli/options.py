@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they open."""
+"""Options that several commands share, and the embeddings and stores that they open."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QUANTIZATIONS = (
 )
 
 TITLE_KEY = "title"
-"""Metadata key of a passage's title, in all that this command stores."""
+"""Metadata key of a passage's title, in everything that this command stores."""
 
 _EMBEDDING_OPTIONS = (
     click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Gemini model."),
@@ -55,7 +55,7 @@ _EMBEDDING_OPTIONS = (
     ),
     click.option(
         "--base-url",
-        help="Another address than Google's, such as an emulator's.  "
+        help="Address to use instead of Google's, such as an emulator's.  "
         "[default: GOOGLE_GEMINI_BASE_URL]",
     ),
 )
@@ -64,19 +64,21 @@ _QUOTA_OPTIONS = (
         "--requests-per-minute",
         type=click.FloatRange(min=0, min_open=True),
         metavar="TEXTS",
-        help="Your quota; each text counts as a request.  [default: found out]",
+        help="Your quota; each text counts as a request.  [default: learned from the first 429]",
     ),
     click.option(
         "--tokens-per-minute",
         type=click.FloatRange(min=0, min_open=True),
         metavar="TOKENS",
-        help="Your quota.  [default: found out]",
+        help="Your quota.  [default: learned from the first 429]",
     ),
 )
 _STORE_OPTIONS = (
-    click.option("--collection", default="documents", show_default=True, help="Its name."),
+    click.option(
+        "--collection", default="documents", show_default=True, help="Name of the collection."
+    ),
     click.option("--path", type=click.Path(), help="Folder of the embedded engine."),
-    click.option("--url", help="Address of a Qdrant server, in place of --path."),
+    click.option("--url", help="Address of a Qdrant server, instead of --path."),
     click.option("--qdrant-api-key", envvar="QDRANT_API_KEY", help="The server's key."),
 )
 
@@ -87,7 +89,7 @@ def embedding_options(command: F) -> F:
 
 
 def quota_options(command: F) -> F:
-    """Add the options that say what may be sent in a minute."""
+    """Add the options of the quotas per minute."""
     return _with(command, _QUOTA_OPTIONS)
 
 
@@ -103,7 +105,7 @@ def _with(command: F, options: tuple[Callable[[F], F], ...]) -> F:
 
 
 def until_the_end(resource: AbstractContextManager[T]) -> T:
-    """Open a resource; it is closed when the running command ends, however it does."""
+    """Open a resource, which is closed when the running command ends or fails."""
     return click.get_current_context().with_resource(resource)
 
 
@@ -119,7 +121,7 @@ def make_embeddings(
 ) -> GeminiEmbeddings:
     """Return the embeddings that the options describe, open until the command ends.
 
-    The key is the environment's.
+    The key is read from the environment.
     """
     options: dict[str, Any] = {
         "model": model,
@@ -147,7 +149,7 @@ def open_store(
     quantization: QuantizationName | Literal["none"] = "none",
     create: bool = True,
 ) -> GeminiQdrantVectorStore:
-    """Open the collection that the options name until the command ends; make it if `create`.
+    """Open the collection that the options name until the command ends; create it if `create`.
 
     Raises:
         ConfigurationError: There is no such collection, and `create` is False.
@@ -181,7 +183,7 @@ def open_store_if_any(
     url: str | None,
     qdrant_api_key: str | None = None,
 ) -> Iterator[GeminiQdrantVectorStore | None]:
-    """Open the collection that the options name; None where there is none, and nothing is made."""
+    """Open the collection that the options name, or yield None; never create it."""
     from qdrant_client import QdrantClient  # noqa: PLC0415
 
     from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415

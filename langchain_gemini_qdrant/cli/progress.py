@@ -1,4 +1,4 @@
-"""A bar that says how far a run has come and when it ends; numbers as people read them."""
+"""A progress bar with the time left; numbers formatted for people."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _RATE_OVER = 120.0  # seconds: a quota lets texts through in lumps of a minute
 def progress_bar(total: int) -> Iterator[Callable[[int, str], None]]:
     """Show a bar with time passed and left, and a line below it, until the block ends.
 
-    Where the output is no terminal, a line is printed every minute.
+    If the output is not a terminal, a line is printed every minute.
 
     Args:
-        total: Where the bar ends.
+        total: The value at which the bar is full.
 
     Yields:
-        What moves it: called with how far it is and the line.
+        A function that moves it, called with the value so far and the line.
     """
     if not console.is_terminal:
         yield _print_lines(total)
@@ -114,7 +114,7 @@ def ingest_line(done: IngestProgress) -> str:
 
 
 def price(usd: float | None) -> str:
-    """Return US dollars as people read them."""
+    """Return US dollars as text."""
     return "price not known" if usd is None else f"${usd:,.4f}"
 
 
@@ -124,5 +124,5 @@ def duration(seconds: float | None) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a count of things."""
+    """Return a count with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,4 +1,4 @@
-"""What a run did, would do or found, as tables."""
+"""Results of runs, estimates and searches as tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PASSAGE_LENGTH = 160
 
 
 def summary_table(corpus: Corpus, report: IngestReport | IngestProgress, failed: int) -> Table:
-    """Return what a run did; `failed` are passages, without the marks of unreadable files."""
+    """Return the results of a run; `failed` counts passages, not unreadable files."""
     from langchain_gemini_qdrant.ingestion._report import IngestProgress  # noqa: PLC0415
 
     stored = (
@@ -45,7 +45,7 @@ def summary_table(corpus: Corpus, report: IngestReport | IngestProgress, failed:
 
 
 def files_tables(corpus: Corpus) -> Iterator[Table]:
-    """Yield what is to be told of single files, kind by kind."""
+    """Yield tables of notices about single files, one for each kind."""
     kinds = {
         "Encodings": corpus.notices,
         "Files without text": corpus.empty,
@@ -57,7 +57,7 @@ def files_tables(corpus: Corpus) -> Iterator[Table]:
 
 
 def files_line(corpus: Corpus) -> str:
-    """Return how many files were read, and how many not."""
+    """Return how many files were read, and how many were not."""
     unread = len(corpus.problems)
     parts = [
         f"{corpus.files_read - len(corpus.empty) - _failed_files(corpus):,} read",
@@ -77,7 +77,7 @@ def _failed_files(corpus: Corpus) -> int:
 
 
 def facts_table(facts: Mapping[str, str]) -> Table:
-    """Return names and what there is to say of them."""
+    """Return a table of names and facts."""
     table = Table(show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -87,7 +87,7 @@ def facts_table(facts: Mapping[str, str]) -> Table:
 
 
 def reasons_table(title: str, reasons: Mapping[str, str]) -> Table:
-    """Return names and reasons, the first of them if there are many."""
+    """Return a table of names and reasons, cut after the first ones."""
     table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
     table.add_column(overflow="fold", ratio=1)
     table.add_column(overflow="fold", ratio=2)

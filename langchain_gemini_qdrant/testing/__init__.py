@@ -1,7 +1,7 @@
 """The Gemini embeddings API on this machine, for tests and for trying things without a key.
 
-`GeminiEmulator` serves it, to any Gemini client; the assertions say what such a client did
-otherwise; `gemini_vcr_config` is for those who record the real API.
+`GeminiEmulator` serves any Gemini client; the assertions say how a client's requests differ from
+what was expected; `gemini_vcr_config` is for recordings of the real API.
 
 ```python
 from langchain_gemini_qdrant.testing import GeminiEmulator
@@ -12,7 +12,7 @@ with GeminiEmulator() as emulator:
     )
 ```
 
-It uses nothing of the rest of this package, so that no bug can cancel itself out.
+It imports nothing from the rest of this package, so that no bug can cancel itself out.
 `docs/testing.md` shows every use.
 """
 
@@ -61,7 +61,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import on first use: who needs one of these should not load them all."""
+    """Import on first use, so that using one of these does not load them all."""
     if name not in _MODULES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

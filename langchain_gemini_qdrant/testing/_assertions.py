@@ -1,4 +1,4 @@
-"""Assertions that say what differs, and where a difference of this kind comes from."""
+"""Assertions that say what differs, and what usually causes it."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ def assert_texts(
     output_dimensionality: int | None = None,
     in_order: bool = False,
 ) -> None:
-    """Check which texts were embedded, each once and with a vector of its own.
+    """Check which texts were embedded, each once and with its own vector.
 
-    Texts, tasks and titles are those that the model understands: gemini-embedding-2 reads them
-    from the prefix of a text, older models have parameters for them.
+    Texts, tasks and titles are compared as the model reads them: gemini-embedding-2 from the
+    prefix of a text, older models from parameters.
 
     Args:
-        emulator: What received the texts; those of requests that failed do not count.
+        emulator: The emulator that received the texts; texts of failed requests do not count.
         expected: The texts, without prefixes.
         task_type: The task of all of them, such as `"RETRIEVAL_DOCUMENT"`; None for any.
         title: Their title, `""` for none; None for any.
         model: Their model, with or without `models/`; None for any.
-        output_dimensionality: The size that was asked for; None for any.
-        in_order: Whether they came in this order; requests at the same time come in any.
+        output_dimensionality: The requested size; None for any.
+        in_order: Whether to check the order; concurrent requests arrive in any order.
 
     Raises:
-        AssertionError: It was otherwise; says which texts are missing, fused, repeated or were
-            sent in another way.
+        AssertionError: They differ; the message lists texts that are missing, fused, repeated or
+            sent with other settings.
     """
     __tracebackhide__ = True
     expected = list(expected)
@@ -89,7 +89,7 @@ def assert_statuses(emulator: Controls, expected: Sequence[int | None]) -> None:
     """Check how the requests were answered, in order; None stands for no answer.
 
     Raises:
-        AssertionError: It was otherwise; lists all requests with their answers.
+        AssertionError: They differ; the message lists all requests with their answers.
     """
     __tracebackhide__ = True
     requests = emulator.requests
@@ -113,11 +113,11 @@ def assert_vectors(actual: ArrayLike, expected: ArrayLike, *, tolerance: float =
     Args:
         actual: `n` vectors, shape `(n, size)`.
         expected: `n` vectors, shape `(n, size)`.
-        tolerance: By how much a number may be off.
+        tolerance: Largest allowed difference of a number.
 
     Raises:
-        AssertionError: They are not; says whether vectors are missing, cut, swapped, repeated,
-            not normalised or not numbers.
+        AssertionError: They differ; the message says whether vectors are missing, cut, swapped,
+            repeated, not normalised or not numbers.
     """
     __tracebackhide__ = True
     ours, theirs = _matrix(actual, "actual"), _matrix(expected, "expected")
@@ -125,14 +125,14 @@ def assert_vectors(actual: ArrayLike, expected: ArrayLike, *, tolerance: float =
 
 
 def assert_no_secrets(path: str | os.PathLike[str], *secrets: str) -> None:
-    """Check that recordings hold no API key and no access token.
+    """Check that recordings contain no API key and no access token.
 
     Args:
-        path: A file, or a folder with all that is in it.
+        path: A file, or a folder with all its files.
         secrets: Further strings that must not be there, such as the key of the run; never shown.
 
     Raises:
-        AssertionError: They do; says in which file and line, not what.
+        AssertionError: They do; the message names file and line, and not the secret.
         FileNotFoundError: There is no such path.
     """
     __tracebackhide__ = True
@@ -152,7 +152,7 @@ def assert_no_secrets(path: str | os.PathLike[str], *secrets: str) -> None:
 
 
 def _understood(record: RecordedText) -> tuple[str, str, str | None, RecordedText]:
-    """Text, task and title as the model has them, and the record they come from."""
+    """Text, task and title as the model reads them, and the record they come from."""
     model = MODELS.get(record.model)
     text, title, task_type = read_conditioning(
         record.text,
@@ -190,7 +190,7 @@ def _differences_of_texts(
 
 
 def _others(what: str, wanted: object, texts: Sequence[str], seen: Sequence[object]) -> list[str]:
-    """A line for each other value, with a text that has it."""
+    """A line for each unexpected value, with a text that has it."""
     others = {value: text for value, text in zip(seen, texts, strict=True) if value != wanted}
     return [
         f"{what} {value!r}, expected {wanted!r}, of {sum(v == value for v in seen)} texts such as "

@@ -1,4 +1,4 @@
-"""What VCR.py has to know to record Gemini requests without their secrets."""
+"""Options for VCR.py that record Gemini requests without their secrets."""
 
 from __future__ import annotations
 

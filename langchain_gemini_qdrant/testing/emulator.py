@@ -1,4 +1,4 @@
-"""The Gemini embeddings API on this machine: start it and stop it."""
+"""The emulator of the Gemini embeddings API: start it and stop it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _API_KEY = "emulator-key"
 class GeminiEmulator(Controls):
     """Answers google-genai and google-generativeai as the Gemini API does.
 
-    A context manager, or `start()` and `stop()`; its threads take requests from any thread,
-    event loop or process. Vectors follow from the texts alone, on every machine: texts that
-    share words are close, if each has the task of its side.
+    Use it as a context manager, or call `start()` and `stop()`; it serves any thread, event loop
+    or process. Vectors depend on the texts alone and are the same on every machine: texts that
+    share words are close, if each has the right task.
     """
 
     def __init__(
@@ -54,29 +54,29 @@ class GeminiEmulator(Controls):
         stand_in_vectors: bool = False,
         on_request: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
-        """Nothing listens before `start()`.
+        """Set up the emulator; it listens from `start()` on.
 
         Args:
             host: Address to listen on.
             port: Port of the REST side; 0 takes a free one.
             api_keys: Keys that are accepted; None accepts `"emulator-key"`.
-            retired_models: Serve models that the API no longer has, such as text-embedding-004.
-            latency: Seconds that each answer waits.
+            retired_models: Serve models that Google has retired, such as text-embedding-004.
+            latency: Delay of each answer, in seconds.
             grpc: Serve gRPC, too; needs google-generativeai.
             grpc_port: Port of the gRPC side; 0 takes a free one.
             tls: Serve HTTPS, and gRPC over TLS, with a certificate of its own for localhost; see
                 `certificate`. Needs the extra `testing`.
-            requests_per_minute: Texts that each model embeds in any minute, over all keys; what
-                is over it is 429. None for no limit. A batch of 100 texts counts 100.
+            requests_per_minute: Texts that each model embeds in any minute, over all keys; requests
+                over it get 429. None for no limit. A batch of 100 texts counts 100.
             tokens_per_minute: Tokens of these texts, as the emulator counts them.
-            requests_per_day: Texts in the day that begins with a model's first one.
-            quota_window: Seconds that a minute of the quotas takes; a day has 1440 of them.
-            clock: Seconds as `time.monotonic` gives them, for quotas, batch jobs and `received_at`.
-            batch_seconds: Seconds that a job of the Batch API takes: half of them it is pending,
-                half of them it runs.
+            requests_per_day: Texts in a day, which begins with a model's first text.
+            quota_window: Length of a quota minute, in seconds; a day has 1440 of them.
+            clock: Returns seconds as `time.monotonic`, for quotas, batch jobs and `received_at`.
+            batch_seconds: Seconds that a job of the Batch API takes; it is pending for half of them
+                and then runs.
             record: Whether `requests` keeps headers, bodies and texts.
-            stand_in_vectors: Give vectors that cost no time and mean nothing: for benchmarks
-                of clients. Equal texts have equal ones; sizes and lengths are right.
+            stand_in_vectors: Return fast placeholder vectors, not meaningful: for benchmarks of
+                clients. Equal texts have equal vectors; sizes and lengths are right.
             on_request: Called with each request before its answer leaves, from any thread.
 
         Raises:
@@ -121,7 +121,7 @@ class GeminiEmulator(Controls):
         self._identity: Identity | None = None
 
     def start(self) -> None:
-        """Listen; does nothing if it does already.
+        """Start to listen; does nothing if it is already listening.
 
         Raises:
             OSError: The REST port is taken.
@@ -156,7 +156,7 @@ class GeminiEmulator(Controls):
                 raise
 
     def stop(self) -> None:
-        """End all connections and waiting answers; the records stay readable."""
+        """Close all connections, also those that wait; the records stay readable."""
         self._exchange.stop()
         if self._grpc is not None:
             self._grpc.stop()
@@ -195,15 +195,16 @@ class GeminiEmulator(Controls):
 
     @property
     def grpc_url(self) -> str:
-        """`grpc_target` as a URL, whose scheme says whether it is plaintext: `http://...`."""
+        """`grpc_target` as a URL; the scheme says whether it is plaintext: `http://...`."""
         return f"{self._scheme}://{self.grpc_target}"
 
     @property
     def certificate(self) -> Path:
-        """With `tls=True`, the file in PEM that a client has to trust.
+        """With `tls=True`, the PEM file that a client must trust.
 
-        google-genai trusts it by `SSL_CERT_FILE` in its environment, google-generativeai over
-        gRPC by `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`, both when their first client is made.
+        Set it as `SSL_CERT_FILE` in the environment for google-genai, and as
+        `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` for google-generativeai over gRPC, before their first
+        client is made.
         """
         if self._identity is None:
             message = "the emulator serves no TLS: start it with GeminiEmulator(tls=True)"

@@ -22,15 +22,18 @@ def _kind(value: str) -> int | str:
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=_PORT, default=8080, show_default=True, help="0 for any.")
+@click.option("--port", type=_PORT, default=8080, show_default=True, help="Port; 0 for any.")
 @click.option("--grpc", is_flag=True, help="Serve gRPC, too, for google-generativeai.")
 @click.option("--grpc-port", type=_PORT, default=0, help="Port of gRPC.  [default: any]")
 @click.option("--tls", is_flag=True, help="Serve TLS, with a certificate made for this run.")
 @click.option(
-    "--api-key", "api_keys", multiple=True, help="Key to accept; repeat.  [default: emulator-key]"
+    "--api-key",
+    "api_keys",
+    multiple=True,
+    help="Key to accept; may be repeated.  [default: emulator-key]",
 )
-@click.option("--retired-models", is_flag=True, help="Serve models that the API no longer has.")
-@click.option("--latency", type=_SECONDS, default=0.0, help="Seconds that each answer waits.")
+@click.option("--retired-models", is_flag=True, help="Serve models that Google has retired.")
+@click.option("--latency", type=_SECONDS, default=0.0, help="Delay of each answer, in seconds.")
 @click.option("--requests-per-minute", type=_COUNT, help="Quota of each model, in texts.")
 @click.option("--tokens-per-minute", type=_COUNT, help="Quota of each model, in tokens.")
 @click.option("--requests-per-day", type=_COUNT, help="Quota of each model, in texts.")
@@ -39,9 +42,11 @@ def _kind(value: str) -> int | str:
     type=click.FloatRange(min=0.0, min_open=True),
     default=60.0,
     show_default=True,
-    help="Seconds that a minute of the quotas takes.",
+    help="Length of a quota minute, in seconds.",
 )
-@click.option("--batch-seconds", type=_SECONDS, default=0.0, help="Seconds that a batch job takes.")
+@click.option(
+    "--batch-seconds", type=_SECONDS, default=0.0, help="Duration of a batch job, in seconds."
+)
 @click.option(
     "--fault-rate",
     type=click.FloatRange(0.0, 1.0),
@@ -52,12 +57,16 @@ def _kind(value: str) -> int | str:
     "--fault",
     "faults",
     multiple=True,
-    help="How they fail: a status, or a word such as reset, slow, short, hang; repeat."
+    help="How they fail: a status, or a word such as reset, slow, short, hang; may be repeated."
     "  [default: 429 500 503 disconnect short]",
 )
-@click.option("--fault-seed", type=int, default=0, help="Chooses other requests to fail.")
+@click.option("--fault-seed", type=int, default=0, help="Seed that chooses which requests fail.")
 @click.option(
-    "--fault-delay", type=_SECONDS, default=1.0, show_default=True, help="Seconds that slow waits."
+    "--fault-delay",
+    type=_SECONDS,
+    default=1.0,
+    show_default=True,
+    help="Delay of slow, in seconds.",
 )
 @click.option("--stand-in-vectors", is_flag=True, help="Fast placeholder vectors, not meaningful.")
 @click.option("--no-record", is_flag=True, help="Keep no texts, bodies and headers of requests.")
@@ -75,9 +84,9 @@ def emulator(
 ) -> None:
     """Serve an emulator of the Gemini embeddings API until Ctrl-C.
 
-    Any Gemini client can talk to it. Its vectors are lexical stand-ins: close where words are
-    shared. It can be told what to do next over HTTP: POST /emulator/fail_next, answer_next,
-    misbehave, settings and clear; GET /emulator/requests says what it received.
+    Any Gemini client can use it. Its vectors are placeholders: close if the texts share words.
+    Control it over HTTP: POST /emulator/fail_next, answer_next, misbehave, settings and clear;
+    GET /emulator/requests returns what it received.
     """
     from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415 - on first use
 

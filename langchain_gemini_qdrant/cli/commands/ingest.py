@@ -58,39 +58,39 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     help="Quantization of a newly created collection.",
 )
 @click.option(
-    "--include", multiple=True, metavar="PATTERN", help="Read only such files; may be repeated."
+    "--include", multiple=True, metavar="PATTERN", help="Read only these files; may be repeated."
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Leave out such files and folders; may be repeated.",
+    help="Skip these files and folders; may be repeated.",
 )
 @click.option(
     "--chunk-size",
     type=click.IntRange(min=50),
     default=1000,
     show_default=True,
-    help="The most characters of a passage.",
+    help="Maximum number of characters of a passage.",
 )
 @click.option(
     "--text-field",
     metavar="NAME",
-    help="Where JSON records have their text.  [default: text, page_content or content]",
+    help="Text field of JSON records.  [default: text, page_content or content]",
 )
 @click.option(
     "--encoding",
     metavar="NAME",
     callback=_known_encoding,
-    help="Of text files that are not UTF-8.  [default: a guess, which is told]",
+    help="Encoding of text files that are not UTF-8.  [default: a guess, which is shown]",
 )
 @click.option(
     "--cleanup",
     type=click.Choice(["none", "source", "full"]),
     default="none",
     show_default=True,
-    help="Delete, once all else is stored, what the files read no longer have (source), or all "
-    "that was not read (full).",
+    help="Once everything is stored, delete stale passages of the files read (source), or all "
+    "passages that were not read (full).",
 )
 @click.option(
     "--dry-run",
@@ -111,13 +111,13 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     """Split, embed and store files, or folders of them.
 
     Text (.txt, .rst), Markdown (.md), web pages (.html), PDF, JSON Lines (.jsonl) and tables
-    (.csv, .tsv) are read; a file named with another ending is read as text. In folders, what
-    begins with a dot is left out. PATTERN is for a name, such as '*.md', or for the path inside
-    the folder, such as 'drafts/*'.
+    (.csv, .tsv) are read; a file given with a different ending is read as text. In folders, names
+    that begin with a dot are skipped. PATTERN is for a name, such as '*.md', or for the path
+    inside the folder, such as 'drafts/*'.
 
-    Passages that are stored already are skipped, so the same command from the same folder goes on
-    after Ctrl-C or any failure. A file that cannot be read is named at the end, and the others are
-    stored. Exit status: 0 if all is stored, 1 if not.
+    Passages that are already stored are skipped, so the same command from the same folder resumes
+    after Ctrl-C or any failure. A file that cannot be read is listed at the end, and the others
+    are stored. Exit status: 0 if everything is stored, 1 if not.
 
     Without --path and --url the folder is ./gemini-qdrant-index.
     """
@@ -187,7 +187,7 @@ def _ingest(corpus: Corpus, store: GeminiQdrantVectorStore, cleanup: CleanupMode
 
 
 def _delete_all_of(store: GeminiQdrantVectorStore, sources: Sequence[str]) -> int:
-    """Delete what is stored of files that have no text any more; return how many passages."""
+    """Delete the passages of files that no longer have text; return how many."""
     deleted = 0
     if sources:
         store.create_payload_indexes({SOURCE_KEY: "keyword"})
@@ -216,17 +216,14 @@ def _what_is_missing(corpus: Corpus, report: IngestReport, failed: int) -> str:
         else "",
         f"not stored: {counted(failed, 'passage')}" if failed else "",
     ]
-    return (
-        f"{'; '.join(filter(None, parts))}. What is stored is kept: the same command goes on from "
-        "there"
-    )
+    return f"{'; '.join(filter(None, parts))}. Stored data is kept; run the same command to resume"
 
 
 @contextmanager
 def _quick_to_stop() -> Iterator[None]:
-    """Say what Ctrl-C does, as requests that are under way are waited for; a second one is not.
+    """Say what Ctrl-C does: it waits for the requests in flight; a second Ctrl-C does not.
 
-    What is stored then is stored for good: the embedded engine keeps a log.
+    Stored data is safe then: the embedded engine keeps a log.
     """
 
     def end(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""`gemini-qdrant migrate` and `reembed`: a collection elsewhere, or with other vectors."""
+"""`gemini-qdrant migrate` and `reembed`: a collection in another engine, or with new vectors."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 @click.command()
 @store_options
 @click.option("--to-path", type=click.Path(), help="Folder of the embedded engine to copy to.")
-@click.option("--to-url", help="Address of a Qdrant server to copy to, in place of --to-path.")
-@click.option("--to-qdrant-api-key", envvar="TO_QDRANT_API_KEY", help="That server's key.")
-@click.option("--to-collection", help="Its name there.  [default: the same]")
+@click.option("--to-url", help="Address of a Qdrant server to copy to, instead of --to-path.")
+@click.option(
+    "--to-qdrant-api-key", envvar="TO_QDRANT_API_KEY", help="Key of the server to copy to."
+)
+@click.option("--to-collection", help="Name of the copy.  [default: the same]")
 def migrate(  # noqa: PLR0917 - one argument for each option
     collection: str,
     path: str | None,
@@ -40,9 +42,9 @@ def migrate(  # noqa: PLR0917 - one argument for each option
     to_qdrant_api_key: str | None,
     to_collection: str | None,
 ) -> None:
-    """Copy a collection to another engine, with vectors and settings, and ask Gemini nothing.
+    """Copy a collection to another engine, with vectors and settings, without calling Gemini.
 
-    The same command resumes an interrupted copy: what is there already is compared and not
+    The same command resumes an interrupted copy: points already there are compared and not
     sent again. At the end the copy is verified. Without --path and --url the source is
     ./gemini-qdrant-index.
     """
@@ -88,8 +90,8 @@ def reembed(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Build a new collection with another model or size from the stored texts.
 
-    Where --collection is an alias it is switched to the new collection in one step, once all is
-    there. The old collection stays, unless --delete-old is given. The same command resumes an
+    If --collection is an alias, it is switched to the new collection in one step, once that is
+    complete. The old collection stays, unless --delete-old is given. The same command resumes an
     interrupted run. Without --path and --url the folder is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
@@ -142,7 +144,7 @@ def _connected(path: str | None, url: str | None, api_key: str | None) -> Iterat
 
 @contextmanager
 def _bar(line: Callable[[Any], str]) -> Iterator[Callable[[int, int, object], None]]:
-    """Show a bar from when its end is known; yield what moves it."""
+    """Show a bar once its end is known; yield a function that moves it."""
     with ExitStack() as stack:
         bars: list[Callable[[int, str], None]] = []
 

@@ -1,4 +1,4 @@
-"""`gemini-qdrant recall`: what a collection's searches find of what an exact one does."""
+"""`gemini-qdrant recall`: recall and latency against exact search."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _OPTIONS = (
         type=click.Choice(list(_RESCORE)),
         default="both",
         show_default=True,
-        help="Compare the candidates again by their full vectors.",
+        help="Rank the candidates again by their full vectors.",
     ),
     click.option(
         "--hnsw-ef",
         type=click.IntRange(min=1),
         multiple=True,
-        help="Beam of a search in the index; may be repeated.  [default: the collection's own]",
+        help="Qdrant's hnsw_ef of a search; may be repeated.  [default: the collection's own]",
     ),
     click.option(
         "--queries",
@@ -62,13 +62,13 @@ _OPTIONS = (
         show_default=True,
         help="Stored vectors to search with.",
     ),
-    click.option("--seed", type=int, help="Draw the same sample again."),
+    click.option("--seed", type=int, help="The same seed draws the same sample."),
     click.option(
         "--plot",
         "picture",
         type=click.Path(dir_okay=False),
         metavar="FILE",
-        help="Draw recall against latency, into a .png or .svg file.",
+        help="Plot recall against latency into a .png or .svg file.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON for programs."),
 )
@@ -90,7 +90,7 @@ def measured_settings(
     sample_size: int,
     seed: int | None,
 ) -> dict[str, Any]:
-    """Return the arguments of `measure_recall` that the options stand for."""
+    """Return the options as arguments of `measure_recall`."""
     settings: dict[str, Any] = {
         "queries": None if queries_file is None else read_queries(queries_file),
         "rescore": _RESCORE[rescore],
@@ -152,7 +152,7 @@ def opened(
 
 @contextmanager
 def searches_bar(*, shown: bool) -> Iterator[Callable[[str, RecallProgress], None]]:
-    """Show how many searches are done; yield what moves it, with what they are of."""
+    """Show how many searches are done; yield a function that moves the bar."""
     bar = progress_bar(100) if shown else nullcontext(lambda _completed, _line: None)
     with bar as show:
 
@@ -177,7 +177,7 @@ def searches_bar(*, shown: bool) -> Iterator[Callable[[str, RecallProgress], Non
 @click.option(
     "--compare",
     is_flag=True,
-    help="Compare all quantizations on some of the collection's vectors, in a throw-away index.",
+    help="Compare all quantizations on some of the collection's vectors, in a temporary index.",
 )
 def recall(  # noqa: PLR0917 - one argument for each option
     collection: str,
@@ -198,8 +198,8 @@ def recall(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Measure recall and latency against exact search.
 
-    Each search setting is compared with an exact search; a setting that holds your target is what
-    `gemini-qdrant tune` looks for. Without --path and --url the folder is ./gemini-qdrant-index.
+    Each search setting is compared with an exact search; `gemini-qdrant tune` finds a setting that
+    reaches your target. Without --path and --url the folder is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
     from langchain_gemini_qdrant.recall import measure_recall  # noqa: PLC0415

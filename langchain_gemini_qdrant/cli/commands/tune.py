@@ -1,4 +1,4 @@
-"""`gemini-qdrant tune`: the cheapest search setting that holds a recall."""
+"""`gemini-qdrant tune`: the cheapest search setting that reaches a target recall."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _OVERSAMPLING = (1, 1.5, 2, 3, 4, 6, 8)
     type=click.FloatRange(min=0, min_open=True, max=1, max_open=True),
     default=0.95,
     show_default=True,
-    help="The share of the exact hits to be found, with confidence.",
+    help="Target recall, which the lower confidence bound must reach.",
 )
 @click.option(
     "-k", "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Hits wanted."
 )
 @measuring_options
 @click.option(
-    "--apply", is_flag=True, help="Make it the default of all searches in this collection."
+    "--apply", is_flag=True, help="Make the setting the default of all searches in this collection."
 )
 @click.pass_context
 def tune(  # noqa: PLR0917 - one argument for each option
@@ -59,9 +59,9 @@ def tune(  # noqa: PLR0917 - one argument for each option
     base_url: str | None,
     **options: Any,
 ) -> None:
-    """Find the cheapest search setting that holds a recall, or say what to change.
+    """Find the cheapest search setting that reaches a target recall, or suggest changes.
 
-    The exit status is 1 where no setting that was measured holds it. Without --path and --url the
+    The exit status is 1 if no measured setting reaches it. Without --path and --url the
     folder is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
@@ -101,7 +101,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
         if picture is not None:
             console.print(f"drawn in {picture}")
         if applied:
-            console.print("All searches of this collection take it from now on.")
+            console.print("All searches of this collection use it from now on.")
     if found.row is None:
         context.exit(1)
 

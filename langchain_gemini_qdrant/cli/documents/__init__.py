@@ -1,1 +1,1 @@
-"""Files to passages: found, decoded, read and split."""
+"""Finds, decodes, reads and splits files into passages."""

@@ -1,4 +1,4 @@
-"""Many files as one stream of passages, and what is to be told of them."""
+"""Many files as one stream of passages, with notices about the files."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Corpus:
 
     Args:
         found: The files.
-        chunk_size: The most characters of a passage.
-        encoding: Of text that is not UTF-8, None for a guess.
-        text_field: Where JSON records have their text, None for the usual ones.
+        chunk_size: Maximum number of characters of a passage.
+        encoding: Encoding of text that is not UTF-8, None for a guess.
+        text_field: Text field of JSON records, None for the usual ones.
 
     Attributes:
         found: The files.
-        total_bytes: Of all files.
-        files_read: So far, with those that have no text.
+        total_bytes: Size of all files.
+        files_read: Files read so far, including those without text.
         empty: Sources without any text, and how large these are.
-        notices: What a person should know of how a file was read, by source.
-        problems: Why a file was not read, or not all of it, by source.
+        notices: Notices on how a file was read, by source.
+        problems: Why a file could not be read, or only in part, by source.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Corpus:
     def passages(self) -> Iterator[Document]:
         """Yield the passages of all files.
 
-        A file that cannot be read, or not all of it, ends with a document without text, its source
-        for an id: the run that gets it counts a failure, keeps what is stored of that source from
-        the cleanup, and goes on.
+        A file that cannot be read, or only in part, ends with a document without text that has the
+        source as its id: the run counts a failure, excludes that source from the cleanup, and
+        continues.
         """
         for source in self.found.problems:
             yield self._failure(source, 0)
@@ -92,7 +92,7 @@ class Corpus:
                 self.empty[file.source] = f"{file.size:,} bytes"
 
     def settled_bytes(self, done: int) -> int:
-        """Return how far the files are read and done with, once `done` passages are."""
+        """Return how many bytes of the files are done, once `done` passages are."""
         while self._ends and self._settled < done:
             self._settled += 1
             self._settled_bytes = self._ends.popleft()
@@ -140,7 +140,7 @@ class Corpus:
 
 
 def _can_be_stored(part: Document) -> bool:
-    """Say whether all of it is Unicode: JSON and PDF can have halves of characters."""
+    """Return whether all of it is Unicode: JSON and PDF can have halves of characters."""
     texts = [part.page_content, *part.metadata, *map(str, part.metadata.values())]
     try:
         for text in texts:

@@ -1,4 +1,4 @@
-"""The encoding of a text file: found for the whole file, never with a character replaced."""
+"""Finds the encoding of a whole text file; characters are never replaced."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Encoding(NamedTuple):
     """How a file is decoded.
 
     Attributes:
-        name: For `open`.
-        notice: For the reader's eyes, where it is a guess.
+        name: Its name, for `open`.
+        notice: A notice for the user if it is a guess.
     """
 
     name: str
@@ -47,15 +47,15 @@ class _Flaw(NamedTuple):
 def find_encoding(path: Path, other: str | None = None) -> Encoding:
     """Find an encoding in which all of a text file can be decoded.
 
-    A byte order mark says it; else it is UTF-8 if all of it can be so; else it is `other`, or
-    guessed if there is none.
+    A byte order mark decides; otherwise it is UTF-8 if all of the file is valid UTF-8; otherwise
+    it is `other`, or guessed if that is None.
 
     Args:
         path: A text file of any size.
-        other: Of files that are not UTF-8.
+        other: Encoding of files that are not UTF-8.
 
     Raises:
-        InvalidInputError: There is none; the reason says where it breaks off.
+        InvalidInputError: There is none; the message says at which byte decoding fails.
         OSError: The file cannot be read.
     """
     with path.open("rb") as stream:
@@ -113,7 +113,7 @@ def _sample(path: Path, position: int) -> bytes:
 
 
 def _is_damaged(sample: bytes) -> bool:
-    """Say whether most letters beyond ASCII are UTF-8: a guess would spoil them all."""
+    """Return whether most letters beyond ASCII are UTF-8: a guess would spoil them all."""
     text = sample.decode(errors="replace")
     broken = text.count("\ufffd")
     sound = len(text) - len(text.encode("ascii", "ignore")) - broken

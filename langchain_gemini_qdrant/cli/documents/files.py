@@ -1,4 +1,4 @@
-"""Which files of this machine a command reads, and under which names."""
+"""Finds the files that a command reads, and names them."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class SourceFile:
 
     Attributes:
         path: Where it is.
-        source: What its passages are known by: the path as it was given, with `/` on every system,
+        source: The source of its passages: the path as it was given, with `/` on every system,
             so that the same command from the same folder finds them again.
         kind: How it is read.
-        size: In bytes, when it was found.
+        size: Bytes, when it was found.
     """
 
     path: Path
@@ -59,11 +59,11 @@ class SourceFile:
 
 @dataclass(kw_only=True, slots=True)
 class Found:
-    """What some paths have.
+    """The files found at some paths.
 
     Attributes:
-        files: To be read, each once, in order.
-        others: How many of other kinds are in the folders, by suffix.
+        files: Files to read, each once, in order.
+        others: Numbers of files of other kinds in the folders, by suffix.
         problems: Why a folder or a file cannot be looked at, by source.
     """
 
@@ -81,16 +81,16 @@ def find_files(
 ) -> Found:
     """Find the files named, and those of `KINDS` in the folders named.
 
-    Of a folder, what begins with a dot is left out, and links to other folders are not followed,
-    so that no loop of links has an end to be found.
+    In folders, names that begin with a dot are skipped, and links to other folders are not
+    followed, because links can form a loop.
 
     Args:
-        paths: Of files and folders.
-        include: Patterns; only files that one of them matches are taken. A pattern is for a name,
+        paths: Paths of files and folders.
+        include: Patterns; only files that match one of them are read. A pattern is for a name,
             such as `*.md`, or for the path inside the folder, such as `guide/*`, where `*` stands
             for slashes, too.
-        exclude: Patterns; neither files that one of them matches are taken, nor all of a folder.
-        leave_out: A folder of which nothing is taken, such as that of the engine.
+        exclude: Patterns; files and folders that match one of them are skipped.
+        leave_out: A folder that is skipped, such as that of the engine.
 
     Raises:
         InvalidInputError: A path is missing, or there is nothing to read.
@@ -178,7 +178,7 @@ def _take(path: Path, found: Found, *, is_named: bool) -> None:
 
 
 def _source(path: Path) -> str:
-    """Return a path as text; bytes that are no UTF-8 are written out, as no store takes them."""
+    """Return a path as text; bytes that are not UTF-8 are escaped, as no store takes them."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 

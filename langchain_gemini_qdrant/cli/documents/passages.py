@@ -1,4 +1,4 @@
-"""Texts to passages that each have a title and a source."""
+"""Splits texts into passages that each have a title and a source."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Splitter:
     """Splits texts at headings, paragraphs, lines, sentences or words, else anywhere.
 
     Args:
-        chunk_size: The most characters of a passage; a tenth is repeated by the next one.
+        chunk_size: Maximum number of characters of a passage; the next one repeats a tenth.
     """
 
     def __init__(self, chunk_size: int = CHUNK_SIZE) -> None:
@@ -71,7 +71,7 @@ class Outline:
     """The headings of a Markdown text, which may come in blocks.
 
     Args:
-        title: Left out of the headings, as each passage has it.
+        title: Left out of the headings, because each passage has it.
     """
 
     def __init__(self, title: str = "") -> None:
@@ -80,7 +80,7 @@ class Outline:
         self._fence = ""  # of the code that the text is in
 
     def read(self, text: str) -> list[tuple[int, str]]:
-        """Return where which headings begin to hold, such as `Install > Linux`; the first at 0."""
+        """Return headings such as `Install > Linux`, and where each begins; the first at 0."""
         found = [(0, self._joined())]
         for match in _HEADING_OR_FENCE.finditer(text):
             if fence := match["fence"]:

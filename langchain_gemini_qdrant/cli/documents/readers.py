@@ -1,6 +1,6 @@
-"""Files of each kind to texts with their titles, part by part, so that no file must fit in memory.
+"""Reads files of each kind as texts with titles, in parts, so that no file must fit in memory.
 
-What cannot be read is remembered with its reason, and the rest is read all the same.
+Parts that cannot be read are recorded with the reason, and the rest is read.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ _FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(^ {0,3}\1|\Z)", re.M | re.S)
 
 @dataclass(kw_only=True, slots=True)
 class Reading:
-    """One file on its way.
+    """The reading of one file.
 
     Attributes:
         file: The file.
-        encoding: Of text that is not UTF-8, None for a guess.
-        text_field: Where JSON records have their text, None for the first of `TEXT_FIELDS`.
+        encoding: Encoding of text that is not UTF-8, None for a guess.
+        text_field: Text field of JSON records, None for the first of `TEXT_FIELDS`.
         position: Bytes read so far.
-        notice: What a person should know of how it was read.
-        problems: What cannot be read, the first of them.
-        problem_count: All of them.
+        notice: A notice on how it was read.
+        problems: The first parts that cannot be read.
+        problem_count: Number of all such parts.
     """
 
     file: SourceFile
@@ -64,14 +64,14 @@ class Reading:
     problem_count: int = 0
 
     def fail(self, problem: str) -> None:
-        """Remember that something cannot be read."""
+        """Record that something cannot be read."""
         self.problem_count += 1
         if len(self.problems) < _PROBLEMS_TOLD:
             self.problems.append(problem)
 
     @property
     def problem(self) -> str | None:
-        """All that cannot be read, None if everything can."""
+        """Everything that cannot be read, None if everything can."""
         if not self.problems:
             return None
         more = self.problem_count - len(self.problems)
@@ -85,7 +85,7 @@ class Reading:
 
 
 def read(reading: Reading) -> Iterator[Document]:
-    """Yield a file's texts with their titles; `reading` tells what else there is to say.
+    """Yield a file's texts with their titles; `reading` collects notices and problems.
 
     A text is a block of a long file, a page of a PDF, or a record of JSON Lines or CSV.
     """
@@ -163,7 +163,7 @@ def _html(reading: Reading) -> Iterator[Document]:
 
 
 def _real_encoding(declared: str | None) -> str | None:
-    """Return what browsers take a declared encoding for, None where they know none.
+    """Return the encoding that browsers use for a declared one, None for an unknown one.
 
     Source: https://encoding.spec.whatwg.org/#names-and-labels
     """

@@ -1,7 +1,7 @@
-"""The API itself: from a request to its answer, whatever the transport.
+"""The API itself: from a request to its answer, for any transport.
 
-`plan` checks a request and says what it holds, its `answer` does the work; what stands between
-the two (scripted faults, and whatever else may refuse a request that is right) sees the texts.
+`plan` checks a request and returns its contents, the plan's `answer` does the work; the code
+between the two (scripted faults, quotas) sees the texts.
 """
 
 from __future__ import annotations

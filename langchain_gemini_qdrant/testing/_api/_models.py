@@ -19,7 +19,7 @@ class Model:
         name: Resource name, `models/...`.
         size: Components of its vectors, unless fewer are asked for.
         can_shorten: Whether it takes `outputDimensionality`.
-        input_tokens: What is longer is cut without a word.
+        input_tokens: Input limit; longer texts are silently truncated.
         reads_prefixes: The task is a prefix of the text; `taskType` and `title` are ignored.
         normalizes: Short vectors have length 1, too.
         retired: Answers 404 today.

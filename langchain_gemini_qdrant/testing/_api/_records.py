@@ -1,4 +1,4 @@
-"""What the emulator remembers of the requests it received."""
+"""Records of the requests that the emulator received."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedText:
-    """One content of a request, which is one vector of its answer.
+    """One content of a request, which has one vector in the answer.
 
     Attributes:
         text: Its text; the parts of a content with several are joined by newlines.
@@ -32,7 +32,7 @@ class RecordedText:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedRequest:
-    """One request, and what it was answered.
+    """One request and its answer.
 
     With `record=False`, `headers`, `query`, `body` and `texts` are empty.
 
@@ -52,7 +52,7 @@ class RecordedRequest:
         answer_message: The error message answered, `""` for none.
         received_at: Seconds at arrival, on the clock of the emulator: `time.monotonic()`, unless
             it was given another.
-        in_flight: How many requests were being answered at its arrival, itself included.
+        in_flight: Requests being answered at its arrival, including itself.
     """
 
     transport: Literal["rest", "grpc"]

@@ -1,4 +1,4 @@
-"""What the emulator was told to do with its next requests."""
+"""The script of faults and wrong answers for the next requests."""
 
 from __future__ import annotations
 

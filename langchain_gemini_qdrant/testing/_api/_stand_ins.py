@@ -1,7 +1,7 @@
-"""Vectors that cost next to nothing: pieces that are formatted once, joined by a hash of the text.
+"""Placeholder vectors that cost almost nothing: preformatted pieces, chosen by a hash of the text.
 
 For benchmarks of clients, which must not wait for the emulator. Sizes and lengths are right, equal
-texts have equal vectors and others have others; they are not close, whatever they share.
+texts have equal vectors and different texts different ones; similar texts are not close.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a test does with a running emulator: set it up, script it, read what it received."""
+"""Controls of a running emulator: its settings, its script, and what it received."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Controls:
 
     @property
     def latency(self) -> float:
-        """Seconds that each answer waits; can be changed at any time, until `clear()`."""
+        """Delay of each answer, in seconds; a change lasts until `clear()`."""
         return self._exchange.latency
 
     @latency.setter
@@ -42,7 +42,7 @@ class Controls:
 
     @property
     def requests_per_minute(self) -> int | None:
-        """Texts of each model in any minute, None for no limit; can be changed as `latency`."""
+        """Texts of each model in any minute, None for no limit; can be changed like `latency`."""
         return self._exchange.quotas.limits.requests_per_minute
 
     @requests_per_minute.setter
@@ -52,7 +52,7 @@ class Controls:
 
     @property
     def tokens_per_minute(self) -> int | None:
-        """Tokens of each model in any minute, None for no limit; can be changed as `latency`."""
+        """Tokens of each model in any minute, None for no limit; can be changed like `latency`."""
         return self._exchange.quotas.limits.tokens_per_minute
 
     @tokens_per_minute.setter
@@ -62,7 +62,7 @@ class Controls:
 
     @property
     def requests_per_day(self) -> int | None:
-        """Texts of each model in a day, None for no limit; can be changed as `latency`."""
+        """Texts of each model in a day, None for no limit; can be changed like `latency`."""
         return self._exchange.quotas.limits.requests_per_day
 
     @requests_per_day.setter
@@ -72,7 +72,7 @@ class Controls:
 
     @property
     def quota_window(self) -> float:
-        """Seconds that a minute of the quotas takes; can be changed as `latency`."""
+        """Length of a quota minute, in seconds; can be changed like `latency`."""
         return self._exchange.quotas.limits.window
 
     @quota_window.setter
@@ -82,7 +82,7 @@ class Controls:
 
     @property
     def batch_seconds(self) -> float:
-        """Seconds that a batch job takes; a change holds for new jobs, until `clear()`."""
+        """Seconds that a batch job takes; a change applies to new jobs, until `clear()`."""
         return self._exchange.jobs.seconds
 
     @batch_seconds.setter
@@ -103,12 +103,12 @@ class Controls:
 
     @property
     def request_counts(self) -> Counter[int | None]:
-        """How many requests were answered with each status; None stands for no answer."""
+        """Number of requests by status of their answer; None stands for no answer."""
         return self._exchange.request_counts()
 
     @property
     def text_counts(self) -> Counter[int | None]:
-        """How many contents were in the requests that were answered with each status."""
+        """Number of contents by status of the answer to their request."""
         return self._exchange.text_counts()
 
     def fail_next(
@@ -125,12 +125,12 @@ class Controls:
         headers: Mapping[str, str] | None = None,
         body: str | bytes | None = None,
     ) -> None:
-        """Answer the next requests with an error, as the API words it.
+        """Answer the next requests with an error, with the API's message and details.
 
-        Faults and wrong answers are used up in the order in which they were asked for.
+        Faults and wrong answers are used up in the order in which they were requested.
 
         Args:
-            status: HTTP status; over gRPC, the code that belongs to it.
+            status: HTTP status; over gRPC, the corresponding code.
             times: How many requests; None for all until `clear()`.
             containing: Only requests with this in one of their texts; None for any.
             delay: Seconds that the answer waits, beyond `latency`.
@@ -141,7 +141,7 @@ class Controls:
                 short 429 that names none.
             reason: Reason for an `ErrorInfo` detail, such as `"API_KEY_SERVICE_BLOCKED"`.
             headers: Further response headers; trailing metadata over gRPC.
-            body: Sent as it stands in place of the API's JSON, as a proxy's; not over gRPC.
+            body: Sent unchanged instead of the API's JSON, like a proxy's page; not over gRPC.
 
         Raises:
             ValueError: `status` is not in 400..599, `quota` another word, or `times` not at
@@ -174,7 +174,7 @@ class Controls:
         containing: str | None = None,
         delay: float | None = None,
     ) -> None:
-        """Give the next requests an answer that is wrong, though none of them is.
+        """Give the next requests, which are valid, a wrong answer.
 
         Args:
             wrong: `"short"` and `"long"`: one vector too few, too many; `"empty"`: `{}`;
@@ -206,14 +206,14 @@ class Controls:
         kinds: Sequence[int | WrongAnswer] = (429, 500, 503, "disconnect", "short"),
         delay: float = _SLOW,
     ) -> None:
-        """Let chance fail some of the requests that embed, until `clear()` or the next call.
+        """Fail a random share of the requests that embed, until `clear()` or the next call.
 
-        What `fail_next` and `answer_next` asked for comes first. The n-th request after this
-        call meets the same fate whenever `rate`, `seed` and `kinds` are the same.
+        Faults of `fail_next` and `answer_next` come first. The n-th request after this call has
+        the same outcome whenever `rate`, `seed` and `kinds` are the same.
 
         Args:
             rate: Share of the requests, in 0..1; 0 ends it.
-            seed: Another seed chooses other requests.
+            seed: A different seed chooses different requests.
             kinds: Statuses as of `fail_next` (429 is the one that names no quota) and words as
                 of `answer_next`, all equally likely. `"hang"` is for clients with a timeout.
             delay: Seconds that `"slow"` waits.
@@ -224,7 +224,7 @@ class Controls:
         self._exchange.script.misbehave(rate, seed=seed, kinds=kinds, delay=delay)
 
     def wait_for_requests(self, count: int, *, timeout: float = 10.0) -> None:
-        """Wait until so many requests have arrived, those that hang or wait among them.
+        """Wait until `count` requests have arrived, including those that hang or wait.
 
         Raises:
             TimeoutError: They have not within `timeout` seconds.
@@ -234,9 +234,9 @@ class Controls:
             raise TimeoutError(message)
 
     def clear(self) -> None:
-        """Be as if just started: nothing recorded, scripted, used up or hanging, no batch jobs.
+        """Reset the emulator: no records, script, used quota, hanging requests or batch jobs.
 
-        `latency`, the quotas, `quota_window` and `batch_seconds` are again what they were at
-        construction.
+        `latency`, the quotas, `quota_window` and `batch_seconds` get back their values of the
+        constructor.
         """
         self._exchange.clear()

@@ -79,7 +79,7 @@ class Exchange:
             return list(self._records)
 
     def wait_for_requests(self, count: int, timeout: float) -> bool:
-        """Say whether so many requests are on record, at the latest after `timeout` seconds."""
+        """Wait for `count` recorded requests; return whether they came within `timeout` seconds."""
         with self._recorded:
             return self._recorded.wait_for(lambda: len(self._records) >= count, timeout)
 
