@@ -111,8 +111,8 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     """Split, embed and store files, or folders of them.
 
     Text (.txt, .rst), Markdown (.md), web pages (.html), PDF, JSON Lines (.jsonl) and tables
-    (.csv, .tsv) are read; a file given with a different ending is read as text. In folders, names
-    that begin with a dot are skipped. PATTERN is for a name, such as '*.md', or for the path
+    (.csv, .tsv) are read; a file that you name is read as text if it has a different ending. In
+    folders, names that begin with a dot are skipped. PATTERN is for a name, such as '*.md', or for the path
     inside the folder, such as 'drafts/*'.
 
     Passages that are already stored are skipped, so the same command from the same folder resumes
