@@ -112,8 +112,8 @@ def ingest(  # noqa: PLR0917 - one argument for each option
 
     Text (.txt, .rst), Markdown (.md), web pages (.html), PDF, JSON Lines (.jsonl) and tables
     (.csv, .tsv) are read; a file that you name is read as text if it has a different ending. In
-    folders, names that begin with a dot are skipped. PATTERN is for a name, such as '*.md', or for the path
-    inside the folder, such as 'drafts/*'.
+    folders, names that begin with a dot are skipped. PATTERN is for a name, such as '*.md', or for
+    the path inside the folder, such as 'drafts/*'.
 
     Passages that are already stored are skipped, so the same command from the same folder resumes
     after Ctrl-C or any failure. A file that cannot be read is listed at the end, and the others
