@@ -53,7 +53,7 @@ def _advice(error: Exception) -> str:
     # https://ai.google.dev/gemini-api/docs/rate-limits
     daily = isinstance(cause, DailyQuotaError)
     when = "after midnight Pacific time, when the day's quota is renewed" if daily else "later"
-    return f"\nStored data is kept; run the same command again {when}."
+    return f"\nStored data is kept: run the command again {when}."
 
 
 def _show_warning(  # noqa: PLR0917

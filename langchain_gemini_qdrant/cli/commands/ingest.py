@@ -216,7 +216,9 @@ def _what_is_missing(corpus: Corpus, report: IngestReport, failed: int) -> str:
         else "",
         f"not stored: {counted(failed, 'passage')}" if failed else "",
     ]
-    return f"{'; '.join(filter(None, parts))}. Stored data is kept; run the same command to resume"
+    return (
+        f"{'; '.join(filter(None, parts))}. What is stored is kept: run the same command to resume"
+    )
 
 
 @contextmanager
