@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from google import genai
 from google.auth.exceptions import GoogleAuthError
 from google.genai import errors, types
+from pydantic import BaseModel
 
 from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.embeddings._backends.errors import (
@@ -32,6 +34,15 @@ if TYPE_CHECKING:
 
 # Given in any case: without one the SDK looks into the environment whenever a client is made.
 _ADDRESS = "https://generativelanguage.googleapis.com/"
+
+# The SDK completes its models on first use, under a lock of pydantic's for which a forked child
+# would wait forever. Those that our requests use are completed here: a fork waits for an import.
+_USED = re.compile(
+    "EmbedContent|ContentEmbedding|CountTokens|UsageMetadata|ModalityTokenCount|Http(Options|Response)"
+)
+for _name, _model in vars(types).items():
+    if _USED.search(_name) and isinstance(_model, type) and issubclass(_model, BaseModel):
+        _model.model_rebuild()
 
 # The SDK asks for contents even where extra_body brings the whole list of requests.
 _PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
