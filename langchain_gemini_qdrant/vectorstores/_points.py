@@ -139,7 +139,7 @@ def points(
         payload = {content_key: row.text, metadata_key: row.metadata}
         if key != row.id:
             payload |= id_payload(row.id, key)
-        if size_bytes := plain_bytes(payload):
+        if has_lists and (size_bytes := plain_bytes(payload)):  # pydantic would copy it
             payload = CheckedPayload(payload, size_bytes)
         yield point(id=key, vector=named, payload=payload)
 
