@@ -1,4 +1,7 @@
-"""How often and when a request that failed is sent again, to Gemini and to Qdrant."""
+"""How often and when a failed request is sent again, to Gemini and to Qdrant.
+
+`embeddings/_send.py` and `vectorstores/_retry.py` decide which errors are retried.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Blocking:
 
     Args:
         target: The object.
-        prefix: What async names have in front of sync ones: with `"a"`, awaiting
+        prefix: Of the async names, removed to find the sync method: with `"a"`, awaiting
             `aembed_query(...)` calls `target.embed_query(...)`.
     """
 
@@ -59,7 +59,7 @@ class AsAsync(AsyncIterator[T]):
     """The values of a sync iterable where asynchronous ones are wanted.
 
     Args:
-        values: A generator is closed by `aclose` only: it may be the caller's.
+        values: A generator is closed by `aclose`, and never otherwise: the caller may own it.
     """
 
     def __init__(self, values: Iterable[T]) -> None:

@@ -1,4 +1,7 @@
-"""Documents on their way into a collection: looked up, embedded side by side, stored, counted."""
+"""A run of documents into a collection: looked up, embedded concurrently, stored, counted.
+
+A run resumes an interrupted one because stored documents are looked up and skipped (`_look_up`).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ _LOOKED_UP = 5
 
 _QUICK_S = 0.02  # of reading: a document as Python has it takes microseconds, a file's much longer
 
-# What ends a run, as it would befall every other document, too. In a row:
+# What ends a run, as it would affect every other document, too. In a row:
 _REQUESTS_LOST = 3  # or as many as go side by side, to Gemini, after all their retries
 _DOCUMENTS_LOST = 1_000  # refused one by one, by Gemini or Qdrant
 
@@ -69,7 +72,7 @@ class Pipeline:
     """One run: reads, looks up, embeds and stores, and holds only what is under way.
 
     While some requests are with Gemini, the vectors of others are stored. A document that fails
-    holds nobody up; what would fail every other one, too, ends the run.
+    does not stop the run; an error that would affect every other one does.
 
     Args:
         collection: Where to.
@@ -181,7 +184,7 @@ class Pipeline:
         return False
 
     async def _look_up(self, group: Mapping[str | int, Incoming]) -> None:
-        """Sort out what is stored already; have the rest embedded."""
+        """Skip what is stored already, which resumes an interrupted run; embed the rest."""
         for key in group.keys() & self._pending.keys():
             await self._until_stored(key)  # so that the last one stays
         try:

@@ -42,9 +42,9 @@ class Layout:
     """Which vectors and payloads a store keeps in its collection, and what makes them.
 
     Attributes:
-        collection_name: Or an alias.
-        embedding: Of the dense vector; None if there is none.
-        sparse_embedding: Of the sparse vector; None if there is none.
+        collection_name: Its name, or an alias.
+        embedding: Makes the dense vectors; None if there are none.
+        sparse_embedding: Makes the sparse vectors; None if there are none.
         title_key: Where metadata has a document's title; None for no titles.
         to_document: Makes a document of a stored point.
     """
@@ -86,7 +86,8 @@ class CollectionState:
 
     Attributes:
         own_search_params: Given by the user; they override all defaults.
-        search_params: Of all searches.
+        search_params: Defaults in force for all searches: what the quantization needs, overridden
+            by what the collection remembers, overridden by the user's.
         size: Of the dense vectors, None if it was not read.
         lacks_metadata: It is empty and does not say what makes its vectors.
     """
@@ -99,7 +100,7 @@ class CollectionState:
     def set_search_defaults(
         self, quantization: Quantization | None, remembered: models.SearchParams | None
     ) -> None:
-        """Search as a quantization needs, overridden by `remembered` and by the user's own."""
+        """Set the search defaults: a quantization's, overridden by `remembered` and the user's."""
         defaults = merge_search_params(search_params_for(quantization), remembered)
         self.search_params = merge_search_params(defaults, self.own_search_params)
 
@@ -109,13 +110,14 @@ class Collection:
     """One collection and one face of the API.
 
     Attributes:
-        name: Of the collection, or an alias.
+        name: The collection's, or an alias.
         layout: What the store keeps in it.
         connection: To the engine.
         state: Shared by both faces.
         clock: Waits between retries.
         blocking: Whether calls are done before their `await` returns.
-        embedding: `layout.embedding`, to be awaited by its methods with the prefix `a`.
+        embedding: `layout.embedding`; await its `a...` methods, which run the sync ones if
+            `blocking`.
         sparse_embedding: As `embedding`.
     """
 

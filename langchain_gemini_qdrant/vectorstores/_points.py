@@ -11,6 +11,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 
 from langchain_gemini_qdrant._qdrant_values import (
     CheckedPayload,
+    document_id,
     id_payload,
     payload_bytes,
     plain_bytes,
@@ -113,6 +114,18 @@ def updated_documents(
         return documents, ids
     raise InvalidInputError(
         "update_documents needs ids and documents, or document_id and document: nothing is stored"
+    )
+
+
+def to_document(
+    point: models.Record | models.ScoredPoint, content_key: str, metadata_key: str
+) -> Document:
+    """Return the document of a stored point."""
+    payload = point.payload or {}
+    return Document(
+        id=document_id(point.id, payload),
+        page_content=payload.get(content_key) or "",
+        metadata=payload.get(metadata_key) or {},
     )
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     ScoredDocuments = list[tuple[Document, float]]
 
 CANDIDATES = 100
-"""Hits of each kind that hybrid search merges, at least, so that those of the first pages are the
-same whatever page is asked for."""
+"""Fewest hits of each kind that hybrid search merges; the same number for the first pages keeps
+them consistent."""
 
 _OPTIONS = frozenset(inspect.signature(AsyncQdrantClient.query_points).parameters) - {
     *("self", "collection_name", "query", "using", "query_filter", "limit", "kwargs")
@@ -153,7 +153,7 @@ async def _sparse_query(collection: Collection, query: str) -> models.SparseVect
 
 
 def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str, Any]:
-    """Return the options of `query_points` but for the query; nothing is sent before this.
+    """Check all options and return those of `query_points`; called before anything is sent.
 
     Raises:
         InvalidInputError: The filter cannot be read.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.documents import Document
 from langchain_qdrant import QdrantVectorStore
 
-from langchain_gemini_qdrant._qdrant_values import document_id
 from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.vectorstores._points import to_document
 from langchain_gemini_qdrant.vectorstores._scores import relevance
 from langchain_gemini_qdrant.vectorstores._search import mmr_search, search, search_by_vector
 
@@ -271,12 +271,7 @@ class SearchMethods(QdrantVectorStore):
         content_payload_key: str,
         metadata_payload_key: str,
     ) -> Document:
-        payload = scored_point.payload or {}
-        return Document(
-            id=document_id(scored_point.id, payload),
-            page_content=payload.get(content_payload_key) or "",
-            metadata=payload.get(metadata_payload_key) or {},
-        )
+        return to_document(scored_point, content_payload_key, metadata_payload_key)
 
 
 def _options(

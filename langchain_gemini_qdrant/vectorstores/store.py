@@ -65,8 +65,8 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
     - A request whose connection is lost is retried up to three times.
 
     Args:
-        client: A `QdrantClient`, an `EdgeClient` among them. None with `async_client`, whose
-            options then make one for sync use when it is needed.
+        client: A `QdrantClient`, such as `EdgeClient`. May be None if `async_client` is given; a
+            sync client is then made from its options on first use.
         collection_name: An existing collection, or an alias.
         embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`.
         validate_collection_config: Read the collection and check it. Without that, nothing is
