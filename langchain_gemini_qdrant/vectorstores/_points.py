@@ -6,6 +6,7 @@ import inspect
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from langchain_core.documents import Document
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
@@ -22,7 +23,6 @@ from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from langchain_core.documents import Document
     from langchain_qdrant.sparse_embeddings import SparseVector
 
 _MAX_REQUEST_BYTES = 16 * 2**20

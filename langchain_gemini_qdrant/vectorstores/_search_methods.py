@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.documents import Document
 from langchain_qdrant import QdrantVectorStore
 
 from langchain_gemini_qdrant._runtime import run
@@ -16,6 +15,7 @@ from langchain_gemini_qdrant.vectorstores._search import mmr_search, search, sea
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from langchain_core.documents import Document
     from qdrant_client import models
 
     from langchain_gemini_qdrant.vectorstores._collection import Collection
