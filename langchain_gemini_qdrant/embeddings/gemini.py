@@ -211,7 +211,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         """Embed texts that will be stored and searched.
 
         Up to `max_concurrency` requests are under way at a time; equal texts are sent once. A
-        request that fails is tried again alone, and the others go on.
+        request that fails is retried alone, and the others continue.
 
         Args:
             texts: `n` texts, none blank.
@@ -302,7 +302,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
             return await embedder.embed_one(call, text)
 
     def retry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
-        """Go on where a call failed: send the failed texts alone.
+        """Send only the texts that a call could not embed.
 
         Args:
             error: Of an `embed_documents` of this instance, or of an earlier `retry_failed`.
@@ -317,7 +317,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         return run(embedder.embed_call("retry_failed", wanted, embedder.blocking_services()))
 
     async def aretry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
-        """Go on where a call failed; see `retry_failed`."""
+        """Send only what a call could not embed; see `retry_failed`."""
         return await self._embedder.embed_call("aretry_failed", Vectors.unfinished(error))
 
     def stream_documents(

@@ -92,7 +92,7 @@ def reembed(
         new_embeddings: `GeminiEmbeddings`, or any LangChain `Embeddings`.
         collection_name: Of the new collection; None is made of the old name, model and size. One
             that exists must be empty, with the new vectors, or begun by an earlier run.
-        alias: Made, or switched, to lead to the new collection.
+        alias: Created, or repointed, to point to the new collection.
         delete_old: Delete the old collection, after the switch.
         batch_size: Documents read, embedded and stored at a time.
         on_progress: As for `ingest`; it counts from 0 in each pass.

@@ -72,7 +72,7 @@ class Connection:
         return self._given_async or self._made.of_loop()
 
     def is_same_engine(self, other: Connection) -> bool:
-        """Return whether both lead to one engine, as far as their clients tell."""
+        """Return whether both are clients of one engine, as far as their clients tell."""
         one = self._given or self._origin or self._given_async
         two = other._given or other._origin or other._given_async
         if one is two:

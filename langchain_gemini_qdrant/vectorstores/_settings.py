@@ -1,4 +1,4 @@
-"""Settings that hold for all searches of a collection: quantization and search parameters."""
+"""Collection-wide settings of searches: quantization and search parameters."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
 
     Args:
         filter: A dict of conditions on metadata fields. None, and what a `QdrantClient` takes
-            itself (`models.Filter` and its gRPC twin), come back as they are.
+            itself (`models.Filter` and its gRPC counterpart), come back as they are.
         metadata_key: Payload key that holds the metadata.
 
     Returns:
