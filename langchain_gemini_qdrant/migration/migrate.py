@@ -110,7 +110,7 @@ def migrate(
         CollectionMismatchError: The target's collection has other vectors or another embedding,
             or points that the source has not: nothing is written. Or the copy is not the same
             at the end, as somebody else has written.
-        ConfigurationError: There is no such collection, or source and target are the same collection.
+        ConfigurationError: There is no such collection, or source and target are the same one.
     """
     migration = _Migration(
         *(Connection(source), Connection(target)),

@@ -70,65 +70,78 @@ BODIES = {
 }
 
 
-@pytest.fixture
-def over_rest(make_embeddings):
-    if make_embeddings().transport == "grpc":
-        pytest.skip("gRPC has no body to get wrong")
-    return make_embeddings
+# gRPC has no body to get wrong.
+over_rest = pytest.mark.parametrize(
+    "backend", ["google-genai", "google-generativeai-rest"], indirect=True
+)
 
 
+@over_rest
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_error_body_of_any_kind_is_tried_again(over_rest, emulator, call, clock, status, body):
+def test_error_body_of_any_kind_is_tried_again(
+    make_embeddings, emulator, call, clock, status, body
+):
     emulator.fail_next(status=status, body=body)
-    vectors = call(over_rest(clock=clock, **SMALL), "embed_documents", TEXTS)
+    vectors = call(make_embeddings(clock=clock, **SMALL), "embed_documents", TEXTS)
     assert len(vectors) == 50
     assert len(emulator.requests) == 6
 
 
+@over_rest
 @pytest.mark.parametrize("status", [400, 403, 404])
 @pytest.mark.parametrize("body", ['{"error": "no"}', "[]", '"no"', "<html>no</html>", "7"])
-def test_error_body_of_any_kind_is_refused_by_its_status(over_rest, emulator, call, status, body):
+def test_error_body_of_any_kind_is_refused_by_its_status(
+    make_embeddings, emulator, call, status, body
+):
     emulator.fail_next(status=status, body=body)
     with pytest.raises(RequestRejectedError) as caught:
-        call(over_rest(), "embed_query", "a")
+        call(make_embeddings(), "embed_query", "a")
     assert caught.value.status_code == status
     assert len(emulator.requests) == 1
 
 
+@over_rest
 @pytest.mark.parametrize(
     "body", ['{"error": "rate limited"}', '{"detail": "rate limited"}', '"rate limited"']
 )
-def test_words_of_a_proxy_are_in_the_message(over_rest, emulator, call, body):
+def test_words_of_a_proxy_are_in_the_message(make_embeddings, emulator, call, body):
     emulator.fail_next(status=429, body=body)
     with pytest.raises(RateLimitError, match="answered 429: rate limited"):
-        call(over_rest(max_retries=0), "embed_query", "a")
+        call(make_embeddings(max_retries=0), "embed_query", "a")
 
 
+@over_rest
 @pytest.mark.parametrize(
     ("delay", "seconds"),
     [("1m", 60), ("1m3s", 63), ("850ms", 0.85), ({"seconds": 3}, 3), (20, 20), ("20.5", 20.5)],
 )
-def test_delay_is_read_in_every_notation(over_rest, emulator, call, delay, seconds):
+def test_delay_is_read_in_every_notation(make_embeddings, emulator, call, delay, seconds):
     emulator.fail_next(status=429, body=google(message="m", details=[{"retryDelay": delay}]))
     with pytest.raises(RateLimitError) as caught:
-        call(over_rest(max_retries=0), "embed_query", "a")
+        call(make_embeddings(max_retries=0), "embed_query", "a")
     assert caught.value.retry_after == pytest.approx(seconds)
 
 
+@over_rest
 @pytest.mark.parametrize("body", [BODIES["error is a string"], BODIES["details are strings"]])
-def test_error_body_of_any_kind_leaves_the_other_vectors(over_rest, emulator, call, clock, body):
+def test_error_body_of_any_kind_leaves_the_other_vectors(
+    make_embeddings, emulator, call, clock, body
+):
     emulator.fail_next(status=503, body=body, times=None, containing="passage 15.")
     with pytest.raises(PartialEmbeddingError) as caught:
-        call(over_rest(clock=clock, max_retries=1, **SMALL), "embed_documents", TEXTS)
+        call(make_embeddings(clock=clock, max_retries=1, **SMALL), "embed_documents", TEXTS)
     assert list(caught.value.failures) == list(range(10, 20))
     assert isinstance(caught.value.failures[10], ServiceError)
 
 
+@over_rest
 @pytest.mark.parametrize("body", ['{"error": "rate limited"}', "[]", google(details=["x"])])
-def test_counting_tokens_meets_the_same_bodies(over_rest, emulator, call, clock, body):
+def test_counting_tokens_meets_the_same_bodies(make_embeddings, emulator, call, clock, body):
     emulator.fail_next(status=429, body=body)
-    embeddings = over_rest(model="gemini-embedding-001", clock=clock, output_dimensionality=128)
+    embeddings = make_embeddings(
+        model="gemini-embedding-001", clock=clock, output_dimensionality=128
+    )
     assert len(call(embeddings, "embed_documents", ["word " * 1700])) == 1
     methods = [request.method for request in emulator.requests]
     assert methods.count("countTokens") == 2
