@@ -629,7 +629,7 @@ DIFFERENCES = {
         1,
     ),
     "a malformed operation refuses its whole batch": (after_a_bad_batch, 5, 4),
-    "an id that is no UUID is an error, also where it is looked up": (
+    "an id that is not a UUID is an error, also in a lookup": (
         lambda c: c.retrieve("small", ["one"]),
         "error",
         [],

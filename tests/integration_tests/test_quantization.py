@@ -199,7 +199,7 @@ def test_a_store_of_sparse_vectors_has_nothing_to_quantize(options):
         create_vector_store(
             None, "c", sparse_embedding=EdgeBm25(), retrieval_mode="sparse", **options
         ) as store,
-        pytest.raises(ConfigurationError, match="for dense vectors"),
+        pytest.raises(ConfigurationError, match="applies to dense vectors"),
     ):
         store.set_quantization("binary")
 
