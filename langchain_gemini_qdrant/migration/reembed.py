@@ -192,9 +192,10 @@ class _Reembedding:
     ) -> GeminiQdrantVectorStore:
         """Return a store over the same connection that has sent nothing yet."""
         layout = self._collection.layout
+        connection: Any = self._collection.connection  # in place of a client
         is_dense = retrieval_mode == RetrievalMode.DENSE
         return GeminiQdrantVectorStore(
-            self._collection.connection,
+            connection,
             collection_name,
             self._embeddings,
             retrieval_mode,

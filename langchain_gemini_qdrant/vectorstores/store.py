@@ -92,7 +92,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
 
     def __init__(
         self,
-        client: QdrantClient | Connection | None,
+        client: QdrantClient | None,
         collection_name: str,
         embedding: Embeddings | None = None,
         retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
@@ -131,7 +131,8 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             validate_embeddings=validate_embeddings,
             validate_collection_config=False,  # its check embeds a text to learn the size
         )
-        connection = client if isinstance(client, Connection) else Connection(client, async_client)
+        given: object = client  # the class methods pass a connection
+        connection = given if isinstance(given, Connection) else Connection(client, async_client)
         mode = self.retrieval_mode
         layout = Layout(
             collection_name=collection_name,
