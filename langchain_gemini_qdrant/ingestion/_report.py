@@ -39,7 +39,7 @@ class RunCost:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestProgress(RunCost):
-    """How far a run has come, and what it has cost so far.
+    """How far a run has come, and what it has cost so far (see `RunCost`).
 
     Attributes:
         total: Documents that there are, None where that is not known.
@@ -75,7 +75,7 @@ class IngestProgress(RunCost):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestReport(RunCost):
-    """What a run did, in documents.
+    """What a run did, in documents, and what it cost (see `RunCost`).
 
     Attributes:
         added: Embedded and stored under a new id.

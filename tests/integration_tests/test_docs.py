@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pydoc
 import re
 import shlex
 import shutil
@@ -140,6 +141,24 @@ def test_the_reference_has_every_public_name():
         if name not in package.__all__
     }
     assert sorted(found) == sorted({*package.__all__, *inner})
+
+
+def test_the_reference_shows_what_a_class_has_of_one_that_is_not_public():
+    pattern = r"^::: langchain_gemini_qdrant\.(\S+)(?:\n +options: (.*))?$"
+    entries = dict(re.findall(pattern, text_of("reference.md"), re.MULTILINE))
+    checked = 0
+    for name, options in entries.items():
+        found = pydoc.locate(f"langchain_gemini_qdrant.{name}")
+        private = [
+            base
+            for base in getattr(found, "__mro__", ())[1:]
+            if base.__module__.startswith("langchain_gemini_qdrant.")
+            and not any(base.__name__ == other.rpartition(".")[2] for other in entries)
+        ]
+        if isinstance(found, type) and private:
+            checked += 1
+            assert "inherited_members: true" in options, (name, private)
+    assert checked
 
 
 def test_every_error_has_advice():
