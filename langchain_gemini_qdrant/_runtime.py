@@ -7,6 +7,7 @@ and calls `run`. Both faces run the same lines, with the same tracebacks.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterable, AsyncIterator, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,11 +25,16 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     Raises:
         RuntimeError: The coroutine awaited something that needs an event loop.
     """
+    # A running loop would note the async generators that begin here, and close them as it ends.
+    begin = sys.get_asyncgen_hooks().firstiter
+    sys.set_asyncgen_hooks(firstiter=None)
     try:
         coroutine.send(None)
     except StopIteration as stop:
         result: T = stop.value
         return result
+    finally:
+        sys.set_asyncgen_hooks(firstiter=begin)
     coroutine.close()
     raise RuntimeError("a shared operation awaited something that needs an event loop")
 
@@ -70,6 +76,8 @@ class AsAsync(AsyncIterator[T]):
             return next(self._values)
         except StopIteration:
             raise StopAsyncIteration from None
+        except StopAsyncIteration as error:  # as a generator's StopIteration: not the end
+            raise RuntimeError("the values raised StopAsyncIteration") from error
 
     async def aclose(self) -> None:
         """Close the values, if they are a generator."""
@@ -82,12 +90,16 @@ def as_sync(values: AsyncGenerator[T, None]) -> Generator[T, None, None]:
     try:
         while True:
             try:
-                value = run(anext(values))
+                value = run(_next(values))
             except StopAsyncIteration:
                 return
             yield value
     finally:
         run(values.aclose())
+
+
+async def _next(values: AsyncGenerator[T, None]) -> T:
+    return await anext(values)
 
 
 async def collected(values: Iterable[T] | AsyncIterable[T]) -> list[T]:

@@ -53,6 +53,10 @@ __all__ = [
 class GeminiQdrantError(Exception):
     """Base class of all errors of this package."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is otherwise copied and unpickled by a call with its message alone.
+        return self.__class__.__new__, (self.__class__, *self.args), self.__dict__
+
 
 class ConfigurationError(GeminiQdrantError, ValueError):
     """A setting is wrong or missing; nothing was sent."""

@@ -105,7 +105,9 @@ def check_connection(options: GeminiEmbeddings, connection: Connection) -> None:
             f"transport={options.transport!r} is for backend='google-generativeai': google-genai "
             "has REST alone"
         )
-    if own and options.model_fields_set & {"api_key", "base_url", "transport"}:
+    if own and any(
+        getattr(options, name) is not None for name in ("api_key", "base_url", "transport")
+    ):
         raise ConfigurationError(
             "client and async_client bring their own key, address and transport: leave out "
             "api_key, base_url and transport, or leave out the clients"

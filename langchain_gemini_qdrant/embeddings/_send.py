@@ -174,8 +174,7 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     # Creating a client takes a third of a second, and no admitted request shall wait for it.
     await services.backend.aprepare()
     if services.rate_limiter is not None:
-        for _ in contents:
-            await services.rate_limiter.aacquire()
+        await _ask_rate_limiter(call, len(contents))
     attempt = 0
     while True:
         reservation = await _admission(call, len(contents), estimate)
@@ -209,6 +208,14 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
             call.add(_usage(request, answer, estimate, call.usd_per_token))
             return vectors
         attempt += 1
+
+
+async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
+    """Let the user's rate limiter admit each text, while there is hope that it can be sent."""
+    for _ in range(texts):
+        if call.fatal_error is not None:
+            raise call.fatal_error
+        await call.services.rate_limiter.aacquire()
 
 
 async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:

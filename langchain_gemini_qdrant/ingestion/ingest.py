@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Sized
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from langchain_core.documents import Document
@@ -88,7 +89,7 @@ def ingest(
         on_progress=on_progress,
         on_error=on_error,
     )
-    run(this.store_all(iter(documents)))
+    run(this.store_all(islice(documents, None)))  # never an async iterator as well
     return this.report()
 
 

@@ -46,7 +46,8 @@ class Layout:
         embedding: Makes the dense vectors; None if there are none.
         sparse_embedding: Makes the sparse vectors; None if there are none.
         title_key: Where metadata has a document's title; None for no titles.
-        to_document: Makes a document of a stored point.
+        to_document: Makes a document of a stored point, `collection_name` and the keys of its
+            payload.
     """
 
     collection_name: str
@@ -60,12 +61,17 @@ class Layout:
     content_key: str
     metadata_key: str
     title_key: str | None
-    to_document: Callable[[models.Record | models.ScoredPoint], Document]
+    to_document: Callable[[models.Record | models.ScoredPoint, str, str, str], Document]
 
     @property
     def known_size(self) -> int | None:
         """Length of the dense vectors, None where only embedding would tell."""
         return known_size(self.embedding)
+
+    @property
+    def document_keys(self) -> tuple[str, str, str]:
+        """What `to_document` needs beside a point."""
+        return self.collection_name, self.content_key, self.metadata_key
 
     def title(self, metadata: Any) -> str | None:  # noqa: ANN401 - payloads hold anything
         """Return the title that is embedded with a document of this metadata."""

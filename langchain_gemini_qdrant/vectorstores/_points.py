@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.documents import Document
@@ -62,7 +63,7 @@ def rows(
     """Bring texts, metadatas and ids together; a missing id is a random UUID.
 
     Raises:
-        InvalidInputError: The counts differ, or a text is no string.
+        InvalidInputError: The counts differ, a text is no string, or a metadata no dict.
     """
     given: list[Any] = list(texts)
     metadatas = [None] * len(given) if metadatas is None else list(metadatas)
@@ -80,6 +81,12 @@ def rows(
                 f"texts must be strings, got {type(text).__name__} at index {index}: nothing is "
                 "stored",
                 indices=wrong,
+            )
+        if metadata is not None and not isinstance(metadata, Mapping):
+            raise InvalidInputError(
+                f"metadatas must be dicts or None, got {type(metadata).__name__} at index {index}: "
+                "nothing is stored",
+                indices=[index],
             )
         brought.append(Row(str(uuid.uuid4()) if each is None else each, text, {**(metadata or {})}))
     return brought

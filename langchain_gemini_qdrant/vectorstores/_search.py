@@ -17,7 +17,7 @@ from langchain_gemini_qdrant.vectorstores._points import as_qdrant
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.documents import Document
     from typing_extensions import Unpack
@@ -99,7 +99,7 @@ async def search(
 
 async def search_by_vector(
     collection: Collection,
-    vector: list[float],
+    vector: Sequence[float],
     *,
     k: int,
     mmr: models.Mmr | None = None,
@@ -114,7 +114,9 @@ async def search_by_vector(
             "use similarity_search"
         )
     collection.check_size(vector)
-    query = vector if mmr is None else models.NearestQuery(nearest=vector, mmr=mmr)
+    query: Any = list(vector) if isinstance(vector, tuple) else vector
+    if mmr is not None:
+        query = models.NearestQuery(nearest=query, mmr=mmr)
     request |= {"query": query, "using": layout.vector_name}
     return await _hits(collection, request, None, options.get("score_key"))
 
@@ -142,9 +144,9 @@ async def mmr_search(
 
 
 async def _dense_query(collection: Collection, query: str) -> list[float]:
-    vector = await collection.require_embedding().aembed_query(query)
+    vector: Any = await collection.require_embedding().aembed_query(query)
     collection.check_size(vector)
-    return vector
+    return list(vector) if isinstance(vector, tuple) else vector  # qdrant-client takes no tuples
 
 
 async def _sparse_query(collection: Collection, query: str) -> models.SparseVector:
@@ -218,10 +220,10 @@ async def _hits(
 ) -> ScoredDocuments:
     """Ask Qdrant once; `score` converts its scores, `score_key` puts them into metadata."""
     response = await collection.client.query_points(collection.name, **request)
-    to_document = collection.layout.to_document
+    to_document, keys = collection.layout.to_document, collection.layout.document_keys
     hits = []
     for point in response.points:
-        document = to_document(point)
+        document = to_document(point, *keys)
         value = point.score if score is None else score(point.score)
         if score_key is not None:
             document.metadata[score_key] = value

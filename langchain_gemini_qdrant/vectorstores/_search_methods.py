@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 class SearchMethods(QdrantVectorStore):
     """Every way to search a store.
 
+    As in langchain-qdrant's class, a method without scores calls its twin `..._with_score...`, so
+    that a subclass has to override that one alone.
+
     Attributes:
         collection: Of the sync methods.
         async_collection: Of the async ones.
@@ -47,14 +50,22 @@ class SearchMethods(QdrantVectorStore):
         **kwargs: Any,
     ) -> list[Document]:
         """Search with a text; see `similarity_search_with_score`."""
-        options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
-        options["hybrid_fusion"] = hybrid_fusion
-        hits = run(search(self.collection, query, k=k, **options))
+        hits = self.similarity_search_with_score(
+            query,
+            k,
+            filter=filter,
+            search_params=search_params,
+            offset=offset,
+            score_threshold=score_threshold,
+            consistency=consistency,
+            hybrid_fusion=hybrid_fusion,
+            **kwargs,
+        )
         return [document for document, _ in hits]
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Search with a text; see `similarity_search_with_score`."""
-        hits = await search(self.async_collection, query, k=k, **kwargs)
+        hits = await self.asimilarity_search_with_score(query, k, **kwargs)
         return [document for document, _ in hits]
 
     def similarity_search_with_score(
@@ -125,14 +136,14 @@ class SearchMethods(QdrantVectorStore):
     ) -> list[Document]:
         """Search with a vector; see `similarity_search_with_score`."""
         options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
-        hits = run(search_by_vector(self.collection, embedding, k=k, **options))
+        hits = self.similarity_search_with_score_by_vector(embedding, k, **options)
         return [document for document, _ in hits]
 
     async def asimilarity_search_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> list[Document]:
         """Search with a vector; see `similarity_search_with_score`."""
-        hits = await search_by_vector(self.async_collection, embedding, k=k, **kwargs)
+        hits = await self.asimilarity_search_with_score_by_vector(embedding, k, **kwargs)
         return [document for document, _ in hits]
 
     def similarity_search_with_score_by_vector(
@@ -212,7 +223,7 @@ class SearchMethods(QdrantVectorStore):
         """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
         options = _options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        hits = run(mmr_search(self.collection, embedding, k=k, **options))
+        hits = self.max_marginal_relevance_search_with_score_by_vector(embedding, k, **options)
         return [document for document, _ in hits]
 
     async def amax_marginal_relevance_search_by_vector(
@@ -225,7 +236,9 @@ class SearchMethods(QdrantVectorStore):
     ) -> list[Document]:
         """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        hits = await mmr_search(self.async_collection, embedding, k=k, **kwargs)
+        hits = await self.amax_marginal_relevance_search_with_score_by_vector(
+            embedding, k, **kwargs
+        )
         return [document for document, _ in hits]
 
     def max_marginal_relevance_search_with_score_by_vector(

@@ -64,7 +64,7 @@ async def add(
                     named,
                     content_key=collection.layout.content_key,
                     metadata_key=collection.layout.metadata_key,
-                    has_lists=isinstance(embedding, GeminiEmbeddings),
+                    has_lists=type(embedding) is GeminiEmbeddings,  # a subclass may make others
                 )
                 for request in _points.requests(points):
                     await upsert(collection, request, options)
@@ -95,7 +95,7 @@ async def _dense_vectors(
         embedding: Any = collection.embedding
         vectors = await embedding.aembed_documents(texts, **options)
         check_count(collection.layout.embedding, vectors, len(rows))
-        collection.check_size(vectors[0] if vectors else None)
+        collection.check_size(vectors[0] if len(vectors) else None)
         return vectors, None
     try:
         for _ in rows:

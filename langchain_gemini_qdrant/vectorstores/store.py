@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import aclosing, closing
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
@@ -49,6 +48,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Set by langchain-qdrant's constructor; what a store does is fixed when it is opened.
+_FIXED = {
+    "collection_name",
+    "content_payload_key",
+    "distance",
+    "metadata_payload_key",
+    "retrieval_mode",
+    "sparse_vector_name",
+    "vector_name",
+}
+
 
 class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
     """A `QdrantVectorStore` with consistent search defaults, string ids, dict filters and checks.
@@ -63,6 +73,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
       server does not block the event loop.
     - Opening sends nothing to Gemini; a search sends one request to it and one to Qdrant.
     - A request whose connection is lost is retried up to three times.
+    - What it was opened with is fixed: to set `collection_name` later is an `AttributeError`.
 
     Args:
         client: A `QdrantClient`, such as `EdgeClient`. May be None if `async_client` is given; a
@@ -146,12 +157,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             content_key=content_payload_key,
             metadata_key=metadata_payload_key,
             title_key=title_key,
-            to_document=partial(
-                self._document_from_point,
-                collection_name=collection_name,
-                content_payload_key=content_payload_key,
-                metadata_payload_key=metadata_payload_key,
-            ),
+            to_document=self._document_from_point,
         )
         state = CollectionState(own_search_params=search_params)
         state.set_search_defaults(quantization, None)
@@ -163,6 +169,13 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             _settings.warn_of_local_mode(quantization)
         if validate_collection_config:
             run(open_existing(self.collection, quantization))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _FIXED and name in self.__dict__:
+            raise AttributeError(
+                f"{name} of an open store cannot be set, got {value!r}: open another store with it"
+            )
+        super().__setattr__(name, value)
 
     @property
     def client(self) -> QdrantClient:

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
+from langchain_gemini_qdrant import create_vector_store
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.edge._worker._protocol import Answer, answer_frame, read_answer
 from langchain_gemini_qdrant.edge._worker._server import _Server
@@ -298,6 +300,15 @@ def test_a_client_that_is_dropped_ends_its_worker(tmp_path):
     gc.collect()
     worker.ended.result(timeout=200)
     EdgeClient(tmp_path).close()
+
+
+@pytest.mark.slow
+def test_a_client_that_an_event_loop_has_used_gives_the_folder_free(tmp_path):
+    embeddings = DeterministicFakeEmbedding(size=2)
+    store = create_vector_store(embeddings, "c", path=tmp_path, worker=True)
+    assert asyncio.run(store.acount()) == 0
+    store.close()
+    EdgeClient(tmp_path).close()  # and not "is open in a worker"
 
 
 # --- threads and event loops

@@ -205,21 +205,27 @@ def test_cache_that_answers_with_too_little_is_not_used(make_embeddings, emulato
 # Limiters and callbacks
 
 
-class Failing(InMemoryRateLimiter):
-    """Fails at the fifteenth text, as one with a server behind it may."""
-
+class Counting(InMemoryRateLimiter):
     def __init__(self):
         super().__init__(requests_per_second=1e6, max_bucket_size=1e6, check_every_n_seconds=0.001)
         self.asked = 0
 
     def acquire(self, *, blocking=True):
         self.asked += 1
-        if self.asked == 15:
-            raise LookupError("no limiter there")
         return super().acquire(blocking=blocking)
 
     async def aacquire(self, *, blocking=True):
         return self.acquire(blocking=blocking)
+
+
+class Failing(Counting):
+    """Fails at the fifteenth text, as one with a server behind it may."""
+
+    def acquire(self, *, blocking=True):
+        if self.asked == 14:
+            self.asked += 1
+            raise LookupError("no limiter there")
+        return super().acquire(blocking=blocking)
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 3])
@@ -231,6 +237,15 @@ def test_rate_limiter_that_fails_costs_its_batch_alone(make_embeddings, call, ma
     assert isinstance(failure, EmbeddingError)
     assert isinstance(failure.__cause__, LookupError)
     assert len(call(embeddings, "retry_failed", caught.value)) == 50
+
+
+def test_rate_limiter_is_asked_no_more_once_a_key_is_refused(make_embeddings, call, emulator):
+    emulator.fail_next(status=403)
+    limiter = Counting()
+    embeddings = make_embeddings(rate_limiter=limiter, max_concurrency=1, **SMALL)
+    with pytest.raises(EmbeddingError):
+        call(embeddings, "embed_documents", TEXTS)
+    assert limiter.asked == 10  # the texts of the first batch
 
 
 class Plugin(httpx.HTTPTransport):

@@ -158,6 +158,18 @@ def test_changed_copy_is_checked_and_connected_anew(make_embeddings):
         embeddings.model_copy(update={"api_key": None})
 
 
+def test_copy_with_a_client_of_the_user_needs_no_key_and_no_address(emulator):
+    client = own_client(emulator)
+    embeddings = GeminiEmbeddings(api_key=emulator.api_key, base_url=emulator.base_url, **SIZE)
+    with pytest.raises(ConfigurationError, match="bring their own key"):
+        embeddings.model_copy(update={"client": client})
+    none = {"api_key": None, "base_url": None}
+    same = embeddings.model_copy(update={"client": client, **none})
+    assert same.embed_query("a") == embeddings.embed_query("a")
+    embeddings.close()
+    client.close()
+
+
 # Limiters
 
 

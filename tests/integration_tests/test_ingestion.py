@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import itertools
 import subprocess
@@ -94,6 +95,36 @@ async def test_async_iterables_are_stored_whole(store):
     assert (await aingest(store, documents())).skipped == 120
     await store.async_client.close()
     await store.embeddings.aclose()
+
+
+class Both:
+    """Documents that can be read in either way, as some clients' pages can."""
+
+    def __init__(self, count):
+        self._documents = iter(passages(count))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._documents)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        loop = asyncio.get_running_loop()
+        loop.call_soon((waiting := loop.create_future()).set_result, None)
+        await waiting
+        try:
+            return next(self._documents)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+def test_an_iterator_of_both_kinds_is_read_in_the_way_of_the_call(edge, run):
+    assert run(edge, Both(120), batch_size=50).added == 120
+    assert stored(edge) == texts(passages(120))
 
 
 class LateClock(SystemClock):

@@ -6,9 +6,11 @@ import asyncio
 import math
 from uuid import UUID
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_qdrant import RetrievalMode
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import (
@@ -506,3 +508,104 @@ def test_payload_indexes_are_made_once(tmp_path):
             store.create_payload_indexes({"page": "float"})
         with pytest.raises(ValueError, match="did you mean 'keyword'"):
             store.create_payload_indexes({"other": "keywrd"})
+
+
+# What other code hands in or changes
+
+
+def test_vectors_may_be_one_array_or_tuples(client, on_store):
+    class Other(Plane):
+        def embed_documents(self, texts):
+            return np.array(super().embed_documents(texts))
+
+        def embed_query(self, text):
+            return tuple(super().embed_documents([text])[0])
+
+    store = create_vector_store(Other(), "c", client=client)
+    on_store(store, "add_texts", ["1 0", "0 1"])
+    assert on_store(store, "similarity_search", "0 1", k=1)[0].page_content == "0 1"
+    by_vector = on_store(store, "similarity_search_by_vector", (0.0, 1.0), k=1)
+    assert by_vector[0].page_content == "0 1"
+    name = "max_marginal_relevance_search"
+    assert on_store(store, name, "0 1", k=1)[0].page_content == "0 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("collection_name", "other"),
+        ("content_payload_key", "text"),
+        ("distance", models.Distance.DOT),
+        ("metadata_payload_key", "about"),
+        ("retrieval_mode", RetrievalMode.SPARSE),
+        ("sparse_vector_name", "words"),
+        ("vector_name", "other"),
+    ],
+)
+def test_what_an_open_store_works_on_cannot_be_set_and_is_not_ignored(plane, name, value):
+    before = getattr(plane, name)
+    with pytest.raises(AttributeError, match=f"{name} of an open store.*open another store"):
+        setattr(plane, name, value)
+    assert getattr(plane, name) == before
+    plane.note = "of a user's own"  # anything else can
+
+
+@pytest.mark.parametrize("kind", [np.array, tuple])
+def test_a_subclass_of_gemini_embeddings_may_make_vectors_of_another_kind(
+    client, embeddings, on_store, kind
+):
+    class Other(GeminiEmbeddings):
+        def embed_documents(self, texts, **options):
+            return [kind(vector) for vector in super().embed_documents(texts, **options)]
+
+        async def aembed_documents(self, texts, **options):
+            return [kind(vector) for vector in await super().aembed_documents(texts, **options)]
+
+    other = Other(api_key=embeddings.api_key, base_url=embeddings.base_url)
+    store = create_vector_store(other, "c", client=client)
+    on_store(store, "add_texts", TEXTS)
+    assert on_store(store, "similarity_search", TEXTS[3], k=1)[0].page_content == TEXTS[3]
+
+
+class Marked(GeminiQdrantVectorStore):
+    """Overrides what langchain-qdrant's class lets one override."""
+
+    @classmethod
+    def _document_from_point(cls, point, collection, content, metadata):
+        return Document(f"{collection}: {point.payload[content]}", metadata=point.payload[metadata])
+
+    def similarity_search_with_score(self, *args, **kwargs):
+        return super().similarity_search_with_score(*args, **kwargs)[::-1]
+
+    async def asimilarity_search_with_score(self, *args, **kwargs):
+        return (await super().asimilarity_search_with_score(*args, **kwargs))[::-1]
+
+    def similarity_search_with_score_by_vector(self, *args, **kwargs):
+        return super().similarity_search_with_score_by_vector(*args, **kwargs)[::-1]
+
+    async def asimilarity_search_with_score_by_vector(self, *args, **kwargs):
+        return (await super().asimilarity_search_with_score_by_vector(*args, **kwargs))[::-1]
+
+    def max_marginal_relevance_search_with_score_by_vector(self, *args, **kwargs):
+        return super().max_marginal_relevance_search_with_score_by_vector(*args, **kwargs)[::-1]
+
+    async def amax_marginal_relevance_search_with_score_by_vector(self, *args, **kwargs):
+        found = await super().amax_marginal_relevance_search_with_score_by_vector(*args, **kwargs)
+        return found[::-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("similarity_search", "1 0"),
+        ("similarity_search_by_vector", [1.0, 0.0]),
+        ("max_marginal_relevance_search_by_vector", [1.0, 0.0]),
+    ],
+)
+def test_langchain_qdrant_s_extension_points_are_called_as_it_calls_them(
+    plane, on_store, name, query
+):
+    plane.add_texts(["1 0", "0 1"])
+    store = Marked(plane.client, "plane", Plane())
+    found = on_store(store, name, query, k=2)
+    assert [document.page_content for document in found] == ["plane: 0 1", "plane: 1 0"]

@@ -51,6 +51,12 @@ def sizes(some, vectors):
     return [len(batch) for batch in requests(made)]
 
 
+def test_metadatas_are_dicts_or_none():
+    with pytest.raises(InvalidInputError, match="dicts or None, got str at index 1") as caught:
+        rows(["a", "b"], [None, "x"], None)
+    assert caught.value.indices == (1,)
+
+
 def test_a_request_has_at_most_16_mib():
     some = rows(["x" * 2**20] * 40, None, None)
     assert sizes(some, [{"": [0.5]}] * 40) == [15, 15, 10]

@@ -155,6 +155,21 @@ def test_an_error_passes_an_async_view_as_it_is():
         run(listed())
 
 
+def test_an_async_end_that_sync_values_raise_is_an_error_and_not_their_end():
+    class Faulty:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            raise StopAsyncIteration
+
+    async def listed():
+        return [value async for value in AsAsync(Faulty())]
+
+    with pytest.raises(RuntimeError, match="the values raised StopAsyncIteration"):
+        run(listed())
+
+
 def test_a_sync_view_of_an_async_generator_closes_it():
     closed = []
     values = as_sync(anumbers(closed))
@@ -173,6 +188,36 @@ def test_a_sync_view_closes_it_inside_a_running_event_loop_too():
         assert closed == [True]
 
     asyncio.run(inside())
+
+
+async def relayed(values):
+    """One async generator in another, as the operations are built."""
+    async for value in values:
+        yield value
+
+
+def test_a_sync_view_that_began_inside_an_event_loop_goes_on_after_its_end():
+    async def inside():
+        values = as_sync(relayed(anumbers(closed)))
+        assert next(values) == 0
+        return values
+
+    closed = []
+    assert list(asyncio.run(inside())) == [1, 2, 3, 4]
+    assert closed == [True]
+
+
+def test_an_event_loop_notes_its_own_generators_after_a_run_inside_it_as_before():
+    async def inside():
+        values = as_sync(anumbers([]))
+        next(values)
+        values.close()
+        await anext(left_open)
+
+    closed = []
+    left_open = anumbers(closed)
+    asyncio.run(inside())
+    assert closed == [True]  # by the loop, at its end
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -131,20 +131,23 @@ class Worker(Shared):
             item = self._outbox.get()
             if item is None:
                 break
-            future, call = item
-            try:
-                frame = call_frame(number, call)
-            except InvalidInputError as error:
-                future.set_result(Answer(error=error))
-                continue
-            with self._lock:
-                if self._failure:
-                    future.set_result(Answer(error=StorageError(self._failure)))
-                    continue
-                self._pending[number] = future
-            with suppress(OSError):  # the process is gone; the other thread answers
-                write_frame(pipe, frame)
+            self._write_call(pipe, number, *item)
+            del item  # while this thread waits, nobody's future is kept alive here
         pipe.close()
+
+    def _write_call(self, pipe: io.FileIO, number: int, future: Future[Answer], call: Call) -> None:
+        try:
+            frame = call_frame(number, call)
+        except InvalidInputError as error:
+            future.set_result(Answer(error=error))
+            return
+        with self._lock:
+            if self._failure:
+                future.set_result(Answer(error=StorageError(self._failure)))
+                return
+            self._pending[number] = future
+        with suppress(OSError):  # the process is gone; the other thread answers
+            write_frame(pipe, frame)
 
     def _read_answers(self) -> None:
         pipe = _pipe(self._process.stdout)
