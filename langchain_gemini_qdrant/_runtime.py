@@ -99,7 +99,7 @@ def as_sync(values: AsyncGenerator[T, None]) -> Generator[T, None, None]:
 
 
 async def _next(values: AsyncGenerator[T, None]) -> T:
-    return await anext(values)
+    return await anext(values)  # not called before `run` is: a generator begins with this call
 
 
 async def collected(values: Iterable[T] | AsyncIterable[T]) -> list[T]:

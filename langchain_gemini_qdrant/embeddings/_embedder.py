@@ -157,7 +157,7 @@ class Embedder:
         """Return the vector of one text."""
         check_texts([text])
         content = call.spec.content(text)
-        if self.on_too_long != "truncate" and call.spec.near_limit([content]):
+        if call.spec.near_limit([content]):
             await self._check_lengths(call, Vectors(call.spec, [content]), [content])
         return (await embed_batch(call, [content]))[0]
 

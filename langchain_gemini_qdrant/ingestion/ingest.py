@@ -89,7 +89,8 @@ def ingest(
         on_progress=on_progress,
         on_error=on_error,
     )
-    run(this.store_all(islice(documents, None)))  # never an async iterator as well
+    # An iterator may be asynchronous, too; `islice` makes one that is not.
+    run(this.store_all(islice(documents, None)))
     return this.report()
 
 
