@@ -74,15 +74,15 @@ class BlockingRateLimiter:
         self._limiter = limiter
         self._cancelled = cancelled
 
-    async def aacquire(self) -> None:
-        """Block until a text may be sent.
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        """Block until a text may be sent, or say whether it may.
 
         Raises:
             CancelledError: Nobody waits for its vector any more.
         """
         if self._cancelled.is_set():
             raise CancelledError
-        self._limiter.acquire()
+        return self._limiter.acquire(blocking=blocking)
 
 
 def blocking_services(

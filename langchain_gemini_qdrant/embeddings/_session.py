@@ -11,7 +11,7 @@ from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._request import check_count
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
-from langchain_gemini_qdrant.errors import EmbeddingError
+from langchain_gemini_qdrant.errors import EmbeddingError, GeminiQdrantError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -54,14 +54,14 @@ class EmbeddingSession:
         return EmbeddingUsage() if self._call is None else self._call.usage
 
     @property
-    def fatal_error(self) -> EmbeddingError | None:
+    def fatal_error(self) -> GeminiQdrantError | None:
         """The error that every further request would meet, if there is one."""
         return None if self._call is None else self._call.fatal_error
 
     def give_up(self, error: Exception) -> None:
         """Let the requests that have not been sent fail at once."""
         if self._call is not None and self._call.fatal_error is None:
-            if not isinstance(error, EmbeddingError):
+            if not isinstance(error, GeminiQdrantError):
                 error = EmbeddingError("not sent, as the run ended", model=self._call.spec.model)
             self._call.fatal_error = error
 

@@ -14,11 +14,11 @@ from google.genai import errors, types
 from pydantic import BaseModel
 
 from langchain_gemini_qdrant._clients import Clients
+from langchain_gemini_qdrant._retry_policy import read_retry_after
 from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
     error_for_status,
     read_error_body,
-    read_seconds,
     unreachable,
     unreadable,
 )
@@ -207,8 +207,7 @@ def translated_errors(model: str) -> Iterator[None]:
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
     message, details = read_error_body(error.details)
     if details.retry_after is None:
-        headers = getattr(error.response, "headers", None) or {}
-        details.retry_after = read_seconds(headers.get("retry-after"))
+        details.retry_after = read_retry_after(getattr(error.response, "headers", None) or {})
     return error_for_status(status_code=error.code, message=message, model=model, details=details)
 
 

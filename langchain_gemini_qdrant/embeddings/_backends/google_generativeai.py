@@ -35,6 +35,7 @@ from google.protobuf.json_format import ParseError
 from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
 
 from langchain_gemini_qdrant._clients import Clients
+from langchain_gemini_qdrant._retry_policy import read_retry_after
 from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
     ErrorDetails,
@@ -42,6 +43,7 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     read_error_body,
     unreachable,
     unreadable,
+    used_up,
 )
 from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import (
     RestClient,
@@ -272,14 +274,24 @@ def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> Embedd
     message, details = error.message, ErrorDetails()
     if isinstance(error.response, requests.Response):
         message, details = read_error_body(body_of(error.response))
+        if details.retry_after is None:
+            details.retry_after = read_retry_after(error.response.headers)
+    elif error.grpc_status_code is not None:
+        details.status = error.grpc_status_code.name
     for detail in error.details or ():
         if isinstance(detail, ErrorInfo):
             details.reasons.add(detail.reason)
+            if limit := detail.metadata.get("quota_limit"):
+                quota = used_up(limit, detail.metadata.get("quota_limit_value"))
+                details.violations.append((detail.metadata.get("quota_metric", ""), quota))
         elif isinstance(detail, RetryInfo):
             details.retry_after = detail.retry_delay.ToTimedelta().total_seconds()
         elif isinstance(detail, QuotaFailure):
             for violation in detail.violations:
-                details.add_violation(violation.quota_id, violation.quota_value or None)
+                metric, quota_id = violation.quota_metric, violation.quota_id
+                # A value of 0 is how protobuf says that there is none.
+                quota = used_up(quota_id or metric, violation.quota_value or None)
+                details.violations.append((metric, quota))
     return error_for_status(
         status_code=int(error.code or 500),
         message=message or str(error),
