@@ -17,6 +17,7 @@ from langchain_gemini_qdrant._runtime import Blocking
 from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
+from langchain_gemini_qdrant.embeddings._lengths import too_long
 from langchain_gemini_qdrant.embeddings._request import check_texts
 from langchain_gemini_qdrant.embeddings._send import (
     CallContext,
@@ -284,11 +285,11 @@ class Embedder:
         sure = {content for content in doubtful if spec.is_surely_too_long(content)}
         if sure and self.on_too_long == "error":
             raise spec.too_long(wanted.indices(sure))
-        counts = await self._results(call, count_tokens, doubtful)
-        limit = spec.max_input_tokens or 0
-        pairs = zip(doubtful, counts, strict=True)
-        if too_long := {content for content, count in pairs if count.unwrap() > limit}:
-            error = spec.too_long(wanted.indices(too_long))
+        long = await too_long(
+            spec, doubtful, partial(self._results, call, count_tokens), stacklevel=_STACKLEVEL + 1
+        )
+        if long:
+            error = spec.too_long(wanted.indices(long))
             if self.on_too_long == "error":
                 raise error
             warnings.warn(str(error), stacklevel=_STACKLEVEL)

@@ -261,7 +261,7 @@ async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
             return grant
         if call.deadline is not None and now + grant > call.deadline:
             raise _out_of_time(call, f"the rate limit asks for {grant:.1f} s more")
-        await call.waits.wait(grant, "the quota")
+        await call.waits.for_quota(grant)
         now = clock.now()
 
 
@@ -297,15 +297,8 @@ async def _before_retry(call: CallContext, error: EmbeddingError, attempt: int) 
     delay = call.policy.delay(attempt, retry_after=retry_after, random=random.Random())  # noqa: S311 - no secret
     _check_deadline(call, error, delay)
     status = "no answer" if error.status_code is None else f"an answer of {error.status_code}"
-    LOGGER.info(
-        "%s: retry %d of %d in %.1f s, after %s",
-        call.name,
-        attempt + 1,
-        call.policy.max_retries,
-        delay,
-        status,
-    )
-    await call.waits.wait(delay, f"a retry after {status}")
+    reason = f"retry {attempt + 1} of {call.policy.max_retries}, after {status}"
+    await call.waits.for_retry(delay, reason)
 
 
 def _check_attempts(call: CallContext, error: EmbeddingError, attempt: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_gemini_qdrant._runtime import Blocking
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
     from langchain_core.embeddings import Embeddings
 
-    from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide
+    from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide, Signal
     from langchain_gemini_qdrant.embeddings._send import CallContext
+    from langchain_gemini_qdrant.embeddings._waiting import Waiting
 
 Embedded: TypeAlias = list[list[float] | Exception | None]
 """For each text a vector (None where there is no embedding), or why there is none."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class EmbeddingSession:
     """Embeds the texts of one run.
 
@@ -39,14 +40,32 @@ class EmbeddingSession:
     _call: CallContext | None = None
     batch_size: int | None = None
     concurrency: int = 1
+    _signal: Signal = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Listen for long waits."""
+        self._signal = self._side_by_side.signal()
+        if self._call is not None:
+            self._call.waits.on_long_wait = self._tell
+
+    def _tell(self) -> None:
+        if not self._signal.done():
+            self._signal.set_result(None)
 
     def start(self, texts: Sequence[str], titles: Sequence[str | None] | None) -> Pending[Embedded]:
         """Send texts with their titles as soon as there is room."""
         return self._side_by_side.start(self._operation, texts, titles)
 
     async def wait_any(self, pendings: Sequence[Pending[Embedded]]) -> None:
-        """Wait until at least one request has ended."""
-        await self._side_by_side.wait_any(pendings)
+        """Wait until at least one request has ended, or a long wait has begun."""
+        await self._side_by_side.wait_any([*pendings, self._signal])
+        if self._signal.done():
+            self._signal = self._side_by_side.signal()
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What requests wait for, if that takes long."""
+        return None if self._call is None else self._call.waits.current
 
     @property
     def usage(self) -> EmbeddingUsage:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langchain_gemini_qdrant._logging import LOGGER
+from langchain_gemini_qdrant._forks import renew_lock_in_children
+from langchain_gemini_qdrant._logging import LOGGER, LONG_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_gemini_qdrant._clock import AsyncClock
 
-_WORTH_SAYING = 2.0  # seconds; shorter ones are the steady pace of a quota that is kept to
 _SAME = 1.0  # seconds by which the ends of waits differ that are one pause
+_EXACT = 10.0  # seconds; below, tenths are shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiting:
-    """What a call waits for.
+    """What a run waits for.
 
     Attributes:
         seconds: How long it still waits, as far as is known.
@@ -30,7 +32,9 @@ class Waiting:
     reason: str
 
     def __str__(self) -> str:
-        return f"waiting {self.seconds:.0f} s for {self.reason}"
+        """Return it as `waiting 38 s for the quota`."""
+        decimals = 0 if self.seconds >= _EXACT else 1
+        return f"waiting {self.seconds:.{decimals}f} s for {self.reason}"
 
 
 class Waits:
@@ -39,27 +43,43 @@ class Waits:
     Args:
         model: In words to the user.
         clock: What waits.
+
+    Attributes:
+        on_long_wait: Called as a long wait begins, by whatever thread waits.
     """
 
     def __init__(self, model: str, clock: AsyncClock) -> None:
-        self.on_wait: Callable[[], None] | None = None
+        self.on_long_wait: Callable[[], None] | None = None
         self._model = model
         self._clock = clock
+        self._lock = threading.Lock()
+        renew_lock_in_children(self)
         self._until = -math.inf
         self._reason = ""
 
-    async def wait(self, seconds: float, reason: str) -> None:
-        """Wait, and say so if that is long and not said already of the same pause."""
-        until = self._clock.now() + seconds
-        if seconds >= _WORTH_SAYING and until > self._until + _SAME:
-            self._until, self._reason = until, reason
-            LOGGER.info("%s: %s", self._model, Waiting(seconds=seconds, reason=reason))
-            if self.on_wait is not None:
-                self.on_wait()
+    async def for_quota(self, seconds: float) -> None:
+        """Wait until the quota has room; a short wait, or the rest of one told, is quiet."""
+        with self._lock:
+            is_news = seconds >= LONG_WAIT and self._clock.now() + seconds > self._until + _SAME
+        await self._wait(seconds, "the quota", is_news=is_news)
+
+    async def for_retry(self, seconds: float, reason: str) -> None:
+        """Wait before a request is sent again."""
+        await self._wait(seconds, reason, is_news=True)
+
+    async def _wait(self, seconds: float, reason: str, *, is_news: bool) -> None:
+        if is_news:
+            waiting = Waiting(seconds=seconds, reason=reason)
+            LOGGER.info("%s: %s", self._model, waiting, extra={"waiting_s": seconds})
+            if seconds >= LONG_WAIT:
+                with self._lock:
+                    self._until, self._reason = self._clock.now() + seconds, reason
+                    if self.on_long_wait is not None:
+                        self.on_long_wait()
         await self._clock.asleep(seconds)
 
     @property
     def current(self) -> Waiting | None:
-        """The wait that lasts longest, None if none does that is worth saying."""
+        """The long wait that was told last, None if it is over."""
         seconds = self._until - self._clock.now()
         return Waiting(seconds=seconds, reason=self._reason) if seconds > 0 else None
