@@ -215,7 +215,7 @@ def test_429_names_the_delay_and_the_quota(embed, emulator):
         details = caught.value.details["error"].get("details", [])
         found.append({detail["@type"].rpartition(".")[2]: detail for detail in details})
     minute, day, bare = found
-    assert minute["RetryInfo"]["retryDelay"] == "0.050s"
+    assert minute["RetryInfo"]["retryDelay"] == "0s"
     assert "PerMinute" in minute["QuotaFailure"]["violations"][0]["quotaId"]
     assert day["RetryInfo"]["retryDelay"] == "45s"
     assert "PerDay" in day["QuotaFailure"]["violations"][0]["quotaId"]

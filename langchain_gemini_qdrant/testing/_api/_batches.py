@@ -203,7 +203,7 @@ class BatchJobs:
 
     def _output(self, job: _Job) -> Mapping[str, object]:
         items = [item for item, _ in job.entries if not isinstance(item, ApiError)]
-        vectors, _ = embed_items(items, job.model, stand_ins=self._stand_ins)
+        vectors = embed_items(items, job.model, stand_ins=self._stand_ins)
         tokens = item_tokens(items, job.model)
         embedded = zip(vectors, tokens, strict=True)
         responses = []

@@ -17,9 +17,11 @@ from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._api._embed import (
     MAX_BATCH,
     Item,
-    content_tokens,
+    count_parts,
     embed_items,
     item_tokens,
+    plan_count,
+    prompt_tokens,
     read_single,
     token_details,
 )
@@ -67,7 +69,11 @@ _MODELS = {
                 normalizes=True,
                 methods=("predict", "countTokens"),
             )
-            for name in ("text-embedding-005", "text-multilingual-embedding-002")
+            for name in (
+                "text-embedding-004",  # still served here
+                "text-embedding-005",
+                "text-multilingual-embedding-002",
+            )
         ),
     )
 }
@@ -124,7 +130,7 @@ def plan_vertex(call: Call, *, stand_ins: bool) -> Plan:
     """
     model = _model(call)
     if call.method == "countTokens":
-        return _plan_count(call)
+        return plan_count(read_message(CountTokensRequest, call.body).get("contents", []))
     if call.method == "predict":
         return _plan_predict(read_message(PredictRequest, call.body), model, stand_ins=stand_ins)
     if call.method == "embedContent":
@@ -150,13 +156,6 @@ def _model(call: Call) -> Model:
     return model
 
 
-def _plan_count(call: Call) -> Plan:
-    contents = read_message(CountTokensRequest, call.body).get("contents", [])
-    tokens = sum(content_tokens(content) for content in contents)
-    fields = {"totalTokens": tokens, "promptTokensDetails": token_details(tokens)}
-    return Plan(answer=lambda: Answer(fields=fields))
-
-
 def _plan_predict(request: PredictRequest, model: Model, *, stand_ins: bool) -> Plan:
     instances = request.get("instances", [])
     parameters = request.get("parameters", {})
@@ -175,9 +174,7 @@ def _plan_predict(request: PredictRequest, model: Model, *, stand_ins: bool) -> 
     truncated = [_full_tokens(item) > model.input_tokens for item in items]
 
     def answer() -> Answer:
-        # Without a task, :predict embeds a query.
-        asked = [replace(item, task_type=item.task_type or "RETRIEVAL_QUERY") for item in items]
-        vectors, _ = embed_items(asked, model, stand_ins=stand_ins)
+        vectors = embed_items(items, model, stand_ins=stand_ins)
         characters = sum(len("".join(item.text().split())) for item in items)
         return Answer(
             fields={"metadata": {"billableCharacterCount": characters}},
@@ -231,17 +228,17 @@ def _plan_embed(
     single = call.method == "embedContent"
 
     def answer() -> Answer:
-        vectors, tokens = embed_items(items, model, stand_ins=stand_ins)
+        tokens = prompt_tokens(items, model)
         fields: dict[str, object] = {
             "usageMetadata": {
-                "promptTokenCount": tokens,
-                "totalTokenCount": tokens,
+                "promptTokenCount": tokens.total(),
+                "totalTokenCount": tokens.total(),
                 "promptTokensDetails": token_details(tokens),
-                "trafficType": "ON_DEMAND",
             }
         }
-        if single:
-            fields["truncated"] = _full_tokens(items[0]) > model.input_tokens
+        if single and _full_tokens(items[0]) > model.input_tokens:
+            fields["truncated"] = True
+        vectors = embed_items(items, model, stand_ins=stand_ins)
         return Answer(fields=fields, vectors=vectors, single=single)
 
     return Plan(
@@ -252,7 +249,7 @@ def _plan_embed(
 
 
 def _full_tokens(item: Item) -> int:
-    return content_tokens({"parts": list(item.parts)})
+    return count_parts(item.parts).total()
 
 
 def _check_length(items: Sequence[Item], model: Model) -> None:
