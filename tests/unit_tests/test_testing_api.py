@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from langchain_gemini_qdrant.testing._api._api import GeminiApi
 from langchain_gemini_qdrant.testing._api._calls import Answer, Call
 from langchain_gemini_qdrant.testing._api._errors import ApiError
 from langchain_gemini_qdrant.testing._api._quota_errors import delay_text, quota_error
-from langchain_gemini_qdrant.testing._transport._json import answer_json, vector_json
 
 KEY = "a-key"
 TWO = "models/gemini-embedding-2"
@@ -425,26 +423,3 @@ def test_the_message_has_the_delay_that_the_details_cut(seconds, text):
     assert delay_text(seconds) == text
     assert error.message.endswith(f"\nPlease retry in {text}.")
     assert error.details[-1]["retryDelay"] == f"{int(seconds)}s"
-
-
-def test_vectors_are_printed_short_and_read_back_as_the_same_float32():
-    numbers = ask("embedContent", item()).vectors[0]
-    printed = vector_json(numbers)
-    assert np.array_equal(np.array(json.loads(printed), dtype=np.float32), numbers)
-    assert len(printed) < 13 * len(numbers)
-
-
-def test_numbers_out_of_the_usual_range_are_json_too():
-    numbers = np.array([1.0, -1.0, np.nan], dtype=np.float32)
-    assert json.loads(vector_json(numbers)) == [1.0, -1.0, "NaN"]
-
-
-@pytest.mark.parametrize("fields", [{}, {"usageMetadata": {"promptTokenCount": 3}}])
-@pytest.mark.parametrize("count", [0, 1, 2])
-def test_answers_are_valid_json(fields, count):
-    vectors = [np.array([0.5, -0.25], dtype=np.float32)] * count
-    values = [{"values": [0.5, -0.25]}] * count
-    many = json.loads(b"".join(answer_json(Answer(fields=fields, vectors=vectors))))
-    assert many == {"embeddings": values, **fields}
-    single = json.loads(b"".join(answer_json(Answer(fields=fields, vectors=vectors, single=True))))
-    assert single == ({"embedding": values[0], **fields} if count else fields)

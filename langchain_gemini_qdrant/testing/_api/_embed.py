@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 100  # https://ai.google.dev/gemini-api/docs/embeddings
 _MEDIA_TOKENS = 258  # for each part that is not text
+_CONTENTS = frozenset({"text", "inline_data", "file_data"})
+_DATA = _CONTENTS | {
+    "function_call",
+    "function_response",
+    "executable_code",
+    "code_execution_result",
+    "tool_call",
+    "tool_response",
+}
 _MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "application": "DOCUMENT"}
 
 # gemini-embedding-2: https://ai.google.dev/gemini-api/docs/embeddings#task-types-embeddings-2
@@ -138,7 +147,7 @@ def _violations(
         f"{where}.content.parts[{i}].data: required oneof field 'data' must have one initialized "
         "field"
         for i, part in enumerate(parts)
-        if not part
+        if not _DATA & part.keys()
     ]
     return violations
 
@@ -152,6 +161,8 @@ def _item(request: EmbedContentRequest, model: Model, config: EmbedContentConfig
     )
     if any(part.get("text") == "" for part in item.parts):
         raise ApiError(400, "EmbedContentRequest.content contains an empty Part.")
+    if not all(_CONTENTS & part.keys() for part in item.parts):
+        raise ApiError(400, f"{model.name} embeds text and media only.")
     if item.media() and not model.reads_prefixes:
         raise ApiError(400, f"{model.name} embeds text only.")
     if item.size is not None and not model.can_shorten:

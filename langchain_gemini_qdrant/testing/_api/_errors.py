@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,13 +124,23 @@ def invalid_request(violations: Sequence[str]) -> ApiError:
     return ApiError(400, "\n".join(f"* {violation}" for violation in violations))
 
 
-def invalid_json(message: str, *, field: str = "") -> ApiError:
-    """What the API says of a body that does not fit its messages."""
-    violation = {"field": field, "description": message} if field else {"description": message}
+class Violation(NamedTuple):
+    """What is wrong with a body, and in which field: `""` for the message itself."""
+
+    description: str
+    field: str = ""
+
+
+def invalid_json(violations: Sequence[Violation]) -> ApiError:
+    """What the API says of a body that does not fit its messages: all of it, one to a line."""
+    fields = [
+        {"field": field, "description": description} if field else {"description": description}
+        for description, field in violations
+    ]
     return ApiError(
         400,
-        message,
-        details=[{"@type": f"{TYPE_URL}BadRequest", "fieldViolations": [violation]}],
+        "\n".join(description for description, _ in violations),
+        details=[{"@type": f"{TYPE_URL}BadRequest", "fieldViolations": fields}],
     )
 
 

@@ -6,12 +6,9 @@ https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
-
-import numpy as np
 
 from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._api._embed import (
@@ -34,7 +31,6 @@ from langchain_gemini_qdrant.testing._api._messages import (
     read_message,
 )
 from langchain_gemini_qdrant.testing._api._models import MODELS, Model
-from langchain_gemini_qdrant.testing._transport._json import vector_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -267,21 +263,6 @@ def _too_long(tokens: int, limit: int) -> ApiError:
         "CountTokens API to calculate prompt token count and billable characters. Learn more: "
         "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/gemini",
     )
-
-
-def predictions_json(answer: Answer) -> list[bytes]:
-    """The body of an answer to `predict`, in pieces as `answer_json` makes them."""
-    rest = json.dumps(answer.fields).encode()
-    statistics = answer.statistics or ()
-    pieces = []
-    for i, vector in enumerate(answer.vectors or ()):
-        counted = statistics[min(i, len(statistics) - 1)]  # a wrong answer has more vectors
-        numbers = [vector_json(vector)] if isinstance(vector, np.ndarray) else vector.json()
-        pieces += [b',{"embeddings":{"values":', *numbers, b',"statistics":']
-        pieces += [json.dumps(counted).encode(), b"}}"]
-    if pieces:
-        pieces[0] = pieces[0].removeprefix(b",")
-    return [b'{"predictions":[', *pieces, b"],", rest[1:]]
 
 
 def no_credentials() -> ApiError:
