@@ -21,6 +21,7 @@ class Model:
         can_shorten: Whether it takes `outputDimensionality`.
         input_tokens: Input limit; longer texts are silently truncated.
         reads_prefixes: The task is a prefix of the text; `taskType` and `title` are ignored.
+        reports_usage: Its answers on the Developer API have `usageMetadata`.
         normalizes: Short vectors have length 1, too.
         retired: Answers 404 today.
         quota_name: Its name in quota errors.
@@ -34,9 +35,11 @@ class Model:
     can_shorten: bool = True
     input_tokens: int = 2048
     reads_prefixes: bool = False
+    reports_usage: bool = False
     normalizes: bool = False
     retired: bool = False
     quota_name: str = ""
+    description: str = "Obtain a distributed representation of a text."
     methods: tuple[str, ...] = _METHODS
 
     def resource(self) -> dict[str, object]:
@@ -45,7 +48,7 @@ class Model:
             "name": self.name,
             "version": self.version,
             "displayName": self.display_name,
-            "description": "Obtain a distributed representation of a text.",
+            "description": self.description,
             "inputTokenLimit": self.input_tokens,
             "outputTokenLimit": 1,
             "supportedGenerationMethods": list(self.methods),
@@ -100,16 +103,20 @@ _ALL = (
         name="models/gemini-embedding-2-preview",
         display_name="Gemini Embedding 2 Preview",
         version="2",
+        description="Obtain a distributed representation of multimodal content.",
         input_tokens=8192,
         reads_prefixes=True,
+        reports_usage=True,
         normalizes=True,
     ),
     Model(
         name="models/gemini-embedding-2",
         display_name="Gemini Embedding 2",
         version="2",
+        description="Obtain a distributed representation of multimodal content.",
         input_tokens=8192,
         reads_prefixes=True,
+        reports_usage=True,
         normalizes=True,
     ),
 )
