@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -88,6 +89,21 @@ class ApiError(Exception):
     def number(self) -> int:
         """The number of `status`, as gRPC and the results of batch jobs have it."""
         return _NUMBERS.get(self.status, _UNKNOWN)
+
+    def send(self, raw: bytes) -> None:
+        """Send this body over REST, and over gRPC what it says if it is the JSON of an error."""
+        self.raw = raw
+        try:
+            said = json.loads(raw)
+        except (ValueError, RecursionError):
+            return
+        said = said[0] if isinstance(said, list) and said else said
+        error = said.get("error") if isinstance(said, dict) else None
+        if isinstance(error, dict) and isinstance(error.get("message"), str):
+            self.message = error["message"]
+            self.status = str(error.get("status", self.status))
+            details = error.get("details")
+            self.details = tuple(details) if isinstance(details, list) else ()
 
     def body(self) -> dict[str, object]:
         """The JSON of the answer."""

@@ -70,7 +70,7 @@ class Fault:
             error.message = self.message
         error.headers.update(self.headers or {})
         if self.body is not None:
-            error.raw = self.body
+            error.send(self.body)
         return error
 
 

@@ -151,7 +151,8 @@ class Controls:
                 `retry_after` gives the short 429 that names none.
             reason: Reason for an `ErrorInfo` detail, such as `"API_KEY_SERVICE_BLOCKED"`.
             headers: Further response headers; trailing metadata over gRPC.
-            body: Sent unchanged instead of the API's JSON, like a proxy's page; not over gRPC.
+            body: Sent unchanged instead of the API's JSON, like a proxy's page; over gRPC its
+                message and details, if it is the JSON of an error.
 
         Raises:
             ValueError: Both or neither of `status` and `error` are given, or `error` with details
