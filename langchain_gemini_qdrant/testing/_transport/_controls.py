@@ -155,11 +155,17 @@ class Controls:
                 message and details, if it is the JSON of an error.
 
         Raises:
-            ValueError: Both or neither of `status` and `error` are given, or `error` with details
-                of another; `status` is not in 400..599, `error` or `quota` another word, or
+            ValueError: Both or neither of `status` and `error` are given, or `error` with a message
+                or details; `status` is not in 400..599, `error` or `quota` another word, or
                 `times` not at least 1.
         """
-        given = {"retry_after": retry_after, "quota": quota, "reason": reason, "body": body}
+        given = {
+            "message": message,
+            "retry_after": retry_after,
+            "quota": quota,
+            "reason": reason,
+            "body": body,
+        }
         _check_fault(status, error, [name for name in given if given[name] is not None])
         if retry_after is not None and not 0 <= retry_after <= _LONGEST:
             problem = f"retry_after must be in 0..{_LONGEST} seconds, got {retry_after!r}"
@@ -261,7 +267,9 @@ def _check_fault(status: int | None, error: NamedError | None, details: Sequence
     elif error is not None and error not in get_args(NamedError):
         message = f"error must be one of {', '.join(get_args(NamedError))}, got {error!r}"
     elif error is not None and details:
-        message = f"error {error!r} has its own details: leave out {', '.join(details)}"
+        message = (
+            f"error {error!r} has a message and details of its own: leave out {', '.join(details)}"
+        )
     elif error is None and status not in ERROR_STATUSES:
         message = f"status must be in 400..599, got {status}"
     elif "quota" in details and status != _RESOURCE_EXHAUSTED:
