@@ -59,24 +59,25 @@ class Waits:
 
     async def for_quota(self, seconds: float) -> None:
         """Wait until the quota has room; a short wait, or the rest of one told, is quiet."""
-        with self._lock:
-            is_news = seconds >= LONG_WAIT and self._clock.now() + seconds > self._until + _SAME
-        await self._wait(seconds, "the quota", is_news=is_news)
+        if seconds >= LONG_WAIT:
+            self._tell(Waiting(seconds=seconds, reason="the quota"), once=True)
+        await self._clock.asleep(seconds)
 
     async def for_retry(self, seconds: float, reason: str) -> None:
         """Wait before a request is sent again."""
-        await self._wait(seconds, reason, is_news=True)
-
-    async def _wait(self, seconds: float, reason: str, *, is_news: bool) -> None:
-        if is_news:
-            waiting = Waiting(seconds=seconds, reason=reason)
-            LOGGER.info("%s: %s", self._model, waiting, extra={"waiting_s": seconds})
-            if seconds >= LONG_WAIT:
-                with self._lock:
-                    self._until, self._reason = self._clock.now() + seconds, reason
-                    if self.on_long_wait is not None:
-                        self.on_long_wait()
+        self._tell(Waiting(seconds=seconds, reason=reason), once=False)
         await self._clock.asleep(seconds)
+
+    def _tell(self, waiting: Waiting, *, once: bool) -> None:
+        until = self._clock.now() + waiting.seconds
+        with self._lock:
+            if once and until <= self._until + _SAME:
+                return
+            if waiting.seconds >= LONG_WAIT:
+                self._until, self._reason = until, waiting.reason
+                if self.on_long_wait is not None:
+                    self.on_long_wait()
+        LOGGER.info("%s: %s", self._model, waiting, extra={"waiting_s": waiting.seconds})
 
     @property
     def current(self) -> Waiting | None:

@@ -87,7 +87,8 @@ class RetryingClient:
                         raise
                     why = reason(error)
                 delay = _RETRIES.delay(attempt, retry_after=retry_after, random=self._random)
-                LOGGER.info("Qdrant: %s is retried in %.1f s, after %s", name, delay, why)
+                said = "Qdrant: waiting %.1f s for a retry of %s, after %s"
+                LOGGER.info(said, delay, name, why, extra={"waiting_s": delay})
                 await self._clock.asleep(delay)
                 attempt += 1
 

@@ -1,4 +1,4 @@
-"""Errors as Google has sent them, through every back end: type, delay, quotas, requests, limiter."""
+"""Errors as Google has sent them, through every back end: what they are, cost and teach."""
 
 from __future__ import annotations
 
