@@ -168,7 +168,7 @@ class ServiceError(EmbeddingError):
 
 
 class RequestRejectedError(EmbeddingError):
-    """4xx other than 429: the same request would be refused again.
+    """4xx other than 429, or 501: the same request would be refused again.
 
     Attributes:
         refuses_all: Any other request would be refused, too: the key, the project, the place or

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 _TOO_MANY_REQUESTS = 429
 _NOT_FOUND = 404
 _CLIENT_ERRORS = range(400, 500)
+_NOT_IMPLEMENTED = 501
 # 408 and 499 say that the request ended before its answer, not that it was wrong.
 _UNANSWERED = frozenset({408, 499})
 # Where the API answers so, it would answer the same to every other request of the call.
-_REFUSES_ALL = frozenset({401, 403, 404})
+_REFUSES_ALL = frozenset({401, 403, 404, _NOT_IMPLEMENTED})
 _HOUR = 3600.0  # seconds; a minute's quota never asks for as much
 
 _RETRY_IN_MESSAGE = re.compile(rf"retry in ({DURATION})", re.IGNORECASE)
@@ -66,7 +67,8 @@ def error_for_status(
         else:
             kind = RateLimitError
         return kind(text, model=model, retry_after=retry_after, limits=_limits(quotas, kind))
-    if status_code in _CLIENT_ERRORS and status_code not in _UNANSWERED:
+    is_refusal = status_code in _CLIENT_ERRORS or status_code == _NOT_IMPLEMENTED
+    if is_refusal and status_code not in _UNANSWERED:
         bad_key = "API_KEY_INVALID" in details.reasons or "API key not valid" in message
         text += _advice(status_code, message, model, details.reasons)
         refuses_all = (
