@@ -8,7 +8,7 @@ import pytest
 
 from langchain_gemini_qdrant.errors import TextTooLongError
 
-WORDS = ["the", "vacation", "of", "an", "employee", "begins", "on", "a", "working", "day", "and", "may", "be", "moved", "once", "a", "year"]
+WORDS = "the vacation of an employee begins on a working day and may be moved once a year".split()  # noqa: SIM905
 
 
 def prose(characters, seed):
