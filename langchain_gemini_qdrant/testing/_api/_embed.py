@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_gemini_qdrant.testing._api._errors import ApiError, invalid_request
@@ -67,7 +68,7 @@ class Item:
         files = [
             part["file_data"].get("file_uri", "") for part in self.parts if "file_data" in part
         ]
-        return tuple(f"media {hashlib.sha256(x.encode()).hexdigest()}" for x in blobs + files)
+        return tuple(f"media:{hashlib.sha256(x.encode()).hexdigest()}" for x in blobs + files)
 
     def recorded(self, model: Model) -> RecordedText:
         return RecordedText(
@@ -183,7 +184,7 @@ def embed_items(
     """
     texts = [cut(item.text(), model.input_tokens) for item in items]
     tokens = sum(map(count_tokens, texts)) + _MEDIA_TOKENS * sum(len(i.media()) for i in items)
-    make = choose_stand_ins if stand_ins else embed
+    make = choose_stand_ins if stand_ins else partial(embed, unrelated=model.unrelated)
     meanings = [_meaning(item, text, model) for item, text in zip(items, texts, strict=True)]
     sizes = [item.size or model.size for item in items]
     vectors: dict[int, Vector] = {}
@@ -191,7 +192,7 @@ def embed_items(
         chosen = [i for i, other in enumerate(sizes) if other == size]
         embedded = make(
             [meanings[i] for i in chosen],
-            space=model.name,
+            space=model.space or model.name,
             model_size=model.size,
             size=size,
             normalizes=model.normalizes,
