@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
@@ -79,7 +80,7 @@ class Item:
         files = [
             part["file_data"].get("file_uri", "") for part in self.parts if "file_data" in part
         ]
-        return tuple(f"media {hashlib.sha256(x.encode()).hexdigest()}" for x in blobs + files)
+        return tuple(f"media:{hashlib.sha256(x.encode()).hexdigest()}" for x in blobs + files)
 
     def recorded(self, model: Model) -> RecordedText:
         return RecordedText(
@@ -222,7 +223,7 @@ def embed_items(items: Sequence[Item], model: Model, *, stand_ins: bool = False)
         A vector for each item, each of the size it asked for.
     """
     texts = [cut(item.text(), model.input_tokens) for item in items]
-    make = choose_stand_ins if stand_ins else embed
+    make = choose_stand_ins if stand_ins else partial(embed, unrelated=model.unrelated)
     meanings = [_meaning(item, text, model) for item, text in zip(items, texts, strict=True)]
     sizes = [item.size or model.size for item in items]
     vectors: dict[int, Vector] = {}
@@ -230,7 +231,7 @@ def embed_items(items: Sequence[Item], model: Model, *, stand_ins: bool = False)
         chosen = [i for i, other in enumerate(sizes) if other == size]
         embedded = make(
             [meanings[i] for i in chosen],
-            space=model.name,
+            space=model.space or model.name,
             model_size=model.size,
             size=size,
             normalizes=model.normalizes,
