@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
 from langchain_gemini_qdrant._retry_policy import RetryPolicy
 from langchain_gemini_qdrant._runtime import Blocking
+from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
@@ -151,7 +152,7 @@ class Embedder:
                 try:
                     self.on_usage(call.usage)
                 except Exception as error:  # noqa: BLE001 - the user's; it must not cost vectors
-                    warnings.warn(f"on_usage raised {error!r}, which is ignored", stacklevel=2)
+                    warn_in_passing(f"on_usage raised {error!r}, which is ignored")
 
     async def embed_one(self, call: CallContext, text: str) -> Vector:
         """Return the vector of one text."""
@@ -224,12 +225,12 @@ class Embedder:
         Where the API refuses a request, its halves are sent, down to the text that it refuses.
         """
         contents = list(call.spec.contents(texts, titles))
-        found: dict[Content, Vector | GeminiQdrantError] = {}
+        found: dict[Content, Vector | Exception] = {}
         unique = list(dict.fromkeys(contents))
         for content in call.spec.near_limit(unique):
             try:
                 await self._check_lengths(call, Vectors(call.spec, [content]), [content])
-            except GeminiQdrantError as error:
+            except (GeminiQdrantError, Warning) as error:
                 found[content] = error
         todo = deque(self._batches([each for each in unique if each not in found]))
         refusals = 0

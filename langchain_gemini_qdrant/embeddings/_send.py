@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-import warnings
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._cache import decode, encode
 from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter, Reservation
 from langchain_gemini_qdrant.embeddings._response import check_answer
@@ -143,8 +143,6 @@ async def _load(call: CallContext, keys: list[str]) -> list[Vector | None]:
     try:
         found = await call.services.cache.amget(keys)
         return [decode(data, call.spec.size) for _, data in zip(keys, found, strict=True)]
-    except CancelledError:
-        raise
     except Exception as error:  # noqa: BLE001 - any store's; what it lacks is embedded
         _warn_of_cache("reading", error)
         return [None] * len(keys)
@@ -153,17 +151,14 @@ async def _load(call: CallContext, keys: list[str]) -> list[Vector | None]:
 async def _save(call: CallContext, pairs: list[tuple[str, bytes]]) -> None:
     try:
         await call.services.cache.amset(pairs)
-    except CancelledError:
-        raise
     except Exception as error:  # noqa: BLE001 - any store's; the vectors are here all the same
         _warn_of_cache("writing", error)
 
 
 def _warn_of_cache(doing: str, error: Exception) -> None:
-    warnings.warn(
+    warn_in_passing(
         f"{doing} the cache of embeddings failed ({type(error).__name__}: {error}): the vectors "
-        "are complete, and a later call embeds and pays for these texts again",
-        stacklevel=3,
+        "are complete, and a later call embeds and pays for these texts again"
     )
 
 
