@@ -24,9 +24,10 @@ from langchain_gemini_qdrant.embeddings._send import (
     Services,
     count_tokens,
     embed_batch,
+    is_too_large,
 )
 from langchain_gemini_qdrant.embeddings._tracing import traced
-from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
+from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors, outcomes
 from langchain_gemini_qdrant.embeddings.models import find_model
 from langchain_gemini_qdrant.errors import (
     EmbeddingError,
@@ -190,13 +191,26 @@ class Embedder:
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[list[Vector], None]:
         """Yield the vectors of any number of texts in order, by the batch, as they come."""
+        async with aclosing(self._outcomes(call, texts, titles)) as batches_done:
+            async for vectors, error in batches_done:
+                yield vectors
+                if error is not None:
+                    raise error
+
+    async def _outcomes(
+        self,
+        call: CallContext,
+        texts: AsyncIterable[str],
+        titles: Iterable[str | None] | None,
+    ) -> AsyncGenerator[tuple[list[Vector], GeminiQdrantError | None], None]:
+        """Yield what became of each batch: its vectors up to a failure, and the failure."""
         if self.max_concurrency == 1:
             async with aclosing(self._read(call.spec, texts, titles)) as source:
                 async for wanted in source:
                     yield await self._embed_wanted(call, wanted)
             return
         problem: Exception | None = None
-        running: deque[Pending[list[Vector]]] = deque()
+        running: deque[Pending[tuple[list[Vector], GeminiQdrantError | None]]] = deque()
         async with (
             aclosing(self._read(call.spec, texts, titles)) as source,
             aclosing(call.services.side_by_side(self.max_concurrency)) as jobs,
@@ -240,11 +254,11 @@ class Embedder:
                 found.update(zip(batch, await embed_batch(call, batch), strict=True))
             except EmbeddingError as error:
                 refused = isinstance(error, RequestRejectedError) and call.fatal_error is None
-                if refused and len(batch) > 1:
+                if refused and len(batch) > 1 and not is_too_large(error):
                     half = len(batch) // 2
                     todo.extendleft((batch[half:], batch[:half]))
                     continue
-                found.update(dict.fromkeys(batch, error))
+                found.update(outcomes(batch, error))
                 refusals += refused
                 # Nothing of the whole call was taken: the texts are not what is wrong.
                 if refusals == _REFUSALS and call.usage.requests == 0:
@@ -317,12 +331,14 @@ class Embedder:
                 if problem is not None:
                     raise problem
 
-    async def _embed_wanted(self, call: CallContext, wanted: Vectors) -> list[Vector]:
-        """Return the vectors of one batch of a stream."""
+    async def _embed_wanted(
+        self, call: CallContext, wanted: Vectors
+    ) -> tuple[list[Vector], GeminiQdrantError | None]:
+        """Return the vectors of one batch of a stream, those before a failure, and that."""
         batch = wanted.missing
         await self._check_lengths(call, wanted, batch)
-        wanted.collect(batch, Result(value=await embed_batch(call, batch)))
-        return wanted.all()
+        wanted.collect(batch, await _result(embed_batch, call, batch))
+        return wanted.leading()
 
 
 def make_embedder(options: GeminiEmbeddings, connection: Connection, used: UsageTotal) -> Embedder:

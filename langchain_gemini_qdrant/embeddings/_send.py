@@ -13,6 +13,7 @@ from langchain_gemini_qdrant.embeddings._cache import decode, encode
 from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter, Reservation
 from langchain_gemini_qdrant.embeddings._response import check_answer
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
 from langchain_gemini_qdrant.errors import (
     DailyQuotaError,
     EmbeddingError,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 # Where the API answers so, it would answer the same to every other request of the call.
 _FATAL_STATUS = frozenset({401, 403, 404})
+# A request that is too large for a proxy, and for Google, which says so with status 400.
+_TOO_LARGE_STATUS = 413
+_TOO_LARGE = "payload size exceeds the limit"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,9 +117,36 @@ async def count_tokens(call: CallContext, content: Content) -> int:
 async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     """Embed the contents of one request, those that the cache does not have.
 
+    A request that is refused as too large is sent in halves.
+
     Raises:
+        PartialEmbeddingError: Some halves failed for good.
         EmbeddingError: The batch failed for good; nothing of it is in the cache.
     """
+    try:
+        return await _embed_at_once(call, contents)
+    except RequestRejectedError as error:
+        if len(contents) == 1 or not is_too_large(error):
+            raise
+    return await _embed_halves(call, contents)
+
+
+def is_too_large(error: EmbeddingError) -> bool:
+    """Say whether a request was refused for its size, so that its halves may be taken."""
+    return error.status_code == _TOO_LARGE_STATUS or _TOO_LARGE in str(error)
+
+
+async def _embed_halves(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
+    wanted, half = Vectors(call.spec, contents), len(contents) // 2
+    for part in (contents[:half], contents[half:]):
+        try:
+            wanted.collect(part, Result(value=await embed_batch(call, part)))
+        except GeminiQdrantError as error:
+            wanted.collect(part, Result(error=error))
+    return wanted.all()
+
+
+async def _embed_at_once(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     try:
         if call.services.cache is None:
             return await _send(call, contents)
@@ -130,12 +161,12 @@ async def _send_missing(call: CallContext, contents: Sequence[Content]) -> list[
     keys = [call.spec.key(content) for content in contents]
     vectors = await _load(call, keys)
     missing = [i for i, vector in enumerate(vectors) if vector is None]
-    call.add(EmbeddingUsage(cached=len(contents) - len(missing)))
     if missing:
         new = await _send(call, [contents[i] for i in missing])
         await _save(call, [(keys[i], encode(v)) for i, v in zip(missing, new, strict=True)])
         for i, vector in zip(missing, new, strict=True):
             vectors[i] = vector
+    call.add(EmbeddingUsage(cached=len(contents) - len(missing)))
     return [vector for vector in vectors if vector is not None]
 
 

@@ -13,7 +13,7 @@ from langchain_gemini_qdrant.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
@@ -76,7 +76,8 @@ class Vectors:
             raise ConfigurationError(
                 "retry_failed takes a PartialEmbeddingError that a call has raised"
             )
-        return cls(left.spec, left.contents, error.vectors)
+        known = [vector and [*vector] for vector in error.vectors]  # the error keeps its own
+        return cls(left.spec, left.contents, known)
 
     @property
     def missing(self) -> list[Content]:
@@ -100,8 +101,21 @@ class Vectors:
         """Keep what became of a batch."""
         if result.error is None:
             self._vectors.update(zip(batch, result.unwrap(), strict=True))
-        else:
-            self._errors.update(dict.fromkeys(batch, result.error))
+            return
+        for content, outcome in outcomes(batch, result.error).items():
+            if isinstance(outcome, GeminiQdrantError):
+                self._errors[content] = outcome
+            else:
+                self._vectors[content] = outcome
+
+    def leading(self) -> tuple[list[Vector], GeminiQdrantError | None]:
+        """Return the vectors before the first content that failed, and why it did."""
+        vectors: list[Vector] = []
+        for content, vector in zip(self._contents, self._in_order(), strict=True):
+            if vector is None:
+                return vectors, self._errors[content]
+            vectors.append(vector)
+        return vectors, None
 
     def all(self) -> list[Vector]:
         """Return one vector for each content, in order.
@@ -111,7 +125,7 @@ class Vectors:
             PartialEmbeddingError: Some failed, or for several reasons.
         """
         if not self._errors:
-            return [self._vectors[content] for content in self._contents]
+            return [vector for vector in self._in_order() if vector is not None]
         # Requests under way together may each have met it.
         causes = list({str(error): error for error in self._errors.values()}.values())
         if not self._vectors and len(causes) == 1:
@@ -127,11 +141,19 @@ class Vectors:
             f"embedded, at index {_ranges(list(failures))}; `vectors` has the others and "
             f"`retry_failed` sends these again. The first failure: {first}",
             model=self.spec.model,
-            vectors=[self._vectors.get(content) for content in self._contents],
+            vectors=list(self._in_order()),
             failures=failures,
         )
         error.unfinished = Unfinished(spec=self.spec, contents=self._contents)
         raise error from first
+
+    def _in_order(self) -> Iterator[Vector | None]:
+        """Yield the vector of each content, as a list of its own where contents repeat."""
+        given = set()
+        for content in self._contents:
+            vector = self._vectors.get(content)
+            yield [*vector] if vector is not None and content in given else vector
+            given.add(content)
 
     def _failure(self, error: GeminiQdrantError) -> EmbeddingError:
         if isinstance(error, EmbeddingError):
@@ -139,6 +161,18 @@ class Vectors:
         failure = EmbeddingError(f"{self.spec.model}: {error}", model=self.spec.model)
         failure.__cause__ = error
         return failure
+
+
+def outcomes(
+    batch: Sequence[Content], error: GeminiQdrantError
+) -> dict[Content, Vector | GeminiQdrantError]:
+    """Return what became of each content of a batch that failed, as a whole or in part."""
+    if not isinstance(error, PartialEmbeddingError):
+        return dict.fromkeys(batch, error)
+    return {
+        content: error.failures[i] if vector is None else vector
+        for i, (content, vector) in enumerate(zip(batch, error.vectors, strict=True))
+    }
 
 
 def _ranges(indices: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from langchain_core.stores import InMemoryByteStore
 from langsmith import Client
 from langsmith.run_helpers import tracing_context
 
-from langchain_gemini_qdrant.errors import PartialEmbeddingError
+from langchain_gemini_qdrant.errors import PartialEmbeddingError, RequestRejectedError
 
 TEXTS = [f"passage {i}." for i in range(50)]
 SMALL = {"output_dimensionality": 128, "batch_size": 10}
@@ -105,3 +105,84 @@ def test_warning_of_a_cache_points_to_the_line_that_called(make_embeddings):
     with pytest.warns(UserWarning, match="writing the cache") as caught:
         embeddings.embed_query("a")
     assert caught[0].filename == __file__
+
+
+# Requests that are too large
+
+TOO_LARGE = {"message": "Request payload size exceeds the limit: 36000 bytes."}
+REFUSALS = [{"status": 400, **TOO_LARGE}, {"status": 413}]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["Google's", "a proxy's"])
+def test_request_that_is_too_large_is_sent_in_halves(
+    make_embeddings, emulator, call, backend, refusal
+):
+    """Down to the text that is refused by itself; the halves that were taken are kept."""
+    if backend == "google-generativeai-grpc" and refusal["status"] == 413:
+        pytest.skip("a status of HTTP")
+    embeddings = make_embeddings(**SMALL)
+    expected = call(embeddings, "embed_documents", TEXTS)
+    emulator.fail_next(**refusal)
+    assert call(embeddings, "embed_documents", TEXTS) == expected
+    assert embeddings.usage.texts == 100
+
+    emulator.clear()
+    emulator.fail_next(**refusal, times=None, containing="passage 15.")
+    with pytest.raises(PartialEmbeddingError) as caught:
+        call(embeddings, "embed_documents", TEXTS)
+    assert list(caught.value.failures) == [15]
+    assert len(emulator.requests) == 5 + 2 * 3  # 10, then 5 + 5, then 2 + 3, then 1 + 1
+    emulator.clear()
+    assert call(embeddings, "retry_failed", caught.value) == expected
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 4])
+def test_stream_yields_the_halves_before_the_text_that_is_too_large(
+    make_embeddings, emulator, max_concurrency
+):
+    emulator.fail_next(**REFUSALS[0], times=None, containing="passage 15.")
+    embeddings = make_embeddings(max_concurrency=max_concurrency, **SMALL)
+    vectors = []
+    with pytest.raises(RequestRejectedError):
+        vectors.extend(embeddings.stream_documents(TEXTS))
+    assert len(vectors) == 15
+
+
+def test_refused_halves_are_not_cached_and_counted_twice(make_embeddings, emulator, call):
+    cache = InMemoryByteStore()
+    call(make_embeddings(cache=cache, **SMALL), "embed_documents", TEXTS[:4])
+    emulator.fail_next(**REFUSALS[0])
+    embeddings = make_embeddings(cache=cache, **SMALL)
+    call(embeddings, "embed_documents", TEXTS[:10])
+    assert (embeddings.usage.cached, embeddings.usage.texts) == (4, 6)
+
+
+def test_texts_that_are_to_be_cut_go_in_requests_of_4_mb(make_embeddings, emulator, call):
+    embeddings = make_embeddings(on_too_long="truncate", output_dimensionality=128)
+    texts = [f"{i} " + "word " * 12_000 for i in range(100)]
+    assert len(call(embeddings, "embed_documents", texts)) == 100
+    assert sorted(len(request.texts) for request in emulator.requests) == [34, 66]
+
+
+# Lists of one's own
+
+
+def test_equal_texts_get_lists_of_their_own(make_embeddings, call):
+    embeddings = make_embeddings(**SMALL)
+    first, _, third = call(embeddings, "embed_documents", ["a", "b", "a"])
+    assert first == third
+    first[0] = 99.0
+    assert third[0] != 99.0
+    first, second = embeddings.stream_documents(["a", "a"])
+    assert first is not second
+
+
+def test_vectors_that_were_there_are_the_callers_own_after_a_retry(make_embeddings, emulator, call):
+    emulator.fail_next(status=400, containing="passage 15.")
+    embeddings = make_embeddings(**SMALL)
+    with pytest.raises(PartialEmbeddingError) as caught:
+        call(embeddings, "embed_documents", [*TEXTS, *TEXTS])
+    vectors = call(embeddings, "retry_failed", caught.value)
+    held = [vector for vector in caught.value.vectors if vector is not None]
+    assert len({id(vector) for vector in [*vectors, *held]}) == 100 + 80
+    assert caught.value.vectors[0] == vectors[0] == vectors[50]
