@@ -41,7 +41,7 @@ def batches(
     tokens = size_bytes = 0
     for content in contents:
         tokens += content.tokens
-        size_bytes += (own_bytes := len(content.text.encode()))
+        size_bytes += (own_bytes := len(content.text.encode(errors="surrogatepass")))
         is_full = (
             len(batch) == max_texts
             or (max_tokens is not None and tokens > max_tokens)

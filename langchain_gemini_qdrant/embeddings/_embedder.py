@@ -27,7 +27,7 @@ from langchain_gemini_qdrant.embeddings._send import (
     is_too_large,
 )
 from langchain_gemini_qdrant.embeddings._tracing import traced
-from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors, outcomes
+from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors, outcomes, until_failure
 from langchain_gemini_qdrant.embeddings.models import find_model
 from langchain_gemini_qdrant.errors import (
     EmbeddingError,
@@ -191,31 +191,38 @@ class Embedder:
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[list[Vector], None]:
         """Yield the vectors of any number of texts in order, by the batch, as they come."""
-        async with aclosing(self._outcomes(call, texts, titles)) as batches_done:
-            async for vectors, error in batches_done:
+        async with aclosing(self.outcomes(call, texts, titles)) as batches_done:
+            async for batch in batches_done:
+                vectors, failure = until_failure(batch)
                 yield vectors
-                if error is not None:
-                    raise error
+                if failure is not None:
+                    raise failure
 
-    async def _outcomes(
+    async def outcomes(
         self,
         call: CallContext,
         texts: AsyncIterable[str],
         titles: Iterable[str | None] | None,
-    ) -> AsyncGenerator[tuple[list[Vector], GeminiQdrantError | None], None]:
-        """Yield what became of each batch: its vectors up to a failure, and the failure."""
+    ) -> AsyncGenerator[list[Vector | Exception], None]:
+        """Yield for each text its vector, or why there is none, in order and by the batch.
+
+        After a failure no more batches begin, and those that were sent come to their end.
+        """
         if self.max_concurrency == 1:
             async with aclosing(self._read(call.spec, texts, titles)) as source:
                 async for wanted in source:
-                    yield await self._embed_wanted(call, wanted)
+                    batch = await self._embed_wanted(call, wanted)
+                    yield batch
+                    if until_failure(batch)[1] is not None:
+                        return
             return
         problem: Exception | None = None
-        running: deque[Pending[tuple[list[Vector], GeminiQdrantError | None]]] = deque()
+        running: deque[Pending[list[Vector | Exception]]] = deque()
         async with (
             aclosing(self._read(call.spec, texts, titles)) as source,
             aclosing(call.services.side_by_side(self.max_concurrency)) as jobs,
         ):
-            while problem is None:
+            while problem is None and call.fatal_error is None:
                 try:
                     wanted = await anext(source)
                 except StopAsyncIteration:
@@ -225,9 +232,9 @@ class Embedder:
                     break
                 running.append(jobs.start(self._embed_wanted, call, wanted))
                 if len(running) >= 2 * self.max_concurrency:
-                    yield await _ended(jobs, running.popleft())
+                    yield await _first_ended(call, jobs, running)
             while running:
-                yield await _ended(jobs, running.popleft())
+                yield await _first_ended(call, jobs, running)
         if problem is not None:
             raise problem
 
@@ -331,14 +338,15 @@ class Embedder:
                 if problem is not None:
                     raise problem
 
-    async def _embed_wanted(
-        self, call: CallContext, wanted: Vectors
-    ) -> tuple[list[Vector], GeminiQdrantError | None]:
-        """Return the vectors of one batch of a stream, those before a failure, and that."""
+    async def _embed_wanted(self, call: CallContext, wanted: Vectors) -> list[Vector | Exception]:
+        """Return what became of one batch of a stream."""
         batch = wanted.missing
-        await self._check_lengths(call, wanted, batch)
+        try:
+            await self._check_lengths(call, wanted, batch)
+        except (GeminiQdrantError, Warning) as error:
+            return [error] * wanted.missing_count
         wanted.collect(batch, await _result(embed_batch, call, batch))
-        return wanted.leading()
+        return wanted.outcomes()
 
 
 def make_embedder(options: GeminiEmbeddings, connection: Connection, used: UsageTotal) -> Embedder:
@@ -390,3 +398,14 @@ async def _result(
 async def _ended(side_by_side: SideBySide, pending: Pending[T]) -> T:
     await side_by_side.wait_any([pending])
     return pending.result()
+
+
+async def _first_ended(
+    call: CallContext, side_by_side: SideBySide, running: deque[Pending[list[Vector | Exception]]]
+) -> list[Vector | Exception]:
+    """Return what became of the first batch; once one has failed, no further one is sent."""
+    batch = await _ended(side_by_side, running.popleft())
+    _, failure = until_failure(batch)
+    if failure is not None:
+        call.give_up(failure)
+    return batch

@@ -90,6 +90,13 @@ class CallContext:
         with self.lock:
             self.usage += usage
 
+    def give_up(self, error: Exception) -> None:
+        """Let the requests that have not been sent fail at once."""
+        if self.fatal_error is None:
+            if not isinstance(error, EmbeddingError):
+                error = EmbeddingError("not sent, as the run ended", model=self.spec.model)
+            self.fatal_error = error
+
 
 async def count_tokens(call: CallContext, content: Content) -> int:
     """Ask the API for the tokens of a text whose estimate is near the limit.

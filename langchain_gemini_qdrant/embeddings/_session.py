@@ -6,20 +6,21 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_gemini_qdrant._runtime import Blocking
+from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._request import check_count
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
-from langchain_gemini_qdrant.errors import EmbeddingError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 
     from langchain_core.embeddings import Embeddings
 
+    from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
     from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide
     from langchain_gemini_qdrant.embeddings._send import CallContext
+    from langchain_gemini_qdrant.errors import EmbeddingError
 
 Embedded: TypeAlias = list[list[float] | Exception | None]
 """For each text a vector (None where there is no embedding), or why there is none."""
@@ -60,10 +61,28 @@ class EmbeddingSession:
 
     def give_up(self, error: Exception) -> None:
         """Let the requests that have not been sent fail at once."""
-        if self._call is not None and self._call.fatal_error is None:
-            if not isinstance(error, EmbeddingError):
-                error = EmbeddingError("not sent, as the run ended", model=self._call.spec.model)
-            self._call.fatal_error = error
+        if self._call is not None:
+            self._call.give_up(error)
+
+
+async def stream_outcomes(
+    embedding: GeminiEmbeddings,
+    texts: Sequence[str],
+    titles: Sequence[str | None] | None,
+    *,
+    blocking: bool,
+) -> AsyncGenerator[list[Vector | Exception], None]:
+    """Yield for each text its vector, or why there is none, in order and by the request.
+
+    After a failure no further texts are sent, and those that were come to their end.
+    """
+    embedder, spec = embedding._embedder, embedding._spec(None, "document", None)  # noqa: SLF001 - a face of it
+    call = embedder.call(spec, embedder.blocking_services() if blocking else None)
+    name = "stream_documents" if blocking else "astream_documents"
+    with embedder.accounted(name, call, len(texts)):
+        async with aclosing(embedder.outcomes(call, AsAsync(texts), titles)) as batches:
+            async for batch in batches:
+                yield batch
 
 
 @asynccontextmanager

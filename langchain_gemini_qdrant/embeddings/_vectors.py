@@ -108,14 +108,10 @@ class Vectors:
             else:
                 self._vectors[content] = outcome
 
-    def leading(self) -> tuple[list[Vector], GeminiQdrantError | None]:
-        """Return the vectors before the first content that failed, and why it did."""
-        vectors: list[Vector] = []
-        for content, vector in zip(self._contents, self._in_order(), strict=True):
-            if vector is None:
-                return vectors, self._errors[content]
-            vectors.append(vector)
-        return vectors, None
+    def outcomes(self) -> list[Vector | Exception]:
+        """Return for each content its vector, or why there is none, in order."""
+        pairs = zip(self._contents, self._in_order(), strict=True)
+        return [self._errors[content] if vector is None else vector for content, vector in pairs]
 
     def all(self) -> list[Vector]:
         """Return one vector for each content, in order.
@@ -173,6 +169,16 @@ def outcomes(
         content: error.failures[i] if vector is None else vector
         for i, (content, vector) in enumerate(zip(batch, error.vectors, strict=True))
     }
+
+
+def until_failure(batch: Sequence[Vector | Exception]) -> tuple[list[Vector], Exception | None]:
+    """Return the vectors before the first failure, and that failure."""
+    vectors: list[Vector] = []
+    for each in batch:
+        if isinstance(each, Exception):
+            return vectors, each
+        vectors.append(each)
+    return vectors, None
 
 
 def _ranges(indices: Sequence[int]) -> str:

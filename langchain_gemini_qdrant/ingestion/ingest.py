@@ -17,6 +17,7 @@ from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, Inva
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
 from langchain_gemini_qdrant.ingestion._pipeline import Incoming, Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, shortfall
+from langchain_gemini_qdrant.vectorstores._points import refuse_single
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -77,7 +78,9 @@ def ingest(
         IngestError: Some documents failed, or the run ended before its time; `report` says which
             and why. All others are stored.
         ConfigurationError: An option is unknown, or at odds with the documents.
+        InvalidInputError: `documents` is a single one.
     """
+    refuse_single(documents, "documents")
     if isinstance(documents, AsyncIterable) and not isinstance(documents, Iterable):
         raise ConfigurationError("documents come asynchronously: await aingest(...) instead")
     this = _Run(
@@ -110,6 +113,7 @@ async def aingest(
 
     Cancelling it cancels the requests under way.
     """
+    refuse_single(documents, "documents")
     this = _Run(
         store.async_collection,
         Cleanup(store.async_collection, cleanup, source_key),
@@ -181,12 +185,13 @@ class _Run:
             raise InvalidInputError(f"documents must be Documents, got {type(document).__name__}")
         layout, source_key = self._collection.layout, self._cleanup.source_key
         name = document.id or content_id(document, self._id_keys)
-        key = point_id(name)
+        key: str | int = name
         source: object = document.metadata.get(source_key)
         source = source if isinstance(source, str) else None
         payload: dict[str, Any] = {}
         problem = None
         try:
+            key = point_id(name)
             # As every engine keeps it, so that it can be compared with what is stored.
             payload = check_payload(
                 {

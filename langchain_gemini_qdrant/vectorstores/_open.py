@@ -16,6 +16,7 @@ from langchain_gemini_qdrant.vectorstores import _schema
 from langchain_gemini_qdrant.vectorstores._connection import connect
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings, stored_search_params
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
+from langchain_gemini_qdrant.vectorstores._points import refuse_single
 from langchain_gemini_qdrant.vectorstores._settings import require_quantization
 
 if TYPE_CHECKING:
@@ -229,6 +230,7 @@ def opened_with(  # noqa: PLR0917 - as `from_texts` has them
     batch_size: int,
 ) -> StoreT:
     """Return an open store with texts added; if that fails, it is closed: nobody else could."""
+    refuse_single(texts, "texts")  # before a collection is created, or recreated
     store = opened(store_class, plan)
     adding: Any = store  # the methods of the whole class
     try:
@@ -248,6 +250,7 @@ async def aopened_with(  # noqa: PLR0917 - as `from_texts` has them
     batch_size: int,
 ) -> StoreT:
     """Return an open store with texts added; see `opened_with`."""
+    refuse_single(texts, "texts")
     store = await aopened(store_class, plan)
     adding: Any = store  # the methods of the whole class
     try:

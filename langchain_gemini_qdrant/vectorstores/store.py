@@ -246,6 +246,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed texts as documents and store them; see `add_texts`."""
+        _points.refuse_single(texts, "texts")
         rows = _points.rows(await collected(texts), metadatas, ids)
         return await _write.add(self.async_collection, rows, batch_size, kwargs)
 
@@ -275,6 +276,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed documents and store them; see `add_documents`."""
+        _points.refuse_single(documents, "documents")
         rows = _points.document_rows(await collected(documents), ids)
         return await _write.add(self.async_collection, rows, batch_size, kwargs)
 
