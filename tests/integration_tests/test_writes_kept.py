@@ -23,7 +23,7 @@ DOCUMENTS = [Document(text, id=i) for text, i in zip(TEXTS, IDS, strict=True)]
 
 
 @pytest.fixture
-def make_store(emulator, clock):
+async def make_store(emulator, clock):
     stores = []
 
     def make(*, kind=GeminiEmbeddings, **options):
@@ -34,7 +34,8 @@ def make_store(emulator, clock):
 
     yield make
     for store in stores:
-        store.close()
+        await store.embeddings.aclose()
+        await store.aclose()
 
 
 def answered(emulator):
