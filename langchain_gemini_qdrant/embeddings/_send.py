@@ -90,7 +90,7 @@ class CallContext:
         with self.lock:
             self.usage += usage
 
-    def give_up(self, error: Exception) -> None:
+    def give_up(self, error: BaseException) -> None:
         """Let the requests that have not been sent fail at once."""
         if self.fatal_error is None:
             if not isinstance(error, EmbeddingError):

@@ -59,7 +59,11 @@ class EmbeddingSession:
         """The error that every further request would meet, if there is one."""
         return None if self._call is None else self._call.fatal_error
 
-    def give_up(self, error: Exception) -> None:
+    async def aclose(self) -> None:
+        """Drop what is not sent, and wait for what is under way; tasks are cancelled."""
+        await self._side_by_side.aclose()
+
+    def give_up(self, error: BaseException) -> None:
         """Let the requests that have not been sent fail at once."""
         if self._call is not None:
             self._call.give_up(error)

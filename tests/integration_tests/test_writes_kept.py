@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import pytest
 from langchain_core.documents import Document
@@ -107,3 +106,50 @@ async def test_adding_with_nothing_stored_raises_the_error_itself(make_store, em
         await twin(make_store(), "add_texts", TEXTS)
     with pytest.raises(InvalidInputError, match="blank, at index 40"):
         await twin(make_store(), "add_texts", [*TEXTS[:40], " ", *TEXTS])
+
+
+class StopError(Exception):
+    """What a callback of the user's own raises."""
+
+
+@pytest.mark.parametrize("error", [StopError, KeyboardInterrupt])
+@pytest.mark.parametrize("calls", [1, 3])
+@pytest.mark.parametrize("max_concurrency", [1, 8])
+def test_ingest_that_is_stopped_stores_all_that_was_paid_for(
+    make_store, emulator, max_concurrency, calls, error
+):
+    """By Ctrl-C or by `on_progress`; the error comes out as it is."""
+    left = iter(range(1, calls))
+
+    def on_progress(_progress):
+        if next(left, None) is None:
+            raise error
+
+    store = make_store(max_concurrency=max_concurrency)
+    with pytest.raises(error):
+        ingest(store, DOCUMENTS * 20, batch_size=10, on_progress=on_progress)
+    assert store.count() == answered(emulator)
+    emulator.clear()
+    report = ingest(store, DOCUMENTS)
+    assert report.skipped + report.added == 50
+    assert answered(emulator) == report.added
+
+
+async def test_aingest_that_its_callback_stops_stores_all_that_was_paid_for(make_store, emulator):
+    def on_progress(progress):
+        if progress.stored:
+            raise StopError
+
+    store = make_store(max_concurrency=3)
+    with pytest.raises(StopError):
+        await aingest(store, DOCUMENTS, batch_size=10, on_progress=on_progress)
+    assert store.count() == answered(emulator) > 0
+
+
+async def test_cancelled_aingest_ends_at_once(make_store, emulator):
+    emulator.answer_next("hang", times=None)
+    task = asyncio.create_task(aingest(make_store(), DOCUMENTS, batch_size=10))
+    await asyncio.to_thread(emulator.wait_for_requests, 3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
