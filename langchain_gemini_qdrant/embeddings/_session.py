@@ -10,7 +10,10 @@ from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._request import check_count
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import PartialEmbeddingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
@@ -37,6 +40,7 @@ class EmbeddingSession:
 
     _operation: Callable[..., Coroutine[Any, Any, Embedded]]
     _side_by_side: SideBySide
+    _usage: Callable[[], EmbeddingUsage] = EmbeddingUsage
     _call: CallContext | None = None
     batch_size: int | None = None
     concurrency: int = 1
@@ -52,7 +56,7 @@ class EmbeddingSession:
     @property
     def usage(self) -> EmbeddingUsage:
         """What was sent so far; nothing is known of other embeddings than ours."""
-        return EmbeddingUsage() if self._call is None else self._call.usage
+        return self._usage()
 
     @property
     def fatal_error(self) -> EmbeddingError | None:
@@ -116,6 +120,7 @@ async def open_session(
                 yield EmbeddingSession(
                     _operation=each,
                     _side_by_side=side_by_side,
+                    _usage=lambda: call.usage,
                     _call=call,
                     batch_size=embedder.max_texts,
                     concurrency=concurrency,
@@ -123,6 +128,8 @@ async def open_session(
         return
 
     awaitable: Any = Blocking(embedding, "a") if blocking else embedding
+    wrapped = gemini_of(embedding)
+    before = EmbeddingUsage() if wrapped is None else wrapped.usage
 
     async def embed(texts: Sequence[str], _: object) -> Embedded:
         if embedding is None:
@@ -130,10 +137,18 @@ async def open_session(
         try:
             vectors = await awaitable.aembed_documents([*texts])
             check_count(embedding, vectors, len(texts))
+        except PartialEmbeddingError as error:
+            # A wrapper's, and of only those texts that it did not have, if these are fewer.
+            is_of_all = len(error.vectors) == len(texts)
+            return [*outcomes_of(error)] if is_of_all else [error] * len(texts)
         except Exception as error:  # noqa: BLE001 - any library's; told for each text
             return [error] * len(texts)
         return [*vectors]
 
     # One at a time: nobody promises that others may be used in several threads.
     async with aclosing(Threads(1) if blocking else Tasks(1)) as side_by_side:
-        yield EmbeddingSession(_operation=embed, _side_by_side=side_by_side)
+        yield EmbeddingSession(
+            _operation=embed,
+            _side_by_side=side_by_side,
+            _usage=EmbeddingUsage if wrapped is None else lambda: wrapped.usage.since(before),
+        )

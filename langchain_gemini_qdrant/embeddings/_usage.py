@@ -46,6 +46,18 @@ class EmbeddingUsage:
             usd=(self.usd or 0.0) + (other.usd or 0.0) if known else None,
         )
 
+    def since(self, before: EmbeddingUsage) -> EmbeddingUsage:
+        """Return what was added to an earlier usage of the same instance."""
+        known = self.usd is not None and before.usd is not None
+        return EmbeddingUsage(
+            requests=self.requests - before.requests,
+            texts=self.texts - before.texts,
+            reported_tokens=self.reported_tokens - before.reported_tokens,
+            estimated_tokens=self.estimated_tokens - before.estimated_tokens,
+            cached=self.cached - before.cached,
+            usd=(self.usd or 0.0) - (before.usd or 0.0) if known else None,
+        )
+
 
 class UsageTotal:
     """The usage of an instance so far; any thread may add to it."""

@@ -165,10 +165,12 @@ def outcomes(
     """Return what became of each content of a batch that failed, as a whole or in part."""
     if not isinstance(error, PartialEmbeddingError):
         return dict.fromkeys(batch, error)
-    return {
-        content: error.failures[i] if vector is None else vector
-        for i, (content, vector) in enumerate(zip(batch, error.vectors, strict=True))
-    }
+    return dict(zip(batch, outcomes_of(error), strict=True))
+
+
+def outcomes_of(error: PartialEmbeddingError) -> list[Vector | EmbeddingError]:
+    """Return the vector of each text of a call, or why there is none."""
+    return [error.failures[i] if each is None else each for i, each in enumerate(error.vectors)]
 
 
 def until_failure(batch: Sequence[Vector | Exception]) -> tuple[list[Vector], Exception | None]:

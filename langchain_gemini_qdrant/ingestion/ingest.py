@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 
 from langchain_gemini_qdrant._qdrant_values import check_payload, content_id, id_payload, point_id
 from langchain_gemini_qdrant._runtime import run
-from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, InvalidInputError
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
@@ -157,7 +157,7 @@ class _Run:
         self._id_keys = id_keys
         self._batch_size = batch_size
         self._on_error = on_error
-        self._is_gemini = isinstance(collection.layout.embedding, GeminiEmbeddings)
+        self._is_gemini = gemini_of(collection.layout.embedding) is not None
         self._stats = RunStats(collection.clock, on_progress)
         self._counters = self._stats.begin(total)
 

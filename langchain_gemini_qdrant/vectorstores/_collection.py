@@ -16,6 +16,7 @@ from langchain_gemini_qdrant._clock import BlockingClock
 from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._session import open_session, stream_outcomes
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.errors import (
     CollectionMismatchError,
     ConfigurationError,
@@ -88,7 +89,8 @@ class Layout:
 
 def known_size(embedding: Embeddings | None) -> int | None:
     """Return the length of an embedding's vectors, None where only embedding would tell."""
-    return embedding.vector_size if isinstance(embedding, GeminiEmbeddings) else None
+    gemini = gemini_of(embedding)
+    return None if gemini is None else gemini.vector_size
 
 
 @dataclass(kw_only=True, slots=True)

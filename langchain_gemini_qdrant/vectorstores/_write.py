@@ -11,6 +11,8 @@ from qdrant_client import models
 from langchain_gemini_qdrant._qdrant_values import point_id
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._request import check_count, check_texts
+from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -48,7 +50,7 @@ async def add(
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
     layout = collection.layout
     # All of them, before the first is paid for.
-    if isinstance(layout.embedding, GeminiEmbeddings):
+    if gemini_of(layout.embedding) is not None:
         check_texts([row.text for row in rows])
     payloads = _points.payloads(rows, layout.content_key, layout.metadata_key)
     stored: set[int] = set()
@@ -126,8 +128,9 @@ async def _embedded(collection: Collection, rows: Sequence[Row]) -> Embedded:
     try:
         vectors = await embedding.aembed_documents([row.text for row in rows], **options)
     except PartialEmbeddingError as error:
-        pairs = enumerate(error.vectors)
-        return [error.failures[i] if vector is None else vector for i, vector in pairs]
+        if len(error.vectors) != len(rows):  # of those that a wrapper did not have
+            raise
+        return [*outcomes_of(error)]
     check_count(collection.layout.embedding, vectors, len(rows))
     collection.check_size(vectors[0] if len(vectors) else None)
     return [*vectors]

@@ -126,7 +126,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         if title_key is not None and not isinstance(embedding, GeminiEmbeddings):
             raise ConfigurationError(
                 "title_key needs GeminiEmbeddings, which read a title with each text, got "
-                f"{type(embedding).__name__}"
+                f"{type(embedding).__name__}; they have a cache of their own, cache="
             )
         super().__init__(
             client=client,  # type: ignore[arg-type] # read through the property below only
