@@ -12,7 +12,7 @@ from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._cache import decode, encode
 from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter, Reservation
 from langchain_gemini_qdrant.embeddings._response import check_answer
-from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, billed_tokens
 from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
 from langchain_gemini_qdrant.errors import (
     DailyQuotaError,
@@ -203,7 +203,8 @@ def _warn_of_cache(doing: str, error: Exception) -> None:
 async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     services, limiter = call.services, call.limiter
     request = call.spec.request(contents)
-    estimate = sum([content.tokens for content in contents])
+    limit = call.spec.max_input_tokens
+    estimate = sum([billed_tokens(content, limit) for content in contents])
     # Creating a client takes a third of a second, and no admitted request shall wait for it.
     await services.backend.aprepare()
     if services.rate_limiter is not None:
