@@ -68,7 +68,7 @@ def ingest(
             that have come meanwhile are stored.
         total: How many documents there are, where `len` does not tell; for `on_progress`.
         on_progress: Called as documents are read, embedded, stored and deleted; what it raises
-            ends the run and comes out as it is.
+            ends the run and comes out as it is, once what comes of requests under way is stored.
         on_error: `"report"` returns the report of a run that is not complete, too.
 
     Returns:

@@ -228,10 +228,11 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             The ids, in the order of `texts`, as they were given.
 
         Raises:
-            InvalidInputError: The counts differ, or a text cannot be embedded; nothing is stored.
-            EmbeddingError: The API failed before anything was stored.
-            PartialWriteError: Gemini or Qdrant failed after some texts were stored; it has the
-                ids of these and of the others, and the failure as its cause.
+            InvalidInputError: The counts differ, a text cannot be embedded, or an id or metadata
+                cannot be stored; nothing is sent or stored.
+            EmbeddingError: The API failed, and nothing was stored.
+            PartialWriteError: Gemini or Qdrant failed, and all texts whose vectors came are
+                stored; it has the ids of these and of the others, and the failure as its cause.
         """
         return run(
             _write.add(self.collection, _points.rows(texts, metadatas, ids), batch_size, kwargs)
