@@ -218,7 +218,7 @@ class PartialEmbeddingError(EmbeddingError):
 
 
 class PartialWriteError(GeminiQdrantError):
-    """Adding documents failed after some of them were stored; `__cause__` is the reason.
+    """Some documents are stored, and others could not be; `__cause__` is the reason.
 
     Attributes:
         written: Ids of the documents that are stored, in the order given.

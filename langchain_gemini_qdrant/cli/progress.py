@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from langchain_gemini_qdrant.ingestion._report import IngestProgress
+    from langchain_gemini_qdrant.ingestion._report import IngestProgress, RunCost
 
 console = Console(highlight=False)
 
@@ -154,15 +154,20 @@ def ingest_line(done: IngestProgress) -> str:
         f"{done.failed:,} failed" if done.failed else "",
         f"{done.deleted:,} deleted" if done.deleted else "",
         f"{done.documents_per_second:,.0f} passages/s",
-        f"{done.tokens:,} tokens",
-        price(done.usd),
+        *cost(done),
     ]
     return " · ".join(filter(None, parts))
 
 
-def price(usd: float | None) -> str:
-    """Return US dollars as text."""
-    return "price not known" if usd is None else f"${usd:,.4f}"
+def cost(sent: RunCost) -> tuple[str, str]:
+    """Return tokens and price as text; `~` is an estimate."""
+    about = "~" if sent.is_estimate else ""
+    return f"{about}{sent.tokens:,} tokens", price(sent.usd, about)
+
+
+def price(usd: float | None, about: str = "") -> str:
+    """Return US dollars as text, behind a mark such as `~`."""
+    return "price not known" if usd is None else f"{about}${usd:,.4f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 import threading
-import warnings
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._logging import LOGGER
+from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._cache import decode, encode
 from langchain_gemini_qdrant.embeddings._quota import Reservation
 from langchain_gemini_qdrant.embeddings._response import check_answer
-from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, billed_tokens
+from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
 from langchain_gemini_qdrant.embeddings._waiting import Waits
 from langchain_gemini_qdrant.errors import (
     BillingError,
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
 
 _POLL = 0.05  # seconds between two questions to a rate limiter of the user's, under a deadline
+# A request that is too large for a proxy, and for Google, which says so with status 400.
+_TOO_LARGE_STATUS = 413
+_TOO_LARGE = "payload size exceeds the limit"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +118,13 @@ class CallContext:
         with self.lock:
             self.usage += usage
 
+    def give_up(self, error: BaseException) -> None:
+        """Let the requests that have not been sent fail at once."""
+        if self.fatal_error is None:
+            if not isinstance(error, GeminiQdrantError):
+                error = EmbeddingError("not sent, as the run ended", model=self.spec.model)
+            self.fatal_error = error
+
 
 async def count_tokens(call: CallContext, content: Content) -> int:
     """Ask the API for the tokens of a text whose estimate is near the limit.
@@ -143,9 +154,36 @@ async def count_tokens(call: CallContext, content: Content) -> int:
 async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     """Embed the contents of one request, those that the cache does not have.
 
+    A request that is refused as too large is sent in halves.
+
     Raises:
+        PartialEmbeddingError: Some halves failed for good.
         EmbeddingError: The batch failed for good; nothing of it is in the cache.
     """
+    try:
+        return await _embed_at_once(call, contents)
+    except RequestRejectedError as error:
+        if len(contents) == 1 or not is_too_large(error):
+            raise
+    return await _embed_halves(call, contents)
+
+
+def is_too_large(error: EmbeddingError) -> bool:
+    """Say whether a request was refused for its size, so that its halves may be taken."""
+    return error.status_code == _TOO_LARGE_STATUS or _TOO_LARGE in str(error)
+
+
+async def _embed_halves(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
+    wanted, half = Vectors(call.spec, contents), len(contents) // 2
+    for part in (contents[:half], contents[half:]):
+        try:
+            wanted.collect(part, Result(value=await embed_batch(call, part)))
+        except GeminiQdrantError as error:
+            wanted.collect(part, Result(error=error))
+    return wanted.all()
+
+
+async def _embed_at_once(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     try:
         if call.services.cache is None:
             return await _send(call, contents)
@@ -160,12 +198,12 @@ async def _send_missing(call: CallContext, contents: Sequence[Content]) -> list[
     keys = [call.spec.key(content) for content in contents]
     vectors = await _load(call, keys)
     missing = [i for i, vector in enumerate(vectors) if vector is None]
-    call.add(EmbeddingUsage(cached=len(contents) - len(missing)))
     if missing:
         new = await _send(call, [contents[i] for i in missing])
         await _save(call, [(keys[i], encode(v)) for i, v in zip(missing, new, strict=True)])
         for i, vector in zip(missing, new, strict=True):
             vectors[i] = vector
+    call.add(EmbeddingUsage(cached=len(contents) - len(missing)))
     return [vector for vector in vectors if vector is not None]
 
 
@@ -173,8 +211,6 @@ async def _load(call: CallContext, keys: list[str]) -> list[Vector | None]:
     try:
         found = await call.services.cache.amget(keys)
         return [decode(data, call.spec.size) for _, data in zip(keys, found, strict=True)]
-    except CancelledError:
-        raise
     except Exception as error:  # noqa: BLE001 - any store's; what it lacks is embedded
         _warn_of_cache("reading", error)
         return [None] * len(keys)
@@ -183,24 +219,22 @@ async def _load(call: CallContext, keys: list[str]) -> list[Vector | None]:
 async def _save(call: CallContext, pairs: list[tuple[str, bytes]]) -> None:
     try:
         await call.services.cache.amset(pairs)
-    except CancelledError:
-        raise
     except Exception as error:  # noqa: BLE001 - any store's; the vectors are here all the same
         _warn_of_cache("writing", error)
 
 
 def _warn_of_cache(doing: str, error: Exception) -> None:
-    warnings.warn(
+    warn_in_passing(
         f"{doing} the cache of embeddings failed ({type(error).__name__}: {error}): the vectors "
-        "are complete, and a later call embeds and pays for these texts again",
-        stacklevel=3,
+        "are complete, and a later call embeds and pays for these texts again"
     )
 
 
 async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     services, limiter = call.services, call.limiter
     request = call.spec.request(contents)
-    estimate = sum([content.tokens for content in contents])
+    limit = call.spec.max_input_tokens
+    estimate = sum([billed_tokens(content, limit) for content in contents])
     # Creating a client takes a third of a second, and no admitted request shall wait for it.
     await services.backend.aprepare()
     if services.rate_limiter is not None:

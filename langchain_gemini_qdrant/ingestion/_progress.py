@@ -124,6 +124,7 @@ class RunStats:
             "requests": usage.requests,
             "texts": usage.texts,
             "tokens": usage.tokens,
+            "estimated_tokens": usage.estimated_tokens,
             "usd": usage.usd,
             "seconds": self._clock.now() - self._began,
         }

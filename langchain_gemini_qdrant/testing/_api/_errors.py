@@ -85,6 +85,10 @@ class ApiError(Exception):
         self.raw = raw
         super().__init__(self.message)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is otherwise copied and unpickled by a call with its message alone.
+        return self.__class__.__new__, (self.__class__, *self.args), self.__dict__
+
     @property
     def number(self) -> int:
         """The number of `status`, as gRPC and the results of batch jobs have it."""
