@@ -113,8 +113,8 @@ class RateLimitError(EmbeddingError):
     Attributes:
         retry_after: Seconds after which the server takes requests again, None if it did not say.
             Google cuts its delay to whole seconds; what the cut may hide is added.
-        limits: The quotas per minute that are used up: what each counts, with its size or None
-            if the server did not say it; empty if the server named none.
+        limits: The quotas that are used up: what each counts, with its size or None if the server
+            did not say it; empty if the server named none.
         limit: The size of the first of them, None if the server did not say.
         unit: What that quota counts, None if the server did not say.
     """

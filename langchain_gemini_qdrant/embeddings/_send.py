@@ -101,17 +101,21 @@ class CallContext:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the deadline, None for none; no request may start without any left.
-
-        Raises:
-            ServiceError: It has come.
-        """
+        """Seconds until the deadline, None for none."""
         if self.deadline is None:
             return None
-        left = self.deadline - self.services.clock.now()
-        if left <= 0:
-            raise _out_of_time(self, "a request was still to be sent")
-        return left
+        return max(self.deadline - self.services.clock.now(), 0.001)
+
+    def check(self) -> None:
+        """Let no request start that cannot succeed.
+
+        Raises:
+            GeminiQdrantError: Every further request would meet it, or the deadline has come.
+        """
+        if self.fatal_error is not None:
+            raise self.fatal_error
+        if self.deadline is not None and self.services.clock.now() >= self.deadline:
+            raise _out_of_time(self, "texts were still to be sent")
 
     def add(self, usage: EmbeddingUsage) -> None:
         """Count what a request cost."""
@@ -134,6 +138,7 @@ async def count_tokens(call: CallContext, content: Content) -> int:
     """
     attempt = 0
     while True:
+        call.check()
         try:
             tokens: int = await call.services.backend.acount_tokens(
                 call.spec.model, content.text, timeout=call.seconds_left
@@ -273,14 +278,13 @@ async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
     """Let the user's rate limiter admit each text, while there is hope that it can be sent."""
     limiter, clock = call.services.rate_limiter, call.services.clock
     for _ in range(texts):
-        if call.fatal_error is not None:
-            raise call.fatal_error
+        call.check()
         if call.deadline is None:
             await limiter.aacquire()
             continue
         while not await limiter.aacquire(blocking=False):
-            left = call.seconds_left or 0.0
-            await clock.asleep(min(_POLL, left))
+            await clock.asleep(min(_POLL, call.seconds_left or _POLL))
+            call.check()
 
 
 async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
@@ -288,8 +292,7 @@ async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
     clock = call.services.clock
     since = now = clock.now()
     while True:
-        if call.fatal_error is not None:
-            raise call.fatal_error
+        call.check()
         grant = call.limiter.try_acquire(now, texts=texts, tokens=tokens, since=since)
         if isinstance(grant, Reservation):
             return grant
