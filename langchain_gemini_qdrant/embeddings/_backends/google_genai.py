@@ -23,6 +23,7 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     unreadable,
 )
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
+from langchain_gemini_qdrant.embeddings._backends.total_time import httpx_hooks
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
@@ -156,7 +157,7 @@ class GoogleGenaiBackend(GenaiConnections):
         return genai.Client(
             api_key=self._settings.api_key,
             vertexai=False,
-            http_options=types.HttpOptions(base_url=self._settings.base_url or _ADDRESS),
+            http_options=client_options(self._settings.base_url or _ADDRESS),
         )
 
     def _embedding(self, request: EmbedRequest, timeout: float | None) -> dict[str, Any]:
@@ -199,6 +200,18 @@ def _timeout_of(own: genai.Client | None) -> float | None:
     options = getattr(getattr(own, "_api_client", None), "_http_options", None)
     milliseconds: int | None = getattr(options, "timeout", None)
     return milliseconds / 1000 if milliseconds else None
+
+
+def client_options(base_url: str | None) -> types.HttpOptions:
+    """Return how a client of ours sends: in time, and once.
+
+    Over aiohttp, the SDK sends again after a random wait of up to 10 s, unless told otherwise.
+    """
+    return types.HttpOptions(
+        base_url=base_url,
+        client_args={"event_hooks": httpx_hooks()},
+        retry_options=types.HttpRetryOptions(attempts=1),
+    )
 
 
 def http_options(

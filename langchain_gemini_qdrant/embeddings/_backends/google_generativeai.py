@@ -263,7 +263,7 @@ def _translated_errors(model: str) -> Iterator[None]:
         ) from error
     except GeminiQdrantError:
         raise
-    except (requests.exceptions.RequestException, exceptions.RetryError) as error:
+    except (requests.exceptions.RequestException, exceptions.RetryError, TimeoutError) as error:
         raise unreachable(error, model=model) from error
     except UnicodeEncodeError:  # of a text that is sent
         raise

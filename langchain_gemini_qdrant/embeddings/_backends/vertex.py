@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from google import genai
 from google.auth import exceptions
 from google.auth.credentials import Credentials
+from google.auth.transport import mtls
 from google.genai import types
 
 from langchain_gemini_qdrant.embeddings._backends.errors import unreachable
 from langchain_gemini_qdrant.embeddings._backends.google_genai import (
     GenaiConnections,
+    client_options,
     http_options,
     translated_errors,
 )
@@ -73,7 +75,9 @@ class VertexBackend(GenaiConnections):
 
     def _new_client(self) -> genai.Client:
         settings = self._settings
-        options = types.HttpOptions(base_url=_address(settings))
+        options = client_options(_address(settings))
+        if _has_client_certificate():  # it sends through google-auth, unless there are client_args
+            options.client_args = None
         if settings.api_key is not None:  # express mode
             return genai.Client(vertexai=True, api_key=settings.api_key, http_options=options)
         try:
@@ -179,6 +183,12 @@ def _credentials(settings: BackendSettings) -> Credentials | None:
             f"{type(credentials).__name__}"
         )
     return credentials
+
+
+def _has_client_certificate() -> bool:
+    """Say whether the environment has a certificate that identifies this machine to Google."""
+    wanted = getattr(mtls, "should_use_client_cert", None)
+    return wanted is not None and wanted() and mtls.has_default_client_cert_source()
 
 
 def _address(settings: BackendSettings) -> str | None:
