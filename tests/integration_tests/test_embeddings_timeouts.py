@@ -10,48 +10,9 @@ import threading
 import pytest
 from google import genai
 from google.genai import types
-from google.oauth2.credentials import Credentials
 
-from langchain_gemini_qdrant.embeddings._backends import create_backend
-from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
 from langchain_gemini_qdrant.errors import ServiceError
-
-MODEL = "models/gemini-embedding-2"
-REQUEST = EmbedRequest(
-    model=MODEL, texts=["a"], titles=[None], task_type=None, output_dimensionality=128
-)
-METHODS = {"embed": (REQUEST,), "count_tokens": (MODEL, "a")}
-
-
-PLACES = {
-    "google-genai": {"name": "google-genai"},
-    "vertex": {
-        "name": "google-genai",
-        "vertexai": True,
-        "api_key": None,
-        "project": "p",
-        "credentials": Credentials("an-access-token"),
-    },
-    "google-generativeai-rest": {"name": "google-generativeai", "transport": "rest"},
-    "google-generativeai-grpc": {"name": "google-generativeai", "transport": "grpc"},
-}
-
-
-@pytest.fixture
-def make_backend(emulator):
-    """Make a back end of one kind, bound to the emulator."""
-    made = []
-
-    def make(place, **options):
-        grpc = place == "google-generativeai-grpc"
-        address = emulator.grpc_url if grpc else emulator.base_url
-        settings = {"api_key": emulator.api_key, "base_url": address, **PLACES[place], **options}
-        made.append(create_backend(settings.pop("name"), BackendSettings(**settings)))
-        return made[-1]
-
-    yield make
-    for backend in made:
-        backend.close()
+from tests.integration_tests.places import METHODS, MODEL, PLACES, REQUEST
 
 
 @pytest.mark.parametrize("place", PLACES)

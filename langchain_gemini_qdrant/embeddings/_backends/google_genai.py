@@ -21,6 +21,7 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     read_seconds,
     unreachable,
     unreadable,
+    unsendable,
 )
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
 from langchain_gemini_qdrant.embeddings._backends.total_time import httpx_hooks
@@ -28,7 +29,7 @@ from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
@@ -46,6 +47,19 @@ for _name, _model in vars(types).items():
     if _USED.search(_name) and isinstance(_model, type) and issubclass(_model, BaseModel):
         _model.model_rebuild()
 
+_SETTINGS_ERRORS = {
+    "httpx": ("InvalidURL", "UnsupportedProtocol"),
+    "httpx2": ("InvalidURL", "UnsupportedProtocol"),
+    "aiohttp": ("InvalidURL",),
+}
+_CLIENT_ERRORS = ("ImportError", "OSError", "ValueError")  # where one is made
+_TRANSPORT_ERRORS = {
+    "httpx": ("RequestError",),
+    "httpx2": ("RequestError",),
+    "aiohttp": ("ClientError",),
+    "asyncio": ("TimeoutError",),
+    "builtins": ("TimeoutError", "ConnectionError"),
+}
 _SHORTEST_DEADLINE = 10  # seconds that the API can be told; see `http_options`
 
 # The SDK asks for contents even where extra_body brings the whole list of requests.
@@ -64,7 +78,8 @@ class GenaiConnections:
         self._settings = settings
         self._own = own
         self._timeout = settings.timeout if settings.timeout is not None else _timeout_of(own)
-        self._clients = Clients(new_client, new_client)
+        self._make = new_client
+        self._clients = Clients(self._new, self._new)
 
     def prepare(self) -> None:
         """Make the client of this process, so that no request waits for it."""
@@ -75,6 +90,14 @@ class GenaiConnections:
         """Make the client of the running event loop."""
         if self._own is None:
             self._clients.of_loop()
+
+    def _new(self) -> genai.Client:
+        try:
+            return self._make()
+        except GeminiQdrantError:
+            raise
+        except _loaded({**_SETTINGS_ERRORS, "builtins": _CLIENT_ERRORS}) as error:
+            raise unsendable(error) from None
 
     def close(self) -> None:
         """Close the connections of synchronous use."""
@@ -239,10 +262,16 @@ def translated_errors(model: str) -> Iterator[None]:
         raise _error_of_answer(error, model) from error
     except (GeminiQdrantError, GoogleAuthError):
         raise
-    except _transport_errors() as error:
+    except _loaded(_SETTINGS_ERRORS) as error:
+        raise unsendable(error) from None
+    except _loaded(_TRANSPORT_ERRORS) as error:
+        if "Illegal header" in str(error):  # h11 quotes it
+            raise unsendable(error) from None
         raise unreachable(error, model=model) from error
-    except UnicodeEncodeError:  # of a text that is sent
-        raise
+    except UnicodeEncodeError as error:
+        if error.encoding == "utf-8":  # of a text that is sent
+            raise
+        raise unsendable(error) from None
     except UNREADABLE as error:
         raise unreadable(error, model=model) from error
 
@@ -255,12 +284,11 @@ def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
     return error_for_status(status_code=error.code, message=message, model=model, details=details)
 
 
-def _transport_errors() -> tuple[type[BaseException], ...]:
-    """Return the connection errors of whichever HTTP library the SDK chose to load."""
-    names = {"httpx": "RequestError", "httpx2": "RequestError", "aiohttp": "ClientError"}
-    loaded = [
+def _loaded(names: Mapping[str, tuple[str, ...]]) -> tuple[type[BaseException], ...]:
+    """Return the errors of whichever HTTP libraries are loaded: the SDK chooses among them."""
+    return tuple(
         getattr(sys.modules[module], name)
-        for module, name in names.items()
+        for module in names
         if module in sys.modules
-    ]
-    return (*loaded, asyncio.TimeoutError, TimeoutError, ConnectionError)
+        for name in names[module]
+    )

@@ -8,6 +8,7 @@ since 3.4 `:batchEmbedContents` for several.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ No limit is documented for `:batchEmbedContents`. It is held to this one and to 
 Developer API's method of that name.
 """
 
+_OAUTH_ERROR = re.compile(r"[a-z_]{1,40}(?![^:])")  # such as invalid_grant
 _MULTI_REGIONS = frozenset({"eu", "us"})
 
 # Since 3.4.0; before, gemini-embedding-2 took one content and gemini-embedding-001 one instance.
@@ -89,9 +91,14 @@ class VertexBackend(GenaiConnections):
                 credentials=_credentials(settings),
                 http_options=options,
             )
-        except ValueError as error:  # there are credentials, and they name no project
-            raise ConfigurationError(
-                f"Vertex AI needs a project: {error} Pass project or set GOOGLE_CLOUD_PROJECT"
+        except exceptions.DefaultCredentialsError as error:
+            raise _no_credentials(error) from error
+        except ValueError as error:
+            if "project" not in str(error):
+                raise
+            raise ConfigurationError(  # there are credentials
+                "Vertex AI needs a project, and the credentials name none: pass project or set "
+                "GOOGLE_CLOUD_PROJECT"
             ) from error
 
     def _embedding(self, request: EmbedRequest, timeout: float | None) -> dict[str, Any]:
@@ -252,17 +259,29 @@ def _translated_errors(model: str) -> Iterator[None]:
     try:
         with translated_errors(model):
             yield
-    except exceptions.DefaultCredentialsError as error:  # none, or such as cannot be used
-        raise ConfigurationError(
-            f"Vertex AI needs Google Cloud credentials: {error.args[0]}. Pass credentials, or run "
-            "gcloud auth application-default login"
-        ) from error
+    except exceptions.DefaultCredentialsError as error:
+        raise _no_credentials(error) from error
     except exceptions.GoogleAuthError as error:
         if error.retryable or isinstance(
             error, (exceptions.TransportError, exceptions.TimeoutError)
         ):
             raise unreachable(error, model=model) from error
         raise RequestRejectedError(
-            f"{model}: Google Cloud gave no access token for these credentials: {error.args[0]}",
+            f"{model}: Google Cloud gave no access token for these credentials: "
+            f"{_oauth_error(error)}",
             model=model,
         ) from error
+
+
+def _no_credentials(error: exceptions.DefaultCredentialsError) -> ConfigurationError:
+    """Return the error for credentials that are missing or cannot be used; google-auth says why."""
+    return ConfigurationError(
+        f"Vertex AI needs Google Cloud credentials: {str(error.args[0]).rstrip('.')}. Pass "
+        "credentials, or run gcloud auth application-default login"
+    )
+
+
+def _oauth_error(error: exceptions.GoogleAuthError) -> str:
+    """Return OAuth's word for it; the rest may be any answer, even one that quotes the request."""
+    word = _OAUTH_ERROR.match(str(error.args[0] if error.args else ""))
+    return word[0] if word else type(error).__name__
