@@ -23,7 +23,7 @@ from tests.integration_tests.places import METHODS, MODEL, PLACES, REQUEST
 def test_request_ends_with_its_own_time_or_its_call_s(
     make_backend, emulator, call, place, method, left, timeout
 ):
-    emulator.answer_next("hang")
+    emulator.answer_next("hang", times=None)  # one that comes late takes it from nobody
     with pytest.raises(ServiceError):
         call(make_backend(place, timeout=timeout), method, *METHODS[method], timeout=left)
     emulator.clear()
@@ -48,7 +48,7 @@ def test_time_of_an_own_client_stays_where_the_call_has_more(make_backend, emula
         http_options=types.HttpOptions(base_url=emulator.base_url, timeout=50),
     )
     backend = make_backend("google-genai", client=own, api_key=None, base_url=None)
-    emulator.answer_next("hang")
+    emulator.answer_next("hang", times=None)
     with pytest.raises(ServiceError):
         call(backend, "embed", REQUEST, timeout=60.0)
     emulator.clear()

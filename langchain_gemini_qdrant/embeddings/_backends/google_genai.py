@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from contextlib import contextmanager
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from google import genai
@@ -62,8 +63,9 @@ _TRANSPORT_ERRORS = {
 }
 _SHORTEST_DEADLINE = 10  # seconds that the API can be told; see `http_options`
 
-# The SDK asks for contents even where extra_body brings the whole list of requests.
-_PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
+# The SDK asks for contents even where extra_body brings the whole list of requests. On Vertex AI
+# two of them make it choose the batch.
+_PLACEHOLDERS = [types.Content(parts=[types.Part(text="-")])] * 2
 
 
 class GenaiConnections:
@@ -112,16 +114,22 @@ class GenaiConnections:
     def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
         with self._translated(request.model):
-            client = self._own or self._clients.of_process()
-            arguments = self._embedding(request, shortest(timeout, self._timeout))
-            return self._read(client.models.embed_content(**arguments))
+            embed_content = (self._own or self._clients.of_process()).models.embed_content
+            config = self._config(request, shortest(timeout, self._timeout))
+            contents = self._contents(request, is_watched=_is_watched(embed_content))
+            model = self._name(request.model)
+            return self._read(embed_content(model=model, contents=contents, config=config))
 
     async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
         timeout = shortest(timeout, self._timeout)
         with self._translated(request.model):
-            client = self._own or self._clients.of_loop()
-            sending = client.aio.models.embed_content(**self._embedding(request, timeout))
+            embed_content = (self._own or self._clients.of_loop()).aio.models.embed_content
+            config = self._config(request, timeout)
+            contents = self._contents(request, is_watched=_is_watched(embed_content))
+            sending = embed_content(
+                model=self._name(request.model), contents=contents, config=config
+            )
             return self._read(await asyncio.wait_for(sending, timeout))
 
     def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
@@ -139,9 +147,15 @@ class GenaiConnections:
             sending = client.aio.models.count_tokens(**self._counting(model, text, timeout))
             return (await asyncio.wait_for(sending, timeout)).total_tokens or 0
 
-    def _embedding(self, request: EmbedRequest, timeout: float | None) -> dict[str, Any]:
-        """Return the arguments of `embed_content`."""
+    def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
+        """Return what is sent, but for the model."""
         raise NotImplementedError
+
+    def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
+        """Return the texts for who looks at the call; `extra_body` says what is sent."""
+        if not is_watched:
+            return [*_PLACEHOLDERS[: len(request.texts)]]
+        return [types.Content(parts=[types.Part(text=text)]) for text in request.texts]
 
     def _counting(self, model: str, text: str, timeout: float | None) -> dict[str, Any]:
         """Return the arguments of `count_tokens`."""
@@ -183,7 +197,7 @@ class GoogleGenaiBackend(GenaiConnections):
             http_options=client_options(self._settings.base_url or _ADDRESS),
         )
 
-    def _embedding(self, request: EmbedRequest, timeout: float | None) -> dict[str, Any]:
+    def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
         """Carry the texts in `extra_body`.
 
         `contents` merges texts into one vector with some models and versions, has no title for
@@ -198,9 +212,7 @@ class GoogleGenaiBackend(GenaiConnections):
             {"content": {"parts": [{"text": text}]}} | ({"title": title} if title else {}) | common
             for text, title in zip(request.texts, request.titles, strict=True)
         ]
-        options = http_options(timeout, {"requests": requests})
-        config = types.EmbedContentConfig(http_options=options)
-        return {"model": request.model, "contents": _PLACEHOLDER, "config": config}
+        return types.EmbedContentConfig(http_options=http_options(timeout, {"requests": requests}))
 
 
 create = GoogleGenaiBackend
@@ -213,6 +225,16 @@ def _checked_client(client: object) -> genai.Client:
             f"{type(client).__name__}"
         )
     return client
+
+
+def _is_watched(method: object) -> bool:
+    """Say whether a method of the SDK is wrapped, overridden or replaced, as tracers do."""
+    function = getattr(method, "__func__", None)
+    return (
+        type(method) is not MethodType
+        or getattr(function, "__module__", None) != "google.genai.models"
+        or hasattr(function, "__wrapped__")
+    )
 
 
 def _timeout_of(own: genai.Client | None) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from google import genai
 from google.auth import exceptions
@@ -51,9 +51,6 @@ _MULTI_REGIONS = frozenset({"eu", "us"})
 
 # Since 3.4.0; before, gemini-embedding-2 took one content and gemini-embedding-001 one instance.
 _HAS_BATCHES = hasattr(types.EmbeddingApiType, "BATCH_EMBED_CONTENTS")
-
-# The SDK asks for contents even where extra_body brings them; two make it choose the batch.
-_PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
 
 
 class VertexBackend(GenaiConnections):
@@ -101,15 +98,11 @@ class VertexBackend(GenaiConnections):
                 "GOOGLE_CLOUD_PROJECT"
             ) from error
 
-    def _embedding(self, request: EmbedRequest, timeout: float | None) -> dict[str, Any]:
-        return {
-            "model": self._name(request.model),
-            "contents": _contents(request),
-            "config": self._config(request, timeout),
-        }
-
     def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
-        """Carry several texts in `extra_body`: the SDK has one title for all contents."""
+        """Carry several texts in `extra_body`; one is what `contents` say.
+
+        The SDK has one title for all contents.
+        """
         if len(request.texts) == 1:
             return types.EmbedContentConfig(
                 task_type=request.task_type,
@@ -133,6 +126,9 @@ class VertexBackend(GenaiConnections):
             auto_truncate=self._settings.auto_truncate,
             http_options=http_options(timeout, body),
         )
+
+    def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
+        return super()._contents(request, is_watched=is_watched or len(request.texts) == 1)
 
     def _name(self, model: str) -> str:
         return model.removeprefix("models/")
@@ -220,12 +216,6 @@ def _is_predicted(model: str) -> bool:
     """Say whether `:predict` takes several texts to this model, by the SDK's own rule."""
     model_id = model.rsplit("/", 1)[-1]
     return "gemini" not in model_id and "maas" not in model_id
-
-
-def _contents(request: EmbedRequest) -> types.ContentListUnion:
-    if len(request.texts) == 1:
-        return types.Content(parts=[types.Part(text=request.texts[0])])
-    return [_PLACEHOLDER, _PLACEHOLDER]
 
 
 def _instances(request: EmbedRequest) -> list[dict[str, object]]:
