@@ -19,6 +19,7 @@ from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant._forks import MAKING
 from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
+    ErrorDetails,
     error_for_status,
     read_error_body,
     read_seconds,
@@ -63,6 +64,7 @@ _TRANSPORT_ERRORS = {
     "asyncio": ("TimeoutError",),
     "builtins": ("TimeoutError", "ConnectionError"),
 }
+_OK = 200
 _SHORTEST_DEADLINE = 10  # seconds that the API can be told; see `http_options`
 
 # The SDK asks for contents even where extra_body brings the whole list of requests. On Vertex AI
@@ -314,7 +316,12 @@ def translated_errors(model: str) -> Iterator[None]:
             raise
         raise unsendable(error) from None
     except UNREADABLE as error:
-        raise unreadable(error, model=model) from error
+        status = _status_of_unread(error)
+        if status == _OK:
+            raise unreadable(error, model=model) from error
+        raise error_for_status(
+            status_code=status, message="", model=model, details=ErrorDetails()
+        ) from error
 
 
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
@@ -323,6 +330,21 @@ def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
         headers = getattr(error.response, "headers", None) or {}
         details.retry_after = read_seconds(headers.get("retry-after"))
     return error_for_status(status_code=error.code, message=message, model=model, details=details)
+
+
+def _status_of_unread(error: BaseException) -> int:
+    """Return the status of an answer in whose reading the SDK failed: its frames alone know it.
+
+    An error page in the encoding of its country is enough.
+    """
+    step = error.__traceback__
+    while step is not None:
+        response = step.tb_frame.f_locals.get("response")
+        status = getattr(response, "status_code", getattr(response, "status", None))
+        if isinstance(status, int):
+            return status
+        step = step.tb_next
+    return _OK
 
 
 def _loaded(names: Mapping[str, tuple[str, ...]]) -> tuple[type[BaseException], ...]:

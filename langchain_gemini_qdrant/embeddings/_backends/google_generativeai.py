@@ -266,7 +266,7 @@ def _translated_errors(model: str) -> Iterator[None]:
     except GeminiQdrantError:
         raise
     except (requests.exceptions.RequestException, exceptions.RetryError, TimeoutError) as error:
-        if isinstance(error, ValueError):  # of an address, a proxy or a header, which is quoted
+        if _is_of_settings(error):
             raise unsendable(error) from None
         raise unreachable(error, model=model) from error
     except UnicodeEncodeError as error:
@@ -275,6 +275,13 @@ def _translated_errors(model: str) -> Iterator[None]:
         raise unsendable(error) from None
     except (ParseError, *UNREADABLE) as error:
         raise unreadable(error, model=model) from error
+
+
+def _is_of_settings(error: BaseException) -> bool:
+    """Say whether an address, a proxy or a header that is sent is wrong; requests quotes each."""
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return error.request is None  # else the answer has it
+    return isinstance(error, ValueError)
 
 
 def _error_of_answer(
