@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.embeddings._backends import create_backend
+from langchain_gemini_qdrant.embeddings._backends.addresses import check_base_url
 from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
 from langchain_gemini_qdrant.embeddings._rate_limiter import LIMITERS
 from langchain_gemini_qdrant.errors import ConfigurationError
@@ -112,6 +113,8 @@ def check_connection(options: GeminiEmbeddings, connection: Connection) -> None:
             "client and async_client bring their own key, address and transport: leave out "
             "api_key, base_url and transport, or leave out the clients"
         )
+    if connection.address:
+        check_base_url(connection.address, scheme_needed=options.backend == "google-genai")
     if connection.is_vertex:
         if options.backend != "google-genai":
             raise ConfigurationError(

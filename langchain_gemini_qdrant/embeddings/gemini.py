@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Callable
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,10 +36,7 @@ from langchain_gemini_qdrant.embeddings._connection import (
 )
 from langchain_gemini_qdrant.embeddings._embedder import Embedder, make_embedder
 from langchain_gemini_qdrant.embeddings._options import describe_options, picklable
-from langchain_gemini_qdrant.embeddings._request import (
-    check_dimensionality,
-    request_spec,
-)
+from langchain_gemini_qdrant.embeddings._request import check_dimensionality, request_spec
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
 from langchain_gemini_qdrant.embeddings._vectors import Vectors
 from langchain_gemini_qdrant.embeddings.models import (
@@ -48,10 +46,7 @@ from langchain_gemini_qdrant.embeddings.models import (
     warn_of_model,
 )
 from langchain_gemini_qdrant.embeddings.tasks import TaskType, parse_task_type, task_sides
-from langchain_gemini_qdrant.errors import (
-    ConfigurationError,
-    PartialEmbeddingError,
-)
+from langchain_gemini_qdrant.errors import ConfigurationError, PartialEmbeddingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -258,7 +253,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         """
         spec = self._spec(task_type, "document", output_dimensionality)
         wanted = Vectors(spec, spec.checked_contents(texts, titles))
-        return await self._embedder.embed_call("aembed_documents", wanted)
+        return await (await self._aembedder()).embed_call("aembed_documents", wanted)
 
     def embed_query(
         self,
@@ -296,7 +291,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     ) -> list[float]:
         """Embed a text that searches among the documents; see `embed_query`."""
         spec = self._spec(task_type, "query", output_dimensionality)
-        embedder = self._embedder
+        embedder = await self._aembedder()
         call = embedder.call(spec)
         with embedder.accounted("aembed_query", call, 1):
             return await embedder.embed_one(call, text)
@@ -318,7 +313,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
 
     async def aretry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
         """Send only what a call could not embed; see `retry_failed`."""
-        return await self._embedder.embed_call("aretry_failed", Vectors.unfinished(error))
+        wanted, embedder = Vectors.unfinished(error), await self._aembedder()
+        return await embedder.embed_call("aretry_failed", wanted)
 
     def stream_documents(
         self,
@@ -372,7 +368,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
             output_dimensionality: See `embed_documents`.
         """
         spec = self._spec(task_type, "document", output_dimensionality)
-        embedder = self._embedder
+        embedder = await self._aembedder()
         call = embedder.call(spec)
         source = texts if isinstance(texts, AsyncIterable) else AsAsync(texts)
         with embedder.accounted("astream_documents", call, None):
@@ -463,11 +459,15 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
 
     @property
     def _embedder(self) -> Embedder:
-        if self._made is None:
-            with MAKING:
-                if self._made is None:
-                    self._made = make_embedder(self, self._connection, self._used)
-        return self._made
+        return self._made or self._make()
+
+    async def _aembedder(self) -> Embedder:
+        return await asyncio.to_thread(self._make) if self._made is None else self._made
+
+    def _make(self) -> Embedder:
+        with MAKING:
+            self._made = made = self._made or make_embedder(self, self._connection, self._used)
+            return made
 
     def _spec(
         self, literal: str | None, side: Literal["document", "query"], size: int | None

@@ -3,52 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import threading
 
 import pytest
 from google import genai
 from google.genai import types
-from google.oauth2.credentials import Credentials
 
-from langchain_gemini_qdrant.embeddings._backends import create_backend
-from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
 from langchain_gemini_qdrant.errors import ServiceError
-
-MODEL = "models/gemini-embedding-2"
-REQUEST = EmbedRequest(
-    model=MODEL, texts=["a"], titles=[None], task_type=None, output_dimensionality=128
-)
-METHODS = {"embed": (REQUEST,), "count_tokens": (MODEL, "a")}
-
-
-PLACES = {
-    "google-genai": {"name": "google-genai"},
-    "vertex": {
-        "name": "google-genai",
-        "vertexai": True,
-        "api_key": None,
-        "project": "p",
-        "credentials": Credentials("an-access-token"),
-    },
-    "google-generativeai-rest": {"name": "google-generativeai", "transport": "rest"},
-    "google-generativeai-grpc": {"name": "google-generativeai", "transport": "grpc"},
-}
-
-
-@pytest.fixture
-def make_backend(emulator):
-    """Make a back end of one kind, bound to the emulator."""
-    made = []
-
-    def make(place, **options):
-        grpc = place == "google-generativeai-grpc"
-        address = emulator.grpc_url if grpc else emulator.base_url
-        settings = {"api_key": emulator.api_key, "base_url": address, **PLACES[place], **options}
-        made.append(create_backend(settings.pop("name"), BackendSettings(**settings)))
-        return made[-1]
-
-    yield make
-    for backend in made:
-        backend.close()
+from tests.integration_tests.places import METHODS, MODEL, PLACES, REQUEST
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -59,7 +23,7 @@ def make_backend(emulator):
 def test_request_ends_with_its_own_time_or_its_call_s(
     make_backend, emulator, call, place, method, left, timeout
 ):
-    emulator.answer_next("hang")
+    emulator.answer_next("hang", times=None)  # one that comes late takes it from nobody
     with pytest.raises(ServiceError):
         call(make_backend(place, timeout=timeout), method, *METHODS[method], timeout=left)
     emulator.clear()
@@ -84,9 +48,79 @@ def test_time_of_an_own_client_stays_where_the_call_has_more(make_backend, emula
         http_options=types.HttpOptions(base_url=emulator.base_url, timeout=50),
     )
     backend = make_backend("google-genai", client=own, api_key=None, base_url=None)
-    emulator.answer_next("hang")
+    emulator.answer_next("hang", times=None)
     with pytest.raises(ServiceError):
         call(backend, "embed", REQUEST, timeout=60.0)
     emulator.clear()
     own.close()
     asyncio.run(own.aio.aclose())
+
+
+class Trickle:
+    """Answers with a body that comes in a hundred pieces, in some two seconds."""
+
+    def __init__(self, chunked):
+        body = b'{"totalTokens": 1, "embeddings": [{"values": [1%s]}]}' % (b", 0.0" * 127)
+        pieces = [body[i * len(body) // 100 : (i + 1) * len(body) // 100] for i in range(100)]
+        head = "transfer-encoding: chunked" if chunked else f"content-length: {len(body)}"
+        self._head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}\r\n\r\n"
+        self._pieces = [
+            b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece for piece in pieces
+        ] + ([b"0\r\n\r\n"] if chunked else [])
+        self._stopped = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _serve(self):
+        connection, _ = self._listener.accept()
+        with (
+            connection,
+            connection.makefile("rb") as request,
+            contextlib.suppress(OSError),  # the client is gone
+        ):
+            headers = iter(request.readline, b"\r\n")
+            [length] = [h.split()[1] for h in headers if h.lower().startswith(b"content-length")]
+            request.read(int(length))
+            connection.sendall(self._head.encode())
+            for piece in self._pieces:
+                self._stopped.wait(0.02)
+                connection.sendall(piece)
+
+    @contextlib.contextmanager
+    def running(self):
+        thread = threading.Thread(target=self._serve)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stopped.set()
+            thread.join()
+            self._listener.close()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("place", ["google-genai", "vertex", "google-generativeai-rest"])
+@pytest.mark.parametrize("method", METHODS)
+def test_answer_that_trickles_ends_with_the_request_s_time(
+    make_backend, call, place, method, chunked
+):
+    with Trickle(chunked).running() as server, pytest.raises(ServiceError, match="TimeoutError"):
+        call(make_backend(place, base_url=server.url), method, *METHODS[method], timeout=0.1)
+
+
+@pytest.mark.parametrize("place", ["google-genai", "vertex", "google-generativeai-rest"])
+def test_answer_that_trickles_in_time_is_read(make_backend, call, place):
+    with Trickle(chunked=True).running() as server:
+        server._stopped.set()
+        backend = make_backend(place, base_url=server.url)
+        assert call(backend, "count_tokens", MODEL, "a", timeout=30.0) == 1
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("method", METHODS)
+def test_request_is_sent_once(make_backend, emulator, call, place, method):
+    """With aiohttp, google-genai by itself waits up to 10 s and sends it again."""
+    emulator.answer_next("disconnect", times=None)
+    with pytest.raises(ServiceError):
+        call(make_backend(place), method, *METHODS[method])
+    assert len(emulator.requests) == 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import ssl
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +18,7 @@ from langchain_gemini_qdrant._retry_policy import (
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, GEMINI_MODELS, find_model
 from langchain_gemini_qdrant.errors import (
     BillingError,
+    ConfigurationError,
     DailyQuotaError,
     EmbeddingError,
     RateLimitError,
@@ -80,12 +84,56 @@ def error_for_status(
     return ServiceError(text, model=model, status_code=status_code, retry_after=retry_after)
 
 
-def unreachable(error: BaseException, *, model: str) -> ServiceError:
-    """Return the error for a connection that was refused, lost or too slow."""
+def unreachable(error: BaseException, *, model: str) -> ServiceError | ConfigurationError:
+    """Return the error for a connection that was refused, lost or too slow.
+
+    It says what the operating system says. The library's own words stay out: they may hold a key,
+    a proxy's password or an address with either.
+    """
+    reason = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return untrusted(cause.verify_message)
+        reason = _system_s_words(cause) or reason
+        cause = cause.__cause__ or cause.__context__
     return ServiceError(
-        f"{model}: no answer from the API: {type(error).__name__}: {error}. Check the network, "
+        f"{model}: no answer from the API: {type(error).__name__}{reason}. Check the network, "
         "base_url and timeout",
         model=model,
+    )
+
+
+def _system_s_words(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError):  # its number is none of the system's
+        return f": {error.reason}" if error.reason else ""
+    if isinstance(error, socket.gaierror):
+        return f": {error.strerror}"
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return f": {os.strerror(error.errno)}"
+    return ""
+
+
+def untrusted(reason: str) -> ConfigurationError:
+    """Return the error for a server that cannot prove who it is."""
+    return ConfigurationError(
+        f"the server's TLS certificate is not trusted ({reason}): check base_url, or name the "
+        "certificates that you trust by SSL_CERT_FILE (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH for gRPC, "
+        "REQUESTS_CA_BUNDLE for google-generativeai over REST)"
+    )
+
+
+def unsendable(error: BaseException) -> ConfigurationError:
+    """Return the error for a setting with which nothing can be sent.
+
+    Raise it `from None`: what it replaces may quote a key or a password.
+    """
+    return ConfigurationError(
+        f"nothing can be sent with these settings ({type(error).__name__}): the API key must be "
+        "printable ASCII, base_url, what it redirects to and the proxy (HTTP_PROXY, HTTPS_PROXY, "
+        "ALL_PROXY) must be addresses, SSL_CERT_FILE a file of certificates, and a SOCKS proxy "
+        "needs a package of its own (pip install 'httpx2[socks]', 'httpx[socks]' or "
+        "'requests[socks]')"
     )
 
 

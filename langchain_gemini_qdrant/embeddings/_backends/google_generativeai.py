@@ -43,6 +43,8 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     read_error_body,
     unreachable,
     unreadable,
+    unsendable,
+    untrusted,
     used_up,
 )
 from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import (
@@ -55,7 +57,7 @@ from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
@@ -195,16 +197,18 @@ class GoogleGenerativeaiBackend:
 
     def _channel(self, secure: Callable[..., C], insecure: Callable[..., C]) -> C:
         """Return a channel with TLS, or in plaintext for `http://`."""
-        url = urlsplit(self._settings.base_url or f"https://{_HOST}")
+        address = self._settings.base_url or _HOST
+        url = urlsplit(address if "://" in address else f"https://{address}")
         if url.path.strip("/"):
             raise ConfigurationError(
-                f"base_url must be a host and port for gRPC, got {self._settings.base_url!r}: "
-                "take transport='rest' for an address with a path"
+                f"base_url must be a host and port for gRPC, got the path {url.path!r}: take "
+                "transport='rest' for an address with a path"
             )
         options = [("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES)]
+        host = url.netloc.rpartition("@")[2]  # a password would be in gRPC's messages
         if url.scheme == "http":
-            return insecure(url.netloc, options=options)
-        target = url.netloc if url.port else f"{url.netloc}:443"
+            return insecure(host, options=options)
+        target = host if url.port else f"{host}:443"
         return secure(target, grpc.ssl_channel_credentials(), options=options)
 
 
@@ -258,30 +262,54 @@ def _translated_errors(model: str) -> Iterator[None]:
         raise _error_of_answer(error, model) from error
     except GoogleAuthError as error:
         # A 401 makes google-auth renew credentials, which an API key has not.
-        details = ErrorDetails()
-        message = f"the key was not taken ({error})"
         raise error_for_status(
-            status_code=401, message=message, model=model, details=details
+            status_code=401, message="the key was not taken", model=model, details=ErrorDetails()
         ) from error
     except GeminiQdrantError:
         raise
-    except (requests.exceptions.RequestException, exceptions.RetryError) as error:
+    except (requests.exceptions.RequestException, exceptions.RetryError, TimeoutError) as error:
+        if _is_of_settings(error):
+            raise unsendable(error) from None
         raise unreachable(error, model=model) from error
-    except UnicodeEncodeError:  # of a text that is sent
-        raise
+    except UnicodeEncodeError as error:
+        if error.encoding == "utf-8":  # of a text that is sent
+            raise
+        raise unsendable(error) from None
     except (ParseError, *UNREADABLE) as error:
         raise unreadable(error, model=model) from error
 
 
-def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> EmbeddingError:
-    message, details = error.message, ErrorDetails()
+def _is_of_settings(error: BaseException) -> bool:
+    """Say whether an address, a proxy or a header that is sent is wrong; requests quotes each."""
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return error.request is None  # else the answer has it
+    return isinstance(error, ValueError)
+
+
+def _error_of_answer(
+    error: exceptions.GoogleAPICallError, model: str
+) -> EmbeddingError | ConfigurationError:
+    message, details = error.message or "", ErrorDetails()
+    if "CERTIFICATE_VERIFY_FAILED" in message:  # gRPC has no other sign of it
+        return untrusted("CERTIFICATE_VERIFY_FAILED")
     if isinstance(error.response, requests.Response):
         message, details = read_error_body(body_of(error.response))
         if details.retry_after is None:
             details.retry_after = read_retry_after(error.response.headers)
     elif error.grpc_status_code is not None:
         details.status = error.grpc_status_code.name
-    for detail in error.details or ():
+    _add_grpc_details(details, error.details or ())
+    return error_for_status(
+        status_code=int(error.code or 500),
+        message=message,
+        model=model,
+        details=details,
+    )
+
+
+def _add_grpc_details(details: ErrorDetails, messages: Iterable[object]) -> None:
+    """Take in the protobuf messages of an error; over REST there are none."""
+    for detail in messages:
         if isinstance(detail, ErrorInfo):
             details.reasons.add(detail.reason)
             if limit := detail.metadata.get("quota_limit"):
@@ -295,9 +323,3 @@ def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> Embedd
                 # A value of 0 is how protobuf says that there is none.
                 quota = used_up(quota_id or metric, violation.quota_value or None)
                 details.violations.append((metric, quota))
-    return error_for_status(
-        status_code=int(error.code or 500),
-        message=message or str(error),
-        model=model,
-        details=details,
-    )

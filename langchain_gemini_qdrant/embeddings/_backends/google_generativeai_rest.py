@@ -7,6 +7,8 @@ Address, query and JSON are those of the SDK's REST transport, and so are the er
 from __future__ import annotations
 
 import json
+import math
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -20,16 +22,18 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     unreadable,
 )
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant.embeddings._backends.total_time import in_time
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
 
 _QUERY = "%24alt=json%3Benum-encoding%3Dint"
 _POOL_SIZE = 64  # threads that send at once and keep their connections; requests keeps 10
 _MIN_ERROR_STATUS = 400
+_PIECE = 2**18  # bytes of an answer, at most
 
 
 class RestClient:
@@ -70,14 +74,37 @@ class RestClient:
     def _post(
         self, model: str, method: str, body: dict[str, Any], timeout: float | None
     ) -> requests.Response:
+        end = math.inf if timeout is None else time.monotonic() + timeout
         response = self._session.post(
             f"{self._base_url}/v1beta/{quote(model)}:{method}?{_QUERY}",
             data=json.dumps(body, separators=(",", ":")).encode(),
             timeout=timeout,
+            stream=True,
         )
+        if hasattr(response.raw, "read1"):  # urllib3 2
+            response.raw = _Body(response.raw, end)
+        _ = response.content  # is read here
         if response.status_code >= _MIN_ERROR_STATUS:
             raise _error(response)
         return response
+
+
+class _Body:
+    """What requests reads an answer from, in pieces as they arrive."""
+
+    def __init__(self, body: Any, end: float) -> None:  # noqa: ANN401 - urllib3's
+        self._body = body
+        self._end = end
+
+    def stream(self, *_: object, **options: Any) -> Iterator[bytes]:
+        try:
+            yield from in_time(iter(lambda: self._body.read1(_PIECE, **options), b""), self._end)
+        except TimeoutError:
+            self._body.close()
+            raise
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._body, name)
 
 
 def _embed_body(request: EmbedRequest) -> dict[str, Any]:

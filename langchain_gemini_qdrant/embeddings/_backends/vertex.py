@@ -8,17 +8,20 @@ since 3.4 `:batchEmbedContents` for several.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from google import genai
 from google.auth import exceptions
 from google.auth.credentials import Credentials
+from google.auth.transport import mtls
 from google.genai import types
 
 from langchain_gemini_qdrant.embeddings._backends.errors import unreachable
 from langchain_gemini_qdrant.embeddings._backends.google_genai import (
     GenaiConnections,
+    client_options,
     http_options,
     translated_errors,
 )
@@ -43,13 +46,11 @@ No limit is documented for `:batchEmbedContents`. It is held to this one and to 
 Developer API's method of that name.
 """
 
+_OAUTH_ERROR = re.compile(r"[a-z_]{1,40}(?![^:])")  # such as invalid_grant
 _MULTI_REGIONS = frozenset({"eu", "us"})
 
 # Since 3.4.0; before, gemini-embedding-2 took one content and gemini-embedding-001 one instance.
 _HAS_BATCHES = hasattr(types.EmbeddingApiType, "BATCH_EMBED_CONTENTS")
-
-# The SDK asks for contents even where extra_body brings them; two make it choose the batch.
-_PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
 
 
 class VertexBackend(GenaiConnections):
@@ -73,7 +74,9 @@ class VertexBackend(GenaiConnections):
 
     def _new_client(self) -> genai.Client:
         settings = self._settings
-        options = types.HttpOptions(base_url=_address(settings))
+        options = client_options(_address(settings))
+        if _has_client_certificate():  # it sends through google-auth, unless there are client_args
+            options.client_args = None
         if settings.api_key is not None:  # express mode
             return genai.Client(vertexai=True, api_key=settings.api_key, http_options=options)
         try:
@@ -85,20 +88,21 @@ class VertexBackend(GenaiConnections):
                 credentials=_credentials(settings),
                 http_options=options,
             )
-        except ValueError as error:  # there are credentials, and they name no project
-            raise ConfigurationError(
-                f"Vertex AI needs a project: {error} Pass project or set GOOGLE_CLOUD_PROJECT"
+        except exceptions.DefaultCredentialsError as error:
+            raise _no_credentials(error) from error
+        except ValueError as error:
+            if "project" not in str(error):
+                raise
+            raise ConfigurationError(  # there are credentials
+                "Vertex AI needs a project, and the credentials name none: pass project or set "
+                "GOOGLE_CLOUD_PROJECT"
             ) from error
 
-    def _embedding(self, request: EmbedRequest, timeout: float | None) -> dict[str, Any]:
-        return {
-            "model": self._name(request.model),
-            "contents": _contents(request),
-            "config": self._config(request, timeout),
-        }
-
     def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
-        """Carry several texts in `extra_body`: the SDK has one title for all contents."""
+        """Carry several texts in `extra_body`; one is what `contents` say.
+
+        The SDK has one title for all contents.
+        """
         if len(request.texts) == 1:
             return types.EmbedContentConfig(
                 task_type=request.task_type,
@@ -122,6 +126,9 @@ class VertexBackend(GenaiConnections):
             auto_truncate=self._settings.auto_truncate,
             http_options=http_options(timeout, body),
         )
+
+    def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
+        return super()._contents(request, is_watched=is_watched or len(request.texts) == 1)
 
     def _name(self, model: str) -> str:
         return model.removeprefix("models/")
@@ -181,6 +188,12 @@ def _credentials(settings: BackendSettings) -> Credentials | None:
     return credentials
 
 
+def _has_client_certificate() -> bool:
+    """Say whether the environment has a certificate that identifies this machine to Google."""
+    wanted = getattr(mtls, "should_use_client_cert", None)
+    return wanted is not None and wanted() and mtls.has_default_client_cert_source()
+
+
 def _address(settings: BackendSettings) -> str | None:
     """Return Google's own address where the SDK would take one that was set after construction."""
     if settings.base_url or not os.environ.get("GOOGLE_VERTEX_BASE_URL"):
@@ -203,12 +216,6 @@ def _is_predicted(model: str) -> bool:
     """Say whether `:predict` takes several texts to this model, by the SDK's own rule."""
     model_id = model.rsplit("/", 1)[-1]
     return "gemini" not in model_id and "maas" not in model_id
-
-
-def _contents(request: EmbedRequest) -> types.ContentListUnion:
-    if len(request.texts) == 1:
-        return types.Content(parts=[types.Part(text=request.texts[0])])
-    return [_PLACEHOLDER, _PLACEHOLDER]
 
 
 def _instances(request: EmbedRequest) -> list[dict[str, object]]:
@@ -242,17 +249,29 @@ def _translated_errors(model: str) -> Iterator[None]:
     try:
         with translated_errors(model):
             yield
-    except exceptions.DefaultCredentialsError as error:  # none, or such as cannot be used
-        raise ConfigurationError(
-            f"Vertex AI needs Google Cloud credentials: {error.args[0]}. Pass credentials, or run "
-            "gcloud auth application-default login"
-        ) from error
+    except exceptions.DefaultCredentialsError as error:
+        raise _no_credentials(error) from error
     except exceptions.GoogleAuthError as error:
         if error.retryable or isinstance(
             error, (exceptions.TransportError, exceptions.TimeoutError)
         ):
             raise unreachable(error, model=model) from error
         raise RequestRejectedError(
-            f"{model}: Google Cloud gave no access token for these credentials: {error.args[0]}",
+            f"{model}: Google Cloud gave no access token for these credentials: "
+            f"{_oauth_error(error)}",
             model=model,
         ) from error
+
+
+def _no_credentials(error: exceptions.DefaultCredentialsError) -> ConfigurationError:
+    """Return the error for credentials that are missing or cannot be used; google-auth says why."""
+    return ConfigurationError(
+        f"Vertex AI needs Google Cloud credentials: {str(error.args[0]).rstrip('.')}. Pass "
+        "credentials, or run gcloud auth application-default login"
+    )
+
+
+def _oauth_error(error: exceptions.GoogleAuthError) -> str:
+    """Return OAuth's word for it; the rest may be any answer, even one that quotes the request."""
+    word = _OAUTH_ERROR.match(str(error.args[0] if error.args else ""))
+    return word[0] if word else type(error).__name__
