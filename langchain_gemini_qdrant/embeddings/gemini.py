@@ -391,7 +391,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; a later call opens new ones.
 
-        Worth a call before a loop ends: Python warns of connections that outlive theirs.
+        A loop that ends (`asyncio.run`, a server) closes them by itself.
         """
         if self._made is not None:
             await self._made.services.backend.aclose()

@@ -49,7 +49,7 @@ class Connection:
         self._given = client
         self._given_async = async_client
         self._owned = owned
-        self._made = Clients(self._make, self._make_async)
+        self._made = Clients(self._make, self._make_async, _close_async)
         # An engine in this process is known by the client that has it, whichever face is given.
         self._origin: QdrantClient | None = None
         if isinstance(async_client, InPlaceEdgeClient | LocalModeClient):
@@ -94,10 +94,8 @@ class Connection:
 
     async def aclose(self) -> None:
         """Close the client of the running event loop and the sync one, unless the user gave it."""
-        made = self._made.take_of_loop()
         try:
-            if made is not None:
-                await made.close()
+            await self._made.close_of_loop()
         finally:
             self.close()
 
@@ -173,6 +171,10 @@ def connect(
             f"location must be ':memory:', got {location!r}: the address of a server is url="
         )
     return Connection(QdrantClient(location=location), owned=True)
+
+
+async def _close_async(client: AsyncQdrantClient) -> None:
+    await client.close()
 
 
 def _quiet(options: dict[str, Any]) -> dict[str, Any]:

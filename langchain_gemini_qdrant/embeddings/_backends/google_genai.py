@@ -59,7 +59,8 @@ class GenaiConnections:
     ) -> None:
         self._settings = settings
         self._own = own
-        self._clients = Clients(new_client, new_client)
+        # Until 3.3, a client that is collected closes itself in whichever loop is running.
+        self._clients = Clients(new_client, new_client, _close_async, close_ended=_close_async)
 
     def prepare(self) -> None:
         """Make the client of this process, so that no request waits for it."""
@@ -78,8 +79,7 @@ class GenaiConnections:
 
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
-        if client := self._clients.take_of_loop():
-            await client.aio.aclose()
+        await self._clients.close_of_loop()
 
     def _http_options(self, extra_body: dict[str, Any] | None = None) -> types.HttpOptions:
         timeout = self._settings.timeout
@@ -168,6 +168,10 @@ class GoogleGenaiBackend(GenaiConnections):
 
 
 create = GoogleGenaiBackend
+
+
+async def _close_async(client: genai.Client) -> None:
+    await client.aio.aclose()
 
 
 def _checked_client(client: object) -> genai.Client:

@@ -76,7 +76,7 @@ class GoogleGenerativeaiBackend:
         _check_client(settings.client, GenerativeServiceClient, "client")
         _check_client(settings.async_client, GenerativeServiceAsyncClient, "async_client")
         self._settings = settings
-        self._clients = Clients(self._new_client, self._new_async_client)
+        self._clients = Clients(self._new_client, self._new_async_client, _close_async)
 
     def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
         """Return how many texts one request may carry."""
@@ -143,8 +143,7 @@ class GoogleGenerativeaiBackend:
 
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
-        if client := self._clients.take_of_loop():
-            await client.transport.close()
+        await self._clients.close_of_loop()
 
     @property
     def _is_sync_only(self) -> bool:
@@ -204,6 +203,10 @@ class GoogleGenerativeaiBackend:
 
 
 create = GoogleGenerativeaiBackend
+
+
+async def _close_async(client: GenerativeServiceAsyncClient) -> None:
+    await client.transport.close()
 
 
 def _check_client(client: object, expected: type, field: str) -> None:
