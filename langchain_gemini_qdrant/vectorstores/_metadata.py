@@ -9,6 +9,7 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings.models import model_id
 from langchain_gemini_qdrant.embeddings.tasks import task_sides
 from langchain_gemini_qdrant.errors import CollectionMismatchError
 
@@ -24,7 +25,7 @@ def embedding_metadata(layout: Layout, size: int) -> dict[str, Any]:
     entries: dict[str, Any] = {}
     if isinstance(layout.embedding, GeminiEmbeddings):
         entries[layout.vector_name] = {
-            "model": layout.embedding.model.removeprefix("models/"),
+            "model": model_id(layout.embedding.model),
             "size": size,
             "task": task_sides(layout.embedding.task_type).document,
             "normalized": True,

@@ -19,8 +19,10 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     error_for_status,
     read_error_body,
     read_seconds,
+    says_closed,
     unreachable,
     unreadable,
+    unusable_client,
 )
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
@@ -206,6 +208,10 @@ def translated_errors(model: str) -> Iterator[None]:
         raise
     except UNREADABLE as error:
         raise unreadable(error, model=model) from error
+    except RuntimeError as error:
+        if says_closed(error):
+            raise unusable_client() from error
+        raise
 
 
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:

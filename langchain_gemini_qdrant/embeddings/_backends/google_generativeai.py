@@ -40,8 +40,10 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     ErrorDetails,
     error_for_status,
     read_error_body,
+    says_closed,
     unreachable,
     unreadable,
+    unusable_client,
 )
 from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import (
     RestClient,
@@ -268,7 +270,13 @@ def _translated_errors(model: str) -> Iterator[None]:
     except UnicodeEncodeError:  # of a text that is sent
         raise
     except (ParseError, *UNREADABLE) as error:
+        if isinstance(error, ValueError) and "closed channel" in str(error):
+            raise unusable_client() from error
         raise unreadable(error, model=model) from error
+    except (RuntimeError, grpc.aio.UsageError) as error:
+        if says_closed(error):
+            raise unusable_client() from error
+        raise
 
 
 def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> EmbeddingError:
