@@ -70,12 +70,14 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     be shared by threads and event loops, pickled, and used after a fork.
 
     Attributes:
-        model: With or without `models/`. A model that is not in
+        model: With or without `models/`, or a resource name of Vertex AI. A model that is not in
             `langchain_gemini_qdrant.embeddings.models` is tried all the same, with a warning.
-        task_type: The job, in any case; it sets both sides. None is search.
+        task_type: The job, in any case; it sets both sides. None is search. Models before
+            gemini-embedding-2 read TASK_TYPE_UNSPECIFIED as RETRIEVAL_QUERY, with a warning.
         output_dimensionality: Length of the vectors; None is the model's own (3,072 for the
             current ones). Google recommends 768, 1,536 or 3,072.
-        api_key: Default: GOOGLE_API_KEY, then GEMINI_API_KEY. `google_api_key` is accepted too.
+        api_key: Default, also for None: GOOGLE_API_KEY, then GEMINI_API_KEY; empty variables are
+            not set. `google_api_key` is accepted too.
         base_url: Another address than Google's, such as an emulator's or a proxy's. Default:
             GOOGLE_GEMINI_BASE_URL.
         timeout: Seconds for one request. 60: a hundred texts take 1 to 4 s, and the SDK would

@@ -123,14 +123,14 @@ def own_genai(emulator):
     return genai.Client(api_key=emulator.api_key, http_options={"base_url": emulator.base_url})
 
 
-def test_client_beside_a_key_of_the_environment_is_used(monkeypatch, emulator, call):
+async def test_client_beside_a_key_of_the_environment_is_used(monkeypatch, emulator, twin):
+    client = own_genai(emulator)
     monkeypatch.setenv("GOOGLE_API_KEY", "of-the-environment")
     monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
-    client = own_genai(emulator)
-    monkeypatch.delenv("GOOGLE_GENAI_USE_VERTEXAI")
-    embeddings = GeminiEmbeddings(client=own_genai(emulator))
-    assert len(call(embeddings, "embed_query", "a")) == 3072
+    embeddings = GeminiEmbeddings(client=client)
+    assert len(await twin(embeddings, "embed_query", "a")) == 3072
     client.close()
+    await client.aio.aclose()
 
 
 async def test_closed_client_is_an_error_of_ours_and_not_tried_again(emulator, twin, clock):
