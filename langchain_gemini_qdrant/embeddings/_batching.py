@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import repeat
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from langchain_gemini_qdrant.errors import InvalidInputError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 
@@ -63,7 +65,7 @@ async def read_ahead(
     Where `texts` raises, the texts before come first.
 
     Raises:
-        ValueError: There are fewer or more titles than texts.
+        InvalidInputError: There are fewer or more titles than texts.
     """
     remaining = repeat(None) if titles is None else iter(titles)
     first = 0
@@ -88,9 +90,9 @@ def _next_title(titles: Iterator[str | None]) -> str | None:
     try:
         return next(titles)
     except StopIteration:
-        raise ValueError("there are fewer titles than texts") from None
+        raise InvalidInputError("there are fewer titles than texts") from None
 
 
 def _check_exhausted(remaining: Iterator[str | None], titles: object) -> None:
     if titles is not None and any(True for _ in remaining):
-        raise ValueError("there are more titles than texts")
+        raise InvalidInputError("there are more titles than texts")

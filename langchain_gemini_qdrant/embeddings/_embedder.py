@@ -19,7 +19,7 @@ from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
 from langchain_gemini_qdrant.embeddings._lengths import too_long
-from langchain_gemini_qdrant.embeddings._request import check_texts
+from langchain_gemini_qdrant.embeddings._request import check_list, check_texts, check_titles
 from langchain_gemini_qdrant.embeddings._send import (
     CallContext,
     Services,
@@ -323,15 +323,18 @@ class Embedder:
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[Vectors, None]:
         """Yield the batches of a stream; one that is wrong ends it, after those before it."""
+        if titles is not None:
+            check_list(titles, "titles")
         async with aclosing(read_ahead(texts, titles, self.max_texts)) as runs:
             async for first, run in runs:
                 problem: InvalidInputError | None = None
                 good = run
-                try:
-                    check_texts([text for text, _ in run], first=first)
-                except InvalidInputError as error:
-                    problem = error
-                    good = run[: error.indices[0] - first]
+                for check, part in ((check_texts, 0), (check_titles, 1)):
+                    try:
+                        check([pair[part] for pair in good], first=first)
+                    except InvalidInputError as error:
+                        problem = error
+                        good = run[: error.indices[0] - first]
                 contents = spec.contents([text for text, _ in good], [title for _, title in good])
                 for batch in self._batches(contents):
                     yield Vectors(spec, batch, first=first)

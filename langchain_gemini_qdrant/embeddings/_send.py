@@ -16,6 +16,7 @@ from langchain_gemini_qdrant.embeddings._response import check_answer
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, billed_tokens
 from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
 from langchain_gemini_qdrant.embeddings._waiting import Waits
+from langchain_gemini_qdrant.embeddings.models import model_id
 from langchain_gemini_qdrant.errors import (
     BillingError,
     ConfigurationError,
@@ -97,7 +98,7 @@ class CallContext:
     @property
     def name(self) -> str:
         """The model, in words to the user."""
-        return self.spec.model.removeprefix("models/")
+        return model_id(self.spec.model)
 
     @property
     def seconds_left(self) -> float | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
-from langchain_gemini_qdrant.embeddings._request import check_count
+from langchain_gemini_qdrant.embeddings._request import call_spec, check_count
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
@@ -103,7 +103,7 @@ async def stream_outcomes(
 
     After a failure no further texts are sent, and those that were come to their end.
     """
-    embedder, spec = embedding._embedder, embedding._spec(None, "document", None)  # noqa: SLF001 - a face of it
+    embedder, spec = embedding._embedder, call_spec(embedding, "document")  # noqa: SLF001 - a face of it
     call = embedder.call(spec, embedder.blocking_services() if blocking else None)
     name = "stream_documents" if blocking else "astream_documents"
     with embedder.accounted(name, call, len(texts)):
@@ -125,7 +125,7 @@ async def open_session(
             go in tasks, which leaving cancels.
     """
     if isinstance(embedding, GeminiEmbeddings):
-        embedder, spec = embedding._embedder, embedding._spec(None, "document", None)  # noqa: SLF001 - a face of it
+        embedder, spec = embedding._embedder, call_spec(embedding, "document")  # noqa: SLF001 - a face of it
         call = embedder.call(spec, embedder.blocking_services() if blocking else None)
         with embedder.accounted(name, call, None):
             concurrency = embedder.max_concurrency

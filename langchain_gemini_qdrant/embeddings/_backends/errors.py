@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
 from langchain_gemini_qdrant._retry_policy import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _TOO_MANY_REQUESTS = 429
 _NOT_FOUND = 404
+# The Developer API's words and Vertex AI's; other 404s are a proxy's, or about something else.
+_NO_SUCH_MODEL = re.compile("is not found for API version|Publisher Model .* not found", re.DOTALL)
 _CLIENT_ERRORS = range(400, 500)
 _NOT_IMPLEMENTED = 501
 # 408 and 499 say that the request ended before its answer, not that it was wrong.
@@ -134,6 +137,20 @@ def unsendable(error: BaseException) -> ConfigurationError:
         "ALL_PROXY) must be addresses, SSL_CERT_FILE a file of certificates, and a SOCKS proxy "
         "needs a package of its own (pip install 'httpx2[socks]', 'httpx[socks]' or "
         "'requests[socks]')"
+    )
+
+
+def says_closed(error: BaseException) -> bool:
+    """Say whether an error is of a client that cannot send: these have no class of their own."""
+    return re.search(r"clos|event loop|different loop", str(error), re.IGNORECASE) is not None
+
+
+def unusable_client() -> ConfigurationError:
+    """Return the error for a client that cannot send."""
+    return ConfigurationError(
+        "the SDK's client cannot send: it is closed, or its connections belong to another event "
+        "loop. Pass a client that is open and of the running loop, or none: embeddings make one "
+        "for each loop"
     )
 
 
@@ -281,17 +298,21 @@ def _words(value: object) -> str:
 def _advice(status_code: int, message: str, model: str, reasons: set[str]) -> str:
     if "API_KEY_INVALID" in reasons or "API key not valid" in message:
         return " Check api_key, GOOGLE_API_KEY or GEMINI_API_KEY."
-    if status_code != _NOT_FOUND:
-        return ""
+    if status_code == _NOT_FOUND and _NO_SUCH_MODEL.search(message):
+        return _advice_on_model(model, of_developer_api="API version" in message)
+    return ""
+
+
+def _advice_on_model(model: str, *, of_developer_api: bool) -> str:
     known = find_model(model)
     if known is None:
         return f" Known models: {', '.join(sorted(GEMINI_MODELS))}."
-    if known.vertex_only:
+    if of_developer_api and known.vertex_only:
         return f" {known.name} is served by Vertex AI alone: pass vertexai=True and project."
-    if known.replacement is None or known.shutdown is None:
-        return ""
-    return (
-        f" {known.name} has a shutdown date of {known.shutdown}. Use {known.replacement!r}"
-        f"{' (the default)' if known.replacement == DEFAULT_MODEL else ''} and embed the stored "
-        "texts again: vectors of two models cannot be compared."
-    )
+    if of_developer_api and known.is_shut_down(datetime.now(timezone.utc).date()):
+        return (
+            f" {known.name} was shut down on {known.shutdown}. Use {known.replacement!r}"
+            f"{' (the default)' if known.replacement == DEFAULT_MODEL else ''} and embed the "
+            "stored texts again: vectors of two models cannot be compared."
+        )
+    return ""

@@ -23,9 +23,11 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     ErrorDetails,
     error_for_status,
     read_error_body,
+    says_closed,
     unreachable,
     unreadable,
     unsendable,
+    unusable_client,
 )
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
 from langchain_gemini_qdrant.embeddings._backends.total_time import httpx_hooks
@@ -89,7 +91,8 @@ class GenaiConnections:
         self._ahead: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, genai.Client] = (
             weakref.WeakKeyDictionary()
         )
-        self._clients = Clients(self._new, self._new_async)
+        # Until 3.3, a client that is collected closes itself in whichever loop is running.
+        self._clients = Clients(self._new, self._new_async, _close_async, close_ended=_close_async)
 
     def prepare(self) -> None:
         """Make the client of this process, so that no request waits for it."""
@@ -129,8 +132,7 @@ class GenaiConnections:
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
         self._prepared.discard(asyncio.get_running_loop())
-        if client := self._clients.take_of_loop():
-            await client.aio.aclose()
+        await self._clients.close_of_loop()
 
     def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
@@ -239,6 +241,10 @@ class GoogleGenaiBackend(GenaiConnections):
 create = GoogleGenaiBackend
 
 
+async def _close_async(client: genai.Client) -> None:
+    await client.aio.aclose()
+
+
 def _checked_client(client: object) -> genai.Client:
     if not isinstance(client, genai.Client):
         raise ConfigurationError(
@@ -308,20 +314,31 @@ def translated_errors(model: str) -> Iterator[None]:
     except _loaded(_SETTINGS_ERRORS) as error:
         raise unsendable(error) from None
     except _loaded(_TRANSPORT_ERRORS) as error:
-        if "Illegal header" in str(error):  # h11 quotes it
-            raise unsendable(error) from None
-        raise unreachable(error, model=model) from error
-    except UnicodeEncodeError as error:
-        if error.encoding == "utf-8":  # of a text that is sent
-            raise
+        raise _error_of_transport(error, model) from error
+    except (*UNREADABLE, RuntimeError) as error:
+        raise _error_of_use(error, model) from error
+
+
+def _error_of_transport(error: BaseException, model: str) -> GeminiQdrantError:
+    if "Illegal header" in str(error):  # h11 quotes it
         raise unsendable(error) from None
-    except UNREADABLE as error:
-        status = _status_of_unread(error)
-        if status == _OK:
-            raise unreadable(error, model=model) from error
-        raise error_for_status(
-            status_code=status, message="", model=model, details=ErrorDetails()
-        ) from error
+    return unreachable(error, model=model)
+
+
+def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
+    """Return the error for what the SDK could not do with a request or with its answer."""
+    if isinstance(error, UnicodeEncodeError):
+        if error.encoding == "utf-8":  # of a text that is sent
+            raise error
+        raise unsendable(error) from None
+    if not isinstance(error, UNREADABLE):
+        if says_closed(error):
+            return unusable_client()
+        raise error
+    status = _status_of_unread(error)
+    if status == _OK:
+        return unreadable(error, model=model)
+    return error_for_status(status_code=status, message="", model=model, details=ErrorDetails())
 
 
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:

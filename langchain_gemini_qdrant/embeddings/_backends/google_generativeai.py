@@ -41,10 +41,12 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     ErrorDetails,
     error_for_status,
     read_error_body,
+    says_closed,
     unreachable,
     unreadable,
     unsendable,
     untrusted,
+    unusable_client,
     used_up,
 )
 from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import (
@@ -80,7 +82,7 @@ class GoogleGenerativeaiBackend:
         _check_client(settings.client, GenerativeServiceClient, "client")
         _check_client(settings.async_client, GenerativeServiceAsyncClient, "async_client")
         self._settings = settings
-        self._clients = Clients(self._new_client, self._new_async_client)
+        self._clients = Clients(self._new_client, self._new_async_client, _close_async)
 
     def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
         """Return how many texts one request may carry."""
@@ -151,8 +153,7 @@ class GoogleGenerativeaiBackend:
 
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
-        if client := self._clients.take_of_loop():
-            await client.transport.close()
+        await self._clients.close_of_loop()
 
     @property
     def _is_sync_only(self) -> bool:
@@ -215,6 +216,10 @@ class GoogleGenerativeaiBackend:
 create = GoogleGenerativeaiBackend
 
 
+async def _close_async(client: GenerativeServiceAsyncClient) -> None:
+    await client.transport.close()
+
+
 def _check_client(client: object, expected: type, field: str) -> None:
     if client is not None and not isinstance(client, expected):
         raise ConfigurationError(
@@ -271,12 +276,23 @@ def _translated_errors(model: str) -> Iterator[None]:
         if _is_of_settings(error):
             raise unsendable(error) from None
         raise unreachable(error, model=model) from error
-    except UnicodeEncodeError as error:
+    except (ParseError, *UNREADABLE, RuntimeError, grpc.aio.UsageError) as error:
+        raise _error_of_use(error, model) from error
+
+
+def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
+    """Return the error for what the SDK could not do with a request or with its answer."""
+    if isinstance(error, UnicodeEncodeError):
         if error.encoding == "utf-8":  # of a text that is sent
-            raise
+            raise error
         raise unsendable(error) from None
-    except (ParseError, *UNREADABLE) as error:
-        raise unreadable(error, model=model) from error
+    if isinstance(error, ValueError) and "closed channel" in str(error):
+        return unusable_client()
+    if isinstance(error, (ParseError, *UNREADABLE)):
+        return unreadable(error, model=model)
+    if says_closed(error):
+        return unusable_client()
+    raise error
 
 
 def _is_of_settings(error: BaseException) -> bool:
