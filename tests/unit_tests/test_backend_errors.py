@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from langchain_gemini_qdrant._retry_policy import read_retry_after, read_seconds, uncut
-from langchain_gemini_qdrant.embeddings._backends.errors import error_for_status, read_error_body
+from langchain_gemini_qdrant.embeddings._backends.error_details import read_error_body
+from langchain_gemini_qdrant.embeddings._backends.errors import error_for_status
 from langchain_gemini_qdrant.errors import (
     BillingError,
     DailyQuotaError,
@@ -195,3 +196,19 @@ def test_refusal_of_every_request_is_told_from_that_of_one(status, body, refuses
 def test_503_keeps_the_delay_that_its_server_asks_for():
     error = error_of(google("m", {"retryDelay": "20s"}), 503)
     assert (type(error), error.retry_after) == (ServiceError, 21)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AIzaSyD-secret_0123",
+        "AQ.Ab8secret",
+        "ya29.a0secret.x",
+        "?key=secret&alt=json",
+        "Bearer secret",
+    ],
+)
+def test_keys_that_a_gateway_quotes_are_masked(secret):
+    error = error_of({"error": f"refused: {secret} is wrong"}, 403)
+    assert "secret" not in str(error).lower()
+    assert "***" in str(error)

@@ -18,11 +18,10 @@ from pydantic import BaseModel
 from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant._forks import MAKING
 from langchain_gemini_qdrant._retry_policy import read_retry_after
+from langchain_gemini_qdrant.embeddings._backends.error_details import ErrorDetails, read_error_body
 from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
-    ErrorDetails,
     error_for_status,
-    read_error_body,
     says_closed,
     unreachable,
     unreadable,

@@ -36,18 +36,20 @@ from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
 
 from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant._retry_policy import read_retry_after
+from langchain_gemini_qdrant.embeddings._backends.error_details import (
+    ErrorDetails,
+    read_error_body,
+    used_up,
+)
 from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
-    ErrorDetails,
     error_for_status,
-    read_error_body,
     says_closed,
     unreachable,
     unreadable,
     unsendable,
     untrusted,
     unusable_client,
-    used_up,
 )
 from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import (
     RestClient,

@@ -16,11 +16,8 @@ import requests
 from google.api_core import exceptions
 from pydantic_core import from_json
 
-from langchain_gemini_qdrant.embeddings._backends.errors import (
-    UNREADABLE,
-    read_error_body,
-    unreadable,
-)
+from langchain_gemini_qdrant.embeddings._backends.error_details import read_error_body
+from langchain_gemini_qdrant.embeddings._backends.errors import UNREADABLE, unreadable
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
 from langchain_gemini_qdrant.embeddings._backends.total_time import in_time
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
