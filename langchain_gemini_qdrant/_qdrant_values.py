@@ -155,7 +155,8 @@ def json_copy(payload: object) -> JsonObject:
     # pydantic's serialisation error is a ValueError; its text can hold the payload's
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(
-            f"A payload must be a JSON object without NaN or infinity ({type(error).__name__})"
+            "A payload must be a JSON object without NaN, infinity or half a surrogate pair "
+            f"({type(error).__name__})"
         ) from error
     if not isinstance(result, dict):
         raise InvalidInputError(f"A payload must be a JSON object, got {type(payload).__name__}")
@@ -189,6 +190,21 @@ def _check_integer(digits: str) -> None:
         raise InvalidInputError(
             f"A payload's integers must be in {_I64}..{_U64}; store this one as a string"
         )
+
+
+def check_utf8(value: object, name: str) -> None:
+    """Refuse what holds half of a surrogate pair, which nothing can send.
+
+    Raises:
+        InvalidInputError: It does; it was cut inside a character.
+    """
+    try:
+        to_json(value, fallback=repr)
+    except ValueError as error:
+        if "surrogates" in str(error):
+            raise InvalidInputError(
+                f"{name} must not hold half of a surrogate pair, got {value!r}"
+            ) from error
 
 
 def plain_bytes(value: object) -> int:  # noqa: C901 - one loop: it runs for all that is stored

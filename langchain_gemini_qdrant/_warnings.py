@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import warnings
 
 _PACKAGE = __name__.split(".", maxsplit=1)[0]
+_PASSED = (_PACKAGE, "contextlib", "pydantic")  # pydantic has the constructor of embeddings
+_LOG = logging.getLogger(__name__)
 
 
 def warn(message: str) -> None:
     """Warn at the nearest caller outside this package."""
     frame = inspect.currentframe()
     stacklevel = 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PASSED):
         frame = frame.f_back
         stacklevel += 1
     warnings.warn(message, stacklevel=stacklevel + 1)
+
+
+def warn_in_passing(message: str) -> None:
+    """Warn where vectors are at stake: if warnings are errors, the message is logged instead."""
+    try:
+        warn(message)
+    except Warning:
+        _LOG.warning("%s", message)

@@ -1,8 +1,13 @@
-"""Files as people have them, made where a test wants them."""
+"""Files as people have them, made where a test wants them, and one error of each class."""
 
 from __future__ import annotations
 
 import json
+
+from langchain_gemini_qdrant import errors
+from langchain_gemini_qdrant.edge._worker._protocol import _ErrorInWorker
+from langchain_gemini_qdrant.ingestion import IngestReport
+from langchain_gemini_qdrant.testing._api._errors import ApiError
 
 
 def pdf(*pages, title=None):
@@ -98,3 +103,37 @@ def write(folder, files):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     return folder
+
+
+_FAILURE = errors.RateLimitError("429", model="m", retry_after=7.0, limit=100, unit="texts")
+ERRORS = [
+    errors.GeminiQdrantError("what happened"),
+    errors.ConfigurationError("wrong"),
+    errors.InvalidInputError("blank", indices=[1, 2]),
+    errors.TextTooLongError("long", indices=[3], max_input_tokens=2048),
+    errors.EmbeddingError("no answer", model="m", status_code=418, attempts=2),
+    _FAILURE,
+    errors.DailyQuotaError("tomorrow", model="m", attempts=3),
+    errors.BillingError("never", model="m", limits={"texts": 0, "tokens": None}),
+    errors.ServiceError("away", model="m", status_code=503, retry_after=21.0),
+    errors.RequestRejectedError("no", model="m", status_code=403, refuses_all=True),
+    errors.ResponseMismatchError("one is missing", model="m"),
+    errors.PartialEmbeddingError(
+        "1 of 2", model="m", vectors=[[1.0], None], failures={1: _FAILURE}
+    ),
+    errors.PartialWriteError("1 of 2", written=["a"], missing=[7]),
+    errors.IngestError("not all", report=IngestReport(added=3, failed={"a": "blank"})),
+    errors.CollectionMismatchError("another size"),
+    errors.StorageError("full"),
+    _ErrorInWorker("Traceback"),
+    ApiError(429, "slowly", details=[{"@type": "x"}], headers={"Retry-After": "3"}, raw=b"{}"),
+]
+"""One of each error class of the package, with all that it can hold."""
+
+
+def parts(error):
+    """Return what an error holds, and of errors in it what these hold."""
+    held = dict(vars(error))
+    if "failures" in held:
+        held["failures"] = {index: parts(inner) for index, inner in held["failures"].items()}
+    return type(error), str(error), held

@@ -12,7 +12,7 @@ from langchain_gemini_qdrant.cli.options import TITLE_KEY, open_store_if_any
 from langchain_gemini_qdrant.cli.progress import console, counted, duration, price, progress_bar
 from langchain_gemini_qdrant.cli.tables import facts_table, files_line, files_tables
 from langchain_gemini_qdrant.embeddings._request import request_spec
-from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
+from langchain_gemini_qdrant.embeddings._usage import billed_tokens
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, find_model
 from langchain_gemini_qdrant.errors import InvalidInputError
 
@@ -107,8 +107,8 @@ def _missing(
 
 
 def _tokens(spec: RequestSpec, passage: Document) -> int:
-    sent = spec.content(passage.page_content, passage.metadata[TITLE_KEY])
-    return sent.tokens + (estimate_tokens(sent.title) if sent.title else 0)
+    content = spec.content(passage.page_content, passage.metadata[TITLE_KEY])
+    return billed_tokens(content, spec.max_input_tokens)
 
 
 def show_estimate(corpus: Corpus, embeddings: GeminiEmbeddings, place: Mapping[str, Any]) -> None:
@@ -128,7 +128,7 @@ def show_estimate(corpus: Corpus, embeddings: GeminiEmbeddings, place: Mapping[s
     ):
 
         def on_progress(done: Estimate) -> None:
-            line = f"{done.passages:,} passages · {done.tokens:,} tokens"
+            line = f"{done.passages:,} passages · ~{done.tokens:,} tokens"
             show(corpus.settled_bytes(done.passages), line)
 
         done = estimate(corpus.passages(), embeddings, store, on_progress)
@@ -140,8 +140,8 @@ def show_estimate(corpus: Corpus, embeddings: GeminiEmbeddings, place: Mapping[s
                 "files": files_line(corpus),
                 "passages": f"{done.passages:,}, of which {done.stored:,} are stored already or "
                 "come again",
-                "to send": f"{counted(done.texts, 'text')}, some {done.tokens:,} tokens",
-                "price": f"some {price(done.usd(embeddings.model))}",
+                "to send": f"{counted(done.texts, 'text')}, ~{done.tokens:,} tokens",
+                "price": price(done.usd(embeddings.model), "~"),
                 "time": _time(done, embeddings),
             }
         )

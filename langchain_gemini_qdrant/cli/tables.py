@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from langchain_gemini_qdrant.cli.progress import counted, duration, price
+from langchain_gemini_qdrant.cli.progress import cost, counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ def summary_table(corpus: Corpus, report: IngestReport | IngestProgress, failed:
             "passages": f"{stored}, {report.skipped:,} found stored or given twice, "
             f"{report.deleted:,} deleted, {failed:,} failed",
             "sent": f"{counted(report.requests, 'request')}, {counted(report.texts, 'text')}, "
-            f"{report.tokens:,} tokens, {price(report.usd)}",
+            f"{', '.join(cost(report))}",
             "time": f"{duration(report.seconds)}, {report.documents_per_second:,.0f} passages/s",
         }
     )

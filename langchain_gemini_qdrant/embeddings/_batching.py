@@ -11,8 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 
 
+# 100 texts of the longest that a model reads are some 3.5 MB, so this splits only texts that are to
+# be cut. A gRPC server takes 4 MiB unless told otherwise, other proxies 10 MB; Google's limit for
+# inline data is above them all: https://ai.google.dev/gemini-api/docs/file-input-methods
+_MAX_BYTES = 4_000_000
+
+
 class HasTokens(Protocol):
-    """Anything with an estimate of its tokens."""
+    """A text with an estimate of its tokens."""
+
+    @property
+    def text(self) -> str:
+        """The text as it is sent."""
 
     @property
     def tokens(self) -> int:
@@ -27,19 +37,22 @@ def batches(
 ) -> Iterator[list[T]]:
     """Yield consecutive runs of at most `max_texts` texts and `max_tokens` tokens, none empty.
 
-    A text of more than `max_tokens` goes alone.
+    They have at most 4 MB, too. A text that is above a bound by itself goes alone.
     """
     batch: list[T] = []
-    tokens = 0
+    tokens = size_bytes = 0
     for content in contents:
-        is_full = len(batch) == max_texts or (
-            max_tokens is not None and tokens + content.tokens > max_tokens
+        tokens += content.tokens
+        size_bytes += (own_bytes := len(content.text.encode(errors="surrogatepass")))
+        is_full = (
+            len(batch) == max_texts
+            or (max_tokens is not None and tokens > max_tokens)
+            or size_bytes > _MAX_BYTES
         )
         if batch and is_full:
             yield batch
-            batch, tokens = [], 0
+            batch, tokens, size_bytes = [], content.tokens, own_bytes
         batch.append(content)
-        tokens += content.tokens
     if batch:
         yield batch
 

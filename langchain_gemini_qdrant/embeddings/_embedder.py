@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
 from langchain_gemini_qdrant._retry_policy import RetryPolicy
 from langchain_gemini_qdrant._runtime import Blocking
+from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
+from langchain_gemini_qdrant.embeddings._lengths import too_long
 from langchain_gemini_qdrant.embeddings._request import check_list, check_texts, check_titles
 from langchain_gemini_qdrant.embeddings._send import (
     CallContext,
     Services,
     count_tokens,
     embed_batch,
+    is_too_large,
 )
 from langchain_gemini_qdrant.embeddings._tracing import traced
-from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
+from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors, outcomes, until_failure
 from langchain_gemini_qdrant.embeddings.models import find_model
 from langchain_gemini_qdrant.errors import (
     EmbeddingError,
@@ -74,15 +77,15 @@ class BlockingRateLimiter:
         self._limiter = limiter
         self._cancelled = cancelled
 
-    async def aacquire(self) -> None:
-        """Block until a text may be sent.
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        """Block until a text may be sent, or say whether it may.
 
         Raises:
             CancelledError: Nobody waits for its vector any more.
         """
         if self._cancelled.is_set():
             raise CancelledError
-        self._limiter.acquire()
+        return self._limiter.acquire(blocking=blocking)
 
 
 def blocking_services(
@@ -151,7 +154,7 @@ class Embedder:
                 try:
                     self.on_usage(call.usage)
                 except Exception as error:  # noqa: BLE001 - the user's; it must not cost vectors
-                    warnings.warn(f"on_usage raised {error!r}, which is ignored", stacklevel=2)
+                    warn_in_passing(f"on_usage raised {error!r}, which is ignored")
 
     async def embed_one(self, call: CallContext, text: str) -> Vector:
         """Return the vector of one text."""
@@ -189,18 +192,38 @@ class Embedder:
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[list[Vector], None]:
         """Yield the vectors of any number of texts in order, by the batch, as they come."""
+        async with aclosing(self.outcomes(call, texts, titles)) as batches_done:
+            async for batch in batches_done:
+                vectors, failure = until_failure(batch)
+                yield vectors
+                if failure is not None:
+                    raise failure
+
+    async def outcomes(
+        self,
+        call: CallContext,
+        texts: AsyncIterable[str],
+        titles: Iterable[str | None] | None,
+    ) -> AsyncGenerator[list[Vector | Exception], None]:
+        """Yield for each text its vector, or why there is none, in order and by the batch.
+
+        After a failure no more batches begin, and those that were sent come to their end.
+        """
         if self.max_concurrency == 1:
             async with aclosing(self._read(call.spec, texts, titles)) as source:
                 async for wanted in source:
-                    yield await self._embed_wanted(call, wanted)
+                    batch = await self._embed_wanted(call, wanted)
+                    yield batch
+                    if until_failure(batch)[1] is not None:
+                        return
             return
         problem: Exception | None = None
-        running: deque[Pending[list[Vector]]] = deque()
+        running: deque[Pending[list[Vector | Exception]]] = deque()
         async with (
             aclosing(self._read(call.spec, texts, titles)) as source,
             aclosing(call.services.side_by_side(self.max_concurrency)) as jobs,
         ):
-            while problem is None:
+            while problem is None and call.fatal_error is None:
                 try:
                     wanted = await anext(source)
                 except StopAsyncIteration:
@@ -210,9 +233,9 @@ class Embedder:
                     break
                 running.append(jobs.start(self._embed_wanted, call, wanted))
                 if len(running) >= 2 * self.max_concurrency:
-                    yield await _ended(jobs, running.popleft())
+                    yield await _first_ended(call, jobs, running)
             while running:
-                yield await _ended(jobs, running.popleft())
+                yield await _first_ended(call, jobs, running)
         if problem is not None:
             raise problem
 
@@ -224,12 +247,12 @@ class Embedder:
         Where the API refuses a request, its halves are sent, down to the text that it refuses.
         """
         contents = list(call.spec.contents(texts, titles))
-        found: dict[Content, Vector | GeminiQdrantError] = {}
+        found: dict[Content, Vector | Exception] = {}
         unique = list(dict.fromkeys(contents))
         for content in call.spec.near_limit(unique):
             try:
                 await self._check_lengths(call, Vectors(call.spec, [content]), [content])
-            except GeminiQdrantError as error:
+            except (GeminiQdrantError, Warning) as error:
                 found[content] = error
         todo = deque(self._batches([each for each in unique if each not in found]))
         refusals = 0
@@ -239,11 +262,11 @@ class Embedder:
                 found.update(zip(batch, await embed_batch(call, batch), strict=True))
             except EmbeddingError as error:
                 refused = isinstance(error, RequestRejectedError) and call.fatal_error is None
-                if refused and len(batch) > 1:
+                if refused and len(batch) > 1 and not is_too_large(error):
                     half = len(batch) // 2
                     todo.extendleft((batch[half:], batch[:half]))
                     continue
-                found.update(dict.fromkeys(batch, error))
+                found.update(outcomes(batch, error))
                 refusals += refused
                 # Nothing of the whole call was taken: the texts are not what is wrong.
                 if refusals == _REFUSALS and call.usage.requests == 0:
@@ -284,11 +307,11 @@ class Embedder:
         sure = {content for content in doubtful if spec.is_surely_too_long(content)}
         if sure and self.on_too_long == "error":
             raise spec.too_long(wanted.indices(sure))
-        counts = await self._results(call, count_tokens, doubtful)
-        limit = spec.max_input_tokens or 0
-        pairs = zip(doubtful, counts, strict=True)
-        if too_long := {content for content, count in pairs if count.unwrap() > limit}:
-            error = spec.too_long(wanted.indices(too_long))
+        long = await too_long(
+            spec, doubtful, partial(self._results, call, count_tokens), stacklevel=_STACKLEVEL + 1
+        )
+        if long:
+            error = spec.too_long(wanted.indices(long))
             if self.on_too_long == "error":
                 raise error
             warnings.warn(str(error), stacklevel=_STACKLEVEL)
@@ -319,12 +342,15 @@ class Embedder:
                 if problem is not None:
                     raise problem
 
-    async def _embed_wanted(self, call: CallContext, wanted: Vectors) -> list[Vector]:
-        """Return the vectors of one batch of a stream."""
+    async def _embed_wanted(self, call: CallContext, wanted: Vectors) -> list[Vector | Exception]:
+        """Return what became of one batch of a stream."""
         batch = wanted.missing
-        await self._check_lengths(call, wanted, batch)
-        wanted.collect(batch, Result(value=await embed_batch(call, batch)))
-        return wanted.all()
+        try:
+            await self._check_lengths(call, wanted, batch)
+        except (GeminiQdrantError, Warning) as error:
+            return [error] * wanted.missing_count
+        wanted.collect(batch, await _result(embed_batch, call, batch))
+        return wanted.outcomes()
 
 
 def make_embedder(options: GeminiEmbeddings, connection: Connection, used: UsageTotal) -> Embedder:
@@ -376,3 +402,14 @@ async def _result(
 async def _ended(side_by_side: SideBySide, pending: Pending[T]) -> T:
     await side_by_side.wait_any([pending])
     return pending.result()
+
+
+async def _first_ended(
+    call: CallContext, side_by_side: SideBySide, running: deque[Pending[list[Vector | Exception]]]
+) -> list[Vector | Exception]:
+    """Return what became of the first batch; once one has failed, no further one is sent."""
+    batch = await _ended(side_by_side, running.popleft())
+    _, failure = until_failure(batch)
+    if failure is not None:
+        call.give_up(failure)
+    return batch

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_gemini_qdrant._runtime import Blocking
+from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._request import call_spec, check_count
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
-from langchain_gemini_qdrant.errors import EmbeddingError
+from langchain_gemini_qdrant.errors import PartialEmbeddingError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 
     from langchain_core.embeddings import Embeddings
 
-    from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide
+    from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
+    from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide, Signal
     from langchain_gemini_qdrant.embeddings._send import CallContext
+    from langchain_gemini_qdrant.embeddings._waiting import Waiting
+    from langchain_gemini_qdrant.errors import GeminiQdrantError
 
 Embedded: TypeAlias = list[list[float] | Exception | None]
 """For each text a vector (None where there is no embedding), or why there is none."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class EmbeddingSession:
     """Embeds the texts of one run.
 
@@ -36,34 +41,75 @@ class EmbeddingSession:
 
     _operation: Callable[..., Coroutine[Any, Any, Embedded]]
     _side_by_side: SideBySide
+    _usage: Callable[[], EmbeddingUsage] = EmbeddingUsage
     _call: CallContext | None = None
     batch_size: int | None = None
     concurrency: int = 1
+    _signal: Signal = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Listen for long waits."""
+        self._signal = self._side_by_side.signal()
+        if self._call is not None:
+            self._call.waits.on_long_wait = self._tell
+
+    def _tell(self) -> None:
+        if not self._signal.done():
+            self._signal.set_result(None)
 
     def start(self, texts: Sequence[str], titles: Sequence[str | None] | None) -> Pending[Embedded]:
         """Send texts with their titles as soon as there is room."""
         return self._side_by_side.start(self._operation, texts, titles)
 
     async def wait_any(self, pendings: Sequence[Pending[Embedded]]) -> None:
-        """Wait until at least one request has ended."""
-        await self._side_by_side.wait_any(pendings)
+        """Wait until at least one request has ended, or a long wait has begun."""
+        await self._side_by_side.wait_any([*pendings, self._signal])
+        if self._signal.done():
+            self._signal = self._side_by_side.signal()
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What requests wait for, if that takes long."""
+        return None if self._call is None else self._call.waits.current
 
     @property
     def usage(self) -> EmbeddingUsage:
         """What was sent so far; nothing is known of other embeddings than ours."""
-        return EmbeddingUsage() if self._call is None else self._call.usage
+        return self._usage()
 
     @property
-    def fatal_error(self) -> EmbeddingError | None:
+    def fatal_error(self) -> GeminiQdrantError | None:
         """The error that every further request would meet, if there is one."""
         return None if self._call is None else self._call.fatal_error
 
-    def give_up(self, error: Exception) -> None:
+    async def aclose(self) -> None:
+        """Drop what is not sent, and wait for what is under way; tasks are cancelled."""
+        await self._side_by_side.aclose()
+
+    def give_up(self, error: BaseException) -> None:
         """Let the requests that have not been sent fail at once."""
-        if self._call is not None and self._call.fatal_error is None:
-            if not isinstance(error, EmbeddingError):
-                error = EmbeddingError("not sent, as the run ended", model=self._call.spec.model)
-            self._call.fatal_error = error
+        if self._call is not None:
+            self._call.give_up(error)
+
+
+async def stream_outcomes(
+    embedding: GeminiEmbeddings,
+    texts: Sequence[str],
+    titles: Sequence[str | None] | None,
+    *,
+    blocking: bool,
+) -> AsyncGenerator[list[Vector | Exception], None]:
+    """Yield for each text its vector, or why there is none, in order and by the request.
+
+    After a failure no further texts are sent, and those that were come to their end.
+    """
+    embedder, spec = embedding._embedder, call_spec(embedding, "document")  # noqa: SLF001 - a face of it
+    call = embedder.call(spec, embedder.blocking_services() if blocking else None)
+    name = "stream_documents" if blocking else "astream_documents"
+    with embedder.accounted(name, call, len(texts)):
+        async with aclosing(embedder.outcomes(call, AsAsync(texts), titles)) as batches:
+            async for batch in batches:
+                yield batch
 
 
 @asynccontextmanager
@@ -93,6 +139,7 @@ async def open_session(
                 yield EmbeddingSession(
                     _operation=each,
                     _side_by_side=side_by_side,
+                    _usage=lambda: call.usage,
                     _call=call,
                     batch_size=embedder.max_texts,
                     concurrency=concurrency,
@@ -100,6 +147,8 @@ async def open_session(
         return
 
     awaitable: Any = Blocking(embedding, "a") if blocking else embedding
+    wrapped = gemini_of(embedding)
+    before = EmbeddingUsage() if wrapped is None else wrapped.usage
 
     async def embed(texts: Sequence[str], _: object) -> Embedded:
         if embedding is None:
@@ -107,10 +156,18 @@ async def open_session(
         try:
             vectors = await awaitable.aembed_documents([*texts])
             check_count(embedding, vectors, len(texts))
+        except PartialEmbeddingError as error:
+            # A wrapper's, and of only those texts that it did not have, if these are fewer.
+            is_of_all = len(error.vectors) == len(texts)
+            return [*outcomes_of(error)] if is_of_all else [error] * len(texts)
         except Exception as error:  # noqa: BLE001 - any library's; told for each text
             return [error] * len(texts)
         return [*vectors]
 
     # One at a time: nobody promises that others may be used in several threads.
     async with aclosing(Threads(1) if blocking else Tasks(1)) as side_by_side:
-        yield EmbeddingSession(_operation=embed, _side_by_side=side_by_side)
+        yield EmbeddingSession(
+            _operation=embed,
+            _side_by_side=side_by_side,
+            _usage=EmbeddingUsage if wrapped is None else lambda: wrapped.usage.since(before),
+        )

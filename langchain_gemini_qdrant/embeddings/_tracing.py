@@ -6,15 +6,20 @@ import os
 import sys
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings.models import model_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from langsmith import trace
 
     from langchain_gemini_qdrant.embeddings._send import CallContext
+    from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 
+T = TypeVar("T")
 
 _VARIABLES = (
     "LANGSMITH_TRACING",
@@ -45,17 +50,10 @@ def traced(name: str, call: CallContext, texts: int | None) -> Iterator[None]:
     if not _is_on():
         yield
         return
-    from langsmith import trace  # noqa: PLC0415 - half a second, for those who trace
-
-    spec = call.spec
-    model = model_id(spec.model)
-    inputs = {"texts": texts, "task_type": spec.task, "output_dimensionality": spec.size}
-    metadata = {"ls_provider": "google", "ls_model_name": model, "ls_model_type": "embedding"}
-    manager = trace(f"GeminiEmbeddings.{name}", "embedding", inputs=inputs, metadata=metadata)
     # In a context of its own: a stream hands control back between its vectors, and what its
     # consumer does then is no part of the embedding.
     context = copy_context()
-    run = context.run(manager.__enter__)
+    manager = _in_passing(lambda: context.run(_begin, name, call, texts))
     failure: BaseException | None = None
     try:
         yield
@@ -63,15 +61,44 @@ def traced(name: str, call: CallContext, texts: int | None) -> Iterator[None]:
         failure = error
         raise
     finally:
-        usage = call.usage
-        tokens = {"input_tokens": usage.tokens, "output_tokens": 0, "total_tokens": usage.tokens}
-        run.add_outputs(
+        if manager is not None:
+            _in_passing(lambda: context.run(_end, manager, call.usage, failure))
+
+
+def _begin(name: str, call: CallContext, texts: int | None) -> trace:
+    from langsmith import trace  # noqa: PLC0415 - half a second, for those who trace
+
+    spec = call.spec
+    model = model_id(spec.model)
+    inputs = {"texts": texts, "task_type": spec.task, "output_dimensionality": spec.size}
+    metadata = {"ls_provider": "google", "ls_model_name": model, "ls_model_type": "embedding"}
+    manager = trace(f"GeminiEmbeddings.{name}", "embedding", inputs=inputs, metadata=metadata)
+    manager.__enter__()
+    return manager
+
+
+def _end(manager: trace, usage: EmbeddingUsage, failure: BaseException | None) -> None:
+    tokens = {"input_tokens": usage.tokens, "output_tokens": 0, "total_tokens": usage.tokens}
+    if manager.new_run is not None:
+        manager.new_run.add_outputs(
             {
                 "requests": usage.requests,
                 "texts": usage.texts,
                 "cached": usage.cached,
                 "usage_metadata": tokens,
+                "estimated_tokens": usage.estimated_tokens,
             }
         )
-        kind = None if failure is None else type(failure)
-        context.run(manager.__exit__, kind, failure, None)
+    manager.__exit__(None if failure is None else type(failure), failure, None)
+
+
+def _in_passing(step: Callable[[], T]) -> T | None:
+    """Take a step of tracing; a tracer that fails must cost no vectors and hide no error."""
+    try:
+        return step()
+    except Exception as error:  # noqa: BLE001 - LangSmith's, or of a user's own client
+        warn_in_passing(
+            f"LangSmith tracing failed ({type(error).__name__}): this call is not traced in full, "
+            "and its vectors are not affected"
+        )
+        return None

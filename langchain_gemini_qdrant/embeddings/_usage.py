@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._forks import renew_lock_in_children
+from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
+
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.embeddings._request import Content
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +21,8 @@ class EmbeddingUsage:
         requests: Answered requests; those that failed or were refused are not counted.
         texts: In these requests.
         reported_tokens: Input tokens that the API counted.
-        estimated_tokens: Input tokens of the requests whose answer had no count, as an estimate.
+        estimated_tokens: Input tokens of the requests whose answer had no count, as an estimate:
+            gemini-embedding-001 and older report none on the Developer API.
         cached: Vectors that came from the cache and were not sent.
         usd: Price of all tokens, in US dollars, at the model's list price for text
             (`gemini_models`); None for a model without one.
@@ -45,6 +51,24 @@ class EmbeddingUsage:
             cached=self.cached + other.cached,
             usd=(self.usd or 0.0) + (other.usd or 0.0) if known else None,
         )
+
+    def since(self, before: EmbeddingUsage) -> EmbeddingUsage:
+        """Return what was added to an earlier usage of the same instance."""
+        known = self.usd is not None and before.usd is not None
+        return EmbeddingUsage(
+            requests=self.requests - before.requests,
+            texts=self.texts - before.texts,
+            reported_tokens=self.reported_tokens - before.reported_tokens,
+            estimated_tokens=self.estimated_tokens - before.estimated_tokens,
+            cached=self.cached - before.cached,
+            usd=(self.usd or 0.0) - (before.usd or 0.0) if known else None,
+        )
+
+
+def billed_tokens(content: Content, limit: int | None) -> int:
+    """Estimate what the model reads of a text with its title; what is over its limit is cut."""
+    tokens = content.tokens + (estimate_tokens(content.title) if content.title else 0)
+    return tokens if limit is None else min(tokens, limit)
 
 
 class UsageTotal:

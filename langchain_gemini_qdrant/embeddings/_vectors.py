@@ -13,7 +13,7 @@ from langchain_gemini_qdrant.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
@@ -76,7 +76,8 @@ class Vectors:
             raise ConfigurationError(
                 "retry_failed takes a PartialEmbeddingError that a call has raised"
             )
-        return cls(left.spec, left.contents, error.vectors)
+        known = [vector and [*vector] for vector in error.vectors]  # the error keeps its own
+        return cls(left.spec, left.contents, known)
 
     @property
     def missing(self) -> list[Content]:
@@ -100,8 +101,17 @@ class Vectors:
         """Keep what became of a batch."""
         if result.error is None:
             self._vectors.update(zip(batch, result.unwrap(), strict=True))
-        else:
-            self._errors.update(dict.fromkeys(batch, result.error))
+            return
+        for content, outcome in outcomes(batch, result.error).items():
+            if isinstance(outcome, GeminiQdrantError):
+                self._errors[content] = outcome
+            else:
+                self._vectors[content] = outcome
+
+    def outcomes(self) -> list[Vector | Exception]:
+        """Return for each content its vector, or why there is none, in order."""
+        pairs = zip(self._contents, self._in_order(), strict=True)
+        return [self._errors[content] if vector is None else vector for content, vector in pairs]
 
     def all(self) -> list[Vector]:
         """Return one vector for each content, in order.
@@ -111,7 +121,7 @@ class Vectors:
             PartialEmbeddingError: Some failed, or for several reasons.
         """
         if not self._errors:
-            return [self._vectors[content] for content in self._contents]
+            return [vector for vector in self._in_order() if vector is not None]
         # Requests under way together may each have met it.
         causes = list({str(error): error for error in self._errors.values()}.values())
         if not self._vectors and len(causes) == 1:
@@ -127,11 +137,19 @@ class Vectors:
             f"embedded, at index {_ranges(list(failures))}; `vectors` has the others and "
             f"`retry_failed` sends these again. The first failure: {first}",
             model=self.spec.model,
-            vectors=[self._vectors.get(content) for content in self._contents],
+            vectors=list(self._in_order()),
             failures=failures,
         )
         error.unfinished = Unfinished(spec=self.spec, contents=self._contents)
         raise error from first
+
+    def _in_order(self) -> Iterator[Vector | None]:
+        """Yield the vector of each content, as a list of its own where contents repeat."""
+        given = set()
+        for content in self._contents:
+            vector = self._vectors.get(content)
+            yield [*vector] if vector is not None and content in given else vector
+            given.add(content)
 
     def _failure(self, error: GeminiQdrantError) -> EmbeddingError:
         if isinstance(error, EmbeddingError):
@@ -139,6 +157,30 @@ class Vectors:
         failure = EmbeddingError(f"{self.spec.model}: {error}", model=self.spec.model)
         failure.__cause__ = error
         return failure
+
+
+def outcomes(
+    batch: Sequence[Content], error: GeminiQdrantError
+) -> dict[Content, Vector | GeminiQdrantError]:
+    """Return what became of each content of a batch that failed, as a whole or in part."""
+    if not isinstance(error, PartialEmbeddingError):
+        return dict.fromkeys(batch, error)
+    return dict(zip(batch, outcomes_of(error), strict=True))
+
+
+def outcomes_of(error: PartialEmbeddingError) -> list[Vector | EmbeddingError]:
+    """Return the vector of each text of a call, or why there is none."""
+    return [error.failures[i] if each is None else each for i, each in enumerate(error.vectors)]
+
+
+def until_failure(batch: Sequence[Vector | Exception]) -> tuple[list[Vector], Exception | None]:
+    """Return the vectors before the first failure, and that failure."""
+    vectors: list[Vector] = []
+    for each in batch:
+        if isinstance(each, Exception):
+            return vectors, each
+        vectors.append(each)
+    return vectors, None
 
 
 def _ranges(indices: Sequence[int]) -> str:

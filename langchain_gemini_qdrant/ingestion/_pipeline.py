@@ -115,22 +115,42 @@ class Pipeline:
         async with self._collection.open_session(name) as session:
             self._session: EmbeddingSession = session
             self._counters.usage = lambda: session.usage
+            self._counters.waiting = lambda: session.waiting
             self._request_size = min(self._batch_size, session.batch_size or self._batch_size)
-            while self._counters.error is None:
-                batch: list[Any] = []
-                try:
-                    await self._read(documents, batch)
-                except Exception as error:  # noqa: BLE001 - the caller's; what was read counts
-                    self._counters.error = error
-                if not batch:
-                    break
-                await self._accept(batch)
-            while self._waiting:
-                await self._start()
-            while self._running:
-                await self._wait()
+            try:
+                await self._read_all(documents)
+                while self._running:
+                    await self._wait()
+            except BaseException as error:  # of the callback, or Ctrl-C
+                # A cancelled task must end soon, and leaving the session cancels its requests.
+                if self._collection.blocking or isinstance(error, Exception):
+                    await self._store_what_comes(error)
+                raise
             if self._report is not None:
                 self._report()
+
+    async def _read_all(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
+        """Read documents to their end, and send all that are to be embedded."""
+        while self._counters.error is None:
+            batch: list[Any] = []
+            try:
+                await self._read(documents, batch)
+            except Exception as error:  # noqa: BLE001 - the caller's; what was read counts
+                self._counters.error = error
+            if not batch:
+                break
+            await self._accept(batch)
+        while self._waiting:
+            await self._start()
+
+    async def _store_what_comes(self, error: BaseException) -> None:
+        """Send nothing more, and store what comes of the requests under way: it is paid for."""
+        self._report = None
+        self._session.give_up(error)
+        if self._collection.blocking:
+            await self._session.aclose()  # ends their waiting, too
+        while self._running:
+            await self._wait()
 
     # Reading
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from langchain_gemini_qdrant.embeddings._waiting import Waiting
+
 
 _LATE_S = 30.0
 
@@ -21,15 +23,23 @@ class RunCost:
         requests: To Gemini, answered.
         texts: In these requests.
         tokens: In these texts, as the API counted, or as an estimate where it did not.
-        usd: Their price in US dollars, None where the model's is not known.
+        estimated_tokens: Of these, the estimated ones. gemini-embedding-001 and older report no
+            counts on the Developer API.
+        usd: Price of `tokens` in US dollars, None where the model's is not known.
         seconds: From the start to now, or to the end.
     """
 
     requests: int = 0
     texts: int = 0
     tokens: int = 0
+    estimated_tokens: int = 0
     usd: float | None = 0.0
     seconds: float = 0.0
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether `tokens` and `usd` are estimates, at least in part."""
+        return self.estimated_tokens > 0
 
     @property
     def tokens_per_second(self) -> float:
@@ -51,6 +61,8 @@ class IngestProgress(RunCost):
         deleted: Removed by the cleanup.
         remaining_seconds: Left at the rate of the last half minute; None where that or the total
             is not known.
+        waiting: What the run waits for, such as a quota, if that takes long: its text is
+            `waiting 38 s for the quota`. None while requests go out.
     """
 
     total: int | None = None
@@ -61,6 +73,7 @@ class IngestProgress(RunCost):
     failed: int = 0
     deleted: int = 0
     remaining_seconds: float | None = None
+    waiting: Waiting | None = None
 
     @property
     def done(self) -> int:
@@ -105,12 +118,13 @@ class IngestReport(RunCost):
         return _rate(done, self.seconds)
 
     def __str__(self) -> str:
-        """Return the counts in one line, without what differs between runs."""
-        price = "" if self.usd is None else f", ${self.usd:.4f}"
+        """Return the counts in one line, without what differs between runs; `~` is an estimate."""
+        about = "~" if self.is_estimate else ""
+        price = "" if self.usd is None else f", {about}${self.usd:.4f}"
         return (
             f"{self.added:,} added, {self.updated:,} updated, {self.skipped:,} skipped, "
             f"{self.deleted:,} deleted, {len(self.failed):,} failed; "
-            f"sent: texts {self.texts:,}, tokens {self.tokens:,}{price}"
+            f"sent: texts {self.texts:,}, tokens {about}{self.tokens:,}{price}"
         )
 
 

@@ -11,12 +11,13 @@ from langchain_core.documents import Document
 
 from langchain_gemini_qdrant._qdrant_values import check_payload, content_id, id_payload, point_id
 from langchain_gemini_qdrant._runtime import run
-from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, InvalidInputError
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
 from langchain_gemini_qdrant.ingestion._pipeline import Incoming, Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, shortfall
+from langchain_gemini_qdrant.vectorstores._points import refuse_single
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -67,7 +68,7 @@ def ingest(
             that have come meanwhile are stored.
         total: How many documents there are, where `len` does not tell; for `on_progress`.
         on_progress: Called as documents are read, embedded, stored and deleted; what it raises
-            ends the run and comes out as it is.
+            ends the run and comes out as it is, once what comes of requests under way is stored.
         on_error: `"report"` returns the report of a run that is not complete, too.
 
     Returns:
@@ -77,7 +78,9 @@ def ingest(
         IngestError: Some documents failed, or the run ended before its time; `report` says which
             and why. All others are stored.
         ConfigurationError: An option is unknown, or at odds with the documents.
+        InvalidInputError: `documents` is a single one.
     """
+    refuse_single(documents, "documents")
     if isinstance(documents, AsyncIterable) and not isinstance(documents, Iterable):
         raise ConfigurationError("documents come asynchronously: await aingest(...) instead")
     this = _Run(
@@ -110,6 +113,7 @@ async def aingest(
 
     Cancelling it cancels the requests under way.
     """
+    refuse_single(documents, "documents")
     this = _Run(
         store.async_collection,
         Cleanup(store.async_collection, cleanup, source_key),
@@ -153,7 +157,7 @@ class _Run:
         self._id_keys = id_keys
         self._batch_size = batch_size
         self._on_error = on_error
-        self._is_gemini = isinstance(collection.layout.embedding, GeminiEmbeddings)
+        self._is_gemini = gemini_of(collection.layout.embedding) is not None
         self._stats = RunStats(collection.clock, on_progress)
         self._counters = self._stats.begin(total)
 
@@ -181,12 +185,13 @@ class _Run:
             raise InvalidInputError(f"documents must be Documents, got {type(document).__name__}")
         layout, source_key = self._collection.layout, self._cleanup.source_key
         name = document.id or content_id(document, self._id_keys)
-        key = point_id(name)
+        key: str | int = name
         source: object = document.metadata.get(source_key)
         source = source if isinstance(source, str) else None
         payload: dict[str, Any] = {}
         problem = None
         try:
+            key = point_id(name)
             # As every engine keeps it, so that it can be compared with what is stored.
             payload = check_payload(
                 {

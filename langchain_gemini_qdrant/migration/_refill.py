@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._qdrant_values import document_id
-from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.errors import CollectionMismatchError, IngestError
 from langchain_gemini_qdrant.ingestion._pipeline import Incoming, Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, shortfall
@@ -57,7 +57,7 @@ class Refill:
         self._kept_vectors = list(kept_vectors)
         self._may_delete = may_delete
         self._batch_size = batch_size
-        self._is_gemini = isinstance(collection.layout.embedding, GeminiEmbeddings)
+        self._is_gemini = gemini_of(collection.layout.embedding) is not None
         self._stats = RunStats(collection.clock, on_progress)
 
     async def run(self) -> IngestReport:

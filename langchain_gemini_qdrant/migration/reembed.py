@@ -9,7 +9,7 @@ from langchain_qdrant import RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._runtime import run
-from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, model_id
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.ingestion._report import IngestReport
@@ -384,7 +384,6 @@ def _renamed(collection: Collection, name: str) -> Collection:
 
 
 def _derived_name(name: str, embeddings: Embeddings, size: int) -> str:
-    model = type(embeddings).__name__
-    if isinstance(embeddings, GeminiEmbeddings):
-        model = model_id(embeddings.model)
+    gemini = gemini_of(embeddings)
+    model = type(embeddings).__name__ if gemini is None else model_id(gemini.model)
     return f"{name}-{model.replace('/', '-')}-{size}"

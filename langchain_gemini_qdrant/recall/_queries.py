@@ -54,7 +54,7 @@ async def asked_queries(
     if queries is None:
         sample = await sampled(collection, sample_size, seed, condition)
         return sample, "stored vectors"
-    if isinstance(queries, str):
+    if isinstance(queries, str | bytes):
         raise InvalidInputError("queries must be a sequence of texts or of vectors, got one text")
     given: list[Any] = list(queries)
     kind: QueryKind = "texts" if given and isinstance(given[0], str) else "vectors"
@@ -77,6 +77,8 @@ def _type_names(values: list[Any]) -> str:
 
 
 def _as_given(vectors: list[Any]) -> list[list[float]]:
+    if isinstance(vectors[0], float | int):
+        raise InvalidInputError("queries must be a sequence of vectors, got one: put it in a list")
     return [[float(component) for component in vector] for vector in vectors]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -204,6 +205,10 @@ class _Comparison:
 
     async def prepared(self, *, blocking: bool) -> tuple[list[_Candidate], _Sample]:
         """Check the arguments and take a sample: what is wrong is told before an engine starts."""
+        if isinstance(self.presets, str | Mapping):
+            raise ConfigurationError(
+                f"presets must be a list, such as ['binary'], got one {type(self.presets).__name__}"
+            )
         given = QUANTIZATION_PRESETS.values() if self.presets is None else self.presets
         candidates = [_Candidate("none", None, _FULL_BITS, 1.0), *map(_candidate, given)]
         self._plan().check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import product
@@ -182,6 +183,9 @@ class Plan:
         Raises:
             ConfigurationError: A setting is out of its range.
         """
+        for name in ("limits", "oversampling", "rescore", "hnsw_ef"):
+            if not isinstance(getattr(self, name), Iterable):
+                raise ConfigurationError(f"{name} must be a list, got {getattr(self, name)!r}")
         for name in ("limits", "oversampling", "hnsw_ef"):
             values: Sequence[object] = getattr(self, name)
             wrong = [each for each in values if each is not None and not _is_positive(each)]

@@ -7,6 +7,7 @@ before its `await` returns (see `_runtime`).
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -14,8 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from langchain_gemini_qdrant._clock import BlockingClock
 from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
-from langchain_gemini_qdrant.embeddings._session import open_session
-from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.embeddings._session import open_session, stream_outcomes
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
+from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
+    ConfigurationError,
+    GeminiQdrantError,
+)
 from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
 from langchain_gemini_qdrant.vectorstores._retry import RetryingClient
 
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, models
 
     from langchain_gemini_qdrant._clock import AsyncClock, Clock
-    from langchain_gemini_qdrant.embeddings._session import EmbeddingSession
+    from langchain_gemini_qdrant.embeddings._session import Embedded, EmbeddingSession
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._connection import Connection
     from langchain_gemini_qdrant.vectorstores._scores import Fusion
@@ -84,7 +90,8 @@ class Layout:
 
 def known_size(embedding: Embeddings | None) -> int | None:
     """Return the length of an embedding's vectors, None where only embedding would tell."""
-    return embedding.vector_size if isinstance(embedding, GeminiEmbeddings) else None
+    gemini = gemini_of(embedding)
+    return None if gemini is None else gemini.vector_size
 
 
 @dataclass(kw_only=True, slots=True)
@@ -164,17 +171,29 @@ class Collection:
         client: Any = self.client
         await client.optimize(self.name)
 
-    def stream_documents(
+    async def stream(
         self, texts: Sequence[str], titles: Sequence[str | None] | None
-    ) -> AsyncGenerator[list[float], None] | AsAsync[list[float]]:
-        """Embed many documents with `GeminiEmbeddings`, whose vectors are yielded as they come."""
+    ) -> AsyncGenerator[Embedded, None]:
+        """Embed many documents with `GeminiEmbeddings`; yield what became of them as it comes."""
         embedding: Any = self.layout.embedding
+        if type(embedding) is GeminiEmbeddings:
+            outcomes = stream_outcomes(embedding, texts, titles, blocking=self.blocking)
+            async with aclosing(outcomes) as batches:
+                async for batch in batches:
+                    yield [*batch]
+            return
+        # By the methods of a subclass, which may do more.
+        vectors: Any
         if self.blocking:
-            return AsAsync(embedding.stream_documents(texts, titles=titles))
-        stream: AsyncGenerator[list[float], None] = embedding.astream_documents(
-            texts, titles=titles
-        )
-        return stream
+            vectors = AsAsync(embedding.stream_documents(texts, titles=titles))
+        else:
+            vectors = embedding.astream_documents(texts, titles=titles)
+        async with aclosing(vectors):
+            try:
+                async for vector in vectors:
+                    yield [vector]
+            except GeminiQdrantError as error:
+                yield [error]
 
     def open_session(self, name: str) -> AbstractAsyncContextManager[EmbeddingSession]:
         """Open a session of the embedding; `name` is its name in traces."""

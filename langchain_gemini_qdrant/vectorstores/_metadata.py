@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from qdrant_client import models
 
+from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
-from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of, mixes_sides
 from langchain_gemini_qdrant.embeddings.models import model_id
 from langchain_gemini_qdrant.embeddings.tasks import task_sides
 from langchain_gemini_qdrant.errors import CollectionMismatchError
@@ -23,16 +24,35 @@ METADATA_KEY = "langchain_gemini_qdrant"
 def embedding_metadata(layout: Layout, size: int) -> dict[str, Any]:
     """Return the metadata that says what makes the vectors; `size` is of the dense one."""
     entries: dict[str, Any] = {}
-    if isinstance(layout.embedding, GeminiEmbeddings):
+    gemini = gemini_of(layout.embedding)
+    if gemini is not None:
         entries[layout.vector_name] = {
-            "model": model_id(layout.embedding.model),
+            "model": model_id(gemini.model),
             "size": size,
-            "task": task_sides(layout.embedding.task_type).document,
+            "task": task_sides(gemini.task_type).document,
             "normalized": True,
         }
     if isinstance(layout.sparse_embedding, EdgeBm25):
         entries[layout.sparse_vector_name] = layout.sparse_embedding.note()
     return {METADATA_KEY: {"embeddings": entries}} if entries else {}
+
+
+def warn_of_embedding(layout: Layout, info: models.CollectionInfo) -> None:
+    """Warn of an embedding that the collection cannot be checked against, or that mixes sides."""
+    name = type(layout.embedding).__name__
+    known = stored_embeddings(info).get(layout.vector_name)
+    if known is not None and layout.embedding is not None and gemini_of(layout.embedding) is None:
+        warn(
+            f"collection {layout.collection_name!r} remembers that {known['model']!r} made its "
+            f"vectors, and {name} does not say what makes its own: vectors of two models cannot "
+            "be compared. Pass GeminiEmbeddings, which have a cache of their own (cache=)"
+        )
+    if mixes_sides(layout.embedding):
+        warn(
+            f"{name} keeps documents and queries in one cache, by their text alone: a query gets "
+            "the vector of a document with the same text. Pass another query_embedding_cache, or "
+            "GeminiEmbeddings(cache=...), which tell them apart"
+        )
 
 
 def stored_embeddings(info: models.CollectionInfo) -> dict[str, Any]:

@@ -14,8 +14,13 @@ from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.quantization import QuantizationPreset
 from langchain_gemini_qdrant.vectorstores import _schema
 from langchain_gemini_qdrant.vectorstores._connection import connect
-from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings, stored_search_params
+from langchain_gemini_qdrant.vectorstores._metadata import (
+    stored_embeddings,
+    stored_search_params,
+    warn_of_embedding,
+)
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
+from langchain_gemini_qdrant.vectorstores._points import refuse_single
 from langchain_gemini_qdrant.vectorstores._settings import require_quantization
 
 if TYPE_CHECKING:
@@ -92,6 +97,7 @@ async def open_existing(collection: Collection, quantization: Quantization | Non
     info = await collection.client.get_collection(collection.name)
     layout, state = collection.layout, collection.state
     _schema.check(layout, info)
+    warn_of_embedding(layout, info)
     params = _schema.dense_params(layout, info)
     state.size = params.size if params is not None else None
     stored = _schema.stored_quantization(layout, info)
@@ -229,6 +235,7 @@ def opened_with(  # noqa: PLR0917 - as `from_texts` has them
     batch_size: int,
 ) -> StoreT:
     """Return an open store with texts added; if that fails, it is closed: nobody else could."""
+    refuse_single(texts, "texts")  # before a collection is created, or recreated
     store = opened(store_class, plan)
     adding: Any = store  # the methods of the whole class
     try:
@@ -248,6 +255,7 @@ async def aopened_with(  # noqa: PLR0917 - as `from_texts` has them
     batch_size: int,
 ) -> StoreT:
     """Return an open store with texts added; see `opened_with`."""
+    refuse_single(texts, "texts")
     store = await aopened(store_class, plan)
     adding: Any = store  # the methods of the whole class
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from qdrant_client import models
@@ -11,8 +12,6 @@ from langchain_gemini_qdrant.errors import CollectionMismatchError, Configuratio
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 
 PayloadIndex: TypeAlias = (
@@ -32,6 +31,11 @@ async def create_payload_indexes(
         ConfigurationError: A type is unknown; nothing is indexed.
         CollectionMismatchError: A field is indexed with another type; nothing is indexed.
     """
+    if not isinstance(fields, Mapping):
+        raise ConfigurationError(
+            "payload indexes must be a dict such as {'source': 'keyword'}, got one "
+            f"{type(fields).__name__}"
+        )
     if collection.connection.kind == "local":
         return
     metadata_key = collection.layout.metadata_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from langchain_core.documents import Document
 from qdrant_client import AsyncQdrantClient, models
@@ -13,16 +13,16 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 
 from langchain_gemini_qdrant._qdrant_values import (
     CheckedPayload,
+    check_payload,
     document_id,
     id_payload,
     payload_bytes,
-    plain_bytes,
     point_id,
 )
 from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, PartialWriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from langchain_qdrant.sparse_embeddings import SparseVector
 
@@ -40,6 +40,9 @@ class Row(NamedTuple):
     metadata: dict[str, Any]
 
 
+KeyedPayload: TypeAlias = tuple[str | int, CheckedPayload]
+"""What is stored with vectors, and the id of the point."""
+
 _OPTIONS = frozenset(inspect.signature(AsyncQdrantClient.upsert).parameters) - {
     *("self", "collection_name", "points", "kwargs")
 }
@@ -55,6 +58,19 @@ def check_options(options: dict[str, Any]) -> None:
         raise TypeError(f"adding takes no {unknown}; Qdrant's options are {sorted(_OPTIONS)}")
 
 
+def refuse_single(values: object, name: str) -> None:
+    """Refuse a single value where several are meant, which would be taken apart.
+
+    Raises:
+        InvalidInputError: It is a string, bytes, a number, a dict or a document.
+    """
+    if isinstance(values, str | bytes | int | Mapping | Document):
+        raise InvalidInputError(
+            f"{name} must be a list or another iterable, got one {type(values).__name__}: put it "
+            "in a list"
+        )
+
+
 def rows(
     texts: Iterable[str],
     metadatas: Iterable[dict[str, Any] | None] | None,
@@ -63,8 +79,11 @@ def rows(
     """Bring texts, metadatas and ids together; a missing id is a random UUID.
 
     Raises:
-        InvalidInputError: The counts differ, a text is no string, or a metadata no dict.
+        InvalidInputError: The counts differ, a text is no string, or a metadata no dict; or there
+            is one text, metadata or id where a list of them is meant.
     """
+    for name, values in {"texts": texts, "metadatas": metadatas, "ids": ids}.items():
+        refuse_single(values, name)
     given: list[Any] = list(texts)
     metadatas = [None] * len(given) if metadatas is None else list(metadatas)
     ids = [None] * len(given) if ids is None else list(ids)
@@ -95,9 +114,20 @@ def rows(
 def document_rows(
     documents: Iterable[Document], ids: Iterable[str | int | None] | None = None
 ) -> list[Row]:
-    """Return the rows of documents; `ids` in place of their own."""
+    """Return the rows of documents; `ids` in place of their own.
+
+    Raises:
+        InvalidInputError: See `rows`.
+    """
+    refuse_single(documents, "documents")
     texts, metadatas, own_ids = [], [], []
-    for document in documents:
+    for index, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise InvalidInputError(
+                f"documents must be Documents, got {type(document).__name__} at index {index}: "
+                "nothing is stored",
+                indices=[index],
+            )
         texts.append(document.page_content)
         metadatas.append(document.metadata)
         own_ids.append(document.id)
@@ -141,26 +171,42 @@ def as_qdrant(vector: SparseVector) -> models.SparseVector:
     return models.SparseVector(indices=vector.indices, values=vector.values)
 
 
+def payloads(rows: Sequence[Row], content_key: str, metadata_key: str) -> list[KeyedPayload]:
+    """Return the point id of each row, and what is stored with its vectors.
+
+    Raises:
+        InvalidInputError: Ids or metadata cannot be stored; `indices` says which.
+    """
+    found: list[KeyedPayload] = []
+    wrong: dict[int, InvalidInputError] = {}
+    for index, row in enumerate(rows):
+        try:
+            key = point_id(row.id)
+            payload = {content_key: row.text, metadata_key: row.metadata}
+            if key != row.id:
+                payload |= id_payload(row.id, key)
+            found.append((key, check_payload(payload)))
+        except InvalidInputError as error:
+            wrong[index] = error
+    if wrong:
+        first, cause = next(iter(wrong.items()))
+        raise InvalidInputError(
+            f"{len(wrong)} of {len(rows)} documents cannot be stored, the first at index {first}: "
+            f"{cause}. Nothing is embedded or stored",
+            indices=[*wrong],
+        ) from cause
+    return found
+
+
 def points(
-    rows: Sequence[Row],
-    vectors: Sequence[dict[str, Any]],
-    *,
-    content_key: str,
-    metadata_key: str,
-    has_lists: bool = False,
+    payloads: Iterable[KeyedPayload], vectors: Sequence[dict[str, Any]], *, has_lists: bool = False
 ) -> Iterator[models.PointStruct]:
-    """Yield the points of rows and their vectors by name.
+    """Yield the points of payloads and their vectors by name.
 
     With `has_lists` the vectors are lists of floats; else they are whatever pydantic takes for one.
     """
     point = models.PointStruct.model_construct if has_lists else models.PointStruct
-    for row, named in zip(rows, vectors, strict=True):
-        key = point_id(row.id)
-        payload = {content_key: row.text, metadata_key: row.metadata}
-        if key != row.id:
-            payload |= id_payload(row.id, key)
-        if has_lists and (size_bytes := plain_bytes(payload)):  # pydantic would copy it
-            payload = CheckedPayload(payload, size_bytes)
+    for (key, payload), named in zip(payloads, vectors, strict=True):
         yield point(id=key, vector=named, payload=payload)
 
 
@@ -195,10 +241,12 @@ def _size_bytes(point: models.PointStruct) -> int:
     return size_bytes + _BYTES_PER_NUMBER * numbers
 
 
-def partial_write(rows: Sequence[Row], stored: int, cause: Exception) -> PartialWriteError:
-    """Return the error for rows of which the first `stored` are in the collection."""
-    written = [row.id for row in rows[:stored]]
-    missing = [row.id for row in rows[stored:]]
+def partial_write(
+    rows: Sequence[Row], stored: Container[int], cause: Exception
+) -> PartialWriteError:
+    """Return the error for rows of which those at the indices `stored` are in the collection."""
+    written = [row.id for index, row in enumerate(rows) if index in stored]
+    missing = [row.id for index, row in enumerate(rows) if index not in stored]
     return PartialWriteError(
         f"{len(written)} of {len(rows)} documents are stored, {len(missing)} are not: `written` "
         f"and `missing` have their ids. The cause: {reason(cause)}",

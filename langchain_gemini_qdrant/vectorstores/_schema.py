@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import named_vectors
-from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._request import check_count
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.quantization import quantization_config, stored_alike
 from langchain_gemini_qdrant.vectorstores._metadata import (
@@ -90,7 +90,7 @@ def check_datatype(params: models.VectorParams, embedding: Embeddings) -> None:
     Raises:
         ConfigurationError: It is uint8.
     """
-    if params.datatype is models.Datatype.UINT8 and isinstance(embedding, GeminiEmbeddings):
+    if params.datatype is models.Datatype.UINT8 and gemini_of(embedding):
         raise ConfigurationError(
             "datatype uint8 stores whole numbers from 0 to 255, and Gemini's vectors have "
             "components between -1 and 1: take datatype float16, or quantization='scalar' for 8 "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qdrant_client import models
@@ -10,7 +11,13 @@ from qdrant_client import models
 from langchain_gemini_qdrant._qdrant_values import point_id
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._request import check_count, check_texts
-from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError, InvalidInputError
+from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
+from langchain_gemini_qdrant.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    PartialEmbeddingError,
+)
 from langchain_gemini_qdrant.vectorstores import _points
 from langchain_gemini_qdrant.vectorstores._metadata import (
     METADATA_KEY,
@@ -20,8 +27,9 @@ from langchain_gemini_qdrant.vectorstores._metadata import (
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
+    from langchain_gemini_qdrant.embeddings._session import Embedded
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores._points import Row
     from langchain_gemini_qdrant.vectorstores.filters import Filter
@@ -35,74 +43,97 @@ IDS_AT_A_TIME = 1_000
 async def add(
     collection: Collection, rows: Sequence[Row], batch_size: int, options: dict[str, Any]
 ) -> list[str | int]:
-    """Store rows as their vectors come; where it breaks off, say what is stored."""
+    """Store rows as their vectors come; where some fail, store the others and say which."""
     if options:
         _points.check_options(options)
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
-    embedding = collection.layout.embedding
-    stored = 0
-    async with AsyncExitStack() as stack:
-        stream = None
-        if isinstance(embedding, GeminiEmbeddings) and len(rows) > min(
-            batch_size, embedding.batch_size
-        ):
-            all_texts = [row.text for row in rows]
-            check_texts(all_texts)  # all of them, before the first is stored
-            if len(rows) > embedding.batch_size:
-                vectors = collection.stream_documents(all_texts, _titles(collection, rows))
-                stream = await stack.enter_async_context(aclosing(vectors))
-        try:
-            for start in range(0, len(rows), batch_size):
-                batch = rows[start : start + batch_size]
-                texts = [row.text for row in batch]
-                dense, failure = await _dense_vectors(collection, batch, texts, stream)
-                batch, texts = batch[: len(dense)], texts[: len(dense)]
-                named = await named_vectors(collection, texts, dense)
-                points = _points.points(
-                    batch,
-                    named,
-                    content_key=collection.layout.content_key,
-                    metadata_key=collection.layout.metadata_key,
-                    has_lists=type(embedding) is GeminiEmbeddings,  # a subclass may make others
-                )
-                for request in _points.requests(points):
-                    await upsert(collection, request, options)
-                    stored += len(request)
-                if failure is not None:
-                    raise failure  # noqa: TRY301 - like one of storing
-        except Exception as error:
-            if stored == 0:
-                raise
-            raise _points.partial_write(rows, stored, error) from error
-    return [row.id for row in rows]
+    layout = collection.layout
+    # All of them, before the first is paid for.
+    if gemini_of(layout.embedding) is not None:
+        check_texts([row.text for row in rows])
+    payloads = _points.payloads(rows, layout.content_key, layout.metadata_key)
+    stored: set[int] = set()
+    failure: Exception | None = None
+    try:
+        async with aclosing(_outcomes(collection, rows, batch_size)) as batches:
+            first = 0
+            async for batch in batches:
+                dense: dict[int, list[float] | None] = {}
+                for index, outcome in enumerate(batch, first):
+                    if isinstance(outcome, Exception):
+                        failure = failure or outcome
+                    else:
+                        dense[index] = outcome
+                first += len(batch)
+                await _store(collection, rows, payloads, dense, options, stored)
+    except Exception as error:  # noqa: BLE001 - raised below
+        failure = failure or error
+    if failure is None:
+        return [row.id for row in rows]
+    if not stored:
+        raise failure
+    raise _points.partial_write(rows, stored, failure) from failure
 
 
-async def _dense_vectors(
+async def _store(  # noqa: PLR0917 - of one batch, from `add` alone
     collection: Collection,
     rows: Sequence[Row],
-    texts: list[str],
-    stream: AsyncIterator[list[float]] | None,
-) -> tuple[Sequence[list[float] | None], GeminiQdrantError | None]:
-    """Return the rows' dense vectors: of the first of them only, and why, if a stream fails."""
+    payloads: Sequence[_points.KeyedPayload],
+    dense: dict[int, list[float] | None],
+    options: dict[str, Any],
+    stored: set[int],
+) -> None:
+    """Store the rows of these dense vectors, both by index; `stored` learns which are."""
+    texts = [rows[index].text for index in dense]
+    named = await named_vectors(collection, texts, [*dense.values()])
+    # A subclass may make vectors of another kind.
+    has_lists = type(collection.layout.embedding) is GeminiEmbeddings
+    points = _points.points([payloads[index] for index in dense], named, has_lists=has_lists)
+    indices = iter(dense)
+    for request in _points.requests(points):
+        await upsert(collection, request, options)
+        stored.update(islice(indices, len(request)))
+
+
+async def _outcomes(
+    collection: Collection, rows: Sequence[Row], batch_size: int
+) -> AsyncGenerator[Embedded, None]:
+    """Yield for each row its dense vector, or why there is none, `batch_size` at a time."""
+    embedding = collection.layout.embedding
+    if isinstance(embedding, GeminiEmbeddings) and len(rows) > embedding.batch_size:
+        texts = [row.text for row in rows]
+        waiting: Embedded = []
+        async with aclosing(collection.stream(texts, _titles(collection, rows))) as stream:
+            async for batch in stream:
+                waiting += batch
+                while len(waiting) >= batch_size:
+                    yield waiting[:batch_size]
+                    del waiting[:batch_size]
+        if waiting:
+            yield waiting
+        return
+    for start in range(0, len(rows), batch_size):
+        yield await _embedded(collection, rows[start : start + batch_size])
+
+
+async def _embedded(collection: Collection, rows: Sequence[Row]) -> Embedded:
+    """Return the dense vectors of a batch of rows; where some failed, why these did."""
     if collection.embedding is None:
-        return [None] * len(rows), None
-    vectors: list[list[float]] = []
-    if stream is None:
-        options: dict[str, Any] = {}
-        if collection.layout.title_key is not None:
-            options["titles"] = _titles(collection, rows)
-        embedding: Any = collection.embedding
-        vectors = await embedding.aembed_documents(texts, **options)
-        check_count(collection.layout.embedding, vectors, len(rows))
-        collection.check_size(vectors[0] if len(vectors) else None)
-        return vectors, None
+        return [None] * len(rows)
+    options: dict[str, Any] = {}
+    if collection.layout.title_key is not None:
+        options["titles"] = _titles(collection, rows)
+    embedding: Any = collection.embedding
     try:
-        for _ in rows:
-            vectors.append(await anext(stream))
-    except GeminiQdrantError as error:
-        return vectors, error
-    return vectors, None
+        vectors = await embedding.aembed_documents([row.text for row in rows], **options)
+    except PartialEmbeddingError as error:
+        if len(error.vectors) != len(rows):  # of those that a wrapper did not have
+            raise
+        return [*outcomes_of(error)]
+    check_count(collection.layout.embedding, vectors, len(rows))
+    collection.check_size(vectors[0] if len(vectors) else None)
+    return [*vectors]
 
 
 def _titles(collection: Collection, rows: Sequence[Row]) -> list[str | None] | None:
@@ -149,6 +180,7 @@ async def delete(
     options: dict[str, Any],
 ) -> bool:
     """Delete documents by their ids or by a filter; False where the server does it later."""
+    _points.refuse_single(ids, "ids")
     if (ids is None) == (filter is None):
         raise ConfigurationError("delete needs ids or a filter, and not both")
     if filter is not None and not isinstance(filter, models.Filter) and not filter:

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import TypeAdapter
 from qdrant_client import grpc, models
 
+from langchain_gemini_qdrant._qdrant_values import check_utf8
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 Filter: TypeAlias = Mapping[str, Any] | models.Filter
@@ -68,6 +69,7 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
         )
     if not filter:
         return None
+    check_utf8(filter, "a filter")
     condition = _condition(filter, _Field("", _name(metadata_key)))
     return condition if isinstance(condition, models.Filter) else models.Filter(must=[condition])
 

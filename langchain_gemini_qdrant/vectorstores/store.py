@@ -126,7 +126,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         if title_key is not None and not isinstance(embedding, GeminiEmbeddings):
             raise ConfigurationError(
                 "title_key needs GeminiEmbeddings, which read a title with each text, got "
-                f"{type(embedding).__name__}"
+                f"{type(embedding).__name__}; they have a cache of their own, cache="
             )
         super().__init__(
             client=client,  # type: ignore[arg-type] # read through the property below only
@@ -228,10 +228,11 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             The ids, in the order of `texts`, as they were given.
 
         Raises:
-            InvalidInputError: The counts differ, or a text cannot be embedded; nothing is stored.
-            EmbeddingError: The API failed before anything was stored.
-            PartialWriteError: Gemini or Qdrant failed after some texts were stored; it has the
-                ids of these and of the others, and the failure as its cause.
+            InvalidInputError: The counts differ, a text cannot be embedded, or an id or metadata
+                cannot be stored; nothing is sent or stored.
+            EmbeddingError: The API failed, and nothing was stored.
+            PartialWriteError: Gemini or Qdrant failed, and all texts whose vectors came are
+                stored; it has the ids of these and of the others, and the failure as its cause.
         """
         return run(
             _write.add(self.collection, _points.rows(texts, metadatas, ids), batch_size, kwargs)
@@ -246,6 +247,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed texts as documents and store them; see `add_texts`."""
+        _points.refuse_single(texts, "texts")
         rows = _points.rows(await collected(texts), metadatas, ids)
         return await _write.add(self.async_collection, rows, batch_size, kwargs)
 
@@ -275,6 +277,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed documents and store them; see `add_documents`."""
+        _points.refuse_single(documents, "documents")
         rows = _points.document_rows(await collected(documents), ids)
         return await _write.add(self.async_collection, rows, batch_size, kwargs)
 

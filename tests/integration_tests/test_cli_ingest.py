@@ -197,7 +197,7 @@ def test_dry_run_says_what_it_takes_and_sends_and_makes_nothing(tmp_path, emulat
     assert [path.name for path in tmp_path.iterdir()] == ["docs"]
     rows = cells(result)
     texts, tokens = (int(n.replace(",", "")) for n in re.findall(r"[\d,]*\d", rows["to send"]))
-    assert rows["price"] == f"some ${tokens * 0.20 / 1e6:,.4f}"
+    assert rows["price"] == f"~${tokens * 0.20 / 1e6:,.4f}"
     minutes = texts // 10
     assert rows["time"].startswith(f"{minutes // 60}:{minutes % 60:02}:")
 
@@ -208,7 +208,7 @@ def test_dry_run_foretells_the_run(tmp_path):
     foretold = cells(ingest("docs", "--dry-run"))["to send"]
     sent = cells(ingest("docs"))["sent"]
     assert foretold.split(" text")[0] == re.search(r"requests?, ([\d,]+) text", sent)[1]
-    assert cells(ingest("docs", "--dry-run"))["to send"] == "0 texts, some 0 tokens"
+    assert cells(ingest("docs", "--dry-run"))["to send"] == "0 texts, ~0 tokens"
 
 
 def test_dry_run_names_what_cannot_be_read(tmp_path):

@@ -30,3 +30,7 @@ def test_batches_are_bounded_by_tokens():
 def test_text_above_the_bound_goes_alone():
     contents = [content("a"), content("word " * 50), content("b")]
     assert [len(batch) for batch in batches(contents, max_texts=9, max_tokens=10)] == [1, 1, 1]
+
+
+def test_batches_are_bounded_by_the_bytes_that_are_sent():
+    assert [len(b) for b in batches([content("€" * 500_000)] * 5, max_texts=9)] == [2, 2, 1]

@@ -24,6 +24,8 @@ def test_a_report_says_its_counts_in_one_line_that_is_the_same_each_run():
         added=1_200, updated=3, skipped=40, failed={"a": "x"}, texts=1_203, tokens=5_000, usd=None
     )
     assert str(unpriced) == line
+    estimated = IngestReport(texts=7, tokens=1_300, estimated_tokens=300, usd=0.00123)
+    assert str(estimated).endswith("sent: texts 7, tokens ~1,300, ~$0.0012")
 
 
 @pytest.mark.parametrize(

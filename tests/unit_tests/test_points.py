@@ -13,6 +13,7 @@ from langchain_gemini_qdrant.vectorstores._points import (
     Row,
     document_rows,
     partial_write,
+    payloads,
     points,
     reason,
     requests,
@@ -47,7 +48,7 @@ def test_texts_are_strings():
 
 
 def sizes(some, vectors):
-    made = points(some, vectors, content_key="page_content", metadata_key="metadata")
+    made = points(payloads(some, "page_content", "metadata"), vectors)
     return [len(batch) for batch in requests(made)]
 
 
@@ -73,10 +74,10 @@ def test_a_row_beyond_that_goes_alone():
 
 def test_partial_write_names_ids_and_quotes_only_our_own_errors():
     some = rows(["a", "b"], None, ["x", "y"])
-    error = partial_write(some, 1, RateLimitError("wait", model="m"))
+    error = partial_write(some, {0}, RateLimitError("wait", model="m"))
     assert (error.written, error.missing) == (["x"], ["y"])
     assert str(error).endswith("The cause: wait")
-    assert str(partial_write(some, 1, ValueError("a text"))).endswith("The cause: ValueError")
+    assert str(partial_write(some, {0}, ValueError("a text"))).endswith("The cause: ValueError")
 
 
 def test_a_reason_has_the_status_of_qdrant_s_answer_and_not_its_text():

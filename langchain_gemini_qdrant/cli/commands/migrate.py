@@ -15,7 +15,7 @@ from langchain_gemini_qdrant.cli.options import (
     quota_options,
     store_options,
 )
-from langchain_gemini_qdrant.cli.progress import console, ingest_line, price, progress_bar
+from langchain_gemini_qdrant.cli.progress import console, cost, ingest_line, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +119,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     done = report.ingest
     console.print(
         f"{done.added:,} documents embedded, {done.updated:,} updated, {done.skipped:,} found "
-        f"there already, {done.tokens:,} tokens, {price(done.usd)}"
+        f"there already, {', '.join(cost(done))}"
     )
     leading = "".join(f", {each!r} leads to it" for each in report.aliases)
     kept = "deleted" if report.old_deleted else "kept"

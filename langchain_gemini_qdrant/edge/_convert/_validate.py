@@ -19,6 +19,7 @@ from qdrant_client import models
 from langchain_gemini_qdrant._qdrant_values import (
     CANONICAL_UUID,
     check_payload,
+    check_utf8,
     named_vectors,
 )
 from langchain_gemini_qdrant.errors import InvalidInputError
@@ -277,6 +278,7 @@ def check_collection(config: models.CreateCollection, name: str) -> None:
             f"A collection name must not be empty, '.' or '..', nor hold any of"
             f" {''.join(sorted(_FORBIDDEN_IN_NAMES))!r}, got {name!r}"
         )
+    check_utf8(name, "A collection name")
     if len(name) > _COLLECTION_NAME_CHARACTERS:
         raise InvalidInputError(
             f"A collection name must have at most {_COLLECTION_NAME_CHARACTERS} characters,"
@@ -299,6 +301,7 @@ def check_collection(config: models.CreateCollection, name: str) -> None:
 
 
 def _check_vector_name(name: str) -> None:
+    check_utf8(name, "A vector name")
     # the engine names folders after vectors
     if name in {".", ".."} or _FORBIDDEN_IN_NAMES.intersection(name):
         raise InvalidInputError(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from langchain_gemini_qdrant._retry_policy import (
+    DURATION,
+    read_number,
+    read_seconds,
+    uncut,
+)
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, GEMINI_MODELS, find_model
 from langchain_gemini_qdrant.errors import (
+    BillingError,
     ConfigurationError,
     DailyQuotaError,
     EmbeddingError,
@@ -18,17 +24,27 @@ from langchain_gemini_qdrant.errors import (
     ServiceError,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _TOO_MANY_REQUESTS = 429
 _NOT_FOUND = 404
 # The Developer API's words and Vertex AI's; other 404s are a proxy's, or about something else.
 _NO_SUCH_MODEL = re.compile("is not found for API version|Publisher Model .* not found", re.DOTALL)
 _CLIENT_ERRORS = range(400, 500)
+_NOT_IMPLEMENTED = 501
 # 408 and 499 say that the request ended before its answer, not that it was wrong.
 _UNANSWERED = frozenset({408, 499})
-_DURATION = r"(?:[0-9.]+\s*(?:ms|h|m|s)\s*)+"
-_RETRY_IN_MESSAGE = re.compile(rf"retry in ({_DURATION})", re.IGNORECASE)
-_DURATION_PART = re.compile(r"([0-9.]+)\s*(ms|h|m|s)", re.IGNORECASE)
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+# Where the API answers so, it would answer the same to every other request of the call.
+_REFUSES_ALL = frozenset({401, 403, 404, _NOT_IMPLEMENTED})
+_HOUR = 3600.0  # seconds; a minute's quota never asks for as much
+
+_RETRY_IN_MESSAGE = re.compile(rf"retry in ({DURATION})", re.IGNORECASE)
+# "metric: .../embed_content_free_tier_requests, limit: 100", and without a limit on Vertex AI
+_QUOTA_IN_MESSAGE = re.compile(
+    r"Quota exceeded for (?:metric: )?([\w./-]+)(?:, limit: ([\d.,]*\d))?", re.IGNORECASE
+)
+_UNPAID = re.compile(r"credits are depleted|spending (?:cap|limit)", re.IGNORECASE)
 _LONGEST_MESSAGE = 2_000  # characters of a body's own words; a proxy's page may have thousands
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -45,18 +61,27 @@ def error_for_status(
     """Return the error of ours that an answer other than 200 stands for."""
     message = message.strip()[:_LONGEST_MESSAGE] or "no message"
     text = f"{model}: the API answered {status_code}: {message}"
+    retry_after = details.delay(message)
     if status_code == _TOO_MANY_REQUESTS:
-        retry_after = details.retry_after
-        if retry_after is None and (match := _RETRY_IN_MESSAGE.search(message)):
-            retry_after = read_seconds(match[1])
-        error = DailyQuotaError if details.per_day else RateLimitError
-        return error(
-            text, model=model, retry_after=retry_after, limit=details.limit, unit=details.unit
-        )
-    if status_code in _CLIENT_ERRORS and status_code not in _UNANSWERED:
+        quotas = details.quotas(message)
+        if any(quota.limit == 0 for quota in quotas) or _UNPAID.search(message):
+            kind: type[RateLimitError] = BillingError
+        elif any(quota.per_day for quota in quotas) or (retry_after or 0.0) > _HOUR:
+            kind = DailyQuotaError
+        else:
+            kind = RateLimitError
+        return kind(text, model=model, retry_after=retry_after, limits=_limits(quotas, kind))
+    is_refusal = status_code in _CLIENT_ERRORS or status_code == _NOT_IMPLEMENTED
+    if is_refusal and status_code not in _UNANSWERED:
+        bad_key = "API_KEY_INVALID" in details.reasons or "API key not valid" in message
         text += _advice(status_code, message, model, details.reasons)
-        return RequestRejectedError(text, model=model, status_code=status_code)
-    return ServiceError(text, model=model, status_code=status_code)
+        refuses_all = (
+            bad_key or status_code in _REFUSES_ALL or details.status == "FAILED_PRECONDITION"
+        )
+        return RequestRejectedError(
+            text, model=model, status_code=status_code, refuses_all=refuses_all
+        )
+    return ServiceError(text, model=model, status_code=status_code, retry_after=retry_after)
 
 
 def unreachable(error: BaseException, *, model: str) -> ServiceError:
@@ -92,34 +117,85 @@ def unreadable(error: BaseException, *, model: str) -> ServiceError:
     )
 
 
-@dataclass(kw_only=True, slots=True)
-class ErrorDetails:
-    """What the `details` of Google's error body say.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsedUp:
+    """A quota that a 429 names.
 
     Attributes:
-        reasons: Of its ErrorInfo.
-        retry_after: Seconds, of its RetryInfo.
-        limit: The quota that is used up, of its QuotaFailure.
-        unit: What that quota counts.
+        unit: What it counts; each text of a batch counts as one request.
+        limit: Its size, None where the body does not say it.
         per_day: It is a day's and not a minute's.
     """
 
+    unit: Literal["texts", "tokens"]
+    limit: float | None
+    per_day: bool
+
+
+def used_up(name: object, value: object = None) -> UsedUp:
+    """Return the quota of an id or a metric; the name alone says what is counted, and how long."""
+    text = str(name)
+    return UsedUp(
+        unit="tokens" if "token" in text.lower() else "texts",
+        limit=read_number(value),
+        per_day=re.search(r"per_?day", text, re.IGNORECASE) is not None,
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class ErrorDetails:
+    """What Google's error body says beside its message.
+
+    Attributes:
+        status: The name of its code, such as `FAILED_PRECONDITION`.
+        reasons: Of its ErrorInfo.
+        retry_after: Seconds, of its RetryInfo or of the header Retry-After; they may be cut.
+        violations: Quotas that are used up, of its QuotaFailure and ErrorInfo, with their metrics.
+    """
+
+    status: str = ""
     reasons: set[str] = field(default_factory=set)
     retry_after: float | None = None
-    limit: float | None = None
-    unit: Literal["texts", "tokens"] | None = None
-    per_day: bool = False
+    violations: list[tuple[str, UsedUp]] = field(default_factory=list)
 
-    def add_violation(self, quota_id: object, quota_value: object) -> None:
-        """Take in one violated quota; the id alone tells a day's from a minute's.
+    def delay(self, message: str) -> float | None:
+        """Return the seconds after which the server takes requests again, None if it is silent.
 
-        Unit and limit are those of one quota: the first that names a limit, else the last.
+        The message has the whole of what RetryInfo cuts to seconds, where it has it at all.
         """
-        name = str(quota_id)
-        self.per_day = self.per_day or "PerDay" in name
-        if self.limit is None:
-            self.unit = "tokens" if "token" in name.lower() else "texts"
-            self.limit = read_number(quota_value)
+        match = _RETRY_IN_MESSAGE.search(message)
+        whole = None if match is None else read_seconds(match[1])
+        cut = self.retry_after
+        if cut is None or whole is None:
+            return whole if cut is None else uncut(cut)
+        return whole if cut <= whole < cut + 1.0 else max(uncut(cut), whole)
+
+    def quotas(self, message: str) -> list[UsedUp]:
+        """Return the quotas that are used up; where the details lack a limit, the message's."""
+        found: list[tuple[str, str]] = _QUOTA_IN_MESSAGE.findall(message)
+        if not self.violations:
+            return [used_up(metric, value) for metric, value in found]
+        metrics = [metric for metric, _ in found]
+        # A day's quota and a minute's may have one metric: then no limit is either's for sure.
+        named = {metric: value for metric, value in found if metrics.count(metric) == 1}
+        return [
+            quota
+            if quota.limit is not None
+            else replace(quota, limit=read_number(named.get(metric)))
+            for metric, quota in self.violations
+        ]
+
+
+def _limits(
+    quotas: Sequence[UsedUp], kind: type[RateLimitError]
+) -> dict[Literal["texts", "tokens"], float | None]:
+    """Return the smallest limit of each unit; of a day's quotas alone where the day's is over."""
+    limits: dict[Literal["texts", "tokens"], float | None] = {}
+    for quota in quotas:
+        if quota.per_day == (kind is DailyQuotaError) or kind is BillingError:
+            known = [x for x in (limits.get(quota.unit), quota.limit) if x is not None]
+            limits[quota.unit] = min(known, default=None)
+    return dict(sorted(limits.items(), key=lambda item: item[1] is None))  # named ones first
 
 
 def read_error_body(body: object) -> tuple[str, ErrorDetails]:
@@ -135,7 +211,9 @@ def read_error_body(body: object) -> tuple[str, ErrorDetails]:
         return _words(error), ErrorDetails()
     names = ("message", "detail", "error_description", "title", "status")
     message = next((words for name in names if (words := _words(error.get(name)))), "")
-    return message, read_error_details(error.get("details"))
+    details = read_error_details(error.get("details"))
+    details.status = _words(error.get("status"))
+    return message, details
 
 
 def read_error_details(details: object) -> ErrorDetails:
@@ -148,37 +226,17 @@ def read_error_details(details: object) -> ErrorDetails:
             read.reasons.add(detail["reason"])
         delay = read_seconds(detail.get("retryDelay"))
         read.retry_after = read.retry_after if delay is None else delay
+        metadata = detail.get("metadata")
+        if isinstance(metadata, dict) and isinstance(metadata.get("quota_limit"), str):
+            quota = used_up(metadata["quota_limit"], metadata.get("quota_limit_value"))
+            read.violations.append((_words(metadata.get("quota_metric")), quota))
         violations = detail.get("violations")
         for violation in violations if isinstance(violations, list) else ():
             if isinstance(violation, dict):
-                read.add_violation(violation.get("quotaId", ""), violation.get("quotaValue"))
+                metric = _words(violation.get("quotaMetric"))
+                quota_id = violation.get("quotaId") or metric
+                read.violations.append((metric, used_up(quota_id, violation.get("quotaValue"))))
     return read
-
-
-def read_seconds(value: object) -> float | None:
-    """Read a duration: seconds, `"33s"`, `"1m12.5s"`, `"850ms"` or protobuf's JSON object."""
-    if isinstance(value, dict):
-        seconds, nanos = read_number(value.get("seconds")), read_number(value.get("nanos"))
-        if seconds is None and nanos is None:
-            return None
-        return (seconds or 0.0) + (nanos or 0.0) / 1e9
-    if isinstance(value, str) and re.fullmatch(_DURATION, value.strip(), re.IGNORECASE):
-        parts = [(read_number(n), unit.lower()) for n, unit in _DURATION_PART.findall(value)]
-        if any(number is None for number, _ in parts):
-            return None
-        return sum((number or 0.0) * _SECONDS[unit] for number, unit in parts)
-    return read_number(value)
-
-
-def read_number(value: object) -> float | None:
-    """Read a number that is not below 0; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value.replace(",", "") if isinstance(value, str) else value)
-    except (ValueError, OverflowError):
-        return None
-    return number if 0 <= number < math.inf else None
 
 
 def _first(value: object) -> object:

@@ -14,22 +14,23 @@ from google.genai import errors, types
 from pydantic import BaseModel
 
 from langchain_gemini_qdrant._clients import Clients
+from langchain_gemini_qdrant._retry_policy import read_retry_after
 from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
     error_for_status,
     read_error_body,
-    read_seconds,
     says_closed,
     unreachable,
     unreadable,
     unusable_client,
 )
-from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
@@ -46,6 +47,8 @@ for _name, _model in vars(types).items():
     if _USED.search(_name) and isinstance(_model, type) and issubclass(_model, BaseModel):
         _model.model_rebuild()
 
+_SHORTEST_DEADLINE = 10  # seconds that the API can be told; see `http_options`
+
 # The SDK asks for contents even where extra_body brings the whole list of requests.
 _PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
 
@@ -61,6 +64,7 @@ class GenaiConnections:
     ) -> None:
         self._settings = settings
         self._own = own
+        self._timeout = settings.timeout if settings.timeout is not None else _timeout_of(own)
         # Until 3.3, a client that is collected closes itself in whichever loop is running.
         self._clients = Clients(new_client, new_client, _close_async, close_ended=_close_async)
 
@@ -83,11 +87,56 @@ class GenaiConnections:
         """Close the connections that the running event loop has used."""
         await self._clients.close_of_loop()
 
-    def _http_options(self, extra_body: dict[str, Any] | None = None) -> types.HttpOptions:
-        timeout = self._settings.timeout
-        return types.HttpOptions(
-            extra_body=extra_body,
-            timeout=None if timeout is None else max(1, round(timeout * 1000)),
+    def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
+        """Send one request and wait for its answer."""
+        with self._translated(request.model):
+            client = self._own or self._clients.of_process()
+            arguments = self._embedding(request, shortest(timeout, self._timeout))
+            return self._read(client.models.embed_content(**arguments))
+
+    async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
+        """Send one request without blocking the event loop."""
+        timeout = shortest(timeout, self._timeout)
+        with self._translated(request.model):
+            client = self._own or self._clients.of_loop()
+            sending = client.aio.models.embed_content(**self._embedding(request, timeout))
+            return self._read(await asyncio.wait_for(sending, timeout))
+
+    def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
+        """Ask the API how many tokens a text has."""
+        with self._translated(model):
+            client = self._own or self._clients.of_process()
+            arguments = self._counting(model, text, shortest(timeout, self._timeout))
+            return client.models.count_tokens(**arguments).total_tokens or 0
+
+    async def acount_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
+        """Ask without blocking the event loop."""
+        timeout = shortest(timeout, self._timeout)
+        with self._translated(model):
+            client = self._own or self._clients.of_loop()
+            sending = client.aio.models.count_tokens(**self._counting(model, text, timeout))
+            return (await asyncio.wait_for(sending, timeout)).total_tokens or 0
+
+    def _embedding(self, request: EmbedRequest, timeout: float | None) -> dict[str, Any]:
+        """Return the arguments of `embed_content`."""
+        raise NotImplementedError
+
+    def _counting(self, model: str, text: str, timeout: float | None) -> dict[str, Any]:
+        """Return the arguments of `count_tokens`."""
+        config = types.CountTokensConfig(http_options=http_options(timeout))
+        return {"model": self._name(model), "contents": text, "config": config}
+
+    def _name(self, model: str) -> str:
+        return model
+
+    def _translated(self, model: str) -> AbstractContextManager[None]:
+        return translated_errors(model)
+
+    def _read(self, response: types.EmbedContentResponse) -> EmbedAnswer:
+        usage = getattr(response, "usage_metadata", None)  # since 3.1
+        return EmbedAnswer(
+            vectors=[embedding.values or [] for embedding in response.embeddings or []],
+            tokens=usage.prompt_token_count if usage else None,
         )
 
 
@@ -105,42 +154,6 @@ class GoogleGenaiBackend(GenaiConnections):
     def max_batch_tokens(self, model: str) -> int | None:
         """Return None: no bound is documented."""
 
-    def embed(self, request: EmbedRequest) -> EmbedAnswer:
-        """Send one request and wait for its answer."""
-        with translated_errors(request.model):
-            client = self._own or self._clients.of_process()
-            response = client.models.embed_content(
-                model=request.model, contents=_PLACEHOLDER, config=self._config(request)
-            )
-            return _read(response)
-
-    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
-        """Send one request without blocking the event loop."""
-        with translated_errors(request.model):
-            client = self._own or self._clients.of_loop()
-            response = await client.aio.models.embed_content(
-                model=request.model, contents=_PLACEHOLDER, config=self._config(request)
-            )
-            return _read(response)
-
-    def count_tokens(self, model: str, text: str) -> int:
-        """Ask the API how many tokens a text has."""
-        with translated_errors(model):
-            client = self._own or self._clients.of_process()
-            counted = client.models.count_tokens(
-                model=model, contents=text, config=self._count_config()
-            )
-        return counted.total_tokens or 0
-
-    async def acount_tokens(self, model: str, text: str) -> int:
-        """Ask without blocking the event loop."""
-        with translated_errors(model):
-            client = self._own or self._clients.of_loop()
-            counted = await client.aio.models.count_tokens(
-                model=model, contents=text, config=self._count_config()
-            )
-        return counted.total_tokens or 0
-
     def _new_client(self) -> genai.Client:
         return genai.Client(
             api_key=self._settings.api_key,
@@ -148,7 +161,7 @@ class GoogleGenaiBackend(GenaiConnections):
             http_options=types.HttpOptions(base_url=self._settings.base_url or _ADDRESS),
         )
 
-    def _config(self, request: EmbedRequest) -> types.EmbedContentConfig:
+    def _embedding(self, request: EmbedRequest, timeout: float | None) -> dict[str, Any]:
         """Carry the texts in `extra_body`.
 
         `contents` merges texts into one vector with some models and versions, has no title for
@@ -163,10 +176,9 @@ class GoogleGenaiBackend(GenaiConnections):
             {"content": {"parts": [{"text": text}]}} | ({"title": title} if title else {}) | common
             for text, title in zip(request.texts, request.titles, strict=True)
         ]
-        return types.EmbedContentConfig(http_options=self._http_options({"requests": requests}))
-
-    def _count_config(self) -> types.CountTokensConfig:
-        return types.CountTokensConfig(http_options=self._http_options())
+        options = http_options(timeout, {"requests": requests})
+        config = types.EmbedContentConfig(http_options=options)
+        return {"model": request.model, "contents": _PLACEHOLDER, "config": config}
 
 
 create = GoogleGenaiBackend
@@ -185,12 +197,30 @@ def _checked_client(client: object) -> genai.Client:
     return client
 
 
-def _read(response: types.EmbedContentResponse) -> EmbedAnswer:
-    usage = getattr(response, "usage_metadata", None)  # since 3.1
-    return EmbedAnswer(
-        vectors=[embedding.values or [] for embedding in response.embeddings or []],
-        tokens=usage.prompt_token_count if usage else None,
-    )
+def _timeout_of(own: genai.Client | None) -> float | None:
+    """Return the seconds that a client of the user's own gives a request, where they can be seen.
+
+    A request that says how long it may take has no other timeout.
+    """
+    options = getattr(getattr(own, "_api_client", None), "_http_options", None)
+    milliseconds: int | None = getattr(options, "timeout", None)
+    return milliseconds / 1000 if milliseconds else None
+
+
+def http_options(
+    timeout: float | None, extra_body: dict[str, Any] | None = None
+) -> types.HttpOptions:
+    """Return how a request is sent.
+
+    The SDK tells the server the timeout, rounded up to seconds. The Developer API refuses less than
+    10 s with "Manually set deadline 5s is too short", whatever the client waits.
+    """
+    options = types.HttpOptions(extra_body=extra_body)
+    if timeout is not None:
+        options.timeout = max(1, round(timeout * 1000))
+        if timeout < _SHORTEST_DEADLINE:
+            options.headers = {"X-Server-Timeout": str(_SHORTEST_DEADLINE)}
+    return options
 
 
 @contextmanager
@@ -217,8 +247,7 @@ def translated_errors(model: str) -> Iterator[None]:
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
     message, details = read_error_body(error.details)
     if details.retry_after is None:
-        headers = getattr(error.response, "headers", None) or {}
-        details.retry_after = read_seconds(headers.get("retry-after"))
+        details.retry_after = read_retry_after(getattr(error.response, "headers", None) or {})
     return error_for_status(status_code=error.code, message=message, model=model, details=details)
 
 

@@ -35,6 +35,7 @@ from google.protobuf.json_format import ParseError
 from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
 
 from langchain_gemini_qdrant._clients import Clients
+from langchain_gemini_qdrant._retry_policy import read_retry_after
 from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
     ErrorDetails,
@@ -44,12 +45,13 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     unreachable,
     unreadable,
     unusable_client,
+    used_up,
 )
 from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import (
     RestClient,
     body_of,
 )
-from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
@@ -99,40 +101,44 @@ class GoogleGenerativeaiBackend:
         elif self._settings.async_client is None:
             self._clients.of_loop()
 
-    def embed(self, request: EmbedRequest) -> EmbedAnswer:
+    def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
+        timeout = shortest(timeout, self._settings.timeout)
         with _translated_errors(request.model):
             client: Any = self._settings.client or self._clients.of_process()
             if isinstance(client, RestClient):
-                return client.embed(request)
-            response = client.batch_embed_contents(_message(request), **self._options())
+                return client.embed(request, timeout=timeout)
+            response = client.batch_embed_contents(_message(request), **self._options(timeout))
             return _read(response, request.model)
 
-    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
+    async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
         if self._is_sync_only:
-            return await asyncio.to_thread(self.embed, request)
+            return await asyncio.to_thread(self.embed, request, timeout=timeout)
+        options = self._options(shortest(timeout, self._settings.timeout))
         with _translated_errors(request.model):
             client: Any = self._settings.async_client or self._clients.of_loop()
-            response = await client.batch_embed_contents(_message(request), **self._options())
+            response = await client.batch_embed_contents(_message(request), **options)
             return _read(response, request.model)
 
-    def count_tokens(self, model: str, text: str) -> int:
+    def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask the API how many tokens a text has."""
+        timeout = shortest(timeout, self._settings.timeout)
         with _translated_errors(model):
             client: Any = self._settings.client or self._clients.of_process()
             if isinstance(client, RestClient):
-                return client.count_tokens(model, text)
-            counted = client.count_tokens(_count_message(model, text), **self._options())
+                return client.count_tokens(model, text, timeout=timeout)
+            counted = client.count_tokens(_count_message(model, text), **self._options(timeout))
         return int(counted.total_tokens)
 
-    async def acount_tokens(self, model: str, text: str) -> int:
+    async def acount_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask without blocking the event loop."""
         if self._is_sync_only:
-            return await asyncio.to_thread(self.count_tokens, model, text)
+            return await asyncio.to_thread(self.count_tokens, model, text, timeout=timeout)
+        options = self._options(shortest(timeout, self._settings.timeout))
         with _translated_errors(model):
             client: Any = self._settings.async_client or self._clients.of_loop()
-            counted = await client.count_tokens(_count_message(model, text), **self._options())
+            counted = await client.count_tokens(_count_message(model, text), **options)
         return int(counted.total_tokens)
 
     def close(self) -> None:
@@ -154,12 +160,12 @@ class GoogleGenerativeaiBackend:
             settings.client is not None or settings.transport == "rest"
         )
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, timeout: float | None) -> dict[str, Any]:
         # retry=None: one layer retries, ours. The key travels in the metadata, which a plaintext
         # channel sends too.
         options: dict[str, Any] = {"retry": None}
-        if self._settings.timeout is not None:
-            options["timeout"] = self._settings.timeout
+        if timeout is not None:
+            options["timeout"] = timeout
         if self._settings.api_key is not None:
             options["metadata"] = [("x-goog-api-key", self._settings.api_key)]
         return options
@@ -180,7 +186,6 @@ class GoogleGenerativeaiBackend:
         return RestClient(
             base_url=self._settings.base_url or _HOST,
             headers=headers,
-            timeout=self._settings.timeout,
         )
 
     def _new_async_client(self) -> GenerativeServiceAsyncClient:
@@ -283,14 +288,24 @@ def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> Embedd
     message, details = error.message, ErrorDetails()
     if isinstance(error.response, requests.Response):
         message, details = read_error_body(body_of(error.response))
+        if details.retry_after is None:
+            details.retry_after = read_retry_after(error.response.headers)
+    elif error.grpc_status_code is not None:
+        details.status = error.grpc_status_code.name
     for detail in error.details or ():
         if isinstance(detail, ErrorInfo):
             details.reasons.add(detail.reason)
+            if limit := detail.metadata.get("quota_limit"):
+                quota = used_up(limit, detail.metadata.get("quota_limit_value"))
+                details.violations.append((detail.metadata.get("quota_metric", ""), quota))
         elif isinstance(detail, RetryInfo):
             details.retry_after = detail.retry_delay.ToTimedelta().total_seconds()
         elif isinstance(detail, QuotaFailure):
             for violation in detail.violations:
-                details.add_violation(violation.quota_id, violation.quota_value or None)
+                metric, quota_id = violation.quota_metric, violation.quota_id
+                # A value of 0 is how protobuf says that there is none.
+                quota = used_up(quota_id or metric, violation.quota_value or None)
+                details.violations.append((metric, quota))
     return error_for_status(
         status_code=int(error.code or 500),
         message=message or str(error),

@@ -35,10 +35,9 @@ _MIN_ERROR_STATUS = 400
 class RestClient:
     """Sends from any number of threads through one pool of connections, and never twice."""
 
-    def __init__(self, *, base_url: str, headers: Mapping[str, str], timeout: float | None) -> None:
+    def __init__(self, *, base_url: str, headers: Mapping[str, str]) -> None:
         has_scheme = base_url.startswith(("http://", "https://"))
         self._base_url = (base_url if has_scheme else f"https://{base_url}").rstrip("/")
-        self._timeout = timeout
         # Not google-auth's session: to a 401 that answers by renewing what an API key has not.
         self._session = requests.Session()
         self._session.headers.update(headers)
@@ -46,9 +45,9 @@ class RestClient:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
-    def embed(self, request: EmbedRequest) -> EmbedAnswer:
+    def embed(self, request: EmbedRequest, *, timeout: float | None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
-        response = self._post(request.model, "batchEmbedContents", _embed_body(request))
+        response = self._post(request.model, "batchEmbedContents", _embed_body(request), timeout)
         try:
             answer = from_json(response.content)
             vectors = [_values(embedding) for embedding in answer.get("embeddings") or ()]
@@ -56,9 +55,9 @@ class RestClient:
             raise unreadable(error, model=request.model) from error
         return EmbedAnswer(vectors=vectors, tokens=None)
 
-    def count_tokens(self, model: str, text: str) -> int:
+    def count_tokens(self, model: str, text: str, *, timeout: float | None) -> int:
         """Ask the API how many tokens a text has."""
-        response = self._post(model, "countTokens", {"contents": [_content(text)]})
+        response = self._post(model, "countTokens", {"contents": [_content(text)]}, timeout)
         try:
             return int(from_json(response.content).get("totalTokens") or 0)
         except UNREADABLE as error:
@@ -68,11 +67,13 @@ class RestClient:
         """Close the connections."""
         self._session.close()
 
-    def _post(self, model: str, method: str, body: dict[str, Any]) -> requests.Response:
+    def _post(
+        self, model: str, method: str, body: dict[str, Any], timeout: float | None
+    ) -> requests.Response:
         response = self._session.post(
             f"{self._base_url}/v1beta/{quote(model)}:{method}?{_QUERY}",
             data=json.dumps(body, separators=(",", ":")).encode(),
-            timeout=self._timeout,
+            timeout=timeout,
         )
         if response.status_code >= _MIN_ERROR_STATUS:
             raise _error(response)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google import genai
 from google.auth import exceptions
@@ -19,6 +19,7 @@ from google.genai import types
 from langchain_gemini_qdrant.embeddings._backends.errors import unreachable
 from langchain_gemini_qdrant.embeddings._backends.google_genai import (
     GenaiConnections,
+    http_options,
     translated_errors,
 )
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
@@ -27,6 +28,7 @@ from langchain_gemini_qdrant.errors import ConfigurationError, RequestRejectedEr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
 
@@ -69,46 +71,6 @@ class VertexBackend(GenaiConnections):
         """Return how many tokens the texts of one request may have together."""
         return MAX_BATCH_TOKENS if self.max_batch_size(model) > 1 else None
 
-    def embed(self, request: EmbedRequest) -> EmbedAnswer:
-        """Send one request and wait for its answer."""
-        with _translated_errors(request.model):
-            client = self._own or self._clients.of_process()
-            response = client.models.embed_content(
-                model=_name(request.model),
-                contents=_contents(request),
-                config=self._config(request),
-            )
-            return _read(response)
-
-    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
-        """Send one request without blocking the event loop."""
-        with _translated_errors(request.model):
-            client = self._own or self._clients.of_loop()
-            response = await client.aio.models.embed_content(
-                model=_name(request.model),
-                contents=_contents(request),
-                config=self._config(request),
-            )
-            return _read(response)
-
-    def count_tokens(self, model: str, text: str) -> int:
-        """Ask the API how many tokens a text has."""
-        with _translated_errors(model):
-            client = self._own or self._clients.of_process()
-            config = types.CountTokensConfig(http_options=self._http_options())
-            counted = client.models.count_tokens(model=_name(model), contents=text, config=config)
-        return counted.total_tokens or 0
-
-    async def acount_tokens(self, model: str, text: str) -> int:
-        """Ask without blocking the event loop."""
-        with _translated_errors(model):
-            client = self._own or self._clients.of_loop()
-            config = types.CountTokensConfig(http_options=self._http_options())
-            counted = await client.aio.models.count_tokens(
-                model=_name(model), contents=text, config=config
-            )
-        return counted.total_tokens or 0
-
     def _new_client(self) -> genai.Client:
         settings = self._settings
         options = types.HttpOptions(base_url=_address(settings))
@@ -128,7 +90,14 @@ class VertexBackend(GenaiConnections):
                 f"Vertex AI needs a project: {error} Pass project or set GOOGLE_CLOUD_PROJECT"
             ) from error
 
-    def _config(self, request: EmbedRequest) -> types.EmbedContentConfig:
+    def _embedding(self, request: EmbedRequest, timeout: float | None) -> dict[str, Any]:
+        return {
+            "model": self._name(request.model),
+            "contents": _contents(request),
+            "config": self._config(request, timeout),
+        }
+
+    def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
         """Carry several texts in `extra_body`: the SDK has one title for all contents."""
         if len(request.texts) == 1:
             return types.EmbedContentConfig(
@@ -136,7 +105,7 @@ class VertexBackend(GenaiConnections):
                 title=request.titles[0] or None,
                 output_dimensionality=request.output_dimensionality,
                 auto_truncate=self._settings.auto_truncate,
-                http_options=self._http_options(),
+                http_options=http_options(timeout),
             )
         if len(request.texts) > self.max_batch_size(request.model):
             raise RequestRejectedError(
@@ -151,8 +120,24 @@ class VertexBackend(GenaiConnections):
         return types.EmbedContentConfig(
             output_dimensionality=request.output_dimensionality,
             auto_truncate=self._settings.auto_truncate,
-            http_options=self._http_options(body),
+            http_options=http_options(timeout, body),
         )
+
+    def _name(self, model: str) -> str:
+        return model.removeprefix("models/")
+
+    def _translated(self, model: str) -> AbstractContextManager[None]:
+        return _translated_errors(model)
+
+    def _read(self, response: types.EmbedContentResponse) -> EmbedAnswer:
+        answer = super()._read(response)
+        if answer.tokens is not None:
+            return answer
+        embeddings = response.embeddings or []
+        counts = [e.statistics.token_count for e in embeddings if e.statistics]
+        known = [count for count in counts if count is not None]
+        tokens = round(sum(known)) if known and len(known) == len(embeddings) else None
+        return EmbedAnswer(vectors=answer.vectors, tokens=tokens)
 
 
 create = VertexBackend
@@ -214,10 +199,6 @@ def _project(settings: BackendSettings) -> str | None:
     return project
 
 
-def _name(model: str) -> str:
-    return model.removeprefix("models/")
-
-
 def _is_predicted(model: str) -> bool:
     """Say whether `:predict` takes several texts to this model, by the SDK's own rule."""
     model_id = model.rsplit("/", 1)[-1]
@@ -253,20 +234,6 @@ def _requests(request: EmbedRequest, *, auto_truncate: bool) -> list[dict[str, o
         }
         for text, title in zip(request.texts, request.titles, strict=True)
     ]
-
-
-def _read(response: types.EmbedContentResponse) -> EmbedAnswer:
-    embeddings = response.embeddings or []
-    usage = getattr(response, "usage_metadata", None)  # since 3.1
-    tokens: int | None = usage.prompt_token_count if usage else None
-    if tokens is None:
-        counts = [e.statistics.token_count for e in embeddings if e.statistics]
-        known = [count for count in counts if count is not None]
-        tokens = round(sum(known)) if known and len(known) == len(embeddings) else None
-    return EmbedAnswer(
-        vectors=[embedding.values or [] for embedding in embeddings],
-        tokens=tokens,
-    )
 
 
 @contextmanager

@@ -1,0 +1,29 @@
+"""Embeddings that wrap others, such as LangChain's `CacheBackedEmbeddings`."""
+
+from __future__ import annotations
+
+from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+
+
+def gemini_of(embedding: object) -> GeminiEmbeddings | None:
+    """Return the `GeminiEmbeddings` that make an embedding's vectors, None if there are none.
+
+    That is itself, or what it wraps, which LangChain calls `underlying_embeddings`.
+    """
+    while embedding is not None and not isinstance(embedding, GeminiEmbeddings):
+        embedding = getattr(embedding, "underlying_embeddings", None)
+    return embedding
+
+
+def mixes_sides(embedding: object) -> bool:
+    """Say whether a wrapper caches documents and queries in one place, by the text alone.
+
+    LangChain's `query_embedding_cache=True` does: a query that is the text of a document gets the
+    document's vector.
+    """
+    documents = getattr(embedding, "document_embedding_store", None)
+    queries = getattr(embedding, "query_embedding_store", None)
+    if documents is None or queries is None:
+        return False
+    # Both may encode keys and values for the store of bytes behind them.
+    return getattr(documents, "store", documents) is getattr(queries, "store", queries)
