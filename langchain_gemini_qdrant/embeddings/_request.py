@@ -210,7 +210,7 @@ def call_spec(
     if task_type is not None:
         task = parse_task_type(task_type)
         if side == "document":
-            warn_of_task(options.model, task, stacklevel=4)
+            warn_of_task(options.model, task)
     size = options.output_dimensionality
     if output_dimensionality is not None:
         size = _whole_number(output_dimensionality)
@@ -224,15 +224,15 @@ def _whole_number(value: object) -> int:
     return operator.index(value)
 
 
-def check_model(options: GeminiEmbeddings, *, vertexai: bool, stacklevel: int) -> None:
+def check_model(options: GeminiEmbeddings, *, vertexai: bool) -> None:
     """Refuse a size that the model does not have, and warn of what will not work well or for long.
 
     Raises:
         ConfigurationError: The size is out of range.
     """
     check_dimensionality(options.output_dimensionality, find_model(options.model))
-    warn_of_model(options.model, vertexai=vertexai, stacklevel=stacklevel)
-    warn_of_task(options.model, options.task_type, stacklevel=stacklevel)
+    warn_of_model(options.model, vertexai=vertexai)
+    warn_of_task(options.model, options.task_type)
 
 
 def check_dimensionality(size: int | None, known: GeminiModel | None) -> None:

@@ -57,8 +57,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-_STACKLEVEL = 7  # past pydantic's constructor and ours, to the line that makes the instance
-
 
 class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
     """Gemini embeddings that tell the model which side of a search they embed.
@@ -194,7 +192,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         """Check what no field can check alone, and warn of what will not work for long."""
         super().model_post_init(context)
         self._connection = connect(self)
-        check_model(self, vertexai=self._connection.is_vertex, stacklevel=_STACKLEVEL)
+        check_model(self, vertexai=self._connection.is_vertex)
 
     @property
     def vector_size(self) -> int | None:
@@ -467,7 +465,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         private = {**state["__pydantic_private__"], "_made": None, "_used": UsageTotal()}
         super().__setstate__({**state, "__dict__": fields, "__pydantic_private__": private})
         check_connection(self, self._connection)
-        check_model(self, vertexai=self._connection.is_vertex, stacklevel=_STACKLEVEL)
+        check_model(self, vertexai=self._connection.is_vertex)
 
     # Inside
 

@@ -11,10 +11,11 @@ Sources, read in November 2026:
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Literal
+
+from langchain_gemini_qdrant._warnings import warn
 
 DEFAULT_MODEL = "gemini-embedding-2"
 """The newest model, and the one that Google names as replacement of all others."""
@@ -175,7 +176,7 @@ def guess_conditioning(name: str) -> Conditioning:
     return "prefix" if model_id(name).startswith("gemini-embedding-") else "task_type"
 
 
-def warn_of_task(name: str, task_type: str | None, *, stacklevel: int) -> None:
+def warn_of_task(name: str, task_type: str | None) -> None:
     """Warn where documents would be embedded as queries: the API's reading of no task at all.
 
     Measured: without `taskType`, gemini-embedding-001 answers byte for byte as for RETRIEVAL_QUERY.
@@ -183,32 +184,28 @@ def warn_of_task(name: str, task_type: str | None, *, stacklevel: int) -> None:
     known = find_model(name)
     conditioning = known.conditioning if known else guess_conditioning(name)
     if task_type == "TASK_TYPE_UNSPECIFIED" and conditioning == "task_type":
-        warnings.warn(
+        warn(
             f"{name!r} embeds documents of TASK_TYPE_UNSPECIFIED as RETRIEVAL_QUERY: leave out "
             "task_type for search, or name the task, such as SEMANTIC_SIMILARITY",
-            stacklevel=stacklevel,
         )
 
 
-def warn_of_model(name: str, *, vertexai: bool = False, stacklevel: int) -> None:
+def warn_of_model(name: str, *, vertexai: bool = False) -> None:
     """Warn of a model that this version does not know, or that Google switches off.
 
     Args:
         name: By any spelling.
         vertexai: It is asked on Vertex AI, where the table's shutdown dates do not hold.
-        stacklevel: As of `warnings.warn`.
     """
     known = find_model(name)
     if known is None:
-        warnings.warn(
+        warn(
             f"{name!r} is not a model this version knows: its task is given by "
             f"{guess_conditioning(name)} and its vector size is found by embedding a word. "
             "langchain_gemini_qdrant.embeddings.models lists the known ones",
-            stacklevel=stacklevel,
         )
     elif not vertexai and known.is_shut_down(datetime.now(timezone.utc).date()):
-        warnings.warn(
+        warn(
             f"Google announced the shutdown of {known.name!r} on the Gemini Developer API for "
             f"{known.shutdown}: use {known.replacement!r} and embed the stored texts again",
-            stacklevel=stacklevel,
         )
