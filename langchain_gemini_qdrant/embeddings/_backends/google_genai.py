@@ -64,6 +64,7 @@ _TRANSPORT_ERRORS = {
     "asyncio": ("TimeoutError",),
     "builtins": ("TimeoutError", "ConnectionError"),
 }
+_ILLEGAL_HEADER = re.compile("^Illegal header|header injection attack")  # h11's words, aiohttp's
 _OK = 200
 _SHORTEST_DEADLINE = 10  # seconds that the API can be told; see `http_options`
 
@@ -308,20 +309,37 @@ def translated_errors(model: str) -> Iterator[None]:
     except _loaded(_SETTINGS_ERRORS) as error:
         raise unsendable(error) from None
     except _loaded(_TRANSPORT_ERRORS) as error:
-        if "Illegal header" in str(error):  # h11 quotes it
+        if _is_of_header(error):
             raise unsendable(error) from None
         raise unreachable(error, model=model) from error
-    except UnicodeEncodeError as error:
-        if error.encoding == "utf-8":  # of a text that is sent
-            raise
-        raise unsendable(error) from None
     except UNREADABLE as error:
-        status = _status_of_unread(error)
-        if status == _OK:
-            raise unreadable(error, model=model) from error
-        raise error_for_status(
-            status_code=status, message="", model=model, details=ErrorDetails()
-        ) from error
+        if isinstance(error, UnicodeEncodeError) and error.encoding == "utf-8":
+            raise  # of a text that is sent
+        if _is_of_header(error):
+            raise unsendable(error) from None
+        raise _unread(error, model) from error
+
+
+def _is_of_header(error: BaseException) -> bool:
+    """Say whether a header cannot be sent; h11 quotes it."""
+    return isinstance(error, UnicodeEncodeError) or bool(_ILLEGAL_HEADER.search(str(error)))
+
+
+def _unread(error: BaseException, model: str) -> EmbeddingError:
+    """Return the error for an answer in whose reading the SDK failed: its frames know the status.
+
+    An error page in the encoding of its country is enough.
+    """
+    step = error.__traceback__
+    while step is not None:
+        response = step.tb_frame.f_locals.get("response")
+        status = getattr(response, "status_code", getattr(response, "status", _OK))
+        if status != _OK:
+            return error_for_status(
+                status_code=status, message="", model=model, details=ErrorDetails()
+            )
+        step = step.tb_next
+    return unreadable(error, model=model)
 
 
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
@@ -330,21 +348,6 @@ def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
         headers = getattr(error.response, "headers", None) or {}
         details.retry_after = read_seconds(headers.get("retry-after"))
     return error_for_status(status_code=error.code, message=message, model=model, details=details)
-
-
-def _status_of_unread(error: BaseException) -> int:
-    """Return the status of an answer in whose reading the SDK failed: its frames alone know it.
-
-    An error page in the encoding of its country is enough.
-    """
-    step = error.__traceback__
-    while step is not None:
-        response = step.tb_frame.f_locals.get("response")
-        status = getattr(response, "status_code", getattr(response, "status", None))
-        if isinstance(status, int):
-            return status
-        step = step.tb_next
-    return _OK
 
 
 def _loaded(names: Mapping[str, tuple[str, ...]]) -> tuple[type[BaseException], ...]:
