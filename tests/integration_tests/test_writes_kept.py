@@ -34,6 +34,7 @@ async def make_store(emulator, clock):
     yield make
     for store in stores:
         await store.embeddings.aclose()
+        store.embeddings.close()
         await store.aclose()
 
 
