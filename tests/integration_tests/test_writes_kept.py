@@ -33,6 +33,7 @@ async def make_store(emulator, clock):
 
     yield make
     for store in stores:
+        store.embeddings.close()
         await store.embeddings.aclose()
         await store.aclose()
 
@@ -106,6 +107,15 @@ async def test_adding_with_nothing_stored_raises_the_error_itself(make_store, em
         await twin(make_store(), "add_texts", TEXTS)
     with pytest.raises(InvalidInputError, match="blank, at index 40"):
         await twin(make_store(), "add_texts", [*TEXTS[:40], " ", *TEXTS])
+
+
+@pytest.mark.filterwarnings("error")
+def test_ingest_stores_the_texts_beside_one_that_would_be_cut_where_warnings_are_errors(make_store):
+    store = make_store(on_too_long="warn")
+    long = Document("word " * 9_000, id="long")
+    report = ingest(store, [*DOCUMENTS[:30], long, *DOCUMENTS[30:]], on_error="report")
+    assert report.failed == {"long": "UserWarning"}
+    assert report.added == 50
 
 
 class StopError(Exception):

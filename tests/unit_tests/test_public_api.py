@@ -165,7 +165,7 @@ def test_arguments_of_ingest_and_what_it_reports():
         "on_progress": None,
         "on_error": "raise",
     }
-    shared = ["requests", "texts", "tokens", "usd", "seconds"]
+    shared = ["requests", "texts", "tokens", "estimated_tokens", "usd", "seconds"]
     assert [field.name for field in dataclasses.fields(package.IngestReport)] == [
         *shared,
         *("added", "updated", "skipped", "deleted", "failed", "stopped"),
