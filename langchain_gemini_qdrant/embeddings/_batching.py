@@ -1,17 +1,18 @@
-"""Texts to requests, by count and tokens."""
+"""Texts to requests, by count, tokens and bytes."""
 
 from __future__ import annotations
 
 from itertools import repeat
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from langchain_gemini_qdrant.errors import InvalidInputError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 
-
 # 100 texts of the longest that a model reads are some 3.5 MB, so this splits only texts that are to
-# be cut. A gRPC server takes 4 MiB unless told otherwise, other proxies 10 MB; Google's limit for
-# inline data is above them all: https://ai.google.dev/gemini-api/docs/file-input-methods
+# be cut. A gRPC server takes 4 MiB unless told otherwise, other proxies 10 MB; Google's own limit
+# for inline data is above them all (100 MB, "gemini-api-new-file-limits" on https://blog.google).
 _MAX_BYTES = 4_000_000
 
 
@@ -63,7 +64,7 @@ async def read_ahead(
     Where `texts` raises, the texts before come first.
 
     Raises:
-        ValueError: There are fewer or more titles than texts.
+        InvalidInputError: There are fewer or more titles than texts.
     """
     remaining = repeat(None) if titles is None else iter(titles)
     first = 0
@@ -88,9 +89,9 @@ def _next_title(titles: Iterator[str | None]) -> str | None:
     try:
         return next(titles)
     except StopIteration:
-        raise ValueError("there are fewer titles than texts") from None
+        raise InvalidInputError("there are fewer titles than texts") from None
 
 
 def _check_exhausted(remaining: Iterator[str | None], titles: object) -> None:
     if titles is not None and any(True for _ in remaining):
-        raise ValueError("there are more titles than texts")
+        raise InvalidInputError("there are more titles than texts")
