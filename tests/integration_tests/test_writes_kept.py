@@ -123,10 +123,10 @@ class StopError(Exception):
 
 
 @pytest.mark.parametrize("error", [StopError, KeyboardInterrupt])
-@pytest.mark.parametrize("calls", [1, 3])
+@pytest.mark.parametrize(("documents", "calls"), [(20, 1), (1_000, 1), (1_000, 3)])
 @pytest.mark.parametrize("max_concurrency", [1, 8])
 def test_ingest_that_is_stopped_stores_all_that_was_paid_for(
-    make_store, emulator, max_concurrency, calls, error
+    make_store, emulator, max_concurrency, documents, calls, error
 ):
     """By Ctrl-C or by `on_progress`; the error comes out as it is."""
     left = iter(range(1, calls))
@@ -136,8 +136,9 @@ def test_ingest_that_is_stopped_stores_all_that_was_paid_for(
             raise error
 
     store = make_store(max_concurrency=max_concurrency)
+    emulator.latency = 0.02  # so that some requests are on their way, and others wait
     with pytest.raises(error):
-        ingest(store, DOCUMENTS * 20, batch_size=10, on_progress=on_progress)
+        ingest(store, (DOCUMENTS * 20)[:documents], batch_size=10, on_progress=on_progress)
     assert store.count() == answered(emulator)
     emulator.clear()
     report = ingest(store, DOCUMENTS)
