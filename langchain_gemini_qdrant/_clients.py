@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from langchain_gemini_qdrant._forks import MAKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
 SyncT = TypeVar("SyncT")
 AsyncT = TypeVar("AsyncT")
@@ -20,17 +21,35 @@ class Clients(Generic[SyncT, AsyncT]):
     """Keeps the clients of one service.
 
     A forked child that used its parent's connections would read the parent's answers, so a process
-    makes its own. Asynchronous connections are bound to the event loop they first meet, so
-    each loop gets a client, which goes when the loop does.
+    makes its own. Asynchronous connections are bound to the event loop they first meet, so each
+    loop gets a client, which is closed when the loop ends.
+
+    Args:
+        make: Makes the client of a process.
+        make_async: Makes the client of an event loop.
+        close_async: Closes one, in its loop.
+        close_ended: Called with a client whose loop has ended, perhaps without telling anybody: it
+            closes what needs no loop. None: there is no need.
     """
 
-    def __init__(self, make: Callable[[], SyncT], make_async: Callable[[], AsyncT]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], SyncT],
+        make_async: Callable[[], AsyncT],
+        close_async: Callable[[AsyncT], Awaitable[None]],
+        *,
+        close_ended: Callable[[AsyncT], Awaitable[None]] | None = None,
+    ) -> None:
         self._make = make
         self._make_async = make_async
+        self._close_async = close_async
+        self._close_ended = close_ended
         self._by_process: tuple[int, SyncT] | None = None
-        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncT] = (
-            weakref.WeakKeyDictionary()
-        )
+        # A client refers to its loop, so no entry goes by itself: see `_drop_ended`.
+        self._by_loop: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[AsyncT, AsyncGenerator[None, None]]
+        ] = weakref.WeakKeyDictionary()
+        self._ending: set[asyncio.Task[None]] = set()
 
     def of_process(self) -> SyncT:
         """Return the client of this process."""
@@ -45,13 +64,17 @@ class Clients(Generic[SyncT, AsyncT]):
     def of_loop(self) -> AsyncT:
         """Return the client of the running event loop."""
         loop = asyncio.get_running_loop()
-        client = self._by_loop.get(loop)
-        if client is not None:
-            return client
+        made = self._by_loop.get(loop)
+        if made is not None:
+            return made[0]
         with MAKING:
-            if loop not in self._by_loop:
-                self._by_loop[loop] = self._make_async()
-            return self._by_loop[loop]
+            self._drop_ended(loop)
+            client = self._make_async()
+            closing = _closing(weakref.ref(client), self._close_async)
+            self._by_loop[loop] = client, closing
+        with suppress(StopIteration):  # its first step is where a loop takes note of a generator
+            closing.__anext__().send(None)
+        return client
 
     def take_of_process(self) -> SyncT | None:
         """Return the client of this process, if there is one, and forget it."""
@@ -59,7 +82,38 @@ class Clients(Generic[SyncT, AsyncT]):
             taken, self._by_process = self._by_process, None
         return taken[1] if taken is not None and taken[0] == os.getpid() else None
 
-    def take_of_loop(self) -> AsyncT | None:
-        """Return the client of the running event loop, if there is one, and forget it."""
+    async def close_of_loop(self) -> None:
+        """Close the client of the running event loop, if there is one."""
         with MAKING:
-            return self._by_loop.pop(asyncio.get_running_loop(), None)
+            made = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if made is not None:
+            await made[1].aclose()
+
+    def _drop_ended(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Forget the clients of loops that have ended."""
+        for ended in [each for each in self._by_loop if each.is_closed()]:
+            client, _ = self._by_loop.pop(ended)
+            if self._close_ended is not None:
+                task = loop.create_task(_quietly(self._close_ended, client))
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+
+
+async def _closing(
+    client: weakref.ref[AsyncT], close: Callable[[AsyncT], Awaitable[None]]
+) -> AsyncGenerator[None, None]:
+    """Close a client when its loop ends: a loop closes the generators that are still open.
+
+    `asyncio.run`, `asyncio.Runner` and the servers do so; a loop that is just closed does not.
+    """
+    try:
+        yield
+    finally:
+        made = client()
+        if made is not None:  # else it was collected, and its sockets with it
+            await close(made)
+
+
+async def _quietly(close: Callable[[AsyncT], Awaitable[None]], client: AsyncT) -> None:
+    with suppress(RuntimeError):  # "Event loop is closed"
+        await close(client)

@@ -1,15 +1,35 @@
-"""How often and when a failed request is sent again, to Gemini and to Qdrant.
+"""How often and when a failed request is sent again, to Gemini and to Qdrant; delays of servers.
 
 `embeddings/_send.py` and `vectorstores/_retry.py` decide which errors are retried.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from random import Random
+
+DURATION: Final = r"(?:[0-9.]+\s*(?:ms|h|m|s)(?![a-z])\s*)+"
+"""A regular expression for durations such as `1m12.5s`."""
+
+_DURATION_PART = re.compile(r"([0-9.]+)\s*(ms|h|m|s)", re.IGNORECASE)
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def uncut(seconds: float) -> float:
+    """Return a server's delay with what cutting it to whole seconds may have hidden.
+
+    Google sends `"48s"` for 48.94 s and `"0s"` in the last second; HTTP's Retry-After has no
+    fractions either.
+    """
+    return seconds + 1.0 if float(seconds).is_integer() else seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,8 +47,9 @@ class RetryPolicy:
     def delay(self, attempt: int, *, retry_after: float | None, random: Random) -> float:
         """Return the seconds before retry number `attempt`, from 0, at random within bounds.
 
-        What the server asked for is a promise, so up to 10 % come on top of it. Without it, the
-        whole of a doubling delay is random (full jitter), so workers do not wake up together.
+        What the server asked for, with what a cut of it may hide (see `uncut`), is a promise, so up
+        to 10 % come on top of it. Without it, the whole of a doubling delay is random (full
+        jitter), so workers do not wake up together.
 
         Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
         """
@@ -37,3 +58,49 @@ class RetryPolicy:
         return random.uniform(
             0.0, min(self.max_delay, self.initial_delay * 2.0 ** min(attempt, 63))
         )
+
+
+def read_seconds(value: object) -> float | None:
+    """Read a duration: seconds, `"33s"`, `"1m12.5s"`, `"850ms"` or protobuf's JSON object."""
+    if isinstance(value, dict):
+        seconds, nanos = read_number(value.get("seconds")), read_number(value.get("nanos"))
+        if seconds is None and nanos is None:
+            return None
+        return (seconds or 0.0) + (nanos or 0.0) / 1e9
+    if isinstance(value, str) and re.fullmatch(DURATION, value.strip(), re.IGNORECASE):
+        parts = [(read_number(n), unit.lower()) for n, unit in _DURATION_PART.findall(value)]
+        if any(number is None for number, _ in parts):
+            return None
+        return sum((number or 0.0) * _SECONDS[unit] for number, unit in parts)
+    return read_number(value)
+
+
+def read_number(value: object) -> float | None:
+    """Read a number that is not below 0; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value.replace(",", "") if isinstance(value, str) else value)
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 <= number < math.inf else None
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read the header Retry-After: seconds, or a date, for which the server's own clock counts."""
+    value = headers.get("retry-after")
+    seconds = read_seconds(value)
+    if seconds is not None or not isinstance(value, str):
+        return seconds
+    until, now = _read_date(value), _read_date(headers.get("date"))
+    if until is None:
+        return None
+    return max((until - (now or datetime.now(timezone.utc))).total_seconds(), 0.0)
+
+
+def _read_date(value: object) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(str(value))
+    except ValueError:
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)

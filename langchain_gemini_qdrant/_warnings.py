@@ -7,7 +7,7 @@ import logging
 import warnings
 
 _PACKAGE = __name__.split(".", maxsplit=1)[0]
-_PASSED = (_PACKAGE, "contextlib")
+_PASSED = (_PACKAGE, "contextlib", "pydantic")  # pydantic has the constructor of embeddings
 _LOG = logging.getLogger(__name__)
 
 

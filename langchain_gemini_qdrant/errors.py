@@ -7,7 +7,8 @@ GeminiQdrantError                        base class of all errors of this packag
 │  └─ TextTooLongError                   a text over the model's input limit; nothing was embedded
 ├─ EmbeddingError                        model, attempts, status_code; __cause__ is the SDK's error
 │  ├─ RateLimitError                     429 after the last retry; retry_after in s, limit, unit
-│  │  └─ DailyQuotaError                 the day's quota is used up; not retried
+│  │  ├─ DailyQuotaError                 the day's quota is used up; not retried
+│  │  └─ BillingError                    429 that no waiting heals: credits, spending cap, limit 0
 │  ├─ ServiceError                       5xx, timeout or lost connection after the last retry
 │  ├─ RequestRejectedError               any other 4xx; never retried
 │  ├─ ResponseMismatchError              count, size or numbers of the vectors are wrong
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "BillingError",
     "CollectionMismatchError",
     "ConfigurationError",
     "DailyQuotaError",
@@ -109,9 +111,12 @@ class RateLimitError(EmbeddingError):
     """429: a quota is used up.
 
     Attributes:
-        retry_after: Seconds the server asks to wait, None if it did not say.
-        limit: The quota's size, None if the server did not say.
-        unit: What the quota counts, None if the server did not say.
+        retry_after: Seconds after which the server takes requests again, None if it did not say.
+            Google cuts its delay to whole seconds; what the cut may hide is added.
+        limits: The quotas that are used up: what each counts, with its size or None if the server
+            did not say it; empty if the server named none.
+        limit: The size of the first of them, None if the server did not say.
+        unit: What that quota counts, None if the server did not say.
     """
 
     def __init__(
@@ -120,26 +125,67 @@ class RateLimitError(EmbeddingError):
         *,
         model: str,
         retry_after: float | None = None,
+        limits: Mapping[Literal["texts", "tokens"], float | None] | None = None,
         limit: float | None = None,
         unit: Literal["texts", "tokens"] | None = None,
         attempts: int = 1,
     ) -> None:
         super().__init__(message, model=model, status_code=429, attempts=attempts)
         self.retry_after = retry_after
-        self.limit = limit
-        self.unit = unit
+        self.limits = dict(limits or ({} if unit is None else {unit: limit}))
+        self.unit, self.limit = next(iter(self.limits.items()), (unit, limit))
 
 
 class DailyQuotaError(RateLimitError):
-    """429: the daily quota is used up; waiting some seconds does not help."""
+    """429: the day's quota is used up, or the server asks to wait for more than an hour."""
+
+
+class BillingError(RateLimitError):
+    """429 that no waiting heals: a balance, a spending cap, or a quota of 0 in the project's tier.
+
+    Source: https://ai.google.dev/gemini-api/docs/billing
+    """
 
 
 class ServiceError(EmbeddingError):
-    """5xx, a timeout, or a lost or refused connection."""
+    """5xx, a timeout, or a lost or refused connection.
+
+    Attributes:
+        retry_after: Seconds that the server asks to wait, None if it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str,
+        status_code: int | None = None,
+        retry_after: float | None = None,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(message, model=model, status_code=status_code, attempts=attempts)
+        self.retry_after = retry_after
 
 
 class RequestRejectedError(EmbeddingError):
-    """4xx other than 429: the same request would be refused again."""
+    """4xx other than 429, or 501: the same request would be refused again.
+
+    Attributes:
+        refuses_all: Any other request would be refused, too: the key, the project, the place or
+            the model is what is wrong, and not the texts.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str,
+        status_code: int | None = None,
+        refuses_all: bool = False,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(message, model=model, status_code=status_code, attempts=attempts)
+        self.refuses_all = refuses_all
 
 
 class ResponseMismatchError(EmbeddingError):

@@ -114,8 +114,9 @@ ERRORS = [
     errors.EmbeddingError("no answer", model="m", status_code=418, attempts=2),
     _FAILURE,
     errors.DailyQuotaError("tomorrow", model="m", attempts=3),
-    errors.ServiceError("away", model="m", status_code=503),
-    errors.RequestRejectedError("no", model="m", status_code=400),
+    errors.BillingError("never", model="m", limits={"texts": 0, "tokens": None}),
+    errors.ServiceError("away", model="m", status_code=503, retry_after=21.0),
+    errors.RequestRejectedError("no", model="m", status_code=403, refuses_all=True),
     errors.ResponseMismatchError("one is missing", model="m"),
     errors.PartialEmbeddingError(
         "1 of 2", model="m", vectors=[[1.0], None], failures={1: _FAILURE}

@@ -15,7 +15,9 @@ from langchain_gemini_qdrant.cli.commands.migrate import migrate, reembed
 from langchain_gemini_qdrant.cli.commands.recall import recall
 from langchain_gemini_qdrant.cli.commands.search import search
 from langchain_gemini_qdrant.cli.commands.tune import tune
+from langchain_gemini_qdrant.cli.progress import shown_log
 from langchain_gemini_qdrant.errors import (
+    BillingError,
     DailyQuotaError,
     GeminiQdrantError,
     IngestError,
@@ -33,7 +35,7 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), shown_log():
                 warnings.filterwarnings("always", module="langchain_gemini_qdrant")
                 warnings.showwarning = _show_warning
                 return super().invoke(ctx)
@@ -51,8 +53,12 @@ def _advice(error: Exception) -> str:
     if not isinstance(cause, RateLimitError):
         return ""
     # https://ai.google.dev/gemini-api/docs/rate-limits
-    daily = isinstance(cause, DailyQuotaError)
-    when = "after midnight Pacific time, when the day's quota is renewed" if daily else "later"
+    if isinstance(cause, BillingError):
+        when = "once the project's plan, balance or spending cap allows it"
+    elif isinstance(cause, DailyQuotaError):
+        when = "after midnight Pacific time, when the day's quota is renewed"
+    else:
+        when = "later"
     return f"\nStored data is kept: run the command again {when}."
 
 

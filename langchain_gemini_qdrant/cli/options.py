@@ -184,16 +184,15 @@ def open_store_if_any(
     qdrant_api_key: str | None = None,
 ) -> Iterator[GeminiQdrantVectorStore | None]:
     """Open the collection that the options name, or yield None; never create it."""
-    from qdrant_client import QdrantClient  # noqa: PLC0415
-
     from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores._connection import server_client  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     folder = Path(path or DEFAULT_PATH)
     if not url and not (folder / "meta.json").exists():
         yield None
         return
-    client = QdrantClient(url=url, api_key=qdrant_api_key) if url else EdgeClient(folder)
+    client = server_client(url, api_key=qdrant_api_key) if url else EdgeClient(folder)
     with closing(client):
         if client.collection_exists(collection):
             yield GeminiQdrantVectorStore.from_existing_collection(

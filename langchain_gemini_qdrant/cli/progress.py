@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,6 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from langchain_gemini_qdrant._logging import LOGGER, LONG_WAIT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, RunCost
 
 console = Console(highlight=False)
+
+_shown: list[Callable[[str], None]] = []  # the lines of the bars on show, the innermost last
 
 _QUIET = 60.0  # seconds between two lines where there is no terminal
 _RATE_OVER = 120.0  # seconds: a quota lets texts through in lumps of a minute
@@ -44,7 +50,8 @@ def progress_bar(total: int) -> Iterator[Callable[[int, str], None]]:
         A function that moves it, called with the value so far and the line.
     """
     if not console.is_terminal:
-        yield _print_lines(total)
+        with _on_show(lambda line: console.print(line, soft_wrap=True)):
+            yield _print_lines(total)
         return
     columns = (
         BarColumn(bar_width=None),
@@ -60,7 +67,7 @@ def progress_bar(total: int) -> Iterator[Callable[[int, str], None]]:
         transient=True,
         speed_estimate_period=_RATE_OVER,
     )
-    with bar:
+    with bar, _on_show(bar.say):
         task = bar.add_task("", total=total)
 
         def show(completed: int, line: str) -> None:
@@ -70,10 +77,49 @@ def progress_bar(total: int) -> Iterator[Callable[[int, str], None]]:
         yield show
 
 
+@contextmanager
+def _on_show(say: Callable[[str], None]) -> Iterator[None]:
+    _shown.append(say)
+    try:
+        yield
+    finally:
+        _shown.remove(say)
+
+
+@contextmanager
+def shown_log() -> Iterator[None]:
+    """Show the package's log, such as what it waits for, until the block ends."""
+    handler, level = _LogHandler(logging.INFO), LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(level)
+        LOGGER.removeHandler(handler)
+
+
+class _LogHandler(logging.Handler):
+    """Shows records below the bar that is on show, else on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record; short waits are not worth a line."""
+        if getattr(record, "waiting_s", LONG_WAIT) < LONG_WAIT:
+            return
+        if _shown:
+            _shown[-1](record.getMessage())
+        else:
+            click.echo(record.getMessage(), err=True)
+
+
 class _Bar(Progress):
     """A bar with a line of text below it."""
 
     line = ""
+
+    def say(self, line: str) -> None:
+        self.line = line
+        self.refresh()
 
     def get_renderables(self) -> Iterator[RenderableType]:
         yield self.make_tasks_table(self.tasks)
@@ -102,6 +148,7 @@ def _print_lines(total: int) -> Callable[[int, str], None]:
 def ingest_line(done: IngestProgress) -> str:
     """Return passages, rate, tokens and price of a run so far."""
     parts = [
+        "" if done.waiting is None else str(done.waiting),
         f"{done.stored:,} stored",
         f"{done.skipped:,} found stored" if done.skipped else "",
         f"{done.failed:,} failed" if done.failed else "",

@@ -28,6 +28,14 @@ class Pending(Protocol[T_co]):
         ...
 
 
+class Signal(Pending[None], Protocol):
+    """Something to wait for that ends when it is told to."""
+
+    def set_result(self, result: None) -> None:
+        """End it."""
+        ...
+
+
 class SideBySide(Protocol):
     """Runs operations side by side, in the order in which they are started."""
 
@@ -37,6 +45,10 @@ class SideBySide(Protocol):
 
     async def wait_any(self, pendings: Sequence[Pending[Any]]) -> None:
         """Wait until at least one has ended."""
+        ...
+
+    def signal(self) -> Signal:
+        """Return a new signal, which `wait_any` takes among operations."""
         ...
 
     async def aclose(self) -> None:
@@ -70,6 +82,10 @@ class Threads:
         if any(future.done() for future in futures):
             return  # `wait` would wait for ever for one that was cancelled before it began
         concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_COMPLETED)
+
+    def signal(self) -> Signal:
+        """Return a new signal; any thread may end it."""
+        return concurrent.futures.Future()
 
     def close(self) -> None:
         """Start no more; afterwards nobody uses the connections any more."""
@@ -107,6 +123,10 @@ class Tasks:
         """Let the event loop go on until at least one has ended."""
         tasks: Any = pendings
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    def signal(self) -> Signal:
+        """Return a new signal of the running event loop."""
+        return asyncio.get_running_loop().create_future()
 
     async def aclose(self) -> None:
         """Cancel the operations and wait until they have ended."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.embeddings._backends import create_backend
+from langchain_gemini_qdrant.embeddings._backends.addresses import check_base_url
 from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
+from langchain_gemini_qdrant.embeddings._options import variable
 from langchain_gemini_qdrant.embeddings._rate_limiter import LIMITERS
+from langchain_gemini_qdrant.embeddings.models import model_id
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from langchain_gemini_qdrant.embeddings._backends.protocol import Backend
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
@@ -59,15 +64,17 @@ def connect(options: GeminiEmbeddings) -> Connection:
     is_vertex = _is_vertex(options)
     address = options.base_url
     if is_vertex and "base_url" not in options.model_fields_set:
-        address = os.environ.get("GOOGLE_VERTEX_BASE_URL")
-    # On Vertex AI, a key of the environment is not sent beside a project.
-    beside = is_vertex and (options.project or options.credentials is not None)
+        address = variable("GOOGLE_VERTEX_BASE_URL")
+    # On Vertex AI, what is given in code comes before what the environment has: a key before its
+    # project, a project before its key. Where nothing is given, its project comes first.
+    is_express = is_vertex and _is_given(options, "api_key") and not _is_given(options, "project")
+    project = None if is_express else options.project
+    beside = is_vertex and (project or options.credentials is not None)
     connection = Connection(
         is_vertex=is_vertex,
-        takes_key=not has_own_client(options)
-        and ("api_key" in options.model_fields_set or not beside),
+        takes_key=not has_own_client(options) and (_is_given(options, "api_key") or not beside),
         address=address,
-        project=options.project or getattr(options.credentials, "project_id", None),
+        project=project or getattr(options.credentials, "project_id", None),
     )
     check_connection(options, connection)
     return connection
@@ -76,11 +83,29 @@ def connect(options: GeminiEmbeddings) -> Connection:
 def _is_vertex(options: GeminiEmbeddings) -> bool:
     if options.vertexai is not None:
         return options.vertexai
-    variable = os.environ.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower()
-    if variable in {"true", "1", "yes", "false", "0", "no"}:
-        return variable in {"true", "1", "yes"}
-    given = options.model_fields_set & {"credentials", "project"}
-    return any(getattr(options, name) is not None for name in given)
+    if has_own_client(options):
+        return bool(getattr(options.client, "vertexai", False))
+    switch = (variable("GOOGLE_GENAI_USE_VERTEXAI") or "").lower()
+    if switch in {"true", "1", "yes", "false", "0", "no"}:
+        return switch in {"true", "1", "yes"}
+    return _is_given(options, "credentials") or _is_given(options, "project")
+
+
+def _is_given(options: GeminiEmbeddings, name: str) -> bool:
+    """Say whether an option was given in code, not by the environment."""
+    return name in options.model_fields_set and getattr(options, name) is not None
+
+
+def as_decided(options: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
+    """Return dumped options with what was decided, so that they make the same instance anywhere."""
+    decided = {
+        "vertexai": connection.is_vertex,
+        "base_url": connection.address,
+        "project": connection.project,
+    }
+    if not connection.takes_key:
+        decided["api_key"] = None
+    return {name: decided.get(name, value) for name, value in options.items()}
 
 
 def has_own_client(options: GeminiEmbeddings) -> bool:
@@ -105,22 +130,31 @@ def check_connection(options: GeminiEmbeddings, connection: Connection) -> None:
             f"transport={options.transport!r} is for backend='google-generativeai': google-genai "
             "has REST alone"
         )
-    if own and any(
-        getattr(options, name) is not None for name in ("api_key", "base_url", "transport")
-    ):
+    if own and any(_is_given(options, name) for name in ("api_key", "base_url", "transport")):
         raise ConfigurationError(
             "client and async_client bring their own key, address and transport: leave out "
             "api_key, base_url and transport, or leave out the clients"
         )
+    if connection.address:
+        check_base_url(connection.address, scheme_needed=options.backend == "google-genai")
     if connection.is_vertex:
-        if options.backend != "google-genai":
-            raise ConfigurationError(
-                f"Vertex AI needs backend='google-genai', got {options.backend!r}"
-            )
+        _check_vertex(options)
     elif not own and not _key(options, connection):
         raise ConfigurationError(
             "an API key is needed: pass api_key or set GOOGLE_API_KEY or GEMINI_API_KEY "
             "(https://aistudio.google.com/apikey)"
+        )
+
+
+def _check_vertex(options: GeminiEmbeddings) -> None:
+    if options.backend != "google-genai":
+        raise ConfigurationError(f"Vertex AI needs backend='google-genai', got {options.backend!r}")
+    if _is_given(options, "api_key") and (
+        _is_given(options, "project") or options.credentials is not None
+    ):
+        raise ConfigurationError(
+            "Vertex AI takes an API key (express mode) or a project with credentials, got both: "
+            "leave out api_key, or leave out project and credentials"
         )
 
 
@@ -151,7 +185,7 @@ def open_backend(options: GeminiEmbeddings, connection: Connection) -> Backend:
 
 def limiter_of(options: GeminiEmbeddings, connection: Connection) -> Limiter:
     """Return the limiter that all instances of one account and model share."""
-    model = options.model.removeprefix("models/")
+    model = model_id(options.model)
     own = options.client or options.async_client
     if own is not None:
         limiter = LIMITERS.of_client(own, model)

@@ -18,7 +18,8 @@ from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
-from langchain_gemini_qdrant.embeddings._request import check_texts
+from langchain_gemini_qdrant.embeddings._lengths import too_long
+from langchain_gemini_qdrant.embeddings._request import check_list, check_texts, check_titles
 from langchain_gemini_qdrant.embeddings._send import (
     CallContext,
     Services,
@@ -75,15 +76,15 @@ class BlockingRateLimiter:
         self._limiter = limiter
         self._cancelled = cancelled
 
-    async def aacquire(self) -> None:
-        """Block until a text may be sent.
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        """Block until a text may be sent, or say whether it may.
 
         Raises:
             CancelledError: Nobody waits for its vector any more.
         """
         if self._cancelled.is_set():
             raise CancelledError
-        self._limiter.acquire()
+        return self._limiter.acquire(blocking=blocking)
 
 
 def blocking_services(
@@ -305,11 +306,11 @@ class Embedder:
         sure = {content for content in doubtful if spec.is_surely_too_long(content)}
         if sure and self.on_too_long == "error":
             raise spec.too_long(wanted.indices(sure))
-        counts = await self._results(call, count_tokens, doubtful)
-        limit = spec.max_input_tokens or 0
-        pairs = zip(doubtful, counts, strict=True)
-        if too_long := {content for content, count in pairs if count.unwrap() > limit}:
-            error = spec.too_long(wanted.indices(too_long))
+        long = await too_long(
+            spec, doubtful, partial(self._results, call, count_tokens), stacklevel=_STACKLEVEL + 1
+        )
+        if long:
+            error = spec.too_long(wanted.indices(long))
             if self.on_too_long == "error":
                 raise error
             warnings.warn(str(error), stacklevel=_STACKLEVEL)
@@ -321,15 +322,18 @@ class Embedder:
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[Vectors, None]:
         """Yield the batches of a stream; one that is wrong ends it, after those before it."""
+        if titles is not None:
+            check_list(titles, "titles")
         async with aclosing(read_ahead(texts, titles, self.max_texts)) as runs:
             async for first, run in runs:
                 problem: InvalidInputError | None = None
                 good = run
-                try:
-                    check_texts([text for text, _ in run], first=first)
-                except InvalidInputError as error:
-                    problem = error
-                    good = run[: error.indices[0] - first]
+                for check, part in ((check_texts, 0), (check_titles, 1)):
+                    try:
+                        check([pair[part] for pair in good], first=first)
+                    except InvalidInputError as error:
+                        problem = error
+                        good = run[: error.indices[0] - first]
                 contents = spec.contents([text for text, _ in good], [title for _, title in good])
                 for batch in self._batches(contents):
                     yield Vectors(spec, batch, first=first)

@@ -3,17 +3,141 @@
 from __future__ import annotations
 
 import difflib
+import os
 import pickle
 import warnings
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
+
+from langchain_gemini_qdrant.embeddings.tasks import TaskType, parse_task_type
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import BaseModel, ValidationError
 
 
 T = TypeVar("T")
+
+# Where these are empty, they are not set; an address or a project that is None is none, though.
+_EMPTY: dict[str, tuple[object, ...]] = {
+    "api_key": ("", None),
+    "google_api_key": ("", None),
+    "base_url": ("",),
+    "project": ("",),
+    "location": ("",),
+}
+
+
+def given_options(options: object) -> object:
+    """Return the options of a constructor without those that are empty.
+
+    Raises:
+        ConfigurationError: There are two keys.
+    """
+    if not isinstance(options, dict):
+        return options
+    given = {
+        name: value
+        for name, value in options.items()
+        if name not in _EMPTY or _without_blanks(value) not in _EMPTY[name]
+    }
+    if "api_key" in given and "google_api_key" in given:
+        raise ConfigurationError(
+            "api_key and google_api_key are two names of one option, got both: leave out one"
+        )
+    return given
+
+
+def _without_blanks(value: object) -> object:
+    value = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return value.strip() if isinstance(value, str) else value
+
+
+def clean_key(key: str | SecretStr, name: str) -> str:
+    """Return a key as it can stand in a header, without blanks and line breaks around it.
+
+    Raises:
+        ConfigurationError: It cannot, or it is what a dump shows in a key's place.
+    """
+    key = (key.get_secret_value() if isinstance(key, SecretStr) else key).strip()
+    wrong = next((i for i, c in enumerate(key) if not (c.isascii() and c.isprintable())), None)
+    if wrong is not None:
+        raise ConfigurationError(
+            f"{name} must have printable ASCII characters alone, as it is sent in a header, found "
+            f"U+{ord(key[wrong]):04X} at character {wrong + 1} of {len(key)}: copy it again"
+        )
+    if key and not key.strip("*"):
+        raise ConfigurationError(
+            f"{name} is masked, as in the output of model_dump_json(): pass the key itself, or "
+            "leave it out to take the environment's"
+        )
+    return key
+
+
+def clean_word(value: str, name: str) -> str:
+    """Return an address or a name without blanks and line breaks around it.
+
+    Raises:
+        ConfigurationError: There are some in the middle of it.
+    """
+    value = value.strip()
+    wrong = next((i for i, c in enumerate(value) if c.isspace() or not c.isprintable()), None)
+    if wrong is not None:
+        raise ConfigurationError(
+            f"{name} must have no blanks, line breaks or invisible characters, found "
+            f"U+{ord(value[wrong]):04X} at character {wrong + 1} of {len(value)}"
+        )
+    return value
+
+
+def variable(*names: str) -> str | None:
+    """Return the first of these environment variables that is set and not empty, or None.
+
+    Raises:
+        ConfigurationError: It has a blank or a line break in the middle.
+    """
+    for name in names:
+        if value := os.environ.get(name, "").strip():
+            return clean_word(value, name)
+    return None
+
+
+def from_environment(*names: str) -> Callable[[], str | None]:
+    """Return what makes the default of an option: see `variable`."""
+    return lambda: variable(*names)
+
+
+def environments_key() -> SecretStr | None:
+    """Return the API key of the environment, None if there is none.
+
+    Raises:
+        ConfigurationError: No header can carry it.
+    """
+    names = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+    for name in names:
+        if key := clean_key(os.environ.get(name, ""), name):
+            return SecretStr(key)
+    return None
+
+
+def _clean_key(key: SecretStr) -> SecretStr:
+    return SecretStr(clean_key(key, "api_key"))
+
+
+def _clean_word(value: str, info: ValidationInfo) -> str:
+    return clean_word(value, str(info.field_name))
+
+
+def _any_case(task_type: object) -> object:
+    return parse_task_type(task_type) if isinstance(task_type, str) else task_type
+
+
+Key = Annotated[SecretStr, AfterValidator(_clean_key)]
+Word = Annotated[str, AfterValidator(_clean_word)]
+Task = Annotated[TaskType, BeforeValidator(_any_case)]
 
 
 def picklable(value: T, name: str) -> T | None:

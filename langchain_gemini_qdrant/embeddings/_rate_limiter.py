@@ -19,105 +19,44 @@ import math
 import threading
 import weakref
 from collections import deque
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_gemini_qdrant._forks import MAKING, renew_lock_in_children
+from langchain_gemini_qdrant._logging import LOGGER
+from langchain_gemini_qdrant.embeddings._quota import (
+    BURST,
+    MINUTE,
+    OPTIONS,
+    WINDOW,
+    Quota,
+    Reservation,
+    Unit,
+)
 from langchain_gemini_qdrant.errors import ConfigurationError
 
-Unit = Literal["texts", "tokens"]
-
-MINUTE: Final = 60.0
-WINDOW: Final = 61.0
-"""Seconds in which at most one minute's quota goes out; 1 s is for requests that travel longer."""
-BURST: Final = 6.0
-"""Seconds of quota that may go out at once: a tenth of a minute, a server's bucket may be small."""
-FREE_TIER: Final[dict[Unit, int]] = {"texts": 100, "tokens": 30_000}
-"""The smallest quotas per minute that Google gives; a guess is never lower.
-
-Source: Google AI Studio and 429 bodies, 2026; https://ai.google.dev/gemini-api/docs/rate-limits
-"""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SHORTEST_WAIT = 0.01  # seconds; below it, rounding could make a caller spin
 _GRACE = 1.0  # seconds for the longest waiting caller to wake up before others pass it
-_GAIN = 0.02  # what an accepted text adds to a lowered limit: 2 % a minute at full use
+# A 429 right behind a pause that asks for this many seconds more: the pause was too short, which
+# happens where a server cuts its delays. Twice in a row is no cut any more.
+_CUT = 2.0
+_MOST_CUTS = 2
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Reservation:
-    """Permission to send one request; owned by the limiter."""
+class Pause(NamedTuple):
+    """What follows from a 429.
 
-    granted: float
-    estimate: int
-    texts: int
-    tokens: int
-    answered: bool = False
-    expired: bool = False
+    Attributes:
+        seconds: Until requests may go out again.
+        was_too_short: The pause before this 429 ended too early, which is no failed attempt.
+        lesson: What was learnt, in words for a log; empty if nothing was.
+    """
 
-
-@dataclass(slots=True, eq=False)
-class _Quota:
-    """The limit of one unit: who set it, how much of it is in force, how much of it is used."""
-
-    unit: Unit
-    configured: float | None = None
-    server_limit: float | None = None
-    limit: float | None = None
-    gain: float = 1.0  # for a guess: doubles in a minute at first, a quarter of it after each 429
-    sent: int = 0
-    clear_at: float = -math.inf  # when all that went out is paid for at `limit` a minute
-
-    @property
-    def ceiling(self) -> float | None:
-        return min((x for x in (self.configured, self.server_limit) if x is not None), default=None)
-
-    def know(self, *, configured: float | None = None, server_limit: float | None = None) -> bool:
-        """Take a limit that somebody named; return whether that changed anything."""
-        before = self.ceiling
-        self.configured = self.configured if configured is None else configured
-        self.server_limit = self.server_limit if server_limit is None else server_limit
-        if self.ceiling == before:
-            return False
-        self.limit = self.ceiling
-        return True
-
-    def cost(self, amount: float) -> float:
-        """Return the seconds that `amount` takes at the limit, for an oversized one a minute."""
-        return 0.0 if self.limit is None else min(amount / self.limit, 1.0) * MINUTE
-
-    def wait(self, now: float, amount: int, window: deque[Reservation]) -> float:
-        """Return the seconds until pace and window both let `amount` through."""
-        if self.limit is None:
-            return 0.0
-        cost = self.cost(amount)
-        wait = max(self.clear_at - now, 0.0) + cost - max(BURST, cost)
-        excess = self.sent + amount - max(self.limit, amount)
-        for reservation in window:
-            if excess <= 0:
-                break
-            excess -= getattr(reservation, self.unit)
-            wait = max(wait, reservation.granted + WINDOW - now)
-        return wait
-
-    def lower(self, accepted: int) -> None:
-        """Answer a 429 that named no new limit; `accepted` went through in the last minute."""
-        floor = FREE_TIER[self.unit]
-        if self.limit is not None and self.ceiling is not None:
-            self.limit = max(0.9 * self.limit, 0.1 * self.ceiling)
-        elif self.limit is not None:
-            self.limit = max(min(max(accepted, self.limit / 1.8), self.limit) * 0.9, floor)
-            self.gain = max(self.gain / 4, _GAIN)
-        elif accepted >= floor:  # less cannot have used up any quota: others did, or it is a day's
-            self.limit = max(0.9 * accepted, floor)
-
-    def grow(self, amount: int) -> None:
-        """Win back what 429s took; only while the limit is used, as else nothing is proved."""
-        if self.limit is None or self.sent <= self.limit / 2:
-            return
-        if self.ceiling is None:
-            self.limit += self.gain * amount
-        else:
-            self.limit = min(self.limit + _GAIN * amount, self.ceiling)
+    seconds: float
+    was_too_short: bool
+    lesson: str
 
 
 class Limiter:
@@ -126,19 +65,25 @@ class Limiter:
     A text is one request in Google's count, also within a batch. In any `WINDOW` seconds at most
     one minute's quota goes out, `BURST` seconds' worth at once and then evenly; a single request
     that is bigger than this goes out alone. An unknown limit holds nothing back until a 429 names
-    it or, without a body, makes us guess it.
+    it or, without a body, makes us guess it. What 429s taught is doubted after some minutes: then
+    the limit grows, until the next 429. A limit of the user's own wins over an earlier lesson.
+
+    Args:
+        model: The model it is for, in words to the user.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "") -> None:
+        self._model = model
         self._lock = threading.Lock()
         renew_lock_in_children(self)
         self._window: deque[Reservation] = deque()
-        self._texts = _Quota("texts")
-        self._tokens = _Quota("tokens")
+        self._texts = Quota("texts")
+        self._tokens = Quota("tokens")
         self._true_tokens = self._estimated_tokens = 0.0  # fading sums
         self._paused_until = self._slowed_at = -math.inf
         self._reminded_at = -math.inf
         self._pauses = 0  # since the last success
+        self._cuts = 0  # pauses that were too short, since the last success
         self._longest_waiting: tuple[float, float] | None = (
             None  # waits since, told to come back at
         )
@@ -157,8 +102,19 @@ class Limiter:
                 msg = f"{name} must be a finite number above 0, got {value!r}"
                 raise ConfigurationError(msg)
         with self._lock:
-            self._texts.know(configured=requests_per_minute)
-            self._tokens.know(configured=tokens_per_minute)
+            for quota in (self._texts, self._tokens):
+                value = named[OPTIONS[quota.unit]]
+                learnt = None if value is None else quota.configure(value)
+                if learnt is not None:
+                    LOGGER.warning(
+                        "%s: the API has named a limit of %s %s a minute; %s=%s, which is set now, "
+                        "is kept to until the API refuses again",
+                        self._model,
+                        f"{learnt:,.0f}",
+                        quota.unit,
+                        OPTIONS[quota.unit],
+                        f"{value:,.0f}",
+                    )
 
     def try_acquire(
         self, now: float, *, texts: int, tokens: int, since: float | None = None
@@ -178,6 +134,7 @@ class Limiter:
         since = now if since is None else since
         with self._lock:
             self._expire(now)
+            self._doubt(now)
             booked = math.ceil(tokens * self._ratio())
             wait = max(
                 self._paused_until - now,
@@ -194,7 +151,13 @@ class Limiter:
                 if now - since > WINDOW:
                     self._longest_waiting = since, now + wait
                 return wait
-            reservation = Reservation(granted=now, estimate=tokens, texts=0, tokens=0)
+            reservation = Reservation(
+                granted=now,
+                estimate=tokens,
+                texts=0,
+                tokens=0,
+                after_pause=now - self._paused_until,
+            )
             self._window.append(reservation)
             self._book(reservation, texts, booked, now)
             return reservation
@@ -208,7 +171,7 @@ class Limiter:
                 self._estimated_tokens = 0.9 * self._estimated_tokens + reservation.estimate
             reservation.answered = True
             if reservation.granted > self._slowed_at:  # else it went out before the last 429
-                self._pauses = 0
+                self._pauses = self._cuts = 0
                 self._texts.grow(reservation.texts)
                 self._tokens.grow(reservation.tokens)
 
@@ -222,10 +185,9 @@ class Limiter:
         now: float,
         *,
         retry_after: float | None,
-        unit: Unit | None,
-        limit: float | None,
+        limits: Mapping[Unit, float | None],
         reservation: Reservation | None = None,
-    ) -> float:
+    ) -> Pause:
         """Pause everybody after a 429, and learn from it.
 
         Requests that were under way together are refused together: only the first of them lowers
@@ -234,12 +196,9 @@ class Limiter:
         Args:
             now: Monotonic seconds.
             retry_after: Seconds that the server asked to wait; None: 1 s, doubled until a success.
-            unit: The quota that is used up, None if the body does not say.
-            limit: Its value per minute (never a day's), None if the body does not say.
+            limits: The quotas that are used up, empty if the body names none: each with its value
+                per minute (never a day's), None if the body does not say it.
             reservation: The refused request: it did not count against the quota.
-
-        Returns:
-            Seconds until the pause ends.
         """
         with self._lock:
             self._expire(now)
@@ -250,32 +209,74 @@ class Limiter:
             )
             if reservation is not None:
                 self._book(reservation, 0, 0)
-            quotas = [q for q in (self._texts, self._tokens) if unit in {q.unit, None}]
-            is_news = bool(unit and limit and limit > 0 and quotas[0].know(server_limit=limit))
+            quotas = [q for q in (self._texts, self._tokens) if q.unit in limits or not limits]
+            before = [quota.limit for quota in quotas]
+            news = [q for q in quotas if (named := limits.get(q.unit)) and q.learn(named, now)]
+            was_too_short = not news and self._was_too_short(retry_after, reservation)
             if is_first:
+                self._cuts += was_too_short
                 self._slowed_at = now
-                self._pauses += 1
-                # The limit we keep to, and how long to wait: that alone puts right a count that
-                # was a little off. Again within a window, the limit itself is too high.
-                is_known = bool(unit and limit and retry_after is not None)
-                is_second = now - self._reminded_at <= WINDOW
-                self._reminded_at = now
-                if not is_news and (is_second or not is_known):
-                    self._lower(quotas)
-            pause = min(2.0 ** min(self._pauses - 1, 6), MINUTE)
+                if not was_too_short:
+                    self._pauses += 1
+                    self._learn(quotas, limits, now, retry_after=retry_after, is_news=bool(news))
+            pause = min(2.0 ** min(max(self._pauses - 1, 0), 6), MINUTE)
             pause = pause if retry_after is None else max(retry_after, 0.0)
             self._paused_until = max(self._paused_until, now + pause)
             for quota in quotas:  # the server's bucket is empty, so after the pause no burst
                 quota.clear_at = max(quota.clear_at, self._paused_until + BURST)
-            return self._paused_until - now
+            lesson = ", ".join(
+                f"{quota.limit:,.0f} {quota.unit} a minute"
+                f" ({'named by the API' if quota in news else 'a guess'})"
+                for quota, was in zip(quotas, before, strict=True)
+                if quota.limit is not None and quota.limit != was
+            )
+            return Pause(self._paused_until - now, was_too_short, lesson)
 
-    def _lower(self, quotas: list[_Quota]) -> None:
+    def _was_too_short(self, retry_after: float | None, reservation: Reservation | None) -> bool:
+        """Say whether a 429 asks for nothing but the rest of the pause before it."""
+        if reservation is None or retry_after is None or retry_after > _CUT:
+            return False
+        return 0 <= reservation.after_pause <= _CUT and self._cuts < _MOST_CUTS
+
+    def _learn(
+        self,
+        quotas: list[Quota],
+        limits: Mapping[Unit, float | None],
+        now: float,
+        *,
+        retry_after: float | None,
+        is_news: bool,
+    ) -> None:
+        """Lower limits, unless the 429 only says that a count was a little off.
+
+        The limit that we keep to and how long to wait: that alone puts such a count right. Again
+        within a window, the limit itself is too high.
+        """
+        is_known = any(limits.values()) and retry_after is not None
+        is_second = now - self._reminded_at <= WINDOW
+        self._reminded_at = now
+        if not is_news and (is_second or not is_known):
+            self._lower(quotas, now)
+
+    def _lower(self, quotas: list[Quota], now: float) -> None:
         """Lower the limits that are known; if none is, guess the first that can be guessed."""
         known = [quota for quota in quotas if quota.limit is not None]
         for quota in known or quotas:
-            quota.lower(sum(getattr(t, quota.unit) for t in self._window if t.answered))
+            quota.lower(sum(getattr(t, quota.unit) for t in self._window if t.answered), now)
             if not known and quota.limit is not None:
                 break
+
+    def _doubt(self, now: float) -> None:
+        """Let limits grow that were learnt long ago."""
+        for quota in (self._texts, self._tokens):
+            if quota.forget(now):
+                LOGGER.info(
+                    "%s: the limit of %s %s a minute was learnt some time ago; it is raised until "
+                    "the API refuses again",
+                    self._model,
+                    f"{quota.limit:,.0f}",
+                    quota.unit,
+                )
 
     def _ratio(self) -> float:
         """Return true tokens per estimated token."""
@@ -328,7 +329,7 @@ class LimiterRegistry:
         """Return the limiter of an API key or project (kept as its SHA-256) and model."""
         key = hashlib.sha256(identity.encode()).hexdigest(), model
         with MAKING:
-            limiter = self._by_account.get(key) or Limiter()
+            limiter = self._by_account.get(key) or Limiter(model)
             self._by_account[key] = limiter
             self._last.pop(key, None)
             self._last[key] = limiter
@@ -340,9 +341,9 @@ class LimiterRegistry:
         """Return the limiter of a user's own client and model; it goes when the client goes."""
         try:
             with MAKING:
-                return self._by_client.setdefault(client, {}).setdefault(model, Limiter())
+                return self._by_client.setdefault(client, {}).setdefault(model, Limiter(model))
         except TypeError:  # no weak references, or no hash: it cannot be told from a later one
-            return Limiter()
+            return Limiter(model)
 
 
 LIMITERS = LimiterRegistry()

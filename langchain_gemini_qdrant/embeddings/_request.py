@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
+from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
 from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
-from langchain_gemini_qdrant.embeddings.models import find_model, guess_conditioning
-from langchain_gemini_qdrant.embeddings.tasks import with_prefix
+from langchain_gemini_qdrant.embeddings.models import (
+    find_model,
+    guess_conditioning,
+    model_id,
+    warn_of_model,
+    warn_of_task,
+)
+from langchain_gemini_qdrant.embeddings.tasks import parse_task_type, task_sides, with_prefix
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, TextTooLongError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Literal
 
+    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.embeddings.models import GeminiModel
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
 
@@ -62,6 +72,7 @@ class RequestSpec:
         Raises:
             ConfigurationError: A title where none is read.
         """
+        text = _plain(text)
         if title:
             if self.task != "RETRIEVAL_DOCUMENT":
                 raise ConfigurationError(
@@ -69,8 +80,8 @@ class RequestSpec:
                     f"{self.task}: leave them out, or put them into the texts"
                 )
             if self.prefix is None:
-                return Content(text, title, estimate_tokens(text))
-            text = with_prefix(text, self.task, title)
+                return Content(text, _plain(title), estimate_tokens(text))
+            text = with_prefix(text, self.task, _plain(title))
         elif self.prefix:
             text = self.prefix + text
         return Content(text, None, estimate_tokens(text))
@@ -89,17 +100,22 @@ class RequestSpec:
         """Condition the texts of a call.
 
         Raises:
-            InvalidInputError: A text is blank or no string, or titles are more or fewer.
+            InvalidInputError: They are no lists, a text is blank or no string, a title is no
+                string, or titles are more or fewer.
             ConfigurationError: A title where none is read.
         """
+        check_list(texts, "texts")
         texts = list(texts)
-        titles = None if titles is None else list(titles)
         check_texts(texts)
-        if titles is not None and len(titles) != len(texts):
-            raise InvalidInputError(
-                "titles must have one entry (a string or None) for each text: "
-                f"{len(texts)} texts, {len(titles)} titles"
-            )
+        if titles is not None:
+            check_list(titles, "titles")
+            titles = list(titles)
+            check_titles(titles)
+            if len(titles) != len(texts):
+                raise InvalidInputError(
+                    "titles must have one entry (a string or None) for each text: "
+                    f"{len(texts)} texts, {len(titles)} titles"
+                )
         return list(self.contents(texts, titles))
 
     def request(self, contents: Sequence[Content]) -> EmbedRequest:
@@ -114,7 +130,13 @@ class RequestSpec:
 
     def key(self, content: Content) -> str:
         """Return a name for the vector that this content gets: equal for equal vectors only."""
-        parts = [self.model, self.size, self.task, content.title, content.text]
+        parts = [
+            _qualified(model_id(self.model)),
+            self.size,
+            self.task,
+            content.title,
+            content.text,
+        ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def near_limit(self, contents: Sequence[Content]) -> list[Content]:
@@ -158,7 +180,7 @@ def request_spec(model: str, task: TaskType, output_dimensionality: int | None) 
     conditioning = known.conditioning if known else guess_conditioning(model)
     one_size = known is not None and known.dimensionalities[0] == known.dimensionalities[1]
     return RequestSpec(
-        model=model if "/" in model else f"models/{model}",
+        model=_qualified(model),
         task=task,
         # A model with one size refuses the parameter.
         output_dimensionality=None if one_size else output_dimensionality,
@@ -167,6 +189,50 @@ def request_spec(model: str, task: TaskType, output_dimensionality: int | None) 
         by_parameter=conditioning == "task_type" and task != "TASK_TYPE_UNSPECIFIED",
         max_input_tokens=known.max_input_tokens if known else None,
     )
+
+
+def _qualified(model: str) -> str:
+    return model if "/" in model else f"models/{model}"
+
+
+def call_spec(
+    options: GeminiEmbeddings,
+    side: Literal["document", "query"],
+    task_type: object = None,
+    output_dimensionality: object = None,
+) -> RequestSpec:
+    """Return how the texts of a call are sent; its own task and size come before the instance's.
+
+    Raises:
+        ConfigurationError: One of them is not what it should be.
+    """
+    task: TaskType = getattr(task_sides(options.task_type), side)
+    if task_type is not None:
+        task = parse_task_type(task_type)
+        if side == "document":
+            warn_of_task(options.model, task)
+    size = options.output_dimensionality
+    if output_dimensionality is not None:
+        size = _whole_number(output_dimensionality)
+    return request_spec(options.model, task, size)
+
+
+def _whole_number(value: object) -> int:
+    """Return any kind of integer, such as numpy's, as Python's."""
+    if not isinstance(value, SupportsIndex) or isinstance(value, bool):
+        raise ConfigurationError(f"output_dimensionality must be an integer, got {value!r}")
+    return operator.index(value)
+
+
+def check_model(options: GeminiEmbeddings, *, vertexai: bool) -> None:
+    """Refuse a size that the model does not have, and warn of what will not work well or for long.
+
+    Raises:
+        ConfigurationError: The size is out of range.
+    """
+    check_dimensionality(options.output_dimensionality, find_model(options.model))
+    warn_of_model(options.model, vertexai=vertexai)
+    warn_of_task(options.model, options.task_type)
 
 
 def check_dimensionality(size: int | None, known: GeminiModel | None) -> None:
@@ -181,6 +247,47 @@ def check_dimensionality(size: int | None, known: GeminiModel | None) -> None:
         raise ConfigurationError(
             f"output_dimensionality must be {allowed}"
             f"{f' for {known.name!r}' if known else ''}, got {size}"
+        )
+
+
+def check_list(values: object, name: str) -> None:
+    """Refuse one text in place of a list of texts, which would be taken letter by letter.
+
+    Args:
+        values: A list, or any iterable where one is allowed.
+        name: Of the argument.
+
+    Raises:
+        InvalidInputError: It is one text, or nothing that can be iterated over in order.
+    """
+    is_many = isinstance(values, Iterable | AsyncIterable)
+    if not is_many or isinstance(values, str | bytes | bytearray | Mapping):
+        raise InvalidInputError(
+            f"{name} must be a list of {name}, got {type(values).__name__}: put a single one "
+            "into a list"
+        )
+
+
+def check_titles(titles: Sequence[object], *, first: int = 0) -> None:
+    """Refuse titles that cannot be sent; `first` is the position of the first one.
+
+    Raises:
+        InvalidInputError: One is neither a string nor None, or cut inside a character.
+    """
+    wrong = [i for i, title in enumerate(titles, first) if not isinstance(title, str | None)]
+    if wrong:
+        raise InvalidInputError(
+            f"titles must be strings or None, got {type(titles[wrong[0] - first]).__name__} at "
+            f"index {wrong[0]}",
+            indices=wrong,
+        )
+    broken = [i for i, title in enumerate(titles, first) if not _is_encodable(str(title))]
+    if broken:
+        raise InvalidInputError(
+            f"{len(broken)} of {len(titles)} titles hold half of a surrogate pair, which UTF-8 "
+            f"does not have, at index {', '.join(map(str, broken))}: such titles were cut inside "
+            "a character",
+            indices=broken,
         )
 
 
@@ -217,6 +324,11 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
             f"{', '.join(map(str, blank))}: the API refuses the request of a blank. Leave them out",
             indices=blank,
         )
+
+
+def _plain(text: str) -> str:
+    """Return the characters of a subclass of `str`, whose `format` may write something else."""
+    return text if type(text) is str else "".join((text,))
 
 
 def _is_encodable(text: str) -> bool:

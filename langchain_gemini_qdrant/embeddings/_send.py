@@ -8,13 +8,18 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant._logging import LOGGER
 from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._cache import decode, encode
-from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter, Reservation
+from langchain_gemini_qdrant.embeddings._quota import Reservation
 from langchain_gemini_qdrant.embeddings._response import check_answer
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, billed_tokens
 from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
+from langchain_gemini_qdrant.embeddings._waiting import Waits
+from langchain_gemini_qdrant.embeddings.models import model_id
 from langchain_gemini_qdrant.errors import (
+    BillingError,
+    ConfigurationError,
     DailyQuotaError,
     EmbeddingError,
     GeminiQdrantError,
@@ -36,10 +41,10 @@ if TYPE_CHECKING:
         Vector,
     )
     from langchain_gemini_qdrant.embeddings._concurrency import SideBySide
+    from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
 
-# Where the API answers so, it would answer the same to every other request of the call.
-_FATAL_STATUS = frozenset({401, 403, 404})
+_POLL = 0.05  # seconds between two questions to a rate limiter of the user's, under a deadline
 # A request that is too large for a proxy, and for Google, which says so with status 400.
 _TOO_LARGE_STATUS = 413
 _TOO_LARGE = "payload size exceeds the limit"
@@ -81,9 +86,37 @@ class CallContext:
     policy: RetryPolicy
     deadline: float | None
     usd_per_token: float | None
-    fatal_error: EmbeddingError | None = None
+    fatal_error: GeminiQdrantError | None = None
     usage: EmbeddingUsage = field(default_factory=EmbeddingUsage)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    waits: Waits = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin without a wait."""
+        self.waits = Waits(self.name, self.services.clock)
+
+    @property
+    def name(self) -> str:
+        """The model, in words to the user."""
+        return model_id(self.spec.model)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline, None for none."""
+        if self.deadline is None:
+            return None
+        return max(self.deadline - self.services.clock.now(), 0.001)
+
+    def check(self) -> None:
+        """Let no request start that cannot succeed.
+
+        Raises:
+            GeminiQdrantError: Every further request would meet it, or the deadline has come.
+        """
+        if self.fatal_error is not None:
+            raise self.fatal_error
+        if self.deadline is not None and self.services.clock.now() >= self.deadline:
+            raise _out_of_time(self, "texts were still to be sent")
 
     def add(self, usage: EmbeddingUsage) -> None:
         """Count what a request cost."""
@@ -93,7 +126,7 @@ class CallContext:
     def give_up(self, error: BaseException) -> None:
         """Let the requests that have not been sent fail at once."""
         if self.fatal_error is None:
-            if not isinstance(error, EmbeddingError):
+            if not isinstance(error, GeminiQdrantError):
                 error = EmbeddingError("not sent, as the run ended", model=self.spec.model)
             self.fatal_error = error
 
@@ -106,12 +139,15 @@ async def count_tokens(call: CallContext, content: Content) -> int:
     """
     attempt = 0
     while True:
+        call.check()
         try:
-            tokens: int = await call.services.backend.acount_tokens(call.spec.model, content.text)
-        except DailyQuotaError:
+            tokens: int = await call.services.backend.acount_tokens(
+                call.spec.model, content.text, timeout=call.seconds_left
+            )
+        except (DailyQuotaError, BillingError):
             raise
         except (RateLimitError, ServiceError) as error:
-            await call.services.clock.asleep(_delay_or_raise(call, error, attempt))
+            await _before_retry(call, error, attempt)
             attempt += 1
         except (GeminiQdrantError, CancelledError):
             raise
@@ -215,43 +251,43 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     while True:
         reservation = await _admission(call, len(contents), estimate)
         try:
-            answer: EmbedAnswer = await services.backend.aembed(request)
+            answer: EmbedAnswer = await services.backend.aembed(request, timeout=call.seconds_left)
             vectors = check_answer(request, answer, call.spec.size)
-        except DailyQuotaError as error:
+        except (DailyQuotaError, BillingError) as error:
             limiter.release(reservation)
             error.attempts = attempt + 1
             call.fatal_error = error
             raise
         except RateLimitError as error:
-            # The pause holds back everybody, this request too: it waits for its next admission.
-            pause = limiter.rate_limited(
-                services.clock.now(),
-                retry_after=error.retry_after,
-                unit=error.unit,
-                limit=error.limit,
-                reservation=reservation,
-            )
-            _delay_or_raise(call, error, attempt, waiting=pause)
+            attempt += _pause(call, error, reservation, attempt)
         except (ServiceError, ResponseMismatchError) as error:
-            await services.clock.asleep(_delay_or_raise(call, error, attempt))
+            await _before_retry(call, error, attempt)
+            attempt += 1
         except RequestRejectedError as error:
             error.attempts = attempt + 1
-            if error.status_code in _FATAL_STATUS or "API key" in str(error):
+            if error.refuses_all:
                 call.fatal_error = error
+            raise
+        except ConfigurationError as error:  # found by the SDK only now
+            call.fatal_error = error
             raise
         else:
             limiter.settle(reservation, tokens=answer.tokens)
             call.add(_usage(request, answer, estimate, call.usd_per_token))
             return vectors
-        attempt += 1
 
 
 async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
     """Let the user's rate limiter admit each text, while there is hope that it can be sent."""
+    limiter, clock = call.services.rate_limiter, call.services.clock
     for _ in range(texts):
-        if call.fatal_error is not None:
-            raise call.fatal_error
-        await call.services.rate_limiter.aacquire()
+        call.check()
+        if call.deadline is None:
+            await limiter.aacquire()
+            continue
+        while not await limiter.aacquire(blocking=False):
+            await clock.asleep(min(_POLL, call.seconds_left or _POLL))
+            call.check()
 
 
 async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
@@ -259,31 +295,63 @@ async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
     clock = call.services.clock
     since = now = clock.now()
     while True:
-        if call.fatal_error is not None:
-            raise call.fatal_error
+        call.check()
         grant = call.limiter.try_acquire(now, texts=texts, tokens=tokens, since=since)
         if isinstance(grant, Reservation):
             return grant
         if call.deadline is not None and now + grant > call.deadline:
             raise _out_of_time(call, f"the rate limit asks for {grant:.1f} s more")
-        await clock.asleep(grant)
+        await call.waits.for_quota(grant)
         now = clock.now()
 
 
-def _delay_or_raise(
-    call: CallContext, error: EmbeddingError, attempt: int, *, waiting: float | None = None
-) -> float:
-    """Return the seconds to wait before the next attempt, or raise where there is none."""
+def _pause(call: CallContext, error: RateLimitError, reservation: Reservation, attempt: int) -> int:
+    """Let a 429 hold back everybody, this request too: it waits for its next admission.
+
+    Returns:
+        The attempts that it costs: none if the pause before it ended too early.
+
+    Raises:
+        RateLimitError: There are no attempts left, or no time.
+    """
+    pause = call.limiter.rate_limited(
+        call.services.clock.now(),
+        retry_after=error.retry_after,
+        limits=error.limits,
+        reservation=reservation,
+    )
+    if pause.lesson:
+        LOGGER.info("%s: 429: the limit is now %s", call.name, pause.lesson)
+    if pause.was_too_short:
+        _check_deadline(call, error, pause.seconds)
+        return 0
+    _check_attempts(call, error, attempt)
+    _check_deadline(call, error, pause.seconds)
+    return 1
+
+
+async def _before_retry(call: CallContext, error: EmbeddingError, attempt: int) -> None:
+    """Wait before the next attempt, or raise the error where there is none."""
+    _check_attempts(call, error, attempt)
+    retry_after = getattr(error, "retry_after", None)
+    delay = call.policy.delay(attempt, retry_after=retry_after, random=random.Random())  # noqa: S311 - no secret
+    _check_deadline(call, error, delay)
+    status = "no answer" if error.status_code is None else f"an answer of {error.status_code}"
+    reason = f"retry {attempt + 1} of {call.policy.max_retries}, after {status}"
+    await call.waits.for_retry(delay, reason)
+
+
+def _check_attempts(call: CallContext, error: EmbeddingError, attempt: int) -> None:
+    """Raise the error if no attempts are left."""
     error.attempts = attempt + 1
     if attempt >= call.policy.max_retries:
         raise error
-    retry_after = error.retry_after if isinstance(error, RateLimitError) else None
-    delay = waiting
-    if delay is None:
-        delay = call.policy.delay(attempt, retry_after=retry_after, random=random.Random())  # noqa: S311 - no secret
+
+
+def _check_deadline(call: CallContext, error: EmbeddingError, delay: float) -> None:
+    """Raise the error if the deadline comes before the next attempt."""
     if call.deadline is not None and call.services.clock.now() + delay > call.deadline:
         raise error
-    return delay
 
 
 def _out_of_time(call: CallContext, why: str) -> ServiceError:

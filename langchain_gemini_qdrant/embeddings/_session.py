@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
-from langchain_gemini_qdrant.embeddings._request import check_count
+from langchain_gemini_qdrant.embeddings._request import call_spec, check_count
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
-    from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide
+    from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide, Signal
     from langchain_gemini_qdrant.embeddings._send import CallContext
-    from langchain_gemini_qdrant.errors import EmbeddingError
+    from langchain_gemini_qdrant.embeddings._waiting import Waiting
+    from langchain_gemini_qdrant.errors import GeminiQdrantError
 
 Embedded: TypeAlias = list[list[float] | Exception | None]
 """For each text a vector (None where there is no embedding), or why there is none."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class EmbeddingSession:
     """Embeds the texts of one run.
 
@@ -44,14 +45,32 @@ class EmbeddingSession:
     _call: CallContext | None = None
     batch_size: int | None = None
     concurrency: int = 1
+    _signal: Signal = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Listen for long waits."""
+        self._signal = self._side_by_side.signal()
+        if self._call is not None:
+            self._call.waits.on_long_wait = self._tell
+
+    def _tell(self) -> None:
+        if not self._signal.done():
+            self._signal.set_result(None)
 
     def start(self, texts: Sequence[str], titles: Sequence[str | None] | None) -> Pending[Embedded]:
         """Send texts with their titles as soon as there is room."""
         return self._side_by_side.start(self._operation, texts, titles)
 
     async def wait_any(self, pendings: Sequence[Pending[Embedded]]) -> None:
-        """Wait until at least one request has ended."""
-        await self._side_by_side.wait_any(pendings)
+        """Wait until at least one request has ended, or a long wait has begun."""
+        await self._side_by_side.wait_any([*pendings, self._signal])
+        if self._signal.done():
+            self._signal = self._side_by_side.signal()
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What requests wait for, if that takes long."""
+        return None if self._call is None else self._call.waits.current
 
     @property
     def usage(self) -> EmbeddingUsage:
@@ -59,7 +78,7 @@ class EmbeddingSession:
         return self._usage()
 
     @property
-    def fatal_error(self) -> EmbeddingError | None:
+    def fatal_error(self) -> GeminiQdrantError | None:
         """The error that every further request would meet, if there is one."""
         return None if self._call is None else self._call.fatal_error
 
@@ -84,7 +103,7 @@ async def stream_outcomes(
 
     After a failure no further texts are sent, and those that were come to their end.
     """
-    embedder, spec = embedding._embedder, embedding._spec(None, "document", None)  # noqa: SLF001 - a face of it
+    embedder, spec = embedding._embedder, call_spec(embedding, "document")  # noqa: SLF001 - a face of it
     call = embedder.call(spec, embedder.blocking_services() if blocking else None)
     name = "stream_documents" if blocking else "astream_documents"
     with embedder.accounted(name, call, len(texts)):
@@ -106,7 +125,7 @@ async def open_session(
             go in tasks, which leaving cancels.
     """
     if isinstance(embedding, GeminiEmbeddings):
-        embedder, spec = embedding._embedder, embedding._spec(None, "document", None)  # noqa: SLF001 - a face of it
+        embedder, spec = embedding._embedder, call_spec(embedding, "document")  # noqa: SLF001 - a face of it
         call = embedder.call(spec, embedder.blocking_services() if blocking else None)
         with embedder.accounted(name, call, None):
             concurrency = embedder.max_concurrency

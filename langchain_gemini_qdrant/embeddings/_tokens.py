@@ -8,12 +8,10 @@ import string
 # Pieces of one token each, as a subword tokenizer with a large vocabulary makes them of scripts
 # other than ASCII: some 6 letters of an English word, 3 of another alphabet's, each digit, sign and
 # Chinese character by itself, spaces with the word behind them.
-_PIECE = re.compile(
-    r"[A-Za-z]{1,6}|[0-9]|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]"
-    r"|[^\W\d_]{1,3}|\n+|[^\S\n]{2,}|[^\w\s]|[\d_]"
-)
-# Common pairs of Chinese characters are one token.
-_IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
+_PIECE = re.compile(r"[A-Za-z]{1,6}|[0-9]|[^\W\d_]{1,3}|\n+|[^\S\n]{2,}|[^\w\s]|[\d_]")
+# Common pairs of Chinese characters are one token. They are counted by the run: four times as fast
+# as one by one.
+_IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]+")
 _TOKENS_OF_AN_IDEOGRAPH = 0.8
 
 # ASCII, which is most text, is counted without a regular expression: six times as fast.
@@ -31,9 +29,10 @@ def estimate_tokens(text: str) -> int:
     https://ai.google.dev/gemini-api/docs/tokens gives.
     """
     if not text.isascii():
-        tokens = len(_PIECE.findall(text))
-        tokens -= round((1 - _TOKENS_OF_AN_IDEOGRAPH) * len(_IDEOGRAPH.findall(text)))
-        return max(1, tokens)
+        rest, runs = _IDEOGRAPHS.subn("\0", text)  # a sign, which keeps words apart
+        ideographs = len(text) - len(rest) + runs
+        tokens = len(_PIECE.findall(rest)) - runs + ideographs
+        return max(1, tokens - round((1 - _TOKENS_OF_AN_IDEOGRAPH) * ideographs))
     data = text.encode()
     words = data.translate(_LETTERS).split()
     letters = sum(map(len, words))

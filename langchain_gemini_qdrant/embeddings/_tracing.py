@@ -9,6 +9,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
 from langchain_gemini_qdrant._warnings import warn_in_passing
+from langchain_gemini_qdrant.embeddings.models import model_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +69,7 @@ def _begin(name: str, call: CallContext, texts: int | None) -> trace:
     from langsmith import trace  # noqa: PLC0415 - half a second, for those who trace
 
     spec = call.spec
-    model = spec.model.removeprefix("models/")
+    model = model_id(spec.model)
     inputs = {"texts": texts, "task_type": spec.task, "output_dimensionality": spec.size}
     metadata = {"ls_provider": "google", "ls_model_name": model, "ls_model_type": "embedding"}
     manager = trace(f"GeminiEmbeddings.{name}", "embedding", inputs=inputs, metadata=metadata)

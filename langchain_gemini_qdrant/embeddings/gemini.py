@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Callable
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_core.embeddings import Embeddings
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.stores import BaseStore
-from langchain_core.utils import from_env, secret_from_env
 from pydantic import (
     AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
-    SecretStr,
+    SerializerFunctionWrapHandler,
     SkipValidation,
     ValidationError,
-    field_validator,
+    model_serializer,
+    model_validator,
 )
 
 from langchain_gemini_qdrant._clock import Clock
@@ -29,38 +30,32 @@ from langchain_gemini_qdrant.embeddings._backends import BackendName
 from langchain_gemini_qdrant.embeddings._connection import (
     OPTIONS,
     Connection,
+    as_decided,
     check_connection,
     connect,
     has_own_client,
 )
 from langchain_gemini_qdrant.embeddings._embedder import Embedder, make_embedder
-from langchain_gemini_qdrant.embeddings._options import describe_options, picklable
-from langchain_gemini_qdrant.embeddings._request import (
-    check_dimensionality,
-    request_spec,
+from langchain_gemini_qdrant.embeddings._options import (
+    Key,
+    Task,
+    Word,
+    describe_options,
+    environments_key,
+    from_environment,
+    given_options,
+    picklable,
 )
+from langchain_gemini_qdrant.embeddings._request import call_spec, check_list, check_model
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
 from langchain_gemini_qdrant.embeddings._vectors import Vectors
-from langchain_gemini_qdrant.embeddings.models import (
-    DEFAULT_MODEL,
-    MAX_BATCH_SIZE,
-    find_model,
-    warn_of_model,
-)
-from langchain_gemini_qdrant.embeddings.tasks import TaskType, parse_task_type, task_sides
-from langchain_gemini_qdrant.errors import (
-    ConfigurationError,
-    PartialEmbeddingError,
-)
+from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, MAX_BATCH_SIZE, find_model
+from langchain_gemini_qdrant.errors import ConfigurationError, PartialEmbeddingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
-
-    from langchain_gemini_qdrant.embeddings._request import RequestSpec
-
-_STACKLEVEL = 6  # past pydantic's constructor and ours, to the line that makes the instance
 
 
 class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
@@ -74,12 +69,14 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     be shared by threads and event loops, pickled, and used after a fork.
 
     Attributes:
-        model: With or without `models/`. A model that is not in
+        model: With or without `models/`, or a resource name of Vertex AI. A model that is not in
             `langchain_gemini_qdrant.embeddings.models` is tried all the same, with a warning.
-        task_type: The job, in any case; it sets both sides. None is search.
+        task_type: The job, in any case; it sets both sides. None is search. Models before
+            gemini-embedding-2 read TASK_TYPE_UNSPECIFIED as RETRIEVAL_QUERY, with a warning.
         output_dimensionality: Length of the vectors; None is the model's own (3,072 for the
             current ones). Google recommends 768, 1,536 or 3,072.
-        api_key: Default: GOOGLE_API_KEY, then GEMINI_API_KEY. `google_api_key` is accepted too.
+        api_key: Default, also for None: GOOGLE_API_KEY, then GEMINI_API_KEY; empty variables are
+            not set. `google_api_key` is accepted too.
         base_url: Another address than Google's, such as an emulator's or a proxy's. Default:
             GOOGLE_GEMINI_BASE_URL.
         timeout: Seconds for one request. 60: a hundred texts take 1 to 4 s, and the SDK would
@@ -128,18 +125,20 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        allow_inf_nan=False,
+        str_strip_whitespace=True,
         populate_by_name=True,
     )
 
-    model: str = Field(default=DEFAULT_MODEL, min_length=1)
-    task_type: TaskType | None = None
+    model: Word = Field(default=DEFAULT_MODEL, min_length=1)
+    task_type: Task | None = None
     output_dimensionality: int | None = None
-    api_key: SecretStr | None = Field(
-        default_factory=secret_from_env(["GOOGLE_API_KEY", "GEMINI_API_KEY"], default=None),
+    api_key: Key | None = Field(
+        default_factory=environments_key,
         validation_alias=AliasChoices("api_key", "google_api_key"),
     )
-    base_url: str | None = Field(default_factory=from_env("GOOGLE_GEMINI_BASE_URL", default=None))
-    timeout: float = Field(default=60.0, gt=0)
+    base_url: Word | None = Field(default_factory=from_environment("GOOGLE_GEMINI_BASE_URL"))
+    timeout: float = Field(default=60.0, gt=0, le=1e9)  # more overflows the clocks of libraries
     batch_size: int = Field(default=MAX_BATCH_SIZE, ge=1, le=MAX_BATCH_SIZE)
     max_concurrency: int = Field(default=8, ge=1)
     requests_per_minute: float | None = Field(default=None, gt=0)
@@ -154,8 +153,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     )
     pickle_api_key: bool = False
     vertexai: bool | None = None
-    project: str | None = Field(default_factory=from_env("GOOGLE_CLOUD_PROJECT", default=None))
-    location: str | None = Field(default_factory=from_env("GOOGLE_CLOUD_LOCATION", default=None))
+    project: Word | None = Field(default_factory=from_environment("GOOGLE_CLOUD_PROJECT"))
+    location: Word | None = Field(default_factory=from_environment("GOOGLE_CLOUD_LOCATION"))
     credentials: object | None = Field(default=None, exclude=True, repr=False)
     backend: BackendName = "google-genai"
     transport: Literal["grpc", "rest"] | None = None
@@ -169,23 +168,31 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
 
     if not TYPE_CHECKING:  # type checkers see the signature that pydantic makes of the fields
 
-        def __init__(self, **kwargs: object) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            if args:
+                raise ConfigurationError(
+                    "options are given by name, as GeminiEmbeddings(model='gemini-embedding-2'), "
+                    f"got {len(args)} without one"
+                )
             try:
                 super().__init__(**kwargs)
             except ValidationError as error:
                 raise ConfigurationError(describe_options(error, type(self))) from error
 
-    @field_validator("task_type", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _any_case(cls, task_type: object) -> object:
-        return parse_task_type(task_type) if isinstance(task_type, str) else task_type
+    def _given(cls, options: object) -> object:
+        return given_options(options)
+
+    @model_serializer(mode="wrap")
+    def _decided(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return as_decided(dump(self), self._connection)
 
     def model_post_init(self, context: object, /) -> None:
         """Check what no field can check alone, and warn of what will not work for long."""
         super().model_post_init(context)
         self._connection = connect(self)
-        check_dimensionality(self.output_dimensionality, find_model(self.model))
-        warn_of_model(self.model, stacklevel=_STACKLEVEL)
+        check_model(self, vertexai=self._connection.is_vertex)
 
     @property
     def vector_size(self) -> int | None:
@@ -238,7 +245,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
 
         Source: https://ai.google.dev/gemini-api/docs/embeddings
         """
-        spec = self._spec(task_type, "document", output_dimensionality)
+        spec = call_spec(self, "document", task_type, output_dimensionality)
         wanted = Vectors(spec, spec.checked_contents(texts, titles))
         embedder = self._embedder
         services = embedder.blocking_services()
@@ -256,9 +263,9 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
 
         Cancelling it cancels the requests under way.
         """
-        spec = self._spec(task_type, "document", output_dimensionality)
+        spec = call_spec(self, "document", task_type, output_dimensionality)
         wanted = Vectors(spec, spec.checked_contents(texts, titles))
-        return await self._embedder.embed_call("aembed_documents", wanted)
+        return await (await self._aembedder()).embed_call("aembed_documents", wanted)
 
     def embed_query(
         self,
@@ -281,7 +288,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         Raises:
             GeminiQdrantError: As `embed_documents`.
         """
-        spec = self._spec(task_type, "query", output_dimensionality)
+        spec = call_spec(self, "query", task_type, output_dimensionality)
         embedder = self._embedder
         call = embedder.call(spec, embedder.query_services)
         with embedder.accounted("embed_query", call, 1):
@@ -295,8 +302,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         output_dimensionality: int | None = None,
     ) -> list[float]:
         """Embed a text that searches among the documents; see `embed_query`."""
-        spec = self._spec(task_type, "query", output_dimensionality)
-        embedder = self._embedder
+        spec = call_spec(self, "query", task_type, output_dimensionality)
+        embedder = await self._aembedder()
         call = embedder.call(spec)
         with embedder.accounted("aembed_query", call, 1):
             return await embedder.embed_one(call, text)
@@ -318,7 +325,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
 
     async def aretry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
         """Send only what a call could not embed; see `retry_failed`."""
-        return await self._embedder.embed_call("aretry_failed", Vectors.unfinished(error))
+        wanted, embedder = Vectors.unfinished(error), await self._aembedder()
+        return await embedder.embed_call("aretry_failed", wanted)
 
     def stream_documents(
         self,
@@ -345,7 +353,8 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
             GeminiQdrantError: As `embed_documents`, at the text's place and after all vectors
                 before it; never `PartialEmbeddingError`.
         """
-        spec = self._spec(task_type, "document", output_dimensionality)
+        check_list(texts, "texts")
+        spec = call_spec(self, "document", task_type, output_dimensionality)
         embedder = self._embedder
         call = embedder.call(spec, embedder.blocking_services())
         with (
@@ -371,8 +380,9 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
             task_type: See `embed_documents`.
             output_dimensionality: See `embed_documents`.
         """
-        spec = self._spec(task_type, "document", output_dimensionality)
-        embedder = self._embedder
+        check_list(texts, "texts")
+        spec = call_spec(self, "document", task_type, output_dimensionality)
+        embedder = await self._aembedder()
         call = embedder.call(spec)
         source = texts if isinstance(texts, AsyncIterable) else AsAsync(texts)
         with embedder.accounted("astream_documents", call, None):
@@ -391,7 +401,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; a later call opens new ones.
 
-        Worth a call before a loop ends: Python warns of connections that outlive theirs.
+        A loop that ends (`asyncio.run`, a server) closes them by itself.
         """
         if self._made is not None:
             await self._made.services.backend.aclose()
@@ -451,29 +461,22 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         fields = dict(state["__dict__"])
         if fields["api_key"] is None:
-            key = type(self).model_fields["api_key"]
-            fields["api_key"] = key.get_default(call_default_factory=True)
+            fields["api_key"] = environments_key()
         private = {**state["__pydantic_private__"], "_made": None, "_used": UsageTotal()}
         super().__setstate__({**state, "__dict__": fields, "__pydantic_private__": private})
         check_connection(self, self._connection)
-        check_dimensionality(self.output_dimensionality, find_model(self.model))
-        warn_of_model(self.model, stacklevel=_STACKLEVEL)
+        check_model(self, vertexai=self._connection.is_vertex)
 
     # Inside
 
     @property
     def _embedder(self) -> Embedder:
-        if self._made is None:
-            with MAKING:
-                if self._made is None:
-                    self._made = make_embedder(self, self._connection, self._used)
-        return self._made
+        return self._made or self._make()
 
-    def _spec(
-        self, literal: str | None, side: Literal["document", "query"], size: int | None
-    ) -> RequestSpec:
-        if literal is None:
-            task = getattr(task_sides(self.task_type), side)
-        else:
-            task = parse_task_type(literal)
-        return request_spec(self.model, task, size or self.output_dimensionality)
+    async def _aembedder(self) -> Embedder:
+        return await asyncio.to_thread(self._make) if self._made is None else self._made
+
+    def _make(self) -> Embedder:
+        with MAKING:
+            self._made = made = self._made or make_embedder(self, self._connection, self._used)
+            return made

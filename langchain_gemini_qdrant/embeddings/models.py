@@ -10,10 +10,12 @@ Sources, read in November 2026:
 
 from __future__ import annotations
 
-import warnings
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Literal
+
+from langchain_gemini_qdrant._warnings import warn
 
 DEFAULT_MODEL = "gemini-embedding-2"
 """The newest model, and the one that Google names as replacement of all others."""
@@ -22,6 +24,12 @@ MAX_BATCH_SIZE = 100
 """Texts in one request; the API answers 400 `at most 100 requests can be in one batch`."""
 
 Conditioning = Literal["task_type", "prefix", "none"]
+
+# As the Developer API, Vertex AI and gateways spell Google's models, with a version or without.
+_RESOURCE_NAME = re.compile(
+    r"(?:models/|google/|(?:projects/[^/]+/locations/[^/]+/)?publishers/google/models/)?"
+    r"(?P<id>[^/@]+)(?:@[^/@]*)?"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +44,8 @@ class GeminiModel:
         max_input_tokens: Tokens it reads of one text; the API cuts the rest without a word.
         conditioning: How it learns the task: from the parameter `task_type`, from a text prefix,
             or not at all.
-        shutdown: First day on which Google may switch it off, None where none is announced.
+        shutdown: First day on which the Gemini Developer API may switch it off, None where none is
+            announced. Vertex AI has dates of its own: text-embedding-004 answers there still.
         usd_per_million_tokens: Price of text input, None where it is no longer sold by the token.
         vertex_only: The Gemini Developer API does not have it.
     """
@@ -52,7 +61,7 @@ class GeminiModel:
     vertex_only: bool = False
 
     def is_shut_down(self, today: date) -> bool:
-        """Say whether the shutdown date has come."""
+        """Say whether the shutdown date on the Gemini Developer API has come."""
         return self.shutdown is not None and self.shutdown <= today
 
 
@@ -141,9 +150,21 @@ GEMINI_MODELS: dict[str, GeminiModel] = {
 """Every text embedding model of the Gemini Developer API, and those of Vertex AI, by name."""
 
 
+def model_id(name: str) -> str:
+    """Return a model's name alone, as `gemini-embedding-2`: equal for all spellings of one model.
+
+    Args:
+        name: Also `models/...`, `google/...`, a resource name of Vertex AI
+            (`projects/p/locations/l/publishers/google/models/...`), and each with `@version`.
+            Anything else, such as an endpoint or another publisher's model, is returned as it is.
+    """
+    match = _RESOURCE_NAME.fullmatch(name)
+    return name if match is None else match["id"]
+
+
 def find_model(name: str) -> GeminiModel | None:
-    """Return what is known of a model, with or without `models/` before its name."""
-    return GEMINI_MODELS.get(name.removeprefix("models/"))
+    """Return what is known of a model, by any spelling of its name; see `model_id`."""
+    return GEMINI_MODELS.get(model_id(name))
 
 
 def guess_conditioning(name: str) -> Conditioning:
@@ -152,22 +173,39 @@ def guess_conditioning(name: str) -> Conditioning:
     Google moved to prefixes with gemini-embedding-2 and replaces all older models by it, so later
     `gemini-embedding-…` are taken to follow; anything else is taken for the older kind.
     """
-    return "prefix" if name.removeprefix("models/").startswith("gemini-embedding-") else "task_type"
+    return "prefix" if model_id(name).startswith("gemini-embedding-") else "task_type"
 
 
-def warn_of_model(name: str, *, stacklevel: int) -> None:
-    """Warn of a model that this version does not know, or that Google switches off."""
+def warn_of_task(name: str, task_type: str | None) -> None:
+    """Warn where documents would be embedded as queries: the API's reading of no task at all.
+
+    Measured: without `taskType`, gemini-embedding-001 answers byte for byte as for RETRIEVAL_QUERY.
+    """
+    known = find_model(name)
+    conditioning = known.conditioning if known else guess_conditioning(name)
+    if task_type == "TASK_TYPE_UNSPECIFIED" and conditioning == "task_type":
+        warn(
+            f"{name!r} embeds documents of TASK_TYPE_UNSPECIFIED as RETRIEVAL_QUERY: leave out "
+            "task_type for search, or name the task, such as SEMANTIC_SIMILARITY",
+        )
+
+
+def warn_of_model(name: str, *, vertexai: bool = False) -> None:
+    """Warn of a model that this version does not know, or that Google switches off.
+
+    Args:
+        name: By any spelling.
+        vertexai: It is asked on Vertex AI, where the table's shutdown dates do not hold.
+    """
     known = find_model(name)
     if known is None:
-        warnings.warn(
+        warn(
             f"{name!r} is not a model this version knows: its task is given by "
             f"{guess_conditioning(name)} and its vector size is found by embedding a word. "
             "langchain_gemini_qdrant.embeddings.models lists the known ones",
-            stacklevel=stacklevel,
         )
-    elif known.is_shut_down(datetime.now(timezone.utc).date()):
-        warnings.warn(
-            f"Google announced the shutdown of {known.name!r} for {known.shutdown}: use "
-            f"{known.replacement!r} and embed the stored texts again",
-            stacklevel=stacklevel,
+    elif not vertexai and known.is_shut_down(datetime.now(timezone.utc).date()):
+        warn(
+            f"Google announced the shutdown of {known.name!r} on the Gemini Developer API for "
+            f"{known.shutdown}: use {known.replacement!r} and embed the stored texts again",
         )

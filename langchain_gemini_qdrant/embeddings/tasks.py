@@ -48,13 +48,13 @@ class TaskSides(NamedTuple):
     query: TaskType
 
 
-def parse_task_type(task_type: str) -> TaskType:
+def parse_task_type(task_type: object) -> TaskType:
     """Return the task type that a name in any case stands for.
 
     Raises:
         ConfigurationError: The name is not one of `TASK_TYPES`.
     """
-    name = task_type.upper()
+    name = task_type.upper() if isinstance(task_type, str) else None
     for known in TASK_TYPES:
         if known == name:
             return known

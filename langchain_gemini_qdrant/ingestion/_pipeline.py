@@ -115,6 +115,7 @@ class Pipeline:
         async with self._collection.open_session(name) as session:
             self._session: EmbeddingSession = session
             self._counters.usage = lambda: session.usage
+            self._counters.waiting = lambda: session.waiting
             self._request_size = min(self._batch_size, session.batch_size or self._batch_size)
             try:
                 await self._read_all(documents)

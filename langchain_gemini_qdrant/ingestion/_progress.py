@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_gemini_qdrant._clock import AsyncClock
+    from langchain_gemini_qdrant.embeddings._waiting import Waiting
 
 
 @dataclass(kw_only=True, slots=True)
@@ -25,6 +26,7 @@ class Counters:
         failed_sources: Of these.
         error: What ended the run before its time.
         usage: Returns what was sent so far.
+        waiting: Returns what requests wait for, if that takes long.
     """
 
     read: int = 0
@@ -37,6 +39,7 @@ class Counters:
     failed_sources: set[object] = field(default_factory=set)
     error: Exception | None = None
     usage: Callable[[], EmbeddingUsage] = EmbeddingUsage
+    waiting: Callable[[], Waiting | None] = lambda: None
 
 
 class RunStats:
@@ -86,6 +89,7 @@ class RunStats:
             stored=counters.added + counters.updated,
             failed=len(counters.failed),
             deleted=counters.deleted,
+            waiting=counters.waiting(),
             **self._cost(),
         )
         seconds = self._clock.now() - self._pass_began

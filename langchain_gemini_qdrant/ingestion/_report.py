@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from langchain_gemini_qdrant.embeddings._waiting import Waiting
+
 
 _LATE_S = 30.0
 
@@ -59,6 +61,8 @@ class IngestProgress(RunCost):
         deleted: Removed by the cleanup.
         remaining_seconds: Left at the rate of the last half minute; None where that or the total
             is not known.
+        waiting: What the run waits for, such as a quota, if that takes long: its text is
+            `waiting 38 s for the quota`. None while requests go out.
     """
 
     total: int | None = None
@@ -69,6 +73,7 @@ class IngestProgress(RunCost):
     failed: int = 0
     deleted: int = 0
     remaining_seconds: float | None = None
+    waiting: Waiting | None = None
 
     @property
     def done(self) -> int:

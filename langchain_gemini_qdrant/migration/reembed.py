@@ -10,7 +10,7 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
-from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
+from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, model_id
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.ingestion._report import IngestReport
 from langchain_gemini_qdrant.migration import _collection_copy
@@ -385,5 +385,5 @@ def _renamed(collection: Collection, name: str) -> Collection:
 
 def _derived_name(name: str, embeddings: Embeddings, size: int) -> str:
     gemini = gemini_of(embeddings)
-    model = type(embeddings).__name__ if gemini is None else gemini.model.removeprefix("models/")
+    model = type(embeddings).__name__ if gemini is None else model_id(gemini.model)
     return f"{name}-{model.replace('/', '-')}-{size}"

@@ -22,8 +22,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langchain_gemini_qdrant.testing._api._named_errors import NamedError
+    from langchain_gemini_qdrant.testing._api._quota_errors import Quota
     from langchain_gemini_qdrant.testing._api._records import RecordedRequest, RecordedText
-    from langchain_gemini_qdrant.testing._api._script import Quota, WrongAnswer
+    from langchain_gemini_qdrant.testing._api._script import WrongAnswer
     from langchain_gemini_qdrant.testing._assertions import (
         assert_no_secrets,
         assert_statuses,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GeminiEmulator",
+    "NamedError",
     "Quota",
     "RecordedRequest",
     "RecordedText",
@@ -48,7 +51,8 @@ __all__ = [
 
 _MODULES = {
     "GeminiEmulator": "emulator",
-    "Quota": "_api._script",
+    "NamedError": "_api._named_errors",
+    "Quota": "_api._quota_errors",
     "RecordedRequest": "_api._records",
     "RecordedText": "_api._records",
     "WrongAnswer": "_api._script",

@@ -52,6 +52,7 @@ class GeminiEmulator(Controls):
         batch_seconds: float = 0.0,
         record: bool = True,
         stand_in_vectors: bool = False,
+        compact: bool = False,
         on_request: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
         """Set up the emulator; it listens from `start()` on.
@@ -77,6 +78,8 @@ class GeminiEmulator(Controls):
             record: Whether `requests` keeps headers, bodies and texts.
             stand_in_vectors: Return fast placeholder vectors, not meaningful: for benchmarks of
                 clients. Equal texts have equal vectors; sizes and lengths are right.
+            compact: Send JSON without blanks and never gzip it: quicker, for benchmarks. Otherwise
+                answers over REST are laid out as Google's, and compressed if the client asks.
             on_request: Called with each request before its answer leaves, from any thread.
 
         Raises:
@@ -118,6 +121,7 @@ class GeminiEmulator(Controls):
         self._rest: RestServer | None = None
         self._grpc: GrpcServer | None = None
         self._with_tls = tls
+        self._compact = compact
         self._identity: Identity | None = None
 
     def start(self) -> None:
@@ -139,7 +143,9 @@ class GeminiEmulator(Controls):
         identity = self._identity
         tls = None if identity is None else identity.context()
         self._exchange.start()
-        self._rest = RestServer(self._exchange, host=self._host, port=self._port, tls=tls)
+        self._rest = RestServer(
+            self._exchange, host=self._host, port=self._port, tls=tls, compact=self._compact
+        )
         if self._with_grpc:
             try:
                 # Imported here: it takes a second, and google-generativeai is optional.

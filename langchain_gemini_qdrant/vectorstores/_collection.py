@@ -84,7 +84,8 @@ class Layout:
         if self.title_key is None or not isinstance(metadata, dict):
             return None
         title = metadata.get(self.title_key)
-        return None if title is None else str(title)
+        # A table's missing value is NaN, which alone is not equal to itself.
+        return None if title is None or title != title else str(title)  # noqa: PLR0124
 
 
 def known_size(embedding: Embeddings | None) -> int | None:

@@ -14,6 +14,7 @@ from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.edge._in_place import InPlaceBackend
 from langchain_gemini_qdrant.edge.async_client import InPlaceEdgeClient
+from langchain_gemini_qdrant.embeddings._options import clean_key, clean_word
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Connection:
         self._given = client
         self._given_async = async_client
         self._owned = owned
-        self._made = Clients(self._make, self._make_async)
+        self._made = Clients(self._make, self._make_async, _close_async)
         # An engine in this process is known by the client that has it, whichever face is given.
         self._origin: QdrantClient | None = None
         if isinstance(async_client, InPlaceEdgeClient | LocalModeClient):
@@ -94,10 +95,8 @@ class Connection:
 
     async def aclose(self) -> None:
         """Close the client of the running event loop and the sync one, unless the user gave it."""
-        made = self._made.take_of_loop()
         try:
-            if made is not None:
-                await made.close()
+            await self._made.close_of_loop()
         finally:
             self.close()
 
@@ -155,9 +154,7 @@ def connect(
     if path is None and (misplaced := [name for name, value in edge.items() if value]):
         raise ConfigurationError(f"{' and '.join(misplaced)} go with path=, not with {given[0]}=")
     if url is not None or host is not None:
-        key = options.get("api_key")
-        options["api_key"] = key.get_secret_value() if isinstance(key, SecretStr) else key
-        return Connection(QdrantClient(url=url, host=host, **_quiet(options)), owned=True)
+        return Connection(server_client(url, host, **options), owned=True)
     misplaced = [name for name in _SERVER_OPTIONS if options.get(name)]
     if misplaced:
         raise ConfigurationError(f"{' and '.join(misplaced)} go with url=, not with {given[0]}=")
@@ -173,6 +170,24 @@ def connect(
             f"location must be ':memory:', got {location!r}: the address of a server is url="
         )
     return Connection(QdrantClient(location=location), owned=True)
+
+
+def server_client(
+    url: str | None, host: str | None = None, *, api_key: object = None, **options: Any
+) -> QdrantClient:
+    """Return a client of a server; nothing is sent.
+
+    Raises:
+        ConfigurationError: The address or the key has characters that cannot be sent.
+    """
+    url, host = (each and clean_word(each, "url or host") for each in (url, host))
+    if isinstance(api_key, str | SecretStr):
+        api_key = clean_key(api_key, "api_key") or None
+    return QdrantClient(url=url, host=host, **_quiet({**options, "api_key": api_key}))
+
+
+async def _close_async(client: AsyncQdrantClient) -> None:
+    await client.close()
 
 
 def _quiet(options: dict[str, Any]) -> dict[str, Any]:

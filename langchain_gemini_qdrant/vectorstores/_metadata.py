@@ -10,6 +10,7 @@ from qdrant_client import models
 from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of, mixes_sides
+from langchain_gemini_qdrant.embeddings.models import model_id
 from langchain_gemini_qdrant.embeddings.tasks import task_sides
 from langchain_gemini_qdrant.errors import CollectionMismatchError
 
@@ -26,7 +27,7 @@ def embedding_metadata(layout: Layout, size: int) -> dict[str, Any]:
     gemini = gemini_of(layout.embedding)
     if gemini is not None:
         entries[layout.vector_name] = {
-            "model": gemini.model.removeprefix("models/"),
+            "model": model_id(gemini.model),
             "size": size,
             "task": task_sides(gemini.task_type).document,
             "normalized": True,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from langchain_gemini_qdrant._retry_policy import RetryPolicy
+from langchain_gemini_qdrant._logging import LOGGER
+from langchain_gemini_qdrant._retry_policy import RetryPolicy, read_retry_after, uncut
 from langchain_gemini_qdrant.errors import StorageError
+from langchain_gemini_qdrant.vectorstores._points import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -33,8 +35,7 @@ _WRITES = frozenset(
         *("create_payload_index", "update_collection_aliases"),
     }
 )
-_TRANSIENT_STATUS = frozenset({502, 503, 504})
-_TOO_MANY_REQUESTS = 429
+_TRANSIENT_STATUS = frozenset({429, 502, 503, 504})
 # A wrong key, no right to write, no such collection.
 _REFUSED_STATUS = frozenset({401, 403, 404})
 _REFUSED_CODES = frozenset(
@@ -84,7 +85,10 @@ class RetryingClient:
                     may_help = retry_after is not None or is_lost(error, is_write=is_write)
                     if attempt == _RETRIES.max_retries or not may_help:
                         raise
+                    why = reason(error)
                 delay = _RETRIES.delay(attempt, retry_after=retry_after, random=self._random)
+                said = "Qdrant: waiting %.1f s for a retry of %s, after %s"
+                LOGGER.info(said, delay, name, why, extra={"waiting_s": delay})
                 await self._clock.asleep(delay)
                 attempt += 1
 
@@ -93,7 +97,12 @@ class RetryingClient:
 
 def _retry_after(error: Exception) -> float | None:
     """Return the seconds that a server asks to wait, None if it does not ask."""
-    return error.retry_after_s if isinstance(error, ResourceExhaustedResponse) else None
+    if isinstance(error, ResourceExhaustedResponse):
+        return uncut(error.retry_after_s)
+    if isinstance(error, UnexpectedResponse) and error.status_code in _TRANSIENT_STATUS:
+        seconds = read_retry_after(error.headers)
+        return None if seconds is None else uncut(seconds)
+    return None
 
 
 def is_lost(error: Exception, *, is_write: bool) -> bool:
@@ -107,7 +116,9 @@ def is_lost(error: Exception, *, is_write: bool) -> bool:
             is_write or not isinstance(source, httpx.TimeoutException)
         )
     if isinstance(error, UnexpectedResponse):
-        return error.status_code in _TRANSIENT_STATUS or error.status_code == _TOO_MANY_REQUESTS
+        return error.status_code in _TRANSIENT_STATUS
+    if type(error) is QdrantException:  # its client raises it for a 429 whose delay is a date
+        return True
     if isinstance(error, grpc.RpcError):
         timeout = is_write and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         return timeout or error.code() is grpc.StatusCode.UNAVAILABLE

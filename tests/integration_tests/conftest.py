@@ -10,7 +10,10 @@ import pytest
 from qdrant_client import QdrantClient
 
 from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._backends import create_backend
+from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
 from langchain_gemini_qdrant.testing import GeminiEmulator
+from tests.integration_tests.places import PLACES
 from tests.integration_tests.qdrant_server import QdrantServer
 
 with warnings.catch_warnings():
@@ -62,6 +65,23 @@ def make_embeddings(emulator, backend):
     yield make
     for embeddings in made:
         embeddings.close()
+
+
+@pytest.fixture
+def make_backend(emulator):
+    """Make a back end of one kind, bound to the emulator."""
+    made = []
+
+    def make(place, **options):
+        grpc = place == "google-generativeai-grpc"
+        address = emulator.grpc_url if grpc else emulator.base_url
+        settings = {"api_key": emulator.api_key, "base_url": address, **PLACES[place], **options}
+        made.append(create_backend(settings.pop("name"), BackendSettings(**settings)))
+        return made[-1]
+
+    yield make
+    for backend in made:
+        backend.close()
 
 
 class CountingClock:

@@ -281,6 +281,33 @@ print(len(embeddings.embed_query("c")))
 """
 
 
+IMPORTING = """
+import importlib, os, signal, sys, threading
+import langchain_gemini_qdrant._forks
+begun, goes_on = threading.Event(), threading.Event()
+sys.modules["events"] = type("Events", (), {"begun": begun, "goes_on": goes_on})
+os.register_at_fork(before=goes_on.set)
+thread = threading.Thread(target=importlib.import_module, args=["slow_module"])
+thread.start()
+begun.wait()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(30)
+    os._exit(0 if importlib.import_module("slow_module").is_complete else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+thread.join()
+"""
+
+SLOW_MODULE = """
+import threading
+import events
+events.begun.set()
+events.goes_on.wait()
+threading.Event().wait(0.2)  # long enough for a fork that does not wait
+is_complete = True
+"""
+
+
 def run_forking(script, embeddings):
     if embeddings.transport == "grpc":
         pytest.skip("gRPC itself does not support fork while it is in use")
@@ -301,6 +328,21 @@ def run_forking(script, embeddings):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_fork_in_the_middle_of_the_first_use_hangs_no_child(make_embeddings):
     assert run_forking(FORKS, make_embeddings(**SIZE)) == [str([0] * 6)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_fork_waits_for_what_another_thread_is_importing(tmp_path):
+    """As SDKs do in their first request; a child could not end the import."""
+    (tmp_path / "slow_module.py").write_text(SLOW_MODULE)
+    result = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", f"import sys; sys.path.append({str(tmp_path)!r})\n{IMPORTING}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    assert result.stdout == "0\n"
 
 
 @pytest.mark.slow

@@ -98,6 +98,7 @@ def test_task_of_a_call_is_taken_literally_on_either_side(make_embeddings, emula
 
 
 @pytest.mark.parametrize("model", ["gemini-embedding-001", "gemini-embedding-2"])
+@pytest.mark.filterwarnings("ignore:.*embeds documents of TASK_TYPE_UNSPECIFIED:UserWarning")
 def test_unspecified_task_sends_the_bare_text(make_embeddings, emulator, call, model):
     embeddings = make_embeddings(model=model, task_type="TASK_TYPE_UNSPECIFIED")
     call(embeddings, "embed_documents", ["a"])

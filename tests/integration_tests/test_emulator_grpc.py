@@ -112,7 +112,23 @@ def test_429_carries_its_details_in_the_trailers(embed, emulator):
         embed("a")
     _, failure, retry = caught.value.details
     assert "PerDay" in failure.violations[0].quota_id
-    assert (retry.retry_delay.seconds, retry.retry_delay.nanos) == (33, 500_000_000)
+    assert (retry.retry_delay.seconds, retry.retry_delay.nanos) == (33, 0)
+    assert "Please retry in 33.5s." in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("credits", exceptions.ResourceExhausted),
+        ("vertex-list", exceptions.ResourceExhausted),
+        ("location", exceptions.FailedPrecondition),
+        ("blocked-method", exceptions.PermissionDenied),
+    ],
+)
+def test_an_error_with_a_name_has_its_code(embed, emulator, name, error):
+    emulator.fail_next(error=name)
+    with pytest.raises(error):
+        embed("a")
 
 
 def test_a_fault_may_have_trailers_of_its_own(client, emulator, metadata):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 
@@ -105,8 +106,8 @@ def read_json(details, message):
         "id": violation["quotaId"],
         "value": int(violation["quotaValue"]),
         "model": violation["quotaDimensions"]["model"],
-        "delay": float(found["RetryInfo"]["retryDelay"].removesuffix("s")),
-        "message": message,
+        "field": int(found["RetryInfo"]["retryDelay"].removesuffix("s")),
+        **read_delay(message),
     }
 
 
@@ -118,9 +119,16 @@ def read_messages(details, message):
         "id": violation.quota_id,
         "value": violation.quota_value,
         "model": violation.quota_dimensions["model"],
-        "delay": retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9,
-        "message": message,
+        "field": retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9,
+        **read_delay(message),
     }
+
+
+def read_delay(message):
+    """The delay as the message says it; the details cut it to whole seconds."""
+    delay = re.search(r"Please retry in (?:(\d+)m)?([\d.]+)(ms|s)\.$", message)
+    seconds = float(delay[2]) / (1000 if delay[3] == "ms" else 1)
+    return {"delay": 60 * int(delay[1] or 0) + seconds, "message": message}
 
 
 @pytest.fixture(params=["google-genai", "google-generativeai-rest", "google-generativeai-grpc"])
@@ -144,18 +152,19 @@ def embed(request, emulator, client):
 
 @pytest.mark.parametrize(
     ("quota", "limit", "delay"),
-    [("requests_per_minute", 5, 60), ("tokens_per_minute", 7, 60), ("requests_per_day", 4, 45)],
+    [("requests_per_minute", 5, 59.5), ("tokens_per_minute", 7, 59.5), ("requests_per_day", 4, 45)],
 )
-def test_what_is_over_a_quota_is_429_that_names_it(embed, emulator, quota, limit, delay):
+def test_what_is_over_a_quota_is_429_that_names_it(embed, emulator, clock, quota, limit, delay):
     setattr(emulator, quota, limit)
     texts = ["one word", "two words", "and three"]
     assert embed(texts) is None
+    clock.now += 0.5
     refused = embed(texts)
     metric, quota_id = KINDS[quota]
     assert refused["metric"] == f"generativelanguage.googleapis.com/{metric}"
     assert refused["id"] == quota_id
     assert (refused["value"], refused["model"]) == (limit, "gemini-embedding-1.0")
-    assert refused["delay"] == delay
+    assert (refused["delay"], refused["field"]) == (delay, int(delay))
     limits = f"limit: {limit}, model: gemini-embedding-1.0\nPlease retry in {delay}s."
     assert limits in refused["message"]
     assert [request.status for request in emulator.requests] == [200, 429]
@@ -173,10 +182,12 @@ def test_who_waits_as_told_is_answered(embed, emulator, clock):
     assert embed(["a"] * 4) is None
     clock.now += 20.25
     assert embed(["a"] * 2) is None
-    delay = embed(["a"] * 4)["delay"]
-    assert delay == 39.75
+    refused = embed(["a"] * 4)
+    delay = refused["delay"]
+    assert (delay, refused["field"]) == (39.75, 39)
     clock.now += delay - 0.001
-    assert embed(["a"] * 4)["delay"] == pytest.approx(0.001)
+    refused = embed(["a"] * 4)
+    assert (refused["delay"], refused["field"]) == (pytest.approx(0.001), 0)
     clock.now += 0.001
     assert embed(["a"] * 4) is None
     assert emulator.requests[-1].received_at == clock.now
@@ -192,7 +203,7 @@ def test_what_was_refused_or_failed_costs_nothing(client, emulator):
         embed(["a"] * 6)
     with pytest.raises(errors.ClientError, match="empty Part"):
         client.models.embed_content(model=ONE, contents=["", *["a"] * 5])
-    assert embed(["a"] * 7)["delay"] == 60
+    assert embed(["a"] * 7)["field"] == 60
     assert embed(["a"] * 6) is None
     assert client.models.count_tokens(model=ONE, contents="a").total_tokens == 1
     assert client.models.get(model=ONE).input_token_limit == 2048

@@ -100,6 +100,38 @@ def test_several_contents_are_a_batch(embed, emulator, model):
     assert [sent.method for sent in emulator.requests] == ["batchEmbedContents"] * 2
 
 
+def test_usage_of_embed_content_is_as_vertex_reports_it(post):
+    answer = post("embedContent", {"content": {"parts": [{"text": "one two"}]}}, model=TWO).json()
+    assert list(answer) == ["embedding", "usageMetadata"]
+    assert answer["usageMetadata"] == {
+        "promptTokenCount": 2,
+        "totalTokenCount": 2,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 2}],
+    }
+
+
+def test_a_used_up_quota_has_neither_details_nor_a_delay(post, emulator):
+    emulator.requests_per_minute = 1
+    refused = post("predict", {"instances": [{"content": "a"}, {"content": "b"}]})
+    assert (refused.status_code, list(refused.json()["error"])) == (
+        429,
+        ["code", "message", "status"],
+    )
+    assert message(refused).startswith(
+        "Quota exceeded for aiplatform.googleapis.com/online_prediction_requests_per_base_model "
+        "with base model: textembedding-gecko."
+    )
+    emulator.clear()
+    emulator.tokens_per_minute = 1
+    refused = post("embedContent", {"content": {"parts": [{"text": "one two"}]}}, model=TWO)
+    assert "embed_content_input_tokens_per_minute_per_base_model" in message(refused)
+
+
+def test_text_embedding_004_is_served_though_the_developer_api_retired_it(embed):
+    answer = embed(["one two"], "text-embedding-004")
+    assert [len(embedding.values) for embedding in answer.embeddings] == [768]
+
+
 def test_each_text_of_a_batch_has_its_own_settings(post, emulator):
     requests = [
         {

@@ -135,7 +135,7 @@ async def test_preparing_makes_the_client_and_sends_nothing(embeddings, emulator
     client = backend._clients.of_process()
     await backend.aprepare()
     assert backend._clients.of_process() is client
-    assert backend._clients.take_of_loop() is None
+    assert not backend._clients._by_loop
     assert emulator.requests == []
 
 
@@ -144,7 +144,7 @@ async def test_preparing_leaves_a_client_of_the_user_alone(own):
     backend.prepare()
     await backend.aprepare()
     assert backend._clients.take_of_process() is None
-    assert backend._clients.take_of_loop() is None
+    assert not backend._clients._by_loop
 
 
 def test_16_threads_reuse_their_connections():

@@ -240,14 +240,39 @@ async def test_what_a_server_refuses_is_not_sent_again(
     await store.aclose()
 
 
-async def test_a_server_that_asks_to_wait_is_waited_for(
-    twin, prefer_grpc, qdrant_server, embeddings, clock
+async def test_a_server_that_asks_to_wait_is_waited_for_with_a_word(
+    twin, prefer_grpc, qdrant_server, embeddings, clock, caplog
 ):
     store = vectorstores.create_vector_store(
         embeddings, "c", **engine(qdrant_server, prefer_grpc), clock=clock
     )
     qdrant_server.fail_next(kind="status", status=429, retry_after=7)
+    with caplog.at_level("INFO", "langchain_gemini_qdrant"):
+        assert await twin(store, "count") == 0
+    [wait] = clock.waits
+    assert 8 <= wait <= 8.8  # a Retry-After has no fractions, so a second may be cut
+    assert f"Qdrant: waiting {wait:.1f} s for a retry of count" in caplog.text
+    await store.aclose()
+
+
+async def test_retry_after_of_a_503_is_waited_for(twin, qdrant_server, embeddings, clock):
+    store = vectorstores.create_vector_store(
+        embeddings, "c", **engine(qdrant_server, prefer_grpc=False), clock=clock
+    )
+    qdrant_server.fail_next(kind="status", status=503, retry_after=7)
     assert await twin(store, "count") == 0
     [wait] = clock.waits
-    assert 7 <= wait <= 7.7
+    assert 8 <= wait <= 8.8
+    await store.aclose()
+
+
+async def test_429_whose_delay_is_a_date_is_retried(twin, qdrant_server, embeddings, clock):
+    """qdrant-client reads seconds alone, and raises an error of its own for a date."""
+    store = vectorstores.create_vector_store(
+        embeddings, "c", **engine(qdrant_server, prefer_grpc=False), clock=clock
+    )
+    date = "Fri, 27 Nov 2026 12:00:07 GMT"
+    qdrant_server.fail_next(kind="status", status=429, retry_after=date)
+    assert await twin(store, "count") == 0
+    assert len(clock.waits) == 1
     await store.aclose()

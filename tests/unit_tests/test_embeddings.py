@@ -98,7 +98,7 @@ def test_size_of_the_vectors_is_known_without_asking(size):
 
 def test_retired_model_warns_with_its_replacement():
     with pytest.warns(
-        UserWarning, match="'text-embedding-004' for 2026-01-14.*gemini-embedding-2"
+        UserWarning, match="'text-embedding-004' on .* for 2026-01-14.*gemini-embedding-2"
     ) as seen:
         make(model="text-embedding-004")
     assert seen[0].filename == __file__

@@ -173,7 +173,7 @@ def test_arguments_of_ingest_and_what_it_reports():
     assert [field.name for field in dataclasses.fields(package.IngestProgress)] == [
         *shared,
         *("total", "read", "skipped", "embedded", "stored", "failed", "deleted"),
-        "remaining_seconds",
+        *("remaining_seconds", "waiting"),
     ]
 
 

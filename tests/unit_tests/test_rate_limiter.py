@@ -14,14 +14,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from langchain_gemini_qdrant._retry_policy import RetryPolicy
-from langchain_gemini_qdrant.embeddings._rate_limiter import (
-    BURST,
-    WINDOW,
-    Limiter,
-    LimiterRegistry,
-    Reservation,
-)
+from langchain_gemini_qdrant._retry_policy import RetryPolicy, uncut
+from langchain_gemini_qdrant.embeddings._quota import BURST, WINDOW, Reservation
+from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter, LimiterRegistry
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 
@@ -167,9 +162,10 @@ class Run:
         self.begin(now)
 
     def refuse(self, now, reservation, unit, wait, since, tokens):
-        body = {"retry_after": wait, "unit": unit, "limit": self.quotas[unit]}
-        body = body if self.bodies else dict.fromkeys(body)
-        self.limiter.rate_limited(now, reservation=reservation, **body)
+        # Google cuts its delays to whole seconds.
+        delay = uncut(math.floor(wait)) if self.bodies else None
+        limits = {unit: self.quotas[unit]} if self.bodies else {}
+        self.limiter.rate_limited(now, reservation=reservation, retry_after=delay, limits=limits)
         self.at(now, self.ask, since, tokens)
 
     def use(self, unit="texts"):
@@ -284,9 +280,10 @@ def acquire(target, now, texts=100, tokens=0, since=None):
 
 
 def refuse(target, now, retry_after=None, unit=None, limit=None, reservation=None):
+    limits = {} if unit is None else {unit: limit}
     return target.rate_limited(
-        now, retry_after=retry_after, unit=unit, limit=limit, reservation=reservation
-    )
+        now, retry_after=retry_after, limits=limits, reservation=reservation
+    ).seconds
 
 
 def drain(target, now, seconds=WINDOW, texts=100, *, settle=True):

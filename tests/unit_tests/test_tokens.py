@@ -31,3 +31,19 @@ def test_mixed_scripts_add_up():
     assert estimate_tokens("\n".join(parts)) == pytest.approx(
         sum(map(estimate_tokens, parts)), abs=3
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("检索", 2),
+        ("检索" * 50, 80),
+        ("检索,增强", 4),
+        ("ab检索cd", 4),
+        ("检 索 検 검", 3),
+        ("\0检索\0", 4),
+        ("ß检索", 3),
+    ],
+)
+def test_ideographs_are_counted_each_and_keep_words_apart(text, tokens):
+    assert estimate_tokens(text) == tokens

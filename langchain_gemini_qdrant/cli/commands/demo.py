@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from langchain_gemini_qdrant.cli.options import (
 )
 from langchain_gemini_qdrant.cli.progress import console, ingest_line, progress_bar
 from langchain_gemini_qdrant.cli.tables import hits_table
+from langchain_gemini_qdrant.embeddings._options import environments_key
+from langchain_gemini_qdrant.embeddings.models import model_id
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -51,9 +52,7 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
     from langchain_gemini_qdrant.ingestion.ingest import ingest  # noqa: PLC0415
 
     started = time.perf_counter()
-    emulated = base_url is None and not (
-        os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY")
-    )
+    emulated = not base_url and environments_key() is None
     if emulated:
         from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415
 
@@ -66,7 +65,7 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
         )
     embeddings = make_embeddings(base_url=base_url, **options)
     # Vectors of the emulator and of Gemini, or of two models, must never share a collection.
-    name = f"{'emulated-' if emulated else ''}{embeddings.model.removeprefix('models/')}"
+    name = f"{'emulated-' if emulated else ''}{model_id(embeddings.model)}"
     store = open_store(
         embeddings,
         collection=f"readmes-{name}-{embeddings.vector_size}",

@@ -16,7 +16,7 @@ _COUNT = click.IntRange(min=0)
 
 
 def _kind(value: str) -> int | str:
-    """Read a status or the name of a wrong answer."""
+    """Read a status, or the name of an error or a wrong answer."""
     return int(value) if value.isdigit() else value
 
 
@@ -57,7 +57,8 @@ def _kind(value: str) -> int | str:
     "--fault",
     "faults",
     multiple=True,
-    help="How they fail: a status, or a word such as reset, slow, short, hang; may be repeated."
+    help="How they fail: a status, or a word such as credits, reset, slow, short, hang; may be"
+    " repeated."
     "  [default: 429 500 503 disconnect short]",
 )
 @click.option("--fault-seed", type=int, default=0, help="Seed that chooses which requests fail.")
@@ -69,6 +70,7 @@ def _kind(value: str) -> int | str:
     help="Delay of slow, in seconds.",
 )
 @click.option("--stand-in-vectors", is_flag=True, help="Fast placeholder vectors, not meaningful.")
+@click.option("--compact", is_flag=True, help="JSON without blanks, never gzip: quicker.")
 @click.option("--no-record", is_flag=True, help="Keep no texts, bodies and headers of requests.")
 @click.option("--quiet", is_flag=True, help="Print no line for each request.")
 def emulator(

@@ -22,6 +22,7 @@ from langchain_gemini_qdrant.cli.options import (
     store_options,
 )
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar
+from langchain_gemini_qdrant.embeddings._options import variable
 from langchain_gemini_qdrant.errors import IngestError
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     found = find_files(paths, include=include, exclude=exclude, leave_out=index)
     corpus = Corpus(found, chunk_size=chunk_size, encoding=encoding, text_field=text_field)
     if dry_run:
-        api_key = None if any(map(os.environ.get, _KEYS)) else "not needed"
+        api_key = None if variable(*_KEYS) else "not needed"
         embeddings = make_embeddings(**options, api_key=api_key)
         del place["quantization"]
         show_estimate(corpus, embeddings, place)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
+import os
 import re
-from dataclasses import dataclass, field
-from typing import Literal
+import socket
+import ssl
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Literal
 
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, GEMINI_MODELS, find_model
 from langchain_gemini_qdrant.errors import (
+    BillingError,
+    ConfigurationError,
     DailyQuotaError,
     EmbeddingError,
     RateLimitError,
@@ -16,16 +20,31 @@ from langchain_gemini_qdrant.errors import (
     ServiceError,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_gemini_qdrant.embeddings._backends.error_details import ErrorDetails, UsedUp
+
 _TOO_MANY_REQUESTS = 429
 _NOT_FOUND = 404
+# The Developer API's words and Vertex AI's; other 404s are a proxy's, or about something else.
+_NO_SUCH_MODEL = re.compile("is not found for API version|Publisher Model .* not found", re.DOTALL)
 _CLIENT_ERRORS = range(400, 500)
+_NOT_IMPLEMENTED = 501
 # 408 and 499 say that the request ended before its answer, not that it was wrong.
 _UNANSWERED = frozenset({408, 499})
-_DURATION = r"(?:[0-9.]+\s*(?:ms|h|m|s)\s*)+"
-_RETRY_IN_MESSAGE = re.compile(rf"retry in ({_DURATION})", re.IGNORECASE)
-_DURATION_PART = re.compile(r"([0-9.]+)\s*(ms|h|m|s)", re.IGNORECASE)
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+# Where the API answers so, it would answer the same to every other request of the call.
+_REFUSES_ALL = frozenset({401, 403, 404, _NOT_IMPLEMENTED})
+_HOUR = 3600.0  # seconds; a minute's quota never asks for as much
+
+_UNPAID = re.compile(r"credits are depleted|spending (?:cap|limit)", re.IGNORECASE)
 _LONGEST_MESSAGE = 2_000  # characters of a body's own words; a proxy's page may have thousands
+
+# Google's keys and access tokens, and what stands where they do: a gateway may quote a request.
+_SECRET = re.compile(
+    r"AIza[\w-]{6,}|AQ\.[\w-]{6,}|ya29\.[\w.-]{6,}|(?<=key=)[^&\s\"']+|(?<=Bearer )[^\s\"']+",
+    re.IGNORECASE,
+)
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What SDKs raise from answers that are not the API's."""
@@ -39,28 +58,95 @@ def error_for_status(
     details: ErrorDetails,
 ) -> EmbeddingError:
     """Return the error of ours that an answer other than 200 stands for."""
-    message = message.strip()[:_LONGEST_MESSAGE] or "no message"
+    message = _SECRET.sub("***", message.strip()[:_LONGEST_MESSAGE]) or "no message"
     text = f"{model}: the API answered {status_code}: {message}"
+    retry_after = details.delay(message)
     if status_code == _TOO_MANY_REQUESTS:
-        retry_after = details.retry_after
-        if retry_after is None and (match := _RETRY_IN_MESSAGE.search(message)):
-            retry_after = read_seconds(match[1])
-        error = DailyQuotaError if details.per_day else RateLimitError
-        return error(
-            text, model=model, retry_after=retry_after, limit=details.limit, unit=details.unit
-        )
-    if status_code in _CLIENT_ERRORS and status_code not in _UNANSWERED:
+        quotas = details.quotas(message)
+        if any(quota.limit == 0 for quota in quotas) or _UNPAID.search(message):
+            kind: type[RateLimitError] = BillingError
+        elif any(quota.per_day for quota in quotas) or (retry_after or 0.0) > _HOUR:
+            kind = DailyQuotaError
+        else:
+            kind = RateLimitError
+        return kind(text, model=model, retry_after=retry_after, limits=_limits(quotas, kind))
+    is_refusal = status_code in _CLIENT_ERRORS or status_code == _NOT_IMPLEMENTED
+    if is_refusal and status_code not in _UNANSWERED:
+        bad_key = "API_KEY_INVALID" in details.reasons or "API key not valid" in message
         text += _advice(status_code, message, model, details.reasons)
-        return RequestRejectedError(text, model=model, status_code=status_code)
-    return ServiceError(text, model=model, status_code=status_code)
+        refuses_all = (
+            bad_key or status_code in _REFUSES_ALL or details.status == "FAILED_PRECONDITION"
+        )
+        return RequestRejectedError(
+            text, model=model, status_code=status_code, refuses_all=refuses_all
+        )
+    return ServiceError(text, model=model, status_code=status_code, retry_after=retry_after)
 
 
-def unreachable(error: BaseException, *, model: str) -> ServiceError:
-    """Return the error for a connection that was refused, lost or too slow."""
+def unreachable(error: BaseException, *, model: str) -> ServiceError | ConfigurationError:
+    """Return the error for a connection that was refused, lost or too slow.
+
+    It says what the operating system says. The library's own words stay out: they may hold a key,
+    a proxy's password or an address with either.
+    """
+    reason = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return untrusted(cause.verify_message)
+        reason = _system_s_words(cause) or reason
+        cause = cause.__cause__ or cause.__context__
     return ServiceError(
-        f"{model}: no answer from the API: {type(error).__name__}: {error}. Check the network, "
+        f"{model}: no answer from the API: {type(error).__name__}{reason}. Check the network, "
         "base_url and timeout",
         model=model,
+    )
+
+
+def _system_s_words(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError):  # its number is none of the system's
+        return f": {error.reason}" if error.reason else ""
+    if isinstance(error, socket.gaierror):
+        return f": {error.strerror}"
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return f": {os.strerror(error.errno)}"
+    return ""
+
+
+def untrusted(reason: str) -> ConfigurationError:
+    """Return the error for a server that cannot prove who it is."""
+    return ConfigurationError(
+        f"the server's TLS certificate is not trusted ({reason}): check base_url, or name the "
+        "certificates that you trust by SSL_CERT_FILE (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH for gRPC, "
+        "REQUESTS_CA_BUNDLE for google-generativeai over REST)"
+    )
+
+
+def unsendable(error: BaseException) -> ConfigurationError:
+    """Return the error for a setting with which nothing can be sent.
+
+    Raise it `from None`: what it replaces may quote a key or a password.
+    """
+    return ConfigurationError(
+        f"nothing can be sent with these settings ({type(error).__name__}): the API key must be "
+        "printable ASCII, base_url, what it redirects to and the proxy (HTTP_PROXY, HTTPS_PROXY, "
+        "ALL_PROXY) must be addresses, SSL_CERT_FILE a file of certificates, and a SOCKS proxy "
+        "needs a package of its own (pip install 'httpx2[socks]', 'httpx[socks]' or "
+        "'requests[socks]')"
+    )
+
+
+def says_closed(error: BaseException) -> bool:
+    """Say whether an error is of a client that cannot send: these have no class of their own."""
+    return re.search(r"clos|event loop|different loop", str(error), re.IGNORECASE) is not None
+
+
+def unusable_client() -> ConfigurationError:
+    """Return the error for a client that cannot send."""
+    return ConfigurationError(
+        "the SDK's client cannot send: it is closed, or its connections belong to another event "
+        "loop. Pass a client that is open and of the running loop, or none: embeddings make one "
+        "for each loop"
     )
 
 
@@ -74,118 +160,36 @@ def unreadable(error: BaseException, *, model: str) -> ServiceError:
     )
 
 
-@dataclass(kw_only=True, slots=True)
-class ErrorDetails:
-    """What the `details` of Google's error body say.
-
-    Attributes:
-        reasons: Of its ErrorInfo.
-        retry_after: Seconds, of its RetryInfo.
-        limit: The quota that is used up, of its QuotaFailure.
-        unit: What that quota counts.
-        per_day: It is a day's and not a minute's.
-    """
-
-    reasons: set[str] = field(default_factory=set)
-    retry_after: float | None = None
-    limit: float | None = None
-    unit: Literal["texts", "tokens"] | None = None
-    per_day: bool = False
-
-    def add_violation(self, quota_id: object, quota_value: object) -> None:
-        """Take in one violated quota; the id alone tells a day's from a minute's.
-
-        Unit and limit are those of one quota: the first that names a limit, else the last.
-        """
-        name = str(quota_id)
-        self.per_day = self.per_day or "PerDay" in name
-        if self.limit is None:
-            self.unit = "tokens" if "token" in name.lower() else "texts"
-            self.limit = read_number(quota_value)
-
-
-def read_error_body(body: object) -> tuple[str, ErrorDetails]:
-    """Read the words and details of any error body: Google's, a proxy's, or none at all.
-
-    Args:
-        body: Its JSON, or its text where it is none.
-    """
-    error = _first(body)
-    if isinstance(error, dict) and "error" in error:
-        error = _first(error["error"])
-    if not isinstance(error, dict):
-        return _words(error), ErrorDetails()
-    names = ("message", "detail", "error_description", "title", "status")
-    message = next((words for name in names if (words := _words(error.get(name)))), "")
-    return message, read_error_details(error.get("details"))
-
-
-def read_error_details(details: object) -> ErrorDetails:
-    """Read the JSON form of an error's `details`; what is not Google's is passed over."""
-    read = ErrorDetails()
-    for detail in details if isinstance(details, list) else ():
-        if not isinstance(detail, dict):
-            continue
-        if isinstance(detail.get("reason"), str):
-            read.reasons.add(detail["reason"])
-        delay = read_seconds(detail.get("retryDelay"))
-        read.retry_after = read.retry_after if delay is None else delay
-        violations = detail.get("violations")
-        for violation in violations if isinstance(violations, list) else ():
-            if isinstance(violation, dict):
-                read.add_violation(violation.get("quotaId", ""), violation.get("quotaValue"))
-    return read
-
-
-def read_seconds(value: object) -> float | None:
-    """Read a duration: seconds, `"33s"`, `"1m12.5s"`, `"850ms"` or protobuf's JSON object."""
-    if isinstance(value, dict):
-        seconds, nanos = read_number(value.get("seconds")), read_number(value.get("nanos"))
-        if seconds is None and nanos is None:
-            return None
-        return (seconds or 0.0) + (nanos or 0.0) / 1e9
-    if isinstance(value, str) and re.fullmatch(_DURATION, value.strip(), re.IGNORECASE):
-        parts = [(read_number(n), unit.lower()) for n, unit in _DURATION_PART.findall(value)]
-        if any(number is None for number, _ in parts):
-            return None
-        return sum((number or 0.0) * _SECONDS[unit] for number, unit in parts)
-    return read_number(value)
-
-
-def read_number(value: object) -> float | None:
-    """Read a number that is not below 0; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value.replace(",", "") if isinstance(value, str) else value)
-    except (ValueError, OverflowError):
-        return None
-    return number if 0 <= number < math.inf else None
-
-
-def _first(value: object) -> object:
-    """Return the first of a list: Vertex AI sends its error as a list of one."""
-    return value[0] if isinstance(value, list) and value else value
-
-
-def _words(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _limits(
+    quotas: Sequence[UsedUp], kind: type[RateLimitError]
+) -> dict[Literal["texts", "tokens"], float | None]:
+    """Return the smallest limit of each unit; of a day's quotas alone where the day's is over."""
+    limits: dict[Literal["texts", "tokens"], float | None] = {}
+    for quota in quotas:
+        if quota.per_day == (kind is DailyQuotaError) or kind is BillingError:
+            known = [x for x in (limits.get(quota.unit), quota.limit) if x is not None]
+            limits[quota.unit] = min(known, default=None)
+    return dict(sorted(limits.items(), key=lambda item: item[1] is None))  # named ones first
 
 
 def _advice(status_code: int, message: str, model: str, reasons: set[str]) -> str:
     if "API_KEY_INVALID" in reasons or "API key not valid" in message:
         return " Check api_key, GOOGLE_API_KEY or GEMINI_API_KEY."
-    if status_code != _NOT_FOUND:
-        return ""
+    if status_code == _NOT_FOUND and _NO_SUCH_MODEL.search(message):
+        return _advice_on_model(model, of_developer_api="API version" in message)
+    return ""
+
+
+def _advice_on_model(model: str, *, of_developer_api: bool) -> str:
     known = find_model(model)
     if known is None:
         return f" Known models: {', '.join(sorted(GEMINI_MODELS))}."
-    if known.vertex_only:
+    if of_developer_api and known.vertex_only:
         return f" {known.name} is served by Vertex AI alone: pass vertexai=True and project."
-    if known.replacement is None or known.shutdown is None:
-        return ""
-    return (
-        f" {known.name} has a shutdown date of {known.shutdown}. Use {known.replacement!r}"
-        f"{' (the default)' if known.replacement == DEFAULT_MODEL else ''} and embed the stored "
-        "texts again: vectors of two models cannot be compared."
-    )
+    if of_developer_api and known.is_shut_down(datetime.now(timezone.utc).date()):
+        return (
+            f" {known.name} was shut down on {known.shutdown}. Use {known.replacement!r}"
+            f"{' (the default)' if known.replacement == DEFAULT_MODEL else ''} and embed the "
+            "stored texts again: vectors of two models cannot be compared."
+        )
+    return ""

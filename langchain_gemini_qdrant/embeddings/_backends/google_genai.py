@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import weakref
 from contextlib import contextmanager
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from google import genai
@@ -14,20 +16,26 @@ from google.genai import errors, types
 from pydantic import BaseModel
 
 from langchain_gemini_qdrant._clients import Clients
+from langchain_gemini_qdrant._forks import MAKING
+from langchain_gemini_qdrant._retry_policy import read_retry_after
+from langchain_gemini_qdrant.embeddings._backends.error_details import ErrorDetails, read_error_body
 from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
     error_for_status,
-    read_error_body,
-    read_seconds,
+    says_closed,
     unreachable,
     unreadable,
+    unsendable,
+    unusable_client,
 )
-from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
+from langchain_gemini_qdrant.embeddings._backends.total_time import httpx_hooks
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
@@ -44,8 +52,25 @@ for _name, _model in vars(types).items():
     if _USED.search(_name) and isinstance(_model, type) and issubclass(_model, BaseModel):
         _model.model_rebuild()
 
-# The SDK asks for contents even where extra_body brings the whole list of requests.
-_PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
+_SETTINGS_ERRORS = {
+    "httpx": ("InvalidURL", "UnsupportedProtocol"),
+    "httpx2": ("InvalidURL", "UnsupportedProtocol"),
+    "aiohttp": ("InvalidURL",),
+}
+_CLIENT_ERRORS = ("ImportError", "OSError", "ValueError")  # where one is made
+_TRANSPORT_ERRORS = {
+    "httpx": ("RequestError",),
+    "httpx2": ("RequestError",),
+    "aiohttp": ("ClientError",),
+    "asyncio": ("TimeoutError",),
+    "builtins": ("TimeoutError", "ConnectionError"),
+}
+_OK = 200
+_SHORTEST_DEADLINE = 10  # seconds that the API can be told; see `http_options`
+
+# The SDK asks for contents even where extra_body brings the whole list of requests. On Vertex AI
+# two of them make it choose the batch.
+_PLACEHOLDERS = [types.Content(parts=[types.Part(text="-")])] * 2
 
 
 class GenaiConnections:
@@ -59,7 +84,14 @@ class GenaiConnections:
     ) -> None:
         self._settings = settings
         self._own = own
-        self._clients = Clients(new_client, new_client)
+        self._timeout = settings.timeout if settings.timeout is not None else _timeout_of(own)
+        self._make = new_client
+        self._prepared: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        self._ahead: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, genai.Client] = (
+            weakref.WeakKeyDictionary()
+        )
+        # Until 3.3, a client that is collected closes itself in whichever loop is running.
+        self._clients = Clients(self._new, self._new_async, _close_async, close_ended=_close_async)
 
     def prepare(self) -> None:
         """Make the client of this process, so that no request waits for it."""
@@ -67,9 +99,29 @@ class GenaiConnections:
             self._clients.of_process()
 
     async def aprepare(self) -> None:
-        """Make the client of the running event loop."""
-        if self._own is None:
+        """Make the client of the running event loop, in a thread: it takes a third of a second."""
+        loop = asyncio.get_running_loop()
+        if self._own is None and loop not in self._prepared:
+            await asyncio.to_thread(self._make_ahead, loop)
             self._clients.of_loop()
+
+    def _make_ahead(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make a client, once for all the requests of a loop that wait; it is bound to none yet."""
+        with MAKING:
+            if loop not in self._prepared:
+                self._ahead[loop] = self._new()
+                self._prepared.add(loop)
+
+    def _new_async(self) -> genai.Client:
+        return self._ahead.pop(asyncio.get_running_loop(), None) or self._new()
+
+    def _new(self) -> genai.Client:
+        try:
+            return self._make()
+        except GeminiQdrantError:
+            raise
+        except _loaded({**_SETTINGS_ERRORS, "builtins": _CLIENT_ERRORS}) as error:
+            raise unsendable(error) from None
 
     def close(self) -> None:
         """Close the connections of synchronous use."""
@@ -78,14 +130,71 @@ class GenaiConnections:
 
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
-        if client := self._clients.take_of_loop():
-            await client.aio.aclose()
+        self._prepared.discard(asyncio.get_running_loop())
+        await self._clients.close_of_loop()
 
-    def _http_options(self, extra_body: dict[str, Any] | None = None) -> types.HttpOptions:
-        timeout = self._settings.timeout
-        return types.HttpOptions(
-            extra_body=extra_body,
-            timeout=None if timeout is None else max(1, round(timeout * 1000)),
+    def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
+        """Send one request and wait for its answer."""
+        with self._translated(request.model):
+            embed_content = (self._own or self._clients.of_process()).models.embed_content
+            config = self._config(request, shortest(timeout, self._timeout))
+            contents = self._contents(request, is_watched=_is_watched(embed_content))
+            model = self._name(request.model)
+            return self._read(embed_content(model=model, contents=contents, config=config))
+
+    async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
+        """Send one request without blocking the event loop."""
+        timeout = shortest(timeout, self._timeout)
+        with self._translated(request.model):
+            embed_content = (self._own or self._clients.of_loop()).aio.models.embed_content
+            config = self._config(request, timeout)
+            contents = self._contents(request, is_watched=_is_watched(embed_content))
+            sending = embed_content(
+                model=self._name(request.model), contents=contents, config=config
+            )
+            return self._read(await asyncio.wait_for(sending, timeout))
+
+    def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
+        """Ask the API how many tokens a text has."""
+        with self._translated(model):
+            client = self._own or self._clients.of_process()
+            arguments = self._counting(model, text, shortest(timeout, self._timeout))
+            return client.models.count_tokens(**arguments).total_tokens or 0
+
+    async def acount_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
+        """Ask without blocking the event loop."""
+        timeout = shortest(timeout, self._timeout)
+        with self._translated(model):
+            client = self._own or self._clients.of_loop()
+            sending = client.aio.models.count_tokens(**self._counting(model, text, timeout))
+            return (await asyncio.wait_for(sending, timeout)).total_tokens or 0
+
+    def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
+        """Return what is sent, but for the model."""
+        raise NotImplementedError
+
+    def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
+        """Return the texts for who looks at the call; `extra_body` says what is sent."""
+        if not is_watched:
+            return [*_PLACEHOLDERS[: len(request.texts)]]
+        return [types.Content(parts=[types.Part(text=text)]) for text in request.texts]
+
+    def _counting(self, model: str, text: str, timeout: float | None) -> dict[str, Any]:
+        """Return the arguments of `count_tokens`."""
+        config = types.CountTokensConfig(http_options=http_options(timeout))
+        return {"model": self._name(model), "contents": text, "config": config}
+
+    def _name(self, model: str) -> str:
+        return model
+
+    def _translated(self, model: str) -> AbstractContextManager[None]:
+        return translated_errors(model)
+
+    def _read(self, response: types.EmbedContentResponse) -> EmbedAnswer:
+        usage = getattr(response, "usage_metadata", None)  # since 3.1
+        return EmbedAnswer(
+            vectors=[embedding.values or [] for embedding in response.embeddings or []],
+            tokens=usage.prompt_token_count if usage else None,
         )
 
 
@@ -103,50 +212,14 @@ class GoogleGenaiBackend(GenaiConnections):
     def max_batch_tokens(self, model: str) -> int | None:
         """Return None: no bound is documented."""
 
-    def embed(self, request: EmbedRequest) -> EmbedAnswer:
-        """Send one request and wait for its answer."""
-        with translated_errors(request.model):
-            client = self._own or self._clients.of_process()
-            response = client.models.embed_content(
-                model=request.model, contents=_PLACEHOLDER, config=self._config(request)
-            )
-            return _read(response)
-
-    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
-        """Send one request without blocking the event loop."""
-        with translated_errors(request.model):
-            client = self._own or self._clients.of_loop()
-            response = await client.aio.models.embed_content(
-                model=request.model, contents=_PLACEHOLDER, config=self._config(request)
-            )
-            return _read(response)
-
-    def count_tokens(self, model: str, text: str) -> int:
-        """Ask the API how many tokens a text has."""
-        with translated_errors(model):
-            client = self._own or self._clients.of_process()
-            counted = client.models.count_tokens(
-                model=model, contents=text, config=self._count_config()
-            )
-        return counted.total_tokens or 0
-
-    async def acount_tokens(self, model: str, text: str) -> int:
-        """Ask without blocking the event loop."""
-        with translated_errors(model):
-            client = self._own or self._clients.of_loop()
-            counted = await client.aio.models.count_tokens(
-                model=model, contents=text, config=self._count_config()
-            )
-        return counted.total_tokens or 0
-
     def _new_client(self) -> genai.Client:
         return genai.Client(
             api_key=self._settings.api_key,
             vertexai=False,
-            http_options=types.HttpOptions(base_url=self._settings.base_url or _ADDRESS),
+            http_options=client_options(self._settings.base_url or _ADDRESS),
         )
 
-    def _config(self, request: EmbedRequest) -> types.EmbedContentConfig:
+    def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
         """Carry the texts in `extra_body`.
 
         `contents` merges texts into one vector with some models and versions, has no title for
@@ -161,13 +234,14 @@ class GoogleGenaiBackend(GenaiConnections):
             {"content": {"parts": [{"text": text}]}} | ({"title": title} if title else {}) | common
             for text, title in zip(request.texts, request.titles, strict=True)
         ]
-        return types.EmbedContentConfig(http_options=self._http_options({"requests": requests}))
-
-    def _count_config(self) -> types.CountTokensConfig:
-        return types.CountTokensConfig(http_options=self._http_options())
+        return types.EmbedContentConfig(http_options=http_options(timeout, {"requests": requests}))
 
 
 create = GoogleGenaiBackend
+
+
+async def _close_async(client: genai.Client) -> None:
+    await client.aio.aclose()
 
 
 def _checked_client(client: object) -> genai.Client:
@@ -179,12 +253,52 @@ def _checked_client(client: object) -> genai.Client:
     return client
 
 
-def _read(response: types.EmbedContentResponse) -> EmbedAnswer:
-    usage = getattr(response, "usage_metadata", None)  # since 3.1
-    return EmbedAnswer(
-        vectors=[embedding.values or [] for embedding in response.embeddings or []],
-        tokens=usage.prompt_token_count if usage else None,
+def _is_watched(method: object) -> bool:
+    """Say whether a method of the SDK is wrapped, overridden or replaced, as tracers do."""
+    function = getattr(method, "__func__", None)
+    return (
+        type(method) is not MethodType
+        or getattr(function, "__module__", None) != "google.genai.models"
+        or hasattr(function, "__wrapped__")
     )
+
+
+def _timeout_of(own: genai.Client | None) -> float | None:
+    """Return the seconds that a client of the user's own gives a request, where they can be seen.
+
+    A request that says how long it may take has no other timeout.
+    """
+    options = getattr(getattr(own, "_api_client", None), "_http_options", None)
+    milliseconds: int | None = getattr(options, "timeout", None)
+    return milliseconds / 1000 if milliseconds else None
+
+
+def client_options(base_url: str | None) -> types.HttpOptions:
+    """Return how a client of ours sends: in time, and once.
+
+    Over aiohttp, the SDK sends again after a random wait of up to 10 s, unless told otherwise.
+    """
+    return types.HttpOptions(
+        base_url=base_url,
+        client_args={"event_hooks": httpx_hooks()},
+        retry_options=types.HttpRetryOptions(attempts=1),
+    )
+
+
+def http_options(
+    timeout: float | None, extra_body: dict[str, Any] | None = None
+) -> types.HttpOptions:
+    """Return how a request is sent.
+
+    The SDK tells the server the timeout, rounded up to seconds. The Developer API refuses less than
+    10 s with "Manually set deadline 5s is too short", whatever the client waits.
+    """
+    options = types.HttpOptions(extra_body=extra_body)
+    if timeout is not None:
+        options.timeout = max(1, round(timeout * 1000))
+        if timeout < _SHORTEST_DEADLINE:
+            options.headers = {"X-Server-Timeout": str(_SHORTEST_DEADLINE)}
+    return options
 
 
 @contextmanager
@@ -196,28 +310,63 @@ def translated_errors(model: str) -> Iterator[None]:
         raise _error_of_answer(error, model) from error
     except (GeminiQdrantError, GoogleAuthError):
         raise
-    except _transport_errors() as error:
-        raise unreachable(error, model=model) from error
-    except UnicodeEncodeError:  # of a text that is sent
-        raise
-    except UNREADABLE as error:
-        raise unreadable(error, model=model) from error
+    except _loaded(_SETTINGS_ERRORS) as error:
+        raise unsendable(error) from None
+    except _loaded(_TRANSPORT_ERRORS) as error:
+        raise _error_of_transport(error, model) from error
+    except (*UNREADABLE, RuntimeError) as error:
+        raise _error_of_use(error, model) from error
+
+
+def _error_of_transport(error: BaseException, model: str) -> GeminiQdrantError:
+    if "Illegal header" in str(error):  # h11 quotes it
+        raise unsendable(error) from None
+    return unreachable(error, model=model)
+
+
+def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
+    """Return the error for what the SDK could not do with a request or with its answer."""
+    if isinstance(error, UnicodeEncodeError):
+        if error.encoding == "utf-8":  # of a text that is sent
+            raise error
+        raise unsendable(error) from None
+    if not isinstance(error, UNREADABLE):
+        if says_closed(error):
+            return unusable_client()
+        raise error
+    status = _status_of_unread(error)
+    if status == _OK:
+        return unreadable(error, model=model)
+    return error_for_status(status_code=status, message="", model=model, details=ErrorDetails())
 
 
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
     message, details = read_error_body(error.details)
     if details.retry_after is None:
-        headers = getattr(error.response, "headers", None) or {}
-        details.retry_after = read_seconds(headers.get("retry-after"))
+        details.retry_after = read_retry_after(getattr(error.response, "headers", None) or {})
     return error_for_status(status_code=error.code, message=message, model=model, details=details)
 
 
-def _transport_errors() -> tuple[type[BaseException], ...]:
-    """Return the connection errors of whichever HTTP library the SDK chose to load."""
-    names = {"httpx": "RequestError", "httpx2": "RequestError", "aiohttp": "ClientError"}
-    loaded = [
+def _status_of_unread(error: BaseException) -> int:
+    """Return the status of an answer in whose reading the SDK failed: its frames alone know it.
+
+    An error page in the encoding of its country is enough.
+    """
+    step = error.__traceback__
+    while step is not None:
+        response = step.tb_frame.f_locals.get("response")
+        status = getattr(response, "status_code", getattr(response, "status", None))
+        if isinstance(status, int):
+            return status
+        step = step.tb_next
+    return _OK
+
+
+def _loaded(names: Mapping[str, tuple[str, ...]]) -> tuple[type[BaseException], ...]:
+    """Return the errors of whichever HTTP libraries are loaded: the SDK chooses among them."""
+    return tuple(
         getattr(sys.modules[module], name)
-        for module, name in names.items()
+        for module in names
         if module in sys.modules
-    ]
-    return (*loaded, asyncio.TimeoutError, TimeoutError, ConnectionError)
+        for name in names[module]
+    )

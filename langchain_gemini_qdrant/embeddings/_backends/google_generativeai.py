@@ -35,25 +35,33 @@ from google.protobuf.json_format import ParseError
 from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
 
 from langchain_gemini_qdrant._clients import Clients
+from langchain_gemini_qdrant._retry_policy import read_retry_after
+from langchain_gemini_qdrant.embeddings._backends.error_details import (
+    ErrorDetails,
+    read_error_body,
+    used_up,
+)
 from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
-    ErrorDetails,
     error_for_status,
-    read_error_body,
+    says_closed,
     unreachable,
     unreadable,
+    unsendable,
+    untrusted,
+    unusable_client,
 )
 from langchain_gemini_qdrant.embeddings._backends.google_generativeai_rest import (
     RestClient,
     body_of,
 )
-from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
@@ -76,7 +84,7 @@ class GoogleGenerativeaiBackend:
         _check_client(settings.client, GenerativeServiceClient, "client")
         _check_client(settings.async_client, GenerativeServiceAsyncClient, "async_client")
         self._settings = settings
-        self._clients = Clients(self._new_client, self._new_async_client)
+        self._clients = Clients(self._new_client, self._new_async_client, _close_async)
 
     def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
         """Return how many texts one request may carry."""
@@ -97,40 +105,44 @@ class GoogleGenerativeaiBackend:
         elif self._settings.async_client is None:
             self._clients.of_loop()
 
-    def embed(self, request: EmbedRequest) -> EmbedAnswer:
+    def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
+        timeout = shortest(timeout, self._settings.timeout)
         with _translated_errors(request.model):
             client: Any = self._settings.client or self._clients.of_process()
             if isinstance(client, RestClient):
-                return client.embed(request)
-            response = client.batch_embed_contents(_message(request), **self._options())
+                return client.embed(request, timeout=timeout)
+            response = client.batch_embed_contents(_message(request), **self._options(timeout))
             return _read(response, request.model)
 
-    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
+    async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
         if self._is_sync_only:
-            return await asyncio.to_thread(self.embed, request)
+            return await asyncio.to_thread(self.embed, request, timeout=timeout)
+        options = self._options(shortest(timeout, self._settings.timeout))
         with _translated_errors(request.model):
             client: Any = self._settings.async_client or self._clients.of_loop()
-            response = await client.batch_embed_contents(_message(request), **self._options())
+            response = await client.batch_embed_contents(_message(request), **options)
             return _read(response, request.model)
 
-    def count_tokens(self, model: str, text: str) -> int:
+    def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask the API how many tokens a text has."""
+        timeout = shortest(timeout, self._settings.timeout)
         with _translated_errors(model):
             client: Any = self._settings.client or self._clients.of_process()
             if isinstance(client, RestClient):
-                return client.count_tokens(model, text)
-            counted = client.count_tokens(_count_message(model, text), **self._options())
+                return client.count_tokens(model, text, timeout=timeout)
+            counted = client.count_tokens(_count_message(model, text), **self._options(timeout))
         return int(counted.total_tokens)
 
-    async def acount_tokens(self, model: str, text: str) -> int:
+    async def acount_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask without blocking the event loop."""
         if self._is_sync_only:
-            return await asyncio.to_thread(self.count_tokens, model, text)
+            return await asyncio.to_thread(self.count_tokens, model, text, timeout=timeout)
+        options = self._options(shortest(timeout, self._settings.timeout))
         with _translated_errors(model):
             client: Any = self._settings.async_client or self._clients.of_loop()
-            counted = await client.count_tokens(_count_message(model, text), **self._options())
+            counted = await client.count_tokens(_count_message(model, text), **options)
         return int(counted.total_tokens)
 
     def close(self) -> None:
@@ -143,8 +155,7 @@ class GoogleGenerativeaiBackend:
 
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
-        if client := self._clients.take_of_loop():
-            await client.transport.close()
+        await self._clients.close_of_loop()
 
     @property
     def _is_sync_only(self) -> bool:
@@ -153,12 +164,12 @@ class GoogleGenerativeaiBackend:
             settings.client is not None or settings.transport == "rest"
         )
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, timeout: float | None) -> dict[str, Any]:
         # retry=None: one layer retries, ours. The key travels in the metadata, which a plaintext
         # channel sends too.
         options: dict[str, Any] = {"retry": None}
-        if self._settings.timeout is not None:
-            options["timeout"] = self._settings.timeout
+        if timeout is not None:
+            options["timeout"] = timeout
         if self._settings.api_key is not None:
             options["metadata"] = [("x-goog-api-key", self._settings.api_key)]
         return options
@@ -179,7 +190,6 @@ class GoogleGenerativeaiBackend:
         return RestClient(
             base_url=self._settings.base_url or _HOST,
             headers=headers,
-            timeout=self._settings.timeout,
         )
 
     def _new_async_client(self) -> GenerativeServiceAsyncClient:
@@ -190,20 +200,26 @@ class GoogleGenerativeaiBackend:
 
     def _channel(self, secure: Callable[..., C], insecure: Callable[..., C]) -> C:
         """Return a channel with TLS, or in plaintext for `http://`."""
-        url = urlsplit(self._settings.base_url or f"https://{_HOST}")
+        address = self._settings.base_url or _HOST
+        url = urlsplit(address if "://" in address else f"https://{address}")
         if url.path.strip("/"):
             raise ConfigurationError(
-                f"base_url must be a host and port for gRPC, got {self._settings.base_url!r}: "
-                "take transport='rest' for an address with a path"
+                f"base_url must be a host and port for gRPC, got the path {url.path!r}: take "
+                "transport='rest' for an address with a path"
             )
         options = [("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES)]
+        host = url.netloc.rpartition("@")[2]  # a password would be in gRPC's messages
         if url.scheme == "http":
-            return insecure(url.netloc, options=options)
-        target = url.netloc if url.port else f"{url.netloc}:443"
+            return insecure(host, options=options)
+        target = host if url.port else f"{host}:443"
         return secure(target, grpc.ssl_channel_credentials(), options=options)
 
 
 create = GoogleGenerativeaiBackend
+
+
+async def _close_async(client: GenerativeServiceAsyncClient) -> None:
+    await client.transport.close()
 
 
 def _check_client(client: object, expected: type, field: str) -> None:
@@ -253,36 +269,75 @@ def _translated_errors(model: str) -> Iterator[None]:
         raise _error_of_answer(error, model) from error
     except GoogleAuthError as error:
         # A 401 makes google-auth renew credentials, which an API key has not.
-        details = ErrorDetails()
-        message = f"the key was not taken ({error})"
         raise error_for_status(
-            status_code=401, message=message, model=model, details=details
+            status_code=401, message="the key was not taken", model=model, details=ErrorDetails()
         ) from error
     except GeminiQdrantError:
         raise
-    except (requests.exceptions.RequestException, exceptions.RetryError) as error:
+    except (requests.exceptions.RequestException, exceptions.RetryError, TimeoutError) as error:
+        if _is_of_settings(error):
+            raise unsendable(error) from None
         raise unreachable(error, model=model) from error
-    except UnicodeEncodeError:  # of a text that is sent
-        raise
-    except (ParseError, *UNREADABLE) as error:
-        raise unreadable(error, model=model) from error
+    except (ParseError, *UNREADABLE, RuntimeError, grpc.aio.UsageError) as error:
+        raise _error_of_use(error, model) from error
 
 
-def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> EmbeddingError:
-    message, details = error.message, ErrorDetails()
+def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
+    """Return the error for what the SDK could not do with a request or with its answer."""
+    if isinstance(error, UnicodeEncodeError):
+        if error.encoding == "utf-8":  # of a text that is sent
+            raise error
+        raise unsendable(error) from None
+    if isinstance(error, ValueError) and "closed channel" in str(error):
+        return unusable_client()
+    if isinstance(error, (ParseError, *UNREADABLE)):
+        return unreadable(error, model=model)
+    if says_closed(error):
+        return unusable_client()
+    raise error
+
+
+def _is_of_settings(error: BaseException) -> bool:
+    """Say whether an address, a proxy or a header that is sent is wrong; requests quotes each."""
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return error.request is None  # else the answer has it
+    return isinstance(error, ValueError)
+
+
+def _error_of_answer(
+    error: exceptions.GoogleAPICallError, model: str
+) -> EmbeddingError | ConfigurationError:
+    message, details = error.message or "", ErrorDetails()
+    if "CERTIFICATE_VERIFY_FAILED" in message:  # gRPC has no other sign of it
+        return untrusted("CERTIFICATE_VERIFY_FAILED")
     if isinstance(error.response, requests.Response):
         message, details = read_error_body(body_of(error.response))
-    for detail in error.details or ():
+        if details.retry_after is None:
+            details.retry_after = read_retry_after(error.response.headers)
+    elif error.grpc_status_code is not None:
+        details.status = error.grpc_status_code.name
+    _add_grpc_details(details, error.details or ())
+    return error_for_status(
+        status_code=int(error.code or 500),
+        message=message,
+        model=model,
+        details=details,
+    )
+
+
+def _add_grpc_details(details: ErrorDetails, messages: Iterable[object]) -> None:
+    """Take in the protobuf messages of an error; over REST there are none."""
+    for detail in messages:
         if isinstance(detail, ErrorInfo):
             details.reasons.add(detail.reason)
+            if limit := detail.metadata.get("quota_limit"):
+                quota = used_up(limit, detail.metadata.get("quota_limit_value"))
+                details.violations.append((detail.metadata.get("quota_metric", ""), quota))
         elif isinstance(detail, RetryInfo):
             details.retry_after = detail.retry_delay.ToTimedelta().total_seconds()
         elif isinstance(detail, QuotaFailure):
             for violation in detail.violations:
-                details.add_violation(violation.quota_id, violation.quota_value or None)
-    return error_for_status(
-        status_code=int(error.code or 500),
-        message=message or str(error),
-        model=model,
-        details=details,
-    )
+                metric, quota_id = violation.quota_metric, violation.quota_id
+                # A value of 0 is how protobuf says that there is none.
+                quota = used_up(quota_id or metric, violation.quota_value or None)
+                details.violations.append((metric, quota))

@@ -7,6 +7,8 @@ Address, query and JSON are those of the SDK's REST transport, and so are the er
 from __future__ import annotations
 
 import json
+import math
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -14,31 +16,29 @@ import requests
 from google.api_core import exceptions
 from pydantic_core import from_json
 
-from langchain_gemini_qdrant.embeddings._backends.errors import (
-    UNREADABLE,
-    read_error_body,
-    unreadable,
-)
+from langchain_gemini_qdrant.embeddings._backends.error_details import read_error_body
+from langchain_gemini_qdrant.embeddings._backends.errors import UNREADABLE, unreadable
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant.embeddings._backends.total_time import in_time
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
 
 _QUERY = "%24alt=json%3Benum-encoding%3Dint"
 _POOL_SIZE = 64  # threads that send at once and keep their connections; requests keeps 10
 _MIN_ERROR_STATUS = 400
+_PIECE = 2**18  # bytes of an answer, at most
 
 
 class RestClient:
     """Sends from any number of threads through one pool of connections, and never twice."""
 
-    def __init__(self, *, base_url: str, headers: Mapping[str, str], timeout: float | None) -> None:
+    def __init__(self, *, base_url: str, headers: Mapping[str, str]) -> None:
         has_scheme = base_url.startswith(("http://", "https://"))
         self._base_url = (base_url if has_scheme else f"https://{base_url}").rstrip("/")
-        self._timeout = timeout
         # Not google-auth's session: to a 401 that answers by renewing what an API key has not.
         self._session = requests.Session()
         self._session.headers.update(headers)
@@ -46,9 +46,9 @@ class RestClient:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
-    def embed(self, request: EmbedRequest) -> EmbedAnswer:
+    def embed(self, request: EmbedRequest, *, timeout: float | None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
-        response = self._post(request.model, "batchEmbedContents", _embed_body(request))
+        response = self._post(request.model, "batchEmbedContents", _embed_body(request), timeout)
         try:
             answer = from_json(response.content)
             vectors = [_values(embedding) for embedding in answer.get("embeddings") or ()]
@@ -56,9 +56,9 @@ class RestClient:
             raise unreadable(error, model=request.model) from error
         return EmbedAnswer(vectors=vectors, tokens=None)
 
-    def count_tokens(self, model: str, text: str) -> int:
+    def count_tokens(self, model: str, text: str, *, timeout: float | None) -> int:
         """Ask the API how many tokens a text has."""
-        response = self._post(model, "countTokens", {"contents": [_content(text)]})
+        response = self._post(model, "countTokens", {"contents": [_content(text)]}, timeout)
         try:
             return int(from_json(response.content).get("totalTokens") or 0)
         except UNREADABLE as error:
@@ -68,15 +68,40 @@ class RestClient:
         """Close the connections."""
         self._session.close()
 
-    def _post(self, model: str, method: str, body: dict[str, Any]) -> requests.Response:
+    def _post(
+        self, model: str, method: str, body: dict[str, Any], timeout: float | None
+    ) -> requests.Response:
+        end = math.inf if timeout is None else time.monotonic() + timeout
         response = self._session.post(
             f"{self._base_url}/v1beta/{quote(model)}:{method}?{_QUERY}",
             data=json.dumps(body, separators=(",", ":")).encode(),
-            timeout=self._timeout,
+            timeout=timeout,
+            stream=True,
         )
+        if hasattr(response.raw, "read1"):  # urllib3 2
+            response.raw = _Body(response.raw, end)
+        _ = response.content  # is read here
         if response.status_code >= _MIN_ERROR_STATUS:
             raise _error(response)
         return response
+
+
+class _Body:
+    """What requests reads an answer from, in pieces as they arrive."""
+
+    def __init__(self, body: Any, end: float) -> None:  # noqa: ANN401 - urllib3's
+        self._body = body
+        self._end = end
+
+    def stream(self, *_: object, **options: Any) -> Iterator[bytes]:
+        try:
+            yield from in_time(iter(lambda: self._body.read1(_PIECE, **options), b""), self._end)
+        except TimeoutError:
+            self._body.close()
+            raise
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._body, name)
 
 
 def _embed_body(request: EmbedRequest) -> dict[str, Any]:

@@ -44,6 +44,11 @@ class BackendSettings:
         return f"{type(self).__name__}(base_url={self.base_url!r}, timeout={self.timeout!r})"
 
 
+def shortest(*timeouts: float | None) -> float | None:
+    """Return the shortest of some timeouts; None is one without an end."""
+    return min((timeout for timeout in timeouts if timeout is not None), default=None)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmbedRequest:
     """The texts of one API request, conditioned already.
@@ -77,9 +82,10 @@ class EmbedAnswer:
 class Backend(Protocol):
     """One Google SDK.
 
-    Sending raises the subclasses of `EmbeddingError` and nothing of the SDK's own. Closing ends
-    the connections of this process or event loop, never those of a user's own client; the next
-    request opens new ones.
+    Sending raises the subclasses of `EmbeddingError` and nothing of the SDK's own. A request ends
+    after `timeout` seconds, which are what its call has left, and after those of the settings,
+    whichever come first. Closing ends the connections of this process or event loop, never those of
+    a user's own client; the next request opens new ones.
     """
 
     def max_batch_size(self, model: str) -> int:
@@ -94,16 +100,16 @@ class Backend(Protocol):
     async def aprepare(self) -> None:
         """Make the client of the running event loop."""
 
-    def embed(self, request: EmbedRequest) -> EmbedAnswer:
+    def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
 
-    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
+    async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
 
-    def count_tokens(self, model: str, text: str) -> int:
+    def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask the API how many tokens a text has."""
 
-    async def acount_tokens(self, model: str, text: str) -> int:
+    async def acount_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask without blocking the event loop."""
 
     def close(self) -> None:

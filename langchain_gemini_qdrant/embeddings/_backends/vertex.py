@@ -8,17 +8,21 @@ since 3.4 `:batchEmbedContents` for several.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from google import genai
 from google.auth import exceptions
 from google.auth.credentials import Credentials
+from google.auth.transport import mtls
 from google.genai import types
 
 from langchain_gemini_qdrant.embeddings._backends.errors import unreachable
 from langchain_gemini_qdrant.embeddings._backends.google_genai import (
     GenaiConnections,
+    client_options,
+    http_options,
     translated_errors,
 )
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
@@ -27,6 +31,7 @@ from langchain_gemini_qdrant.errors import ConfigurationError, RequestRejectedEr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
 
@@ -41,13 +46,11 @@ No limit is documented for `:batchEmbedContents`. It is held to this one and to 
 Developer API's method of that name.
 """
 
+_OAUTH_ERROR = re.compile(r"[a-z_]{1,40}(?![^:])")  # such as invalid_grant
 _MULTI_REGIONS = frozenset({"eu", "us"})
 
 # Since 3.4.0; before, gemini-embedding-2 took one content and gemini-embedding-001 one instance.
 _HAS_BATCHES = hasattr(types.EmbeddingApiType, "BATCH_EMBED_CONTENTS")
-
-# The SDK asks for contents even where extra_body brings them; two make it choose the batch.
-_PLACEHOLDER = types.Content(parts=[types.Part(text="-")])
 
 
 class VertexBackend(GenaiConnections):
@@ -69,49 +72,11 @@ class VertexBackend(GenaiConnections):
         """Return how many tokens the texts of one request may have together."""
         return MAX_BATCH_TOKENS if self.max_batch_size(model) > 1 else None
 
-    def embed(self, request: EmbedRequest) -> EmbedAnswer:
-        """Send one request and wait for its answer."""
-        with _translated_errors(request.model):
-            client = self._own or self._clients.of_process()
-            response = client.models.embed_content(
-                model=_name(request.model),
-                contents=_contents(request),
-                config=self._config(request),
-            )
-            return _read(response)
-
-    async def aembed(self, request: EmbedRequest) -> EmbedAnswer:
-        """Send one request without blocking the event loop."""
-        with _translated_errors(request.model):
-            client = self._own or self._clients.of_loop()
-            response = await client.aio.models.embed_content(
-                model=_name(request.model),
-                contents=_contents(request),
-                config=self._config(request),
-            )
-            return _read(response)
-
-    def count_tokens(self, model: str, text: str) -> int:
-        """Ask the API how many tokens a text has."""
-        with _translated_errors(model):
-            client = self._own or self._clients.of_process()
-            config = types.CountTokensConfig(http_options=self._http_options())
-            counted = client.models.count_tokens(model=_name(model), contents=text, config=config)
-        return counted.total_tokens or 0
-
-    async def acount_tokens(self, model: str, text: str) -> int:
-        """Ask without blocking the event loop."""
-        with _translated_errors(model):
-            client = self._own or self._clients.of_loop()
-            config = types.CountTokensConfig(http_options=self._http_options())
-            counted = await client.aio.models.count_tokens(
-                model=_name(model), contents=text, config=config
-            )
-        return counted.total_tokens or 0
-
     def _new_client(self) -> genai.Client:
         settings = self._settings
-        options = types.HttpOptions(base_url=_address(settings))
+        options = client_options(_address(settings))
+        if _has_client_certificate():  # it sends through google-auth, unless there are client_args
+            options.client_args = None
         if settings.api_key is not None:  # express mode
             return genai.Client(vertexai=True, api_key=settings.api_key, http_options=options)
         try:
@@ -123,20 +88,28 @@ class VertexBackend(GenaiConnections):
                 credentials=_credentials(settings),
                 http_options=options,
             )
-        except ValueError as error:  # there are credentials, and they name no project
-            raise ConfigurationError(
-                f"Vertex AI needs a project: {error} Pass project or set GOOGLE_CLOUD_PROJECT"
+        except exceptions.DefaultCredentialsError as error:
+            raise _no_credentials(error) from error
+        except ValueError as error:
+            if "project" not in str(error):
+                raise
+            raise ConfigurationError(  # there are credentials
+                "Vertex AI needs a project, and the credentials name none: pass project or set "
+                "GOOGLE_CLOUD_PROJECT"
             ) from error
 
-    def _config(self, request: EmbedRequest) -> types.EmbedContentConfig:
-        """Carry several texts in `extra_body`: the SDK has one title for all contents."""
+    def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
+        """Carry several texts in `extra_body`; one is what `contents` say.
+
+        The SDK has one title for all contents.
+        """
         if len(request.texts) == 1:
             return types.EmbedContentConfig(
                 task_type=request.task_type,
                 title=request.titles[0] or None,
                 output_dimensionality=request.output_dimensionality,
                 auto_truncate=self._settings.auto_truncate,
-                http_options=self._http_options(),
+                http_options=http_options(timeout),
             )
         if len(request.texts) > self.max_batch_size(request.model):
             raise RequestRejectedError(
@@ -151,8 +124,27 @@ class VertexBackend(GenaiConnections):
         return types.EmbedContentConfig(
             output_dimensionality=request.output_dimensionality,
             auto_truncate=self._settings.auto_truncate,
-            http_options=self._http_options(body),
+            http_options=http_options(timeout, body),
         )
+
+    def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
+        return super()._contents(request, is_watched=is_watched or len(request.texts) == 1)
+
+    def _name(self, model: str) -> str:
+        return model.removeprefix("models/")
+
+    def _translated(self, model: str) -> AbstractContextManager[None]:
+        return _translated_errors(model)
+
+    def _read(self, response: types.EmbedContentResponse) -> EmbedAnswer:
+        answer = super()._read(response)
+        if answer.tokens is not None:
+            return answer
+        embeddings = response.embeddings or []
+        counts = [e.statistics.token_count for e in embeddings if e.statistics]
+        known = [count for count in counts if count is not None]
+        tokens = round(sum(known)) if known and len(known) == len(embeddings) else None
+        return EmbedAnswer(vectors=answer.vectors, tokens=tokens)
 
 
 create = VertexBackend
@@ -196,6 +188,12 @@ def _credentials(settings: BackendSettings) -> Credentials | None:
     return credentials
 
 
+def _has_client_certificate() -> bool:
+    """Say whether the environment has a certificate that identifies this machine to Google."""
+    wanted = getattr(mtls, "should_use_client_cert", None)
+    return wanted is not None and wanted() and mtls.has_default_client_cert_source()
+
+
 def _address(settings: BackendSettings) -> str | None:
     """Return Google's own address where the SDK would take one that was set after construction."""
     if settings.base_url or not os.environ.get("GOOGLE_VERTEX_BASE_URL"):
@@ -214,20 +212,10 @@ def _project(settings: BackendSettings) -> str | None:
     return project
 
 
-def _name(model: str) -> str:
-    return model.removeprefix("models/")
-
-
 def _is_predicted(model: str) -> bool:
     """Say whether `:predict` takes several texts to this model, by the SDK's own rule."""
     model_id = model.rsplit("/", 1)[-1]
     return "gemini" not in model_id and "maas" not in model_id
-
-
-def _contents(request: EmbedRequest) -> types.ContentListUnion:
-    if len(request.texts) == 1:
-        return types.Content(parts=[types.Part(text=request.texts[0])])
-    return [_PLACEHOLDER, _PLACEHOLDER]
 
 
 def _instances(request: EmbedRequest) -> list[dict[str, object]]:
@@ -255,37 +243,35 @@ def _requests(request: EmbedRequest, *, auto_truncate: bool) -> list[dict[str, o
     ]
 
 
-def _read(response: types.EmbedContentResponse) -> EmbedAnswer:
-    embeddings = response.embeddings or []
-    usage = getattr(response, "usage_metadata", None)  # since 3.1
-    tokens: int | None = usage.prompt_token_count if usage else None
-    if tokens is None:
-        counts = [e.statistics.token_count for e in embeddings if e.statistics]
-        known = [count for count in counts if count is not None]
-        tokens = round(sum(known)) if known and len(known) == len(embeddings) else None
-    return EmbedAnswer(
-        vectors=[embedding.values or [] for embedding in embeddings],
-        tokens=tokens,
-    )
-
-
 @contextmanager
 def _translated_errors(model: str) -> Iterator[None]:
     """Raise our errors in place of the SDK's and of google-auth's."""
     try:
         with translated_errors(model):
             yield
-    except exceptions.DefaultCredentialsError as error:  # none, or such as cannot be used
-        raise ConfigurationError(
-            f"Vertex AI needs Google Cloud credentials: {error.args[0]}. Pass credentials, or run "
-            "gcloud auth application-default login"
-        ) from error
+    except exceptions.DefaultCredentialsError as error:
+        raise _no_credentials(error) from error
     except exceptions.GoogleAuthError as error:
         if error.retryable or isinstance(
             error, (exceptions.TransportError, exceptions.TimeoutError)
         ):
             raise unreachable(error, model=model) from error
         raise RequestRejectedError(
-            f"{model}: Google Cloud gave no access token for these credentials: {error.args[0]}",
+            f"{model}: Google Cloud gave no access token for these credentials: "
+            f"{_oauth_error(error)}",
             model=model,
         ) from error
+
+
+def _no_credentials(error: exceptions.DefaultCredentialsError) -> ConfigurationError:
+    """Return the error for credentials that are missing or cannot be used; google-auth says why."""
+    return ConfigurationError(
+        f"Vertex AI needs Google Cloud credentials: {str(error.args[0]).rstrip('.')}. Pass "
+        "credentials, or run gcloud auth application-default login"
+    )
+
+
+def _oauth_error(error: exceptions.GoogleAuthError) -> str:
+    """Return OAuth's word for it; the rest may be any answer, even one that quotes the request."""
+    word = _OAUTH_ERROR.match(str(error.args[0] if error.args else ""))
+    return word[0] if word else type(error).__name__

@@ -13,9 +13,10 @@ from langchain_gemini_qdrant.testing._api import _vertex
 from langchain_gemini_qdrant.testing._api._batches import BatchJobs
 from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._api._embed import (
-    content_tokens,
     embed_items,
     item_tokens,
+    plan_count,
+    prompt_tokens,
     read_batch,
     read_single,
     token_details,
@@ -156,10 +157,7 @@ def _page(call: Call) -> tuple[int, int]:
 def _plan_count(call: Call) -> Plan:
     request = read_message(CountTokensRequest, call.body)
     generate = request.get("generate_content_request", {})
-    contents = request.get("contents") or generate.get("contents", [])
-    tokens = sum(content_tokens(content) for content in contents)
-    fields = {"totalTokens": tokens, "promptTokensDetails": token_details(tokens)}
-    return Plan(answer=lambda: Answer(fields=fields))
+    return plan_count(request.get("contents") or generate.get("contents", []))
 
 
 def _plan_embed(call: Call, model: Model, *, stand_ins: bool) -> Plan:
@@ -170,14 +168,16 @@ def _plan_embed(call: Call, model: Model, *, stand_ins: bool) -> Plan:
         items = read_batch(read_message(BatchEmbedContentsRequest, call.body), model)
 
     def answer() -> Answer:
-        vectors, tokens = embed_items(items, model, stand_ins=stand_ins)
-        details = token_details(tokens)
-        usage = {
-            "promptTokenCount": tokens,
-            "promptTokenDetails": details,  # so says the reference
-            "promptTokensDetails": details,  # so reads google-genai
-        }
-        return Answer(fields={"usageMetadata": usage}, vectors=vectors, single=single)
+        fields: dict[str, object] = {}
+        if model.reports_usage:
+            tokens = prompt_tokens(items, model)
+            # google-genai reads promptTokensDetails, which only Vertex AI sends.
+            fields["usageMetadata"] = {
+                "promptTokenCount": tokens.total(),
+                "promptTokenDetails": token_details(tokens),
+            }
+        vectors = embed_items(items, model, stand_ins=stand_ins)
+        return Answer(fields=fields, vectors=vectors, single=single)
 
     return Plan(
         texts=tuple(item.recorded(model) for item in items),

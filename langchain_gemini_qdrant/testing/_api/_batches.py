@@ -12,8 +12,6 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._api._embed import embed_items, item_tokens, read_single
 from langchain_gemini_qdrant.testing._api._errors import ApiError, invalid_request
@@ -203,7 +201,7 @@ class BatchJobs:
 
     def _output(self, job: _Job) -> Mapping[str, object]:
         items = [item for item, _ in job.entries if not isinstance(item, ApiError)]
-        vectors, _ = embed_items(items, job.model, stand_ins=self._stand_ins)
+        vectors = embed_items(items, job.model, stand_ins=self._stand_ins)
         tokens = item_tokens(items, job.model)
         embedded = zip(vectors, tokens, strict=True)
         responses = []
@@ -213,12 +211,7 @@ class BatchJobs:
                 response["error"] = {"code": item.number, "message": item.message}
             else:
                 vector, count = next(embedded)
-                written = (
-                    vector_json(vector)
-                    if isinstance(vector, np.ndarray)
-                    else b"".join(vector.json())
-                )
-                values = {"values": json.loads(written)}
+                values = {"values": json.loads(vector_json(vector))}
                 response["response"] = {"embedding": values, "tokenCount": str(count)}
             responses.append(response)
         return {"inlinedResponses": {"inlinedResponses": responses}}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._api._errors import ApiError, invalid_request
 from langchain_gemini_qdrant.testing._api._records import RecordedText
 from langchain_gemini_qdrant.testing._api._stand_ins import choose_stand_ins
@@ -28,6 +31,16 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 100  # https://ai.google.dev/gemini-api/docs/embeddings
 _MEDIA_TOKENS = 258  # for each part that is not text
+_CONTENTS = frozenset({"text", "inline_data", "file_data"})
+_DATA = _CONTENTS | {
+    "function_call",
+    "function_response",
+    "executable_code",
+    "code_execution_result",
+    "tool_call",
+    "tool_response",
+}
+_MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "application": "DOCUMENT"}
 
 # gemini-embedding-2: https://ai.google.dev/gemini-api/docs/embeddings#task-types-embeddings-2
 _QUERY_PREFIX = re.compile(r"task: ([a-z ]+) \| query: ")
@@ -67,7 +80,7 @@ class Item:
         files = [
             part["file_data"].get("file_uri", "") for part in self.parts if "file_data" in part
         ]
-        return tuple(f"media {hashlib.sha256(x.encode()).hexdigest()}" for x in blobs + files)
+        return tuple(f"media:{hashlib.sha256(x.encode()).hexdigest()}" for x in blobs + files)
 
     def recorded(self, model: Model) -> RecordedText:
         return RecordedText(
@@ -135,7 +148,7 @@ def _violations(
         f"{where}.content.parts[{i}].data: required oneof field 'data' must have one initialized "
         "field"
         for i, part in enumerate(parts)
-        if not part
+        if not _DATA & part.keys()
     ]
     return violations
 
@@ -149,6 +162,8 @@ def _item(request: EmbedContentRequest, model: Model, config: EmbedContentConfig
     )
     if any(part.get("text") == "" for part in item.parts):
         raise ApiError(400, "EmbedContentRequest.content contains an empty Part.")
+    if not all(_CONTENTS & part.keys() for part in item.parts):
+        raise ApiError(400, f"{model.name} embeds text and media only.")
     if item.media() and not model.reads_prefixes:
         raise ApiError(400, f"{model.name} embeds text only.")
     if item.size is not None and not model.can_shorten:
@@ -160,17 +175,43 @@ def _item(request: EmbedContentRequest, model: Model, config: EmbedContentConfig
     return item
 
 
+def count_parts(parts: Sequence[Part], limit: int | None = None) -> Counter[str]:
+    """Count the tokens of each modality: media 258 each, and of the text at most `limit`."""
+    tokens: Counter[str] = Counter()
+    for part in parts:
+        if "text" in part:
+            tokens["TEXT"] += count_tokens(part["text"])
+        elif medium := part.get("inline_data") or part.get("file_data"):
+            kind = medium.get("mime_type", "").partition("/")[0]
+            tokens[_MODALITIES.get(kind, "IMAGE")] += _MEDIA_TOKENS
+    if limit is not None and tokens["TEXT"] > limit:
+        tokens["TEXT"] = limit
+    return +tokens
+
+
 def item_tokens(items: Sequence[Item], model: Model) -> list[int]:
     """Count the tokens that go in, of each item."""
-    return [
-        count_tokens(cut(item.text(), model.input_tokens)) + _MEDIA_TOKENS * len(item.media())
-        for item in items
-    ]
+    return [count_parts(item.parts, model.input_tokens).total() for item in items]
 
 
-def embed_items(
-    items: Sequence[Item], model: Model, *, stand_ins: bool = False
-) -> tuple[list[Vector], int]:
+def prompt_tokens(items: Sequence[Item], model: Model) -> Counter[str]:
+    """Count the tokens of each modality that go in, of all items."""
+    return sum((count_parts(item.parts, model.input_tokens) for item in items), Counter())
+
+
+def token_details(tokens: Counter[str]) -> list[dict[str, object]]:
+    """Token counts by modality, as the API writes them."""
+    return [{"modality": name, "tokenCount": count} for name, count in tokens.items()]
+
+
+def plan_count(contents: Sequence[Content]) -> Plan:
+    """Plan the answer to `countTokens`."""
+    tokens = count_parts([part for content in contents for part in content.get("parts", [])])
+    fields = {"totalTokens": tokens.total(), "promptTokensDetails": token_details(tokens)}
+    return Plan(answer=lambda: Answer(fields=fields))
+
+
+def embed_items(items: Sequence[Item], model: Model, *, stand_ins: bool = False) -> list[Vector]:
     """Embed the items of one request.
 
     Args:
@@ -179,11 +220,10 @@ def embed_items(
         stand_ins: Choose vectors that cost nothing and mean nothing.
 
     Returns:
-        A vector for each item, each of the size it asked for, and how many tokens went in.
+        A vector for each item, each of the size it asked for.
     """
     texts = [cut(item.text(), model.input_tokens) for item in items]
-    tokens = sum(map(count_tokens, texts)) + _MEDIA_TOKENS * sum(len(i.media()) for i in items)
-    make = choose_stand_ins if stand_ins else embed
+    make = choose_stand_ins if stand_ins else partial(embed, unrelated=model.unrelated)
     meanings = [_meaning(item, text, model) for item, text in zip(items, texts, strict=True)]
     sizes = [item.size or model.size for item in items]
     vectors: dict[int, Vector] = {}
@@ -191,13 +231,13 @@ def embed_items(
         chosen = [i for i, other in enumerate(sizes) if other == size]
         embedded = make(
             [meanings[i] for i in chosen],
-            space=model.name,
+            space=model.space or model.name,
             model_size=model.size,
             size=size,
             normalizes=model.normalizes,
         )
         vectors.update(zip(chosen, embedded, strict=True))
-    return [vectors[i] for i in range(len(items))], tokens
+    return [vectors[i] for i in range(len(items))]
 
 
 def _meaning(item: Item, text: str, model: Model) -> Meaning:
@@ -221,7 +261,8 @@ def read_conditioning(
 ) -> Conditioned:
     """Tell a text from its prefix, for a model that reads prefixes; others have parameters."""
     if not reads_prefixes:
-        task_type = task_type or _RAW
+        if task_type in {None, _RAW}:
+            task_type = "RETRIEVAL_QUERY"  # what these models take a text for
         return Conditioned(text, title if task_type == "RETRIEVAL_DOCUMENT" else None, task_type)
     query = _QUERY_PREFIX.match(text)
     if query and query[1] in _PREFIX_TASKS:
@@ -231,16 +272,3 @@ def read_conditioning(
         title = None if document[1] == "none" else document[1]
         return Conditioned(text[document.end() :], title, "RETRIEVAL_DOCUMENT")
     return Conditioned(text, None, _RAW)
-
-
-def content_tokens(content: Content) -> int:
-    """Count the tokens of a content, however many there are."""
-    return sum(
-        count_tokens(part["text"]) if "text" in part else _MEDIA_TOKENS
-        for part in content.get("parts", [])
-    )
-
-
-def token_details(tokens: int) -> list[dict[str, object]]:
-    """Token counts by modality; all are counted as text."""
-    return [{"modality": "TEXT", "tokenCount": tokens}]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +15,10 @@ SERVICE = "generativelanguage.googleapis.com"
 RATE_LIMITS_URL = "https://ai.google.dev/gemini-api/docs/rate-limits"
 
 # HTTP status -> (status word, message). https://ai.google.dev/gemini-api/docs/troubleshooting
+_OVERLOADED = (
+    "This model is currently experiencing high demand. Spikes in demand are usually temporary. "
+    "Please try again later."
+)
 DEFAULTS: dict[int, tuple[str, str]] = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
     401: ("UNAUTHENTICATED", "Request had invalid authentication credentials."),
@@ -26,7 +31,7 @@ DEFAULTS: dict[int, tuple[str, str]] = {
     500: ("INTERNAL", "An internal error has occurred. Please retry."),
     501: ("UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled."),
     502: ("UNAVAILABLE", "The service is currently unavailable."),
-    503: ("UNAVAILABLE", "The model is overloaded. Please try again later."),
+    503: ("UNAVAILABLE", _OVERLOADED),
     504: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
 }
 
@@ -38,6 +43,7 @@ _NUMBERS = {
     "NOT_FOUND": 5,
     "PERMISSION_DENIED": 7,
     "RESOURCE_EXHAUSTED": 8,
+    "FAILED_PRECONDITION": 9,
     "ABORTED": 10,
     "UNIMPLEMENTED": 12,
     "INTERNAL": 13,
@@ -56,6 +62,7 @@ class ApiError(Exception):
         message: The text for people.
         details: Typed details, each with its `@type`.
         headers: Response headers beyond the usual ones.
+        raw: Over REST, the whole body as it stands; None for the API's JSON.
     """
 
     def __init__(
@@ -63,17 +70,19 @@ class ApiError(Exception):
         code: int,
         message: str | None = None,
         *,
+        status: str | None = None,
         details: Sequence[Detail] = (),
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
     ) -> None:
-        status, default_message = DEFAULTS.get(code, ("UNKNOWN", "An unknown error has occurred."))
+        usual = ("UNKNOWN", "An unknown error has occurred.")
+        usual_status, default_message = DEFAULTS.get(code, usual)
         self.code = code
-        self.status = status
+        self.status = status or usual_status
         self.message = default_message if message is None else message
         self.details = tuple(details)
         self.headers = dict(headers or {})
-        self.raw = raw  # over REST, the whole body as it stands
+        self.raw = raw
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -84,6 +93,21 @@ class ApiError(Exception):
     def number(self) -> int:
         """The number of `status`, as gRPC and the results of batch jobs have it."""
         return _NUMBERS.get(self.status, _UNKNOWN)
+
+    def send(self, raw: bytes) -> None:
+        """Send this body over REST, and over gRPC what it says if it is the JSON of an error."""
+        self.raw = raw
+        try:
+            said = json.loads(raw)
+        except (ValueError, RecursionError):
+            return
+        said = said[0] if isinstance(said, list) and said else said
+        error = said.get("error") if isinstance(said, dict) else None
+        if isinstance(error, dict) and isinstance(error.get("message"), str):
+            self.message = error["message"]
+            self.status = str(error.get("status", self.status))
+            details = error.get("details")
+            self.details = tuple(details) if isinstance(details, list) else ()
 
     def body(self) -> dict[str, object]:
         """The JSON of the answer."""
@@ -97,19 +121,22 @@ class ApiError(Exception):
         return {"error": error}
 
 
-def error_info(reason: str) -> Detail:
+def error_info(reason: str, **metadata: str) -> Detail:
     return {
         "@type": f"{TYPE_URL}ErrorInfo",
         "reason": reason,
         "domain": "googleapis.com",
-        "metadata": {"service": SERVICE},
+        "metadata": {"service": SERVICE, **metadata},
     }
 
 
+def localized(message: str) -> Detail:
+    return {"@type": f"{TYPE_URL}LocalizedMessage", "locale": "en-US", "message": message}
+
+
 def retry_info(retry_after: float) -> Detail:
-    """`retry_after` is in seconds; protobuf prints 0, 3, 6 or 9 decimals of them."""
-    decimals = 0 if retry_after == int(retry_after) else 3
-    return {"@type": f"{TYPE_URL}RetryInfo", "retryDelay": f"{retry_after:.{decimals}f}s"}
+    """`retry_after` is in seconds. Google cuts it to whole ones, so the last second is `0s`."""
+    return {"@type": f"{TYPE_URL}RetryInfo", "retryDelay": f"{int(retry_after)}s"}
 
 
 def invalid_request(violations: Sequence[str]) -> ApiError:
@@ -117,20 +144,29 @@ def invalid_request(violations: Sequence[str]) -> ApiError:
     return ApiError(400, "\n".join(f"* {violation}" for violation in violations))
 
 
-def invalid_json(message: str, *, field: str = "") -> ApiError:
-    """What the API says of a body that does not fit its messages."""
-    violation = {"field": field, "description": message} if field else {"description": message}
+class Violation(NamedTuple):
+    """What is wrong with a body, and in which field: `""` for the message itself."""
+
+    description: str
+    field: str = ""
+
+
+def invalid_json(violations: Sequence[Violation]) -> ApiError:
+    """What the API says of a body that does not fit its messages: all of it, one to a line."""
+    fields = [
+        {"field": field, "description": description} if field else {"description": description}
+        for description, field in violations
+    ]
     return ApiError(
         400,
-        message,
-        details=[{"@type": f"{TYPE_URL}BadRequest", "fieldViolations": [violation]}],
+        "\n".join(description for description, _ in violations),
+        details=[{"@type": f"{TYPE_URL}BadRequest", "fieldViolations": fields}],
     )
 
 
 def bad_api_key() -> ApiError:
     message = "API key not valid. Please pass a valid API key."
-    localized = {"@type": f"{TYPE_URL}LocalizedMessage", "locale": "en-US", "message": message}
-    return ApiError(400, message, details=[error_info("API_KEY_INVALID"), localized])
+    return ApiError(400, message, details=[error_info("API_KEY_INVALID"), localized(message)])
 
 
 def no_api_key() -> ApiError:
@@ -145,5 +181,6 @@ def model_not_found(model: str, api_version: str, method: str) -> ApiError:
     return ApiError(
         404,
         f"{model} is not found for API version {api_version}, or is not supported for {method}. "
-        "Call ListModels to see the list of available models and their supported methods.",
+        "Call ModelService.ListModels to see the list of available models and their supported "
+        "methods.",
     )

@@ -19,7 +19,7 @@ from typing import (
     get_type_hints,
 )
 
-from langchain_gemini_qdrant.testing._api._errors import invalid_json
+from langchain_gemini_qdrant.testing._api._errors import Violation, invalid_json
 
 TASK_TYPES = (
     "TASK_TYPE_UNSPECIFIED",
@@ -48,9 +48,23 @@ class FileData(TypedDict, total=False):
 
 
 class Part(TypedDict, total=False):
+    """What a model embeds is a text or a medium; the rest is of the API's other methods."""
+
     text: str
     inline_data: Blob
     file_data: FileData
+    function_call: Struct
+    function_response: Struct
+    executable_code: Struct
+    code_execution_result: Struct
+    tool_call: Struct
+    tool_response: Struct
+    # Beside any of these:
+    thought: bool
+    thought_signature: str
+    part_metadata: Struct
+    media_resolution: Struct
+    video_metadata: Struct
 
 
 class Content(TypedDict, total=False):
@@ -135,10 +149,13 @@ def read_message(message: type[MessageT], value: object) -> MessageT:
         ApiError: 400 for an unknown field or a value of another type.
     """
     if not isinstance(value, dict):
-        raise invalid_json(
-            'Invalid JSON payload received. Unknown name "": Root element must be a message.'
-        )
-    return cast("MessageT", _read_fields(message, value, ""))
+        problem = 'Invalid JSON payload received. Unknown name "": Root element must be a message.'
+        raise invalid_json([Violation(problem)])
+    violations: list[Violation] = []
+    read = _Reader(violations).fields(message, value, "")
+    if violations:
+        raise invalid_json(violations)
+    return cast("MessageT", read)
 
 
 class _Field(NamedTuple):
@@ -159,63 +176,68 @@ def _fields(message: type) -> dict[str, _Field]:
     return fields
 
 
-def _read_fields(message: type, value: dict[str, object], where: str) -> dict[str, object]:
-    fields = _fields(message)
-    read: dict[str, object] = {}
-    for name, item in value.items():
-        if name not in fields:
-            place = f" at '{where}'" if where else ""
-            raise invalid_json(
-                f'Invalid JSON payload received. Unknown name "{name}"{place}: Cannot find field.',
-                field=where,
-            )
-        snake, kind, repeated = fields[name]
-        place = f"{where}.{snake}" if where else snake
-        if repeated and item is not None:
-            items = item if isinstance(item, list) else [item]
-            read[snake] = [_read_value(kind, x, f"{place}[{i}]") for i, x in enumerate(items)]
-        elif item is not None:
-            read[snake] = _read_value(kind, item, place)
-    return read
+class _Reader:
+    """Reads values, and notes all that is wrong with them."""
 
+    def __init__(self, violations: list[Violation]) -> None:
+        self._violations = violations
 
-def _read_value(kind: object, value: object, where: str) -> object:
-    if type(value) is kind:  # str, bool or int, and no more to do
+    def fields(self, message: type, value: dict[str, object], where: str) -> dict[str, object]:
+        fields = _fields(message)
+        read: dict[str, object] = {}
+        for name, item in value.items():
+            if name not in fields:
+                place = f" at '{where}'" if where else ""
+                problem = f'Unknown name "{name}"{place}: Cannot find field.'
+                self._note(f"Invalid JSON payload received. {problem}", where)
+                continue
+            snake, kind, repeated = fields[name]
+            place = f"{where}.{snake}" if where else snake
+            if repeated and item is not None:
+                items = item if isinstance(item, list) else [item]
+                read[snake] = [self._value(kind, x, f"{place}[{i}]") for i, x in enumerate(items)]
+            elif item is not None:
+                read[snake] = self._value(kind, item, place)
+        return read
+
+    def _value(self, kind: object, value: object, where: str) -> object:
+        if type(value) is kind:  # str, bool or int, and no more to do
+            return value
+        if kind is TaskType:
+            return self._task_type(value, where)
+        if kind is int:
+            return self._int(value, where)
+        if kind is str or kind is bool:
+            if not isinstance(value, cast("type", kind)):
+                self._note_invalid(where, f"TYPE_{'STRING' if kind is str else 'BOOL'}", value)
+            return value
+        if not isinstance(value, dict):
+            self._note_invalid(where, "message", value)
+            return {}
+        return value if kind is Struct else self.fields(cast("type", kind), value, where)
+
+    def _int(self, value: object, where: str) -> int:
+        if isinstance(value, str) and re.fullmatch(r"-?\d{1,10}", value):
+            return int(value)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            self._note_invalid(where, "TYPE_INT32", value)
+            return 0
         return value
-    if kind is TaskType:
-        return _read_task_type(value, where)
-    if kind is int:
-        return _read_int(value, where)
-    if kind is str or kind is bool:
-        if not isinstance(value, cast("type", kind)):
-            raise _invalid_value(where, f"TYPE_{'STRING' if kind is str else 'BOOL'}", value)
-        return value
-    if not isinstance(value, dict):
-        raise _invalid_value(where, "message", value)
-    if kind is Struct:
-        return value
-    return _read_fields(cast("type", kind), value, where)
 
+    def _task_type(self, value: object, where: str) -> str:
+        if isinstance(value, str) and value in TASK_TYPES:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(TASK_TYPES):
+            return TASK_TYPES[value]
+        kind = "type.googleapis.com/google.ai.generativelanguage.v1beta.TaskType"
+        self._note_invalid(where, kind, value)
+        return ""
 
-def _read_int(value: object, where: str) -> int:
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,10}", value):
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise _invalid_value(where, "TYPE_INT32", value)
+    def _note_invalid(self, where: str, kind: str, value: object) -> None:
+        shown = f'"{value}"' if isinstance(value, str) else str(value)
+        self._note(f"Invalid value at '{where}' ({kind}), {shown}", where)
 
-
-def _read_task_type(value: object, where: str) -> str:
-    if isinstance(value, str) and value in TASK_TYPES:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(TASK_TYPES):
-        return TASK_TYPES[value]
-    kind = "type.googleapis.com/google.ai.generativelanguage.v1beta.TaskType"
-    raise _invalid_value(where, kind, value)
-
-
-def _invalid_value(where: str, kind: str, value: object) -> Exception:
-    shown = f'"{value}"' if isinstance(value, str) else str(value)
-    return invalid_json(f"Invalid value at '{where}' ({kind}), {shown}", field=where)
+    def _note(self, description: str, where: str) -> None:
+        self._violations.append(Violation(description, where))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from langchain_gemini_qdrant.testing._api._script import Quota
+    from langchain_gemini_qdrant.testing._api._quota_errors import Quota
 
 _DAY = 24 * 60  # minutes
 _DAY_DELAY = 0.75  # of a minute: the API says 45 s, though waiting so long does not help

@@ -6,20 +6,19 @@ https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
-
-import numpy as np
 
 from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._api._embed import (
     MAX_BATCH,
     Item,
-    content_tokens,
+    count_parts,
     embed_items,
     item_tokens,
+    plan_count,
+    prompt_tokens,
     read_single,
     token_details,
 )
@@ -32,7 +31,6 @@ from langchain_gemini_qdrant.testing._api._messages import (
     read_message,
 )
 from langchain_gemini_qdrant.testing._api._models import MODELS, Model
-from langchain_gemini_qdrant.testing._transport._json import vector_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +65,11 @@ _MODELS = {
                 normalizes=True,
                 methods=("predict", "countTokens"),
             )
-            for name in ("text-embedding-005", "text-multilingual-embedding-002")
+            for name in (
+                "text-embedding-004",  # still served here
+                "text-embedding-005",
+                "text-multilingual-embedding-002",
+            )
         ),
     )
 }
@@ -124,7 +126,7 @@ def plan_vertex(call: Call, *, stand_ins: bool) -> Plan:
     """
     model = _model(call)
     if call.method == "countTokens":
-        return _plan_count(call)
+        return plan_count(read_message(CountTokensRequest, call.body).get("contents", []))
     if call.method == "predict":
         return _plan_predict(read_message(PredictRequest, call.body), model, stand_ins=stand_ins)
     if call.method == "embedContent":
@@ -150,13 +152,6 @@ def _model(call: Call) -> Model:
     return model
 
 
-def _plan_count(call: Call) -> Plan:
-    contents = read_message(CountTokensRequest, call.body).get("contents", [])
-    tokens = sum(content_tokens(content) for content in contents)
-    fields = {"totalTokens": tokens, "promptTokensDetails": token_details(tokens)}
-    return Plan(answer=lambda: Answer(fields=fields))
-
-
 def _plan_predict(request: PredictRequest, model: Model, *, stand_ins: bool) -> Plan:
     instances = request.get("instances", [])
     parameters = request.get("parameters", {})
@@ -175,9 +170,7 @@ def _plan_predict(request: PredictRequest, model: Model, *, stand_ins: bool) -> 
     truncated = [_full_tokens(item) > model.input_tokens for item in items]
 
     def answer() -> Answer:
-        # Without a task, :predict embeds a query.
-        asked = [replace(item, task_type=item.task_type or "RETRIEVAL_QUERY") for item in items]
-        vectors, _ = embed_items(asked, model, stand_ins=stand_ins)
+        vectors = embed_items(items, model, stand_ins=stand_ins)
         characters = sum(len("".join(item.text().split())) for item in items)
         return Answer(
             fields={"metadata": {"billableCharacterCount": characters}},
@@ -231,17 +224,17 @@ def _plan_embed(
     single = call.method == "embedContent"
 
     def answer() -> Answer:
-        vectors, tokens = embed_items(items, model, stand_ins=stand_ins)
+        tokens = prompt_tokens(items, model)
         fields: dict[str, object] = {
             "usageMetadata": {
-                "promptTokenCount": tokens,
-                "totalTokenCount": tokens,
+                "promptTokenCount": tokens.total(),
+                "totalTokenCount": tokens.total(),
                 "promptTokensDetails": token_details(tokens),
-                "trafficType": "ON_DEMAND",
             }
         }
-        if single:
-            fields["truncated"] = _full_tokens(items[0]) > model.input_tokens
+        if single and _full_tokens(items[0]) > model.input_tokens:
+            fields["truncated"] = True
+        vectors = embed_items(items, model, stand_ins=stand_ins)
         return Answer(fields=fields, vectors=vectors, single=single)
 
     return Plan(
@@ -252,7 +245,7 @@ def _plan_embed(
 
 
 def _full_tokens(item: Item) -> int:
-    return content_tokens({"parts": list(item.parts)})
+    return count_parts(item.parts).total()
 
 
 def _check_length(items: Sequence[Item], model: Model) -> None:
@@ -270,21 +263,6 @@ def _too_long(tokens: int, limit: int) -> ApiError:
         "CountTokens API to calculate prompt token count and billable characters. Learn more: "
         "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/gemini",
     )
-
-
-def predictions_json(answer: Answer) -> list[bytes]:
-    """The body of an answer to `predict`, in pieces as `answer_json` makes them."""
-    rest = json.dumps(answer.fields).encode()
-    statistics = answer.statistics or ()
-    pieces = []
-    for i, vector in enumerate(answer.vectors or ()):
-        counted = statistics[min(i, len(statistics) - 1)]  # a wrong answer has more vectors
-        numbers = [vector_json(vector)] if isinstance(vector, np.ndarray) else vector.json()
-        pieces += [b',{"embeddings":{"values":', *numbers, b',"statistics":']
-        pieces += [json.dumps(counted).encode(), b"}}"]
-    if pieces:
-        pieces[0] = pieces[0].removeprefix(b",")
-    return [b'{"predictions":[', *pieces, b"],", rest[1:]]
 
 
 def no_credentials() -> ApiError:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, get_args
 
+from langchain_gemini_qdrant.testing._api._named_errors import NamedError
+from langchain_gemini_qdrant.testing._api._quota_errors import read_quotas
 from langchain_gemini_qdrant.testing._api._script import (
     ERROR_STATUSES,
     Act,
     Fault,
-    Quota,
     WrongAnswer,
 )
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping, Sequence
 
+    from langchain_gemini_qdrant.testing._api._quota_errors import Quota, Quotas
     from langchain_gemini_qdrant.testing._api._records import RecordedRequest, RecordedText
     from langchain_gemini_qdrant.testing._transport._exchange import Exchange
 
 _OK = 200
 _RESOURCE_EXHAUSTED = 429
+_LONGEST = 315_576_000_000  # seconds: 10,000 years, the limit of google.protobuf.Duration
 _SLOW = 1.0  # seconds; more than most tests like to wait, less than any client's timeout
 
 
@@ -114,13 +117,14 @@ class Controls:
     def fail_next(
         self,
         *,
-        status: int,
+        status: int | None = None,
+        error: NamedError | None = None,
         times: int | None = 1,
         containing: str | None = None,
         delay: float = 0.0,
         message: str | None = None,
         retry_after: float | None = None,
-        quota: Quota | None = None,
+        quota: Quota | Sequence[Quota] | Quotas | None = None,
         reason: str | None = None,
         headers: Mapping[str, str] | None = None,
         body: str | bytes | None = None,
@@ -130,36 +134,50 @@ class Controls:
         Faults and wrong answers are used up in the order in which they were requested.
 
         Args:
-            status: HTTP status; over gRPC, the corresponding code.
+            status: HTTP status; over gRPC, the corresponding code. Needed if `error` is not given.
+            error: An error that Google has sent to others, whole: of status 429 `"credits"`
+                (prepayment is used up), `"spending-cap"`, `"limit-0"` (a paid quota of 0) and
+                Vertex AI's `"vertex-requests"`, `"vertex-tokens"` and `"vertex-list"`; of 403
+                `"blocked-method"` and `"leaked-key"`; of 400 `"expired-key"` and `"location"`.
             times: How many requests; None for all until `clear()`.
             containing: Only requests with this in one of their texts; None for any.
             delay: Seconds that the answer waits, beyond `latency`.
             message: None for the API's usual message.
-            retry_after: Seconds for the `RetryInfo` detail; None sends none. Also names the
-                quota of the requests of a minute in an error with status 429.
-            quota: The quota that a 429 says is used up; None with no `retry_after` gives the
-                short 429 that names none.
+            retry_after: Seconds for the `RetryInfo` detail, which Google cuts to whole ones; only
+                the usual message of a 429 has the rest. None sends none. Also names the quota of
+                the requests of a minute in an error with status 429.
+            quota: The quotas that a 429 says are used up, in this order: one, several, or a dict
+                with their limits, where 0 and None send no `quotaValue`. None with no
+                `retry_after` gives the short 429 that names none.
             reason: Reason for an `ErrorInfo` detail, such as `"API_KEY_SERVICE_BLOCKED"`.
             headers: Further response headers; trailing metadata over gRPC.
-            body: Sent unchanged instead of the API's JSON, like a proxy's page; not over gRPC.
+            body: Sent unchanged instead of the API's JSON, like a proxy's page; over gRPC its
+                message and details, if it is the JSON of an error.
 
         Raises:
-            ValueError: `status` is not in 400..599, `quota` another word, or `times` not at
-                least 1.
+            ValueError: Both or neither of `status` and `error` are given, or `error` with a message
+                or details; `status` is not in 400..599, `error` or `quota` another word, or
+                `times` not at least 1.
         """
-        if status not in ERROR_STATUSES:
-            message = f"status must be in 400..599, got {status}"
-            raise ValueError(message)
-        if quota is not None and quota not in get_args(Quota):
-            message = f"quota must be one of {', '.join(get_args(Quota))}, got {quota!r}"
-            raise ValueError(message)
+        given = {
+            "message": message,
+            "retry_after": retry_after,
+            "quota": quota,
+            "reason": reason,
+            "body": body,
+        }
+        _check_fault(status, error, [name for name in given if given[name] is not None])
+        if retry_after is not None and not 0 <= retry_after <= _LONGEST:
+            problem = f"retry_after must be in 0..{_LONGEST} seconds, got {retry_after!r}"
+            raise ValueError(problem)
         if quota is None and status == _RESOURCE_EXHAUSTED and retry_after is not None:
             quota = "requests_per_minute"
         fault = Fault(
-            status=status,
+            status=status or 0,
+            name=error,
             message=message,
             retry_after=retry_after,
-            quota=quota,
+            quotas=None if quota is None else read_quotas(quota),
             reason=reason,
             headers=headers,
             body=body.encode() if isinstance(body, str) else body,
@@ -203,7 +221,7 @@ class Controls:
         rate: float,
         *,
         seed: int = 0,
-        kinds: Sequence[int | WrongAnswer] = (429, 500, 503, "disconnect", "short"),
+        kinds: Sequence[int | NamedError | WrongAnswer] = (429, 500, 503, "disconnect", "short"),
         delay: float = _SLOW,
     ) -> None:
         """Fail a random share of the requests that embed, until `clear()` or the next call.
@@ -214,8 +232,9 @@ class Controls:
         Args:
             rate: Share of the requests, in 0..1; 0 ends it.
             seed: A different seed chooses different requests.
-            kinds: Statuses as of `fail_next` (429 is the one that names no quota) and words as
-                of `answer_next`, all equally likely. `"hang"` is for clients with a timeout.
+            kinds: Statuses and names of errors as of `fail_next` (429 is the one that names no
+                quota) and words as of `answer_next`, all equally likely. `"hang"` is for clients
+                with a timeout.
             delay: Seconds that `"slow"` waits.
 
         Raises:
@@ -240,3 +259,21 @@ class Controls:
         constructor.
         """
         self._exchange.clear()
+
+
+def _check_fault(status: int | None, error: NamedError | None, details: Sequence[str]) -> None:
+    if (status is None) == (error is None):
+        message = f"either status or error must be given, got {status!r} and {error!r}"
+    elif error is not None and error not in get_args(NamedError):
+        message = f"error must be one of {', '.join(get_args(NamedError))}, got {error!r}"
+    elif error is not None and details:
+        message = (
+            f"error {error!r} has a message and details of its own: leave out {', '.join(details)}"
+        )
+    elif error is None and status not in ERROR_STATUSES:
+        message = f"status must be in 400..599, got {status}"
+    elif "quota" in details and status != _RESOURCE_EXHAUSTED:
+        message = f"quota is for status {_RESOURCE_EXHAUSTED}, got {status}"
+    else:
+        return
+    raise ValueError(message)

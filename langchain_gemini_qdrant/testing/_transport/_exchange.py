@@ -11,8 +11,10 @@ import numpy as np
 
 from langchain_gemini_qdrant.testing._api._calls import Answer
 from langchain_gemini_qdrant.testing._api._errors import ApiError
+from langchain_gemini_qdrant.testing._api._named_errors import vertex_quota_error
+from langchain_gemini_qdrant.testing._api._quota_errors import quota_error
 from langchain_gemini_qdrant.testing._api._records import RecordedRequest
-from langchain_gemini_qdrant.testing._api._script import Fault, Script, quota_error
+from langchain_gemini_qdrant.testing._api._script import Fault, Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +161,7 @@ class Exchange:
 
     def _act(self, call: Call, plan: Plan | ApiError, act: Fault | WrongAnswer | None) -> Reply:
         if isinstance(act, Fault):
-            return act.error(self._api.quota_name(call.model))
+            return act.error(call, self._api.quota_name(call.model))
         if act in {"hang", "disconnect", "reset"}:
             return "reset" if act == "reset" else "disconnect"
         if not isinstance(plan, ApiError) and (excess := self._over_quota(call, plan)):
@@ -177,12 +179,10 @@ class Exchange:
         excess = self.quotas.take(call.model, len(plan.texts), plan.tokens)
         if excess is None:
             return None
-        return quota_error(
-            excess.quota,
-            self._api.quota_name(call.model),
-            retry_after=excess.retry_after,
-            limit=excess.limit,
-        )
+        if call.vertex:
+            return vertex_quota_error(excess.quota, call.model or "")
+        model = self._api.quota_name(call.model)
+        return quota_error({excess.quota: excess.limit}, model, retry_after=excess.retry_after)
 
 
 def _status(reply: Reply) -> int | None:

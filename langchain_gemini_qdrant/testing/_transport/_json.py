@@ -1,9 +1,9 @@
-"""Answers as JSON, quickly: a batch of 100 full vectors holds 300,000 numbers."""
+"""Bodies as JSON, quickly: a batch of 100 full vectors holds 300,000 numbers."""
 
 from __future__ import annotations
 
 import json
-import math
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,45 +14,140 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._api._calls import Answer
     from langchain_gemini_qdrant.testing._api._stand_ins import Vector
 
-_DECIMALS = 9  # float32 holds no more of components of unit vectors
-# A number is written as four words of four characters; blanks are dropped at the end.
-_START = np.frombuffer(b"  0. -0.", dtype=np.uint32)
-_DIGITS = np.frombuffer(b"".join(b"%03d " % i for i in range(1000)), dtype=np.uint32)
-_LAST_DIGITS = np.frombuffer(b"".join(b"%03d," % i for i in range(1000)), dtype=np.uint32)
+_STRING_OR_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[]}])')
+_PLACE = "\uf8ff"  # stands for the numbers of a vector, which are put in afterwards
+_PLACE_JSON = json.dumps(_PLACE).encode()
+
+# A number is written into a row of 20 bytes, filled with NUL, which is dropped at the end: sign,
+# point and zeros behind it (8), three times three digits (4 each), the last with a comma.
+_NUL = b"\0"
+_ROW = 20
+_DIGITS = 9  # enough for any float32; 6 are always right, so that fewer are these without zeros
+_LEAST_DIGITS = 6
+_SMALLEST = np.float32(1e-4)  # a smaller number has an exponent
+_POWERS = 10.0 ** np.arange(16)
 
 
-def answer_json(answer: Answer) -> list[bytes]:
+def _table(texts: list[str], width: int) -> bytes:
+    return b"".join(text.encode().ljust(width, _NUL) for text in texts)
+
+
+_STARTS = np.frombuffer(
+    _table([f"{sign}0.{'0' * zeros}" for sign in ("", "-") for zeros in range(4)], 8), np.uint64
+)
+_GROUPS = np.frombuffer(_table([f"{i:03}" for i in range(1000)], 4), np.uint32)
+_LAST_GROUPS = np.frombuffer(_table([f"{i:03}".rstrip("0") for i in range(1000)], 4), np.uint32)
+_COMMA = np.frombuffer(b"\0\0\0,", np.uint32)[0]
+
+
+def read_json(body: bytes) -> object:
+    """The value of a request body; like the API, it takes a comma after the last item.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    try:
+        return json.loads(body)
+    except ValueError:
+        text = body.decode()
+        if (shorter := _STRING_OR_LAST_COMMA.sub(r"\1", text)) == text:
+            raise
+        return json.loads(shorter)
+
+
+def write_json(value: object, *, compact: bool) -> bytes:
+    """A body as the API writes it, or in one line without blanks."""
+    if compact:
+        return json.dumps(value, separators=(",", ":")).encode()
+    return json.dumps(value, indent=2).encode() + b"\n"
+
+
+def answer_json(answer: Answer, *, compact: bool) -> list[bytes]:
     """The body of a successful answer, in pieces: whoever sends it joins what is sent at once."""
-    rest = json.dumps(answer.fields).encode()
-    vectors = answer.vectors
-    if vectors is None or (answer.single and not vectors):
-        return [rest]
+    body = write_json(_message(answer), compact=compact)
+    if not answer.vectors:
+        return [body]
+    pieces = body.split(_PLACE_JSON)
+    write = vector_json if answer.statistics is None else _double_json
+    numbers = [write(vector) for vector in answer.vectors[: len(pieces) - 1]]
+    if not compact:
+        indents = [len(line) - len(line.lstrip()) for line in map(_last_line, pieces)]
+        numbers = [_lines(each, indent) for each, indent in zip(numbers, indents, strict=False)]
+    return [piece for pair in zip(pieces, [*numbers, b""], strict=True) for piece in pair]
+
+
+def _message(answer: Answer) -> object:
+    """An answer with places for its vectors."""
+    if answer.vectors is None or (answer.single and not answer.vectors):
+        return answer.fields
     if answer.single:
-        pieces = [b'{"embedding":{"values":', *_pieces(vectors[0]), b"}"]
-    else:
-        pieces = [b'{"embeddings":[']
-        for vector in vectors:
-            pieces += [b'{"values":', *_pieces(vector), b"},"]
-        pieces[-1] = b"}]" if vectors else b'{"embeddings":[]'
-    return [*pieces, b"," if answer.fields else b"", rest[1:]]
+        return {"embedding": {"values": _PLACE}, **answer.fields}
+    if answer.statistics is None:
+        return {"embeddings": [{"values": _PLACE} for _ in answer.vectors], **answer.fields}
+    last = len(answer.statistics) - 1  # a wrong answer has more vectors
+    predictions = [
+        {"embeddings": {"values": _PLACE, "statistics": answer.statistics[min(i, last)]}}
+        for i in range(len(answer.vectors))
+    ]
+    return {"predictions": predictions, **answer.fields}
 
 
-def _pieces(vector: Vector) -> list[bytes]:
-    return [vector_json(vector)] if isinstance(vector, np.ndarray) else vector.json()
+def _last_line(text: bytes) -> bytes:
+    return text[text.rfind(b"\n") + 1 :]
 
 
-def vector_json(vector: NDArray[np.float32]) -> bytes:
-    """A list of numbers; of a number that is not finite, its name, as protobuf writes it."""
-    scaled = np.rint(np.abs(vector.astype(np.float64)) * 10**_DECIMALS)
-    if not (scaled < 10**_DECIMALS).all():  # 1 or more, or not a number: for single components
-        numbers = [float(x) for x in vector]
-        return json.dumps([x if math.isfinite(x) else "NaN" for x in numbers]).encode()
-    digits = scaled.astype(np.int32)
+def _lines(numbers: bytes, indent: int) -> bytes:
+    """A list of numbers with a line for each, at the end of a line with this indent."""
+    end = b"\n" + b" " * indent
+    return b"".join((b"[", end, b"  ", numbers[1:-1].replace(b",", b"," + end + b"  "), end, b"]"))
+
+
+def _double_json(vector: Vector) -> bytes:
+    """The numbers as the JSON of a protobuf struct has them: float64 to the last digit."""
+    numbers = vector if isinstance(vector, np.ndarray) else vector.numbers()
+    text = json.dumps(numbers.astype(np.float64).tolist(), separators=(",", ":"))
+    return text.replace("NaN", '"NaN"').encode()
+
+
+def vector_json(vector: Vector) -> bytes:
+    """A list of numbers, each the shortest text that is read back as the same float32.
+
+    Of a number that is not finite it is `"NaN"`, as protobuf writes it.
+    """
+    if not isinstance(vector, np.ndarray):
+        return b"".join(vector.json())
+    size = np.abs(vector)
+    usual = (size >= _SMALLEST) & (size < 1)
+    digits, exponents = _shortest(np.where(usual, size, np.float32(0.5)))
     thousands = digits // 1000
     millions = thousands // 1000
-    text = np.empty((len(vector), 4), dtype=np.uint32)
-    text[:, 0] = _START[(vector < 0).astype(np.intp)]
-    text[:, 1] = _DIGITS[millions]
-    text[:, 2] = _DIGITS[thousands - millions * 1000]
-    text[:, 3] = _LAST_DIGITS[digits - thousands * 1000]
-    return b"[" + text.tobytes().translate(None, b" ")[:-1] + b"]"
+    last, middle = digits - thousands * 1000, thousands - millions * 1000
+    text = np.empty((len(vector), _ROW // 4), np.uint32)
+    starts = _STARTS[4 * (vector < 0) - exponents - 1]
+    text[:, :2] = starts.view(np.uint32).reshape(-1, 2)
+    nothing = last == 0
+    text[:, 2] = np.where(nothing & (middle == 0), _LAST_GROUPS[millions], _GROUPS[millions])
+    text[:, 3] = np.where(nothing, _LAST_GROUPS[middle], _GROUPS[middle])
+    text[:, 4] = _LAST_GROUPS[last] | _COMMA
+    rows = text.view(np.uint8)
+    for i in np.flatnonzero(~usual):
+        rows[i] = np.frombuffer(_unusual(vector[i]).ljust(_ROW - 1, _NUL) + b",", np.uint8)
+    return b"[" + text.tobytes().translate(None, _NUL)[:-1] + b"]"
+
+
+def _unusual(number: np.float32) -> bytes:
+    return str(number).removesuffix(".0").encode() if np.isfinite(number) else b'"NaN"'
+
+
+def _shortest(sizes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The nine digits of numbers from 0.0001 to 1, zeros at their end, and their exponents."""
+    exact = sizes.astype(np.float64)
+    exponents = np.floor(np.log10(exact)).astype(np.int64)
+    digits = np.rint(exact * _POWERS[_DIGITS - 1 - exponents])
+    for count in range(_DIGITS - 1, _LEAST_DIGITS - 1, -1):
+        power = _POWERS[count - 1 - exponents]
+        fewer = np.rint(exact * power)
+        same = (fewer / power).astype(np.float32) == sizes
+        digits = np.where(same, fewer * _POWERS[_DIGITS - count], digits)
+    tenfold = digits == _POWERS[_DIGITS]  # 0.0999999999 as 0.1
+    return np.where(tenfold, _POWERS[_DIGITS - 1], digits).astype(np.int64), exponents + tenfold

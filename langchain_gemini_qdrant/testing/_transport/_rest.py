@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import socket
 import ssl
 import struct
 import threading
+import time
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from langchain_gemini_qdrant.testing._api._calls import Answer, Call
-from langchain_gemini_qdrant.testing._api._errors import ApiError, invalid_json
-from langchain_gemini_qdrant.testing._api._vertex import KNOWN_PATHS, predictions_json, read_path
-from langchain_gemini_qdrant.testing._transport._json import answer_json
+from langchain_gemini_qdrant.testing._api._errors import ApiError, Violation, invalid_json
+from langchain_gemini_qdrant.testing._api._vertex import KNOWN_PATHS, read_path
+from langchain_gemini_qdrant.testing._transport._json import read_json
 from langchain_gemini_qdrant.testing._transport._remote import PREFIX, Remote
+from langchain_gemini_qdrant.testing._transport._response import Response, joined, plain, respond
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from langchain_gemini_qdrant.testing._transport._exchange import Exchange, Reply
+    from langchain_gemini_qdrant.testing._transport._exchange import Exchange
 
 _BACKLOG = 256  # connections that wait to be accepted; clients open a hundred at a time
 _MAX_LINE = 65536  # bytes
-_SENT_AT_ONCE = 200_000  # bytes
-_STATUSES = frozenset(HTTPStatus)
 _PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:models|((?:models|tunedModels)/[^/:]+)(?::(\w+))?)")
 _BATCH_PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:batches|(batches/[^/:]+)(:cancel)?)")
 _POST_METHODS = ("embedContent", "batchEmbedContents", "asyncBatchEmbedContent", "countTokens")
@@ -46,9 +42,16 @@ class RestServer:
     """Listens from `start()` to `stop()`, which ends all connections."""
 
     def __init__(
-        self, exchange: Exchange, *, host: str, port: int, tls: ssl.SSLContext | None = None
+        self,
+        exchange: Exchange,
+        *,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        compact: bool = False,
     ) -> None:
         self._exchange = exchange
+        self._compact = compact
         self._remote = Remote(exchange)
         self._tls = tls
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -117,8 +120,9 @@ class RestServer:
                 return
             if request.target.startswith(PREFIX):
                 status, body = self._remote.answer(request.verb, request.target, request.body)
-                _send(connection, _http(status, [body], {}))
+                _send(connection, plain(status, body))
                 continue
+            started = time.perf_counter()
             reply = self._exchange.reply(_call(request))
             if reply == "disconnect":
                 return
@@ -128,9 +132,15 @@ class RestServer:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 connection.close()
                 return
-            response = _response(reply)
+            response = respond(
+                reply,
+                accepts_gzip="gzip" in request.headers.get("accept-encoding", ""),
+                compact=self._compact,
+                seconds=time.perf_counter() - started,
+            )
             if isinstance(reply, Answer) and reply.cut:
-                _send(connection, _half(response))
+                body = b"".join(response.body)
+                _send(connection, response._replace(body=[body[: len(body) // 2]]))
                 return
             _send(connection, response)
             if request.headers.get("connection", "").lower() == "close":
@@ -221,9 +231,10 @@ def _call(request: _Request) -> Call:
         )
     if request.body:
         try:
-            body = json.loads(request.body)
+            body = read_json(request.body)
         except ValueError as error:
-            problem = problem or invalid_json(f"Invalid JSON payload received. {error}")
+            violation = Violation(f"Invalid JSON payload received. {error}")
+            problem = problem or invalid_json([violation])
     elif request.verb == "POST":
         body = {}
     return Call(
@@ -241,42 +252,9 @@ def _call(request: _Request) -> Call:
     )
 
 
-def _half(pieces: Sequence[bytes]) -> list[bytes]:
-    whole = b"".join(pieces)
-    return [whole[: len(whole) // 2]]
-
-
-def _send(connection: socket.socket, pieces: Iterable[bytes]) -> None:
-    """Join and send what a processor's cache holds: an answer of 4 MB is slow to join at once."""
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size > _SENT_AT_ONCE:
-            connection.sendall(b"".join(waiting))
-            waiting, size = [], 0
-    connection.sendall(b"".join(waiting))
-
-
-def _response(reply: Reply) -> list[bytes]:
-    """A whole HTTP response, in pieces."""
-    if isinstance(reply, ApiError):
-        body = json.dumps(reply.body()).encode() if reply.raw is None else reply.raw
-        return _http(reply.code, [body], reply.headers)
-    if isinstance(reply, str):
-        page = b"<html><body>Please sign in to this network.</body></html>"
-        return _http(200, [page], {"Content-Type": "text/html; charset=UTF-8"})
-    pieces = answer_json(reply) if reply.statistics is None else predictions_json(reply)
-    return _http(200, pieces, {})
-
-
-def _http(status: int, body: Sequence[bytes], extra: Mapping[str, str]) -> list[bytes]:
-    headers = {"Content-Type": "application/json; charset=UTF-8", **extra}
-    reason = HTTPStatus(status).phrase if status in _STATUSES else "Unknown"
-    headers["Content-Length"] = str(sum(map(len, body)))
-    lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {headers[name]}" for name in headers)]
-    return ["\r\n".join([*lines, "", ""]).encode("latin-1"), *body]
+def _send(connection: socket.socket, response: Response) -> None:
+    for piece in joined([response.head, *response.body]):
+        connection.sendall(piece)
 
 
 def _shut_down(connection: socket.socket) -> None:

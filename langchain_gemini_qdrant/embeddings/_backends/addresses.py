@@ -1,0 +1,40 @@
+"""Which addresses requests can be sent to."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from langchain_gemini_qdrant.errors import ConfigurationError
+
+
+def check_base_url(base_url: str, *, scheme_needed: bool) -> None:
+    """Refuse an address to which no client can send.
+
+    Raises:
+        ConfigurationError: Its scheme is neither http nor https, or it has no host.
+    """
+    scheme, separator, _ = base_url.partition("://")
+    if not separator:
+        if scheme_needed:
+            raise ConfigurationError(
+                "base_url must begin with https:// or http://, got one without either"
+            )
+        base_url = f"https://{base_url}"
+    elif scheme.lower() not in {"http", "https"}:
+        raise ConfigurationError(
+            f"base_url must begin with https:// or http://, got the scheme {scheme!r}"
+        )
+    if not _has_host(base_url):
+        raise ConfigurationError(
+            "base_url must be an address with a host, such as 'https://gateway.example/gemini', "
+            "and a port of at most 65535, without blanks; what was got is not shown, as it may "
+            "hold a password"
+        )
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and not any(map(str.isspace, url))
+    except ValueError:
+        return False

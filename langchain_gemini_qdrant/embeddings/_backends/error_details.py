@@ -1,0 +1,142 @@
+"""What an error's body says: Google's, a proxy's, or none at all; the same for both SDKs.
+
+Whatever is not Google's is passed over: its type, size and depth may be any.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from langchain_gemini_qdrant._retry_policy import (
+    DURATION,
+    read_number,
+    read_seconds,
+    uncut,
+)
+
+_RETRY_IN_MESSAGE = re.compile(rf"retry in ({DURATION})", re.IGNORECASE)
+# "metric: .../embed_content_free_tier_requests, limit: 100", and without a limit on Vertex AI
+_QUOTA_IN_MESSAGE = re.compile(
+    r"Quota exceeded for (?:metric: )?([\w./-]+)(?:, limit: ([\d.,]*\d))?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsedUp:
+    """A quota that a 429 names.
+
+    Attributes:
+        unit: What it counts; each text of a batch counts as one request.
+        limit: Its size, None where the body does not say it.
+        per_day: It is a day's and not a minute's.
+    """
+
+    unit: Literal["texts", "tokens"]
+    limit: float | None
+    per_day: bool
+
+
+def used_up(name: object, value: object = None) -> UsedUp:
+    """Return the quota of an id or a metric; the name alone says what is counted, and how long."""
+    text = str(name)
+    return UsedUp(
+        unit="tokens" if "token" in text.lower() else "texts",
+        limit=read_number(value),
+        per_day=re.search(r"per_?day", text, re.IGNORECASE) is not None,
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class ErrorDetails:
+    """What Google's error body says beside its message.
+
+    Attributes:
+        status: The name of its code, such as `FAILED_PRECONDITION`.
+        reasons: Of its ErrorInfo.
+        retry_after: Seconds, of its RetryInfo or of the header Retry-After; they may be cut.
+        violations: Quotas that are used up, of its QuotaFailure and ErrorInfo, with their metrics.
+    """
+
+    status: str = ""
+    reasons: set[str] = field(default_factory=set)
+    retry_after: float | None = None
+    violations: list[tuple[str, UsedUp]] = field(default_factory=list)
+
+    def delay(self, message: str) -> float | None:
+        """Return the seconds after which the server takes requests again, None if it is silent.
+
+        The message has the whole of what RetryInfo cuts to seconds, where it has it at all.
+        """
+        match = _RETRY_IN_MESSAGE.search(message)
+        whole = None if match is None else read_seconds(match[1])
+        cut = self.retry_after
+        if cut is None or whole is None:
+            return whole if cut is None else uncut(cut)
+        return whole if cut <= whole < cut + 1.0 else max(uncut(cut), whole)
+
+    def quotas(self, message: str) -> list[UsedUp]:
+        """Return the quotas that are used up; where the details lack a limit, the message's."""
+        found: list[tuple[str, str]] = _QUOTA_IN_MESSAGE.findall(message)
+        if not self.violations:
+            return [used_up(metric, value) for metric, value in found]
+        metrics = [metric for metric, _ in found]
+        # A day's quota and a minute's may have one metric: then no limit is either's for sure.
+        named = {metric: value for metric, value in found if metrics.count(metric) == 1}
+        return [
+            quota
+            if quota.limit is not None
+            else replace(quota, limit=read_number(named.get(metric)))
+            for metric, quota in self.violations
+        ]
+
+
+def read_error_body(body: object) -> tuple[str, ErrorDetails]:
+    """Read the words and details of any error body: Google's, a proxy's, or none at all.
+
+    Args:
+        body: Its JSON, or its text where it is none.
+    """
+    error = _first(body)
+    if isinstance(error, dict) and "error" in error:
+        error = _first(error["error"])
+    if not isinstance(error, dict):
+        return _words(error), ErrorDetails()
+    names = ("message", "detail", "error_description", "title", "status")
+    message = next((words for name in names if (words := _words(error.get(name)))), "")
+    details = read_error_details(error.get("details"))
+    details.status = _words(error.get("status"))
+    return message, details
+
+
+def read_error_details(details: object) -> ErrorDetails:
+    """Read the JSON form of an error's `details`; what is not Google's is passed over."""
+    read = ErrorDetails()
+    for detail in details if isinstance(details, list) else ():
+        if not isinstance(detail, dict):
+            continue
+        if isinstance(detail.get("reason"), str):
+            read.reasons.add(detail["reason"])
+        delay = read_seconds(detail.get("retryDelay"))
+        read.retry_after = read.retry_after if delay is None else delay
+        metadata = detail.get("metadata")
+        if isinstance(metadata, dict) and isinstance(metadata.get("quota_limit"), str):
+            quota = used_up(metadata["quota_limit"], metadata.get("quota_limit_value"))
+            read.violations.append((_words(metadata.get("quota_metric")), quota))
+        violations = detail.get("violations")
+        for violation in violations if isinstance(violations, list) else ():
+            if isinstance(violation, dict):
+                metric = _words(violation.get("quotaMetric"))
+                quota_id = violation.get("quotaId") or metric
+                read.violations.append((metric, used_up(quota_id, violation.get("quotaValue"))))
+    return read
+
+
+def _first(value: object) -> object:
+    """Return the first of a list: Vertex AI sends its error as a list of one."""
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else ""
