@@ -43,6 +43,8 @@ _GRACE = 1.0  # seconds for the longest waiting caller to wake up before others 
 # happens where a server cuts its delays. Twice in a row is no cut any more.
 _CUT = 2.0
 _MOST_CUTS = 2
+# Answers without a count, after which the tokens of a request are counted beforehand.
+_COUNT_EVERY = 20
 
 
 class Pause(NamedTuple):
@@ -80,6 +82,7 @@ class Limiter:
         self._texts = Quota("texts")
         self._tokens = Quota("tokens")
         self._true_tokens = self._estimated_tokens = 0.0  # fading sums
+        self._uncounted = _COUNT_EVERY - 1  # answers since one whose tokens are known
         self._paused_until = self._slowed_at = -math.inf
         self._reminded_at = -math.inf
         self._pauses = 0  # since the last success
@@ -167,13 +170,30 @@ class Limiter:
         with self._lock:
             if tokens is not None:
                 self._book(reservation, reservation.texts, tokens)
-                self._true_tokens = 0.9 * self._true_tokens + tokens
-                self._estimated_tokens = 0.9 * self._estimated_tokens + reservation.estimate
+                self._learn_ratio(reservation.estimate, tokens)
+            self._uncounted = 0 if tokens is not None else self._uncounted + 1
             reservation.answered = True
             if reservation.granted > self._slowed_at:  # else it went out before the last 429
                 self._pauses = self._cuts = 0
                 self._texts.grow(reservation.texts)
                 self._tokens.grow(reservation.tokens)
+
+    def wants_count(self) -> bool:
+        """Say whether the tokens of a request should be counted beforehand, once each time.
+
+        Some models report none in their answers. Only a limit of tokens needs to know them, and a
+        sample is enough: see `calibrate`.
+        """
+        with self._lock:
+            wanted = self._uncounted >= _COUNT_EVERY and self._tokens.limit is not None
+            if wanted:
+                self._uncounted = 0
+            return wanted
+
+    def calibrate(self, *, estimate: int, tokens: int) -> None:
+        """Take note of the true token count of some texts."""
+        with self._lock:
+            self._learn_ratio(estimate, tokens)
 
     def release(self, reservation: Reservation) -> None:
         """Take back a request that never reached the API."""
@@ -277,6 +297,10 @@ class Limiter:
                     f"{quota.limit:,.0f}",
                     quota.unit,
                 )
+
+    def _learn_ratio(self, estimate: int, tokens: int) -> None:
+        self._true_tokens = 0.9 * self._true_tokens + tokens
+        self._estimated_tokens = 0.9 * self._estimated_tokens + estimate
 
     def _ratio(self) -> float:
         """Return true tokens per estimated token."""

@@ -247,6 +247,7 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     await services.backend.aprepare()
     if services.rate_limiter is not None:
         await _ask_rate_limiter(call, len(contents))
+    await _calibrate(call, request, estimate)
     attempt = 0
     while True:
         reservation = await _admission(call, len(contents), estimate)
@@ -275,6 +276,24 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
             limiter.settle(reservation, tokens=answer.tokens)
             call.add(_usage(request, answer, estimate, call.usd_per_token))
             return vectors
+
+
+async def _calibrate(call: CallContext, request: EmbedRequest, estimate: int) -> None:
+    """Have a sample of requests counted where answers have no count but a limit of tokens holds.
+
+    Counting is free, and a wrong estimate wastes as much of the quota as it is wrong.
+    """
+    if not call.limiter.wants_count():
+        return
+    titles = [title for title in request.titles if title]
+    try:
+        tokens: int = await call.services.backend.acount_tokens(
+            request.model, " ".join([*titles, *request.texts]), timeout=call.seconds_left
+        )
+    except GeminiQdrantError as error:  # a gateway may not count; the estimate will do
+        LOGGER.info("%s: tokens could not be counted: %s", call.name, error)
+    else:
+        call.limiter.calibrate(estimate=estimate, tokens=tokens)
 
 
 async def _ask_rate_limiter(call: CallContext, texts: int) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
     from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide, Signal
+    from langchain_gemini_qdrant.embeddings._embedder import Embedder
     from langchain_gemini_qdrant.embeddings._send import CallContext
     from langchain_gemini_qdrant.embeddings._waiting import Waiting
     from langchain_gemini_qdrant.errors import GeminiQdrantError
@@ -92,6 +93,11 @@ class EmbeddingSession:
             self._call.give_up(error)
 
 
+async def _embedder_of(embedding: GeminiEmbeddings, blocking: bool) -> Embedder:  # noqa: FBT001
+    """Return what embeds, made in a thread where an event loop would wait for it."""
+    return embedding._embedder if blocking else await embedding._aembedder()  # noqa: SLF001 - a face of it
+
+
 async def stream_outcomes(
     embedding: GeminiEmbeddings,
     texts: Sequence[str],
@@ -103,7 +109,7 @@ async def stream_outcomes(
 
     After a failure no further texts are sent, and those that were come to their end.
     """
-    embedder, spec = embedding._embedder, call_spec(embedding, "document")  # noqa: SLF001 - a face of it
+    embedder, spec = await _embedder_of(embedding, blocking), call_spec(embedding, "document")
     call = embedder.call(spec, embedder.blocking_services() if blocking else None)
     name = "stream_documents" if blocking else "astream_documents"
     with embedder.accounted(name, call, len(texts)):
@@ -125,7 +131,7 @@ async def open_session(
             go in tasks, which leaving cancels.
     """
     if isinstance(embedding, GeminiEmbeddings):
-        embedder, spec = embedding._embedder, call_spec(embedding, "document")  # noqa: SLF001 - a face of it
+        embedder, spec = await _embedder_of(embedding, blocking), call_spec(embedding, "document")
         call = embedder.call(spec, embedder.blocking_services() if blocking else None)
         with embedder.accounted(name, call, None):
             concurrency = embedder.max_concurrency

@@ -1,4 +1,4 @@
-"""Texts near the limit: some are counted by the API, the others judged by them."""
+"""Tokens that the API counts: of texts near the limit, and of a sample where answers have none."""
 
 from __future__ import annotations
 
@@ -55,3 +55,33 @@ def test_gateway_that_does_not_count_leaves_it_to_the_estimate(embeddings, emula
     emulator.fail_next(status=status)  # counting comes first
     with pytest.warns(UserWarning, match=f"not counted here \\({status} of countTokens\\)"):
         assert len(call(embeddings, "embed_documents", ["a", prose(5500, 1)])) == 2
+
+
+TEXTS = [prose(200, i) for i in range(400)]
+
+
+def test_models_without_usage_have_a_sample_counted_to_use_a_quota_of_tokens(
+    embeddings, make_embeddings, emulator, call, clock
+):
+    limited = make_embeddings(
+        model="gemini-embedding-001",
+        output_dimensionality=128,
+        batch_size=10,
+        tokens_per_minute=20_000,
+        clock=clock,
+    )
+    call(limited, "embed_documents", TEXTS)
+    assert 2 <= counted(emulator) <= 3
+    sent = sum(len(text.text.split()) for text in emulator.texts)
+    ratio = limited._embedder.limiter._ratio()
+    estimated = limited.usage.estimated_tokens
+    assert ratio * estimated == pytest.approx(sent * 1.1, rel=0.15)  # by the emulator's rule
+    emulator.clear()
+    call(embeddings, "embed_documents", TEXTS)
+    assert counted(emulator) <= 1  # the limiter is one for both
+
+
+def test_without_a_limit_of_tokens_nothing_is_counted(make_embeddings, emulator, call):
+    free = make_embeddings(model="gemini-embedding-001", output_dimensionality=128, batch_size=10)
+    call(free, "embed_documents", TEXTS)
+    assert counted(emulator) == 0

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._api._calls import Call
     from langchain_gemini_qdrant.testing._api._models import Model
 
+_SHORTEST_DEADLINE = 10  # seconds
+
 
 class GeminiApi:
     """The models that are served, and the keys that are accepted.
@@ -79,6 +81,7 @@ class GeminiApi:
         self._check_key(call)
         if call.problem is not None:
             raise call.problem
+        _check_deadline(call)
         if call.method == "models.list":
             return self._plan_list(call)
         if call.method == "batches.list":
@@ -140,6 +143,21 @@ class GeminiApi:
         if start + size < len(models):
             fields["nextPageToken"] = str(start + size)
         return Plan(answer=lambda: Answer(fields=fields))
+
+
+def _check_deadline(call: Call) -> None:
+    """Refuse a client's deadline that the Developer API calls too short.
+
+    Source: public reports of 400s, 2025 and 2026, such as
+    https://github.com/livekit/agents/issues/3723
+    """
+    seconds = call.headers.get("x-server-timeout", "")
+    if seconds.isdecimal() and int(seconds) < _SHORTEST_DEADLINE:
+        raise ApiError(
+            400,
+            f"Manually set deadline {seconds}s is too short. Minimum allowed deadline is "
+            f"{_SHORTEST_DEADLINE}s.",
+        )
 
 
 def _page(call: Call) -> tuple[int, int]:
