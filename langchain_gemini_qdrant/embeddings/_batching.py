@@ -1,4 +1,4 @@
-"""Texts to requests, by count and tokens."""
+"""Texts to requests, by count, tokens and bytes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from langchain_gemini_qdrant.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 
-
 # 100 texts of the longest that a model reads are some 3.5 MB, so this splits only texts that are to
-# be cut. A gRPC server takes 4 MiB unless told otherwise, other proxies 10 MB; Google's limit for
-# inline data is above them all: https://ai.google.dev/gemini-api/docs/file-input-methods
+# be cut. A gRPC server takes 4 MiB unless told otherwise, other proxies 10 MB; Google's own limit
+# for inline data is above them all (100 MB, "gemini-api-new-file-limits" on https://blog.google).
 _MAX_BYTES = 4_000_000
 
 

@@ -79,6 +79,8 @@ class Threads:
     async def wait_any(self, pendings: Sequence[Pending[Any]]) -> None:
         """Block until at least one has ended."""
         futures: Any = pendings
+        if any(future.done() for future in futures):
+            return  # `wait` would wait for ever for one that was cancelled before it began
         concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_COMPLETED)
 
     def signal(self) -> Signal:

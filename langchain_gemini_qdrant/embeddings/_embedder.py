@@ -31,7 +31,6 @@ from langchain_gemini_qdrant.embeddings._tracing import traced
 from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors, outcomes, until_failure
 from langchain_gemini_qdrant.embeddings.models import find_model
 from langchain_gemini_qdrant.errors import (
-    EmbeddingError,
     GeminiQdrantError,
     InvalidInputError,
     RequestRejectedError,
@@ -260,7 +259,7 @@ class Embedder:
             batch = todo.popleft()
             try:
                 found.update(zip(batch, await embed_batch(call, batch), strict=True))
-            except EmbeddingError as error:
+            except (GeminiQdrantError, CancelledError) as error:
                 refused = isinstance(error, RequestRejectedError) and call.fatal_error is None
                 if refused and len(batch) > 1 and not is_too_large(error):
                     half = len(batch) // 2
@@ -270,7 +269,7 @@ class Embedder:
                 refusals += refused
                 # Nothing of the whole call was taken: the texts are not what is wrong.
                 if refusals == _REFUSALS and call.usage.requests == 0:
-                    call.fatal_error = error
+                    call.give_up(error)
         return [found[content] for content in contents]
 
     async def _results(

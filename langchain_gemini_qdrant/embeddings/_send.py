@@ -174,9 +174,11 @@ async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Ve
     return await _embed_halves(call, contents)
 
 
-def is_too_large(error: EmbeddingError) -> bool:
+def is_too_large(error: Exception) -> bool:
     """Say whether a request was refused for its size, so that its halves may be taken."""
-    return error.status_code == _TOO_LARGE_STATUS or _TOO_LARGE in str(error)
+    return isinstance(error, RequestRejectedError) and (
+        error.status_code == _TOO_LARGE_STATUS or _TOO_LARGE in str(error)
+    )
 
 
 async def _embed_halves(call: CallContext, contents: Sequence[Content]) -> list[Vector]:

@@ -59,7 +59,7 @@ class Vectors:
         self._first = first
         self._contents = contents
         self._vectors: dict[Content, Vector] = {}
-        self._errors: dict[Content, GeminiQdrantError] = {}
+        self._errors: dict[Content, Exception] = {}
         if known is not None:
             pairs = zip(contents, known, strict=True)
             self._vectors = {content: vector for content, vector in pairs if vector is not None}
@@ -103,7 +103,7 @@ class Vectors:
             self._vectors.update(zip(batch, result.unwrap(), strict=True))
             return
         for content, outcome in outcomes(batch, result.error).items():
-            if isinstance(outcome, GeminiQdrantError):
+            if isinstance(outcome, Exception):
                 self._errors[content] = outcome
             else:
                 self._vectors[content] = outcome
@@ -151,7 +151,7 @@ class Vectors:
             yield [*vector] if vector is not None and content in given else vector
             given.add(content)
 
-    def _failure(self, error: GeminiQdrantError) -> EmbeddingError:
+    def _failure(self, error: Exception) -> EmbeddingError:
         if isinstance(error, EmbeddingError):
             return error
         failure = EmbeddingError(f"{self.spec.model}: {error}", model=self.spec.model)
@@ -159,9 +159,7 @@ class Vectors:
         return failure
 
 
-def outcomes(
-    batch: Sequence[Content], error: GeminiQdrantError
-) -> dict[Content, Vector | GeminiQdrantError]:
+def outcomes(batch: Sequence[Content], error: Exception) -> dict[Content, Vector | Exception]:
     """Return what became of each content of a batch that failed, as a whole or in part."""
     if not isinstance(error, PartialEmbeddingError):
         return dict.fromkeys(batch, error)

@@ -11,7 +11,11 @@ from langchain_core.stores import InMemoryByteStore
 from langsmith import Client
 from langsmith.run_helpers import tracing_context
 
-from langchain_gemini_qdrant.errors import PartialEmbeddingError, RequestRejectedError
+from langchain_gemini_qdrant.errors import (
+    InvalidInputError,
+    PartialEmbeddingError,
+    RequestRejectedError,
+)
 
 TEXTS = [f"passage {i}." for i in range(50)]
 SMALL = {"output_dimensionality": 128, "batch_size": 10}
@@ -186,3 +190,11 @@ def test_vectors_that_were_there_are_the_callers_own_after_a_retry(make_embeddin
     held = [vector for vector in caught.value.vectors if vector is not None]
     assert len({id(vector) for vector in [*vectors, *held]}) == 100 + 80
     assert caught.value.vectors[0] == vectors[0] == vectors[50]
+
+
+@pytest.mark.parametrize("titles", [["one"], ["one", None, None]])
+def test_stream_with_another_number_of_titles_yields_what_it_has_read(make_embeddings, titles):
+    vectors = []
+    with pytest.raises(InvalidInputError, match="titles than texts"):
+        vectors.extend(make_embeddings(**SMALL).stream_documents(["a", "b"], titles=titles))
+    assert len(vectors) == (1 if len(titles) == 1 else 2)

@@ -104,7 +104,7 @@ class Trickle:
 def test_answer_that_trickles_ends_with_the_request_s_time(
     make_backend, call, place, method, chunked
 ):
-    with Trickle(chunked).running() as server, pytest.raises(ServiceError, match="TimeoutError"):
+    with Trickle(chunked).running() as server, pytest.raises(ServiceError):
         call(make_backend(place, base_url=server.url), method, *METHODS[method], timeout=0.1)
 
 

@@ -48,6 +48,7 @@ async def wrapped(emulator):
 
     yield wrapped
     for embeddings in made:
+        embeddings.close()
         await embeddings.aclose()
 
 

@@ -33,7 +33,9 @@ async def make_store(emulator, clock):
 
     yield make
     for store in stores:
+        store.embeddings.close()
         await store.embeddings.aclose()
+        store.embeddings.close()
         await store.aclose()
 
 
@@ -108,15 +110,24 @@ async def test_adding_with_nothing_stored_raises_the_error_itself(make_store, em
         await twin(make_store(), "add_texts", [*TEXTS[:40], " ", *TEXTS])
 
 
+@pytest.mark.filterwarnings("error")
+def test_ingest_stores_the_texts_beside_one_that_would_be_cut_where_warnings_are_errors(make_store):
+    store = make_store(on_too_long="warn")
+    long = Document("word " * 9_000, id="long")
+    report = ingest(store, [*DOCUMENTS[:30], long, *DOCUMENTS[30:]], on_error="report")
+    assert report.failed == {"long": "UserWarning"}
+    assert report.added == 50
+
+
 class StopError(Exception):
     """What a callback of the user's own raises."""
 
 
 @pytest.mark.parametrize("error", [StopError, KeyboardInterrupt])
-@pytest.mark.parametrize("calls", [1, 3])
+@pytest.mark.parametrize(("documents", "calls"), [(20, 1), (1_000, 1), (1_000, 3)])
 @pytest.mark.parametrize("max_concurrency", [1, 8])
 def test_ingest_that_is_stopped_stores_all_that_was_paid_for(
-    make_store, emulator, max_concurrency, calls, error
+    make_store, emulator, max_concurrency, documents, calls, error
 ):
     """By Ctrl-C or by `on_progress`; the error comes out as it is."""
     left = iter(range(1, calls))
@@ -126,8 +137,9 @@ def test_ingest_that_is_stopped_stores_all_that_was_paid_for(
             raise error
 
     store = make_store(max_concurrency=max_concurrency)
+    emulator.latency = 0.02  # so that some requests are on their way, and others wait
     with pytest.raises(error):
-        ingest(store, DOCUMENTS * 20, batch_size=10, on_progress=on_progress)
+        ingest(store, (DOCUMENTS * 20)[:documents], batch_size=10, on_progress=on_progress)
     assert store.count() == answered(emulator)
     emulator.clear()
     report = ingest(store, DOCUMENTS)

@@ -93,7 +93,8 @@ def unreachable(error: BaseException, *, model: str) -> ServiceError | Configura
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return untrusted(cause.verify_message)
+            # aiohttp's is one too, without the words
+            return untrusted(getattr(cause, "verify_message", "CERTIFICATE_VERIFY_FAILED"))
         reason = _system_s_words(cause) or reason
         cause = cause.__cause__ or cause.__context__
     return ServiceError(

@@ -65,6 +65,7 @@ _TRANSPORT_ERRORS = {
     "asyncio": ("TimeoutError",),
     "builtins": ("TimeoutError", "ConnectionError"),
 }
+_ILLEGAL_HEADER = re.compile("^Illegal header|header injection attack")  # h11's words, aiohttp's
 _OK = 200
 _SHORTEST_DEADLINE = 10  # seconds that the API can be told; see `http_options`
 
@@ -319,25 +320,22 @@ def translated_errors(model: str) -> Iterator[None]:
 
 
 def _error_of_transport(error: BaseException, model: str) -> GeminiQdrantError:
-    if "Illegal header" in str(error):  # h11 quotes it
+    if _is_of_header(error):
         raise unsendable(error) from None
     return unreachable(error, model=model)
 
 
 def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
     """Return the error for what the SDK could not do with a request or with its answer."""
-    if isinstance(error, UnicodeEncodeError):
-        if error.encoding == "utf-8":  # of a text that is sent
-            raise error
+    if isinstance(error, UnicodeEncodeError) and error.encoding == "utf-8":
+        raise error  # of a text that is sent
+    if _is_of_header(error):
         raise unsendable(error) from None
-    if not isinstance(error, UNREADABLE):
-        if says_closed(error):
-            return unusable_client()
-        raise error
-    status = _status_of_unread(error)
-    if status == _OK:
-        return unreadable(error, model=model)
-    return error_for_status(status_code=status, message="", model=model, details=ErrorDetails())
+    if isinstance(error, UNREADABLE):
+        return _unread(error, model)
+    if says_closed(error):
+        return unusable_client()
+    raise error
 
 
 def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
@@ -347,19 +345,26 @@ def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
     return error_for_status(status_code=error.code, message=message, model=model, details=details)
 
 
-def _status_of_unread(error: BaseException) -> int:
-    """Return the status of an answer in whose reading the SDK failed: its frames alone know it.
+def _is_of_header(error: BaseException) -> bool:
+    """Say whether a header cannot be sent; h11 quotes it."""
+    return isinstance(error, UnicodeEncodeError) or bool(_ILLEGAL_HEADER.search(str(error)))
+
+
+def _unread(error: BaseException, model: str) -> EmbeddingError:
+    """Return the error for an answer in whose reading the SDK failed: its frames know the status.
 
     An error page in the encoding of its country is enough.
     """
     step = error.__traceback__
     while step is not None:
         response = step.tb_frame.f_locals.get("response")
-        status = getattr(response, "status_code", getattr(response, "status", None))
-        if isinstance(status, int):
-            return status
+        status = getattr(response, "status_code", getattr(response, "status", _OK))
+        if isinstance(status, int) and status != _OK:
+            return error_for_status(
+                status_code=status, message="", model=model, details=ErrorDetails()
+            )
         step = step.tb_next
-    return _OK
+    return unreadable(error, model=model)
 
 
 def _loaded(names: Mapping[str, tuple[str, ...]]) -> tuple[type[BaseException], ...]:
