@@ -12,13 +12,17 @@ _LOG = logging.getLogger(__name__)
 
 
 def warn(message: str) -> None:
-    """Warn at the nearest caller outside this package."""
+    """Warn at the nearest caller outside this package; the command line is a caller."""
     frame = inspect.currentframe()
     stacklevel = 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PASSED):
+    while frame is not None and _is_passed(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
         stacklevel += 1
     warnings.warn(message, stacklevel=stacklevel + 1)
+
+
+def _is_passed(module: str) -> bool:
+    return module.startswith(_PASSED) and not module.startswith(f"{_PACKAGE}.cli")
 
 
 def warn_in_passing(message: str) -> None:

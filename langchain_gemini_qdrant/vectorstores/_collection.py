@@ -84,8 +84,7 @@ class Layout:
         if self.title_key is None or not isinstance(metadata, dict):
             return None
         title = metadata.get(self.title_key)
-        # A table's missing value is NaN, which alone is not equal to itself.
-        return None if title is None or title != title else str(title)  # noqa: PLR0124
+        return None if title is None else str(title)
 
 
 def known_size(embedding: Embeddings | None) -> int | None:

@@ -73,12 +73,6 @@ def test_titles_reach_the_model(client, embeddings, emulator):
     ]
 
 
-def test_title_that_a_table_does_not_have_is_none(embeddings, emulator):
-    with create_vector_store(embeddings, "c", location=":memory:", title_key="title") as store:
-        store.add_texts(["a"], [{"title": float("nan")}])
-    assert [text.text for text in emulator.texts] == ["title: none | text: a"]
-
-
 def test_title_key_needs_an_embedding_that_reads_titles(client):
     embeddings = DeterministicFakeEmbedding(size=8)
     with pytest.raises(ConfigurationError, match="title_key needs GeminiEmbeddings"):
