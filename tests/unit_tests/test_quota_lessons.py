@@ -60,13 +60,14 @@ def test_a_limit_that_still_holds_costs_fewer_refusals_each_time_it_is_doubted()
 
 def test_a_guess_is_doubted_too():
     target = Limiter()
-    drain(target, 0.0, 0.0)
     for _ in range(2):
         target.settle(granted(acquire(target, 0.0)), tokens=None)
-    target.rate_limited(1.0, retry_after=None, limits={})
-    assert limits(target) == (180, None)
-    drain(target, 2.0, 900.0)
-    assert limits(target, 902.0)[0] > 3_000
+    for now in (1.0, 70.0, 140.0, 210.0):  # each makes it grow more slowly
+        target.rate_limited(now, retry_after=None, limits={})
+    drain(target, 220.0, 580.0)
+    assert limits(target, 800.0)[0] < 200
+    drain(target, 810.0, 180.0)
+    assert limits(target, 990.0)[0] > 400
 
 
 @pytest.mark.parametrize("doubted", [False, True])
