@@ -111,7 +111,7 @@ class Quota:
 
     def lower(self, accepted: int, now: float) -> None:
         """Answer a 429 that named no new limit; `accepted` went through in the last minute."""
-        floor, before = FREE_TIER[self.unit], self.limit
+        floor = FREE_TIER[self.unit]
         if self.limit is not None and self.ceiling is not None:
             self.limit = max(0.9 * self.limit, 0.1 * self.ceiling)
             self.gain = _GAIN
@@ -120,7 +120,7 @@ class Quota:
             self.gain = max(self.gain / 4, _GAIN)
         elif accepted >= floor:  # less cannot have used up any quota: others did, or it is a day's
             self.limit = max(0.9 * accepted, floor)
-        if self.limit != before:
+        if self.limit is not None:
             self.doubted_at = now + self.doubt
 
     def grow(self, amount: int) -> None:
