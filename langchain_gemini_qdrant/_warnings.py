@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import warnings
+
+from langchain_gemini_qdrant._logging import LOGGER
 
 _PACKAGE = __name__.split(".", maxsplit=1)[0]
 _PASSED = (_PACKAGE, "contextlib", "pydantic")  # pydantic has the constructor of embeddings
-_LOG = logging.getLogger(__name__)
 
 
 def warn(message: str) -> None:
@@ -30,4 +30,4 @@ def warn_in_passing(message: str) -> None:
     try:
         warn(message)
     except Warning:
-        _LOG.warning("%s", message)
+        LOGGER.warning("%s", message)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from langchain_core.embeddings import Embeddings
+
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+
+_DEEPEST = 8  # wrappers in wrappers; one that says it wraps itself has no end
 
 
 def gemini_of(embedding: object) -> GeminiEmbeddings | None:
@@ -10,9 +14,13 @@ def gemini_of(embedding: object) -> GeminiEmbeddings | None:
 
     That is itself, or what it wraps, which LangChain calls `underlying_embeddings`.
     """
-    while embedding is not None and not isinstance(embedding, GeminiEmbeddings):
+    for _ in range(_DEEPEST):
+        if isinstance(embedding, GeminiEmbeddings):
+            return embedding
+        if not isinstance(embedding, Embeddings):
+            return None
         embedding = getattr(embedding, "underlying_embeddings", None)
-    return embedding
+    return None
 
 
 def mixes_sides(embedding: object) -> bool:

@@ -89,15 +89,13 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
         rate_limiter: An additional limiter of LangChain's, acquired once for each text. One that
             cannot be pickled, such as `InMemoryRateLimiter`, stays behind with a warning.
         max_retries: Further attempts of a request after 408, 429, 5xx, a lost connection, a
-            timeout or an answer that does not fit. Other 4xx and day quotas are never tried again.
+            timeout or an answer that does not fit. Other 4xx, day quotas and billing are not.
         deadline: Seconds for a whole call with all its waiting; None for no end.
         on_too_long: What becomes of texts with more tokens than the model reads: `error` refuses
-            them before anything is sent, `warn` and `truncate` let the API cut them. Where the
-            estimate is near the limit, the API is asked to count.
+            them before anything is sent, `warn` and `truncate` let the API cut them.
         cache: Any LangChain `ByteStore`. Keyed by model, size, task, title and text, so that
             documents and queries never mix; written batch by batch.
-        on_usage: Called with the `EmbeddingUsage` of each call, at its end. What it raises is
-            a warning: the vectors are returned.
+        on_usage: Called with the `EmbeddingUsage` of each call. What it raises is a warning.
         pickle_api_key: Let key and credentials travel in pickles; by default the receiver takes
             those of its own environment.
         vertexai: Vertex AI in place of the Gemini Developer API. None: as

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from langchain_classic.embeddings import CacheBackedEmbeddings
 from langchain_core.documents import Document
-from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.stores import InMemoryByteStore
 from qdrant_client import models
 
@@ -167,3 +167,18 @@ async def test_new_collection_has_the_name_of_the_wrapped_model(wrapped, client)
         await store.aadd_texts(TEXTS)
         report = await areembed(store, wrapped(output_dimensionality=256))
         assert report.collection_name == "notes-gemini-embedding-2-256"
+
+
+def test_embeddings_that_say_they_wrap_themselves_are_no_wrapper_of_ours():
+    class Endless(Embeddings):
+        underlying_embeddings = property(lambda self: self)
+
+        def embed_documents(self, texts):
+            return [[1.0, 0.0] for _ in texts]
+
+        def embed_query(self, text):
+            return [1.0, 0.0]
+
+    store = create_vector_store(Endless(), "notes", location=":memory:")
+    store.add_texts(["a"])
+    assert store.count() == 1
