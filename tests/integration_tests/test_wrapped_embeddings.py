@@ -176,7 +176,7 @@ def test_embeddings_that_say_they_wrap_themselves_are_no_wrapper_of_ours():
         def embed_documents(self, texts):
             return [[1.0, 0.0] for _ in texts]
 
-        def embed_query(self, text):
+        def embed_query(self, text):  # noqa: ARG002
             return [1.0, 0.0]
 
     store = create_vector_store(Endless(), "notes", location=":memory:")
