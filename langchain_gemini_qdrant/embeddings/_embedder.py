@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import deque
 from concurrent.futures import CancelledError
 from contextlib import aclosing, contextmanager
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
 from langchain_gemini_qdrant._retry_policy import RetryPolicy
 from langchain_gemini_qdrant._runtime import Blocking
-from langchain_gemini_qdrant._warnings import warn_in_passing
+from langchain_gemini_qdrant._warnings import warn, warn_in_passing
 from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
@@ -66,7 +65,6 @@ _BATCHES_A_MINUTE = 20
 # The estimate of tokens may be a third too low.
 _TRUST_IN_THE_ESTIMATE = 0.7
 _REFUSALS = 8  # of single texts, all that were sent
-_STACKLEVEL = 6  # past the coroutines and context managers of a call, to the line that calls
 
 
 class BlockingRateLimiter:
@@ -248,11 +246,14 @@ class Embedder:
         contents = list(call.spec.contents(texts, titles))
         found: dict[Content, Vector | Exception] = {}
         unique = list(dict.fromkeys(contents))
-        for content in call.spec.near_limit(unique):
-            try:
-                await self._check_lengths(call, Vectors(call.spec, [content]), [content])
-            except (GeminiQdrantError, Warning) as error:
-                found[content] = error
+        try:
+            for content in await self._too_long(call, unique):
+                try:
+                    self._refuse(call, [0])
+                except (GeminiQdrantError, Warning) as error:
+                    found[content] = error
+        except GeminiQdrantError as error:  # they could not be counted
+            found.update(outcomes(call.spec.near_limit(unique), error))
         todo = deque(self._batches([each for each in unique if each not in found]))
         refusals = 0
         while todo:
@@ -297,23 +298,28 @@ class Embedder:
         Raises:
             TextTooLongError: Texts are too long, and not to be cut.
         """
-        if self.on_too_long == "truncate":
+        sure = {content for content in contents if call.spec.is_surely_too_long(content)}
+        if self.on_too_long != "error" or not sure:
+            sure |= await self._too_long(call, contents)
+        self._refuse(call, wanted.indices(sure))
+
+    async def _too_long(self, call: CallContext, contents: Sequence[Content]) -> set[Content]:
+        """Return the contents that the model would cut, if anybody cares."""
+        if self.on_too_long == "truncate" or not (doubtful := call.spec.near_limit(contents)):
+            return set()
+        sure = {content for content in doubtful if call.spec.is_surely_too_long(content)}
+        rest = [content for content in doubtful if content not in sure]
+        count = partial(self._results, call, count_tokens)
+        return sure | await too_long(call.spec, rest, count, call.counted)
+
+    def _refuse(self, call: CallContext, indices: Sequence[int]) -> None:
+        """Refuse texts that the model would cut, or warn of them."""
+        if not indices or self.on_too_long == "truncate":
             return
-        spec = call.spec
-        doubtful = spec.near_limit(contents)
-        if not doubtful:
-            return
-        sure = {content for content in doubtful if spec.is_surely_too_long(content)}
-        if sure and self.on_too_long == "error":
-            raise spec.too_long(wanted.indices(sure))
-        long = await too_long(
-            spec, doubtful, partial(self._results, call, count_tokens), stacklevel=_STACKLEVEL + 1
-        )
-        if long:
-            error = spec.too_long(wanted.indices(long))
-            if self.on_too_long == "error":
-                raise error
-            warnings.warn(str(error), stacklevel=_STACKLEVEL)
+        error = call.spec.too_long(indices)
+        if self.on_too_long == "error":
+            raise error
+        warn(str(error))
 
     async def _read(
         self,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.errors import RequestRejectedError
 
 if TYPE_CHECKING:
@@ -18,12 +18,23 @@ _MARGIN = 1.15  # on top of the largest true count per estimated token among the
 _ALIKE = 0.1  # by so much may tokens per byte differ from a sample's, in texts of one kind
 
 
+class Counted(NamedTuple):
+    """What the count of a text has shown.
+
+    Attributes:
+        density: Estimated tokens of a byte.
+        ratio: True tokens of each estimated one.
+    """
+
+    density: float
+    ratio: float
+
+
 async def too_long(
     spec: RequestSpec,
     contents: Sequence[Content],
     count: Callable[[Sequence[Content]], Awaitable[list[Result[int]]]],
-    *,
-    stacklevel: int,
+    known: list[Counted],
 ) -> set[Content]:
     """Return the contents that are longer than the model reads.
 
@@ -34,43 +45,34 @@ async def too_long(
         spec: Of the model.
         contents: Each near the limit by its estimate.
         count: Asks the API for the tokens of several texts.
-        stacklevel: For a warning, from here to the line that calls.
+        known: What counts of the same call have shown; those made here are added.
 
     Raises:
         EmbeddingError: The API did not say, though it counts tokens.
     """
     limit = spec.max_input_tokens or 0
-    step = max(len(contents) // _SAMPLES, 1)
-    samples = list(contents[::step][:_SAMPLES])
     counts: dict[Content, int] = {}
     try:
-        await _count(samples, counts, count)
-        known = [(_density(c), tokens / c.tokens) for c, tokens in counts.items()]
-        rest = [c for c in contents if c not in counts and not _is_short(c, known, limit)]
-        await _count(rest, counts, count)
+        for most in (_SAMPLES, None):
+            rest = [c for c in contents if c not in counts and not _is_short(c, known, limit)]
+            step = 1 if most is None else max(len(rest) // most, 1)
+            chosen = rest[::step][:most]
+            for content, result in zip(chosen, await count(chosen), strict=True):
+                counts[content] = tokens = result.unwrap()
+                known.append(Counted(_density(content), tokens / content.tokens))
     except RequestRejectedError as error:
-        warnings.warn(
+        warn(
             f"{spec.model}: tokens are not counted here ({error.status_code} of countTokens): the "
-            "lengths of long texts are judged by an estimate that may be off by a third",
-            stacklevel=stacklevel,
+            "lengths of long texts are judged by an estimate that may be off by a third"
         )
         return {c for c in contents if counts.get(c, c.tokens) > limit}
     return {content for content, tokens in counts.items() if tokens > limit}
 
 
-async def _count(
-    contents: Sequence[Content],
-    counts: dict[Content, int],
-    count: Callable[[Sequence[Content]], Awaitable[list[Result[int]]]],
-) -> None:
-    for content, result in zip(contents, await count(contents), strict=True):
-        counts[content] = result.unwrap()
-
-
-def _is_short(content: Content, known: Sequence[tuple[float, float]], limit: int) -> bool:
+def _is_short(content: Content, known: Sequence[Counted], limit: int) -> bool:
     """Say whether the counts of texts of its kind show that a text is within the limit."""
     density = _density(content)
-    ratios = [ratio for other, ratio in known if abs(other - density) <= _ALIKE * density]
+    ratios = [c.ratio for c in known if abs(c.density - density) <= _ALIKE * density]
     return bool(ratios) and content.tokens * max(ratios) * _MARGIN <= limit
 
 

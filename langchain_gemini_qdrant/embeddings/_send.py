@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Vector,
     )
     from langchain_gemini_qdrant.embeddings._concurrency import SideBySide
+    from langchain_gemini_qdrant.embeddings._lengths import Counted
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
 
@@ -78,6 +79,7 @@ class CallContext:
         deadline: On the clock, None for none.
         fatal_error: The error that every further request would meet, once one has met it.
         usage: So far.
+        counted: What counts of long texts have shown.
     """
 
     spec: RequestSpec
@@ -89,6 +91,7 @@ class CallContext:
     fatal_error: GeminiQdrantError | None = None
     usage: EmbeddingUsage = field(default_factory=EmbeddingUsage)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    counted: list[Counted] = field(default_factory=list)
     waits: Waits = field(init=False)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
+from langchain_core.documents import Document
 
+import langchain_gemini_qdrant
+from langchain_gemini_qdrant import create_vector_store
 from langchain_gemini_qdrant.errors import TextTooLongError
 
 WORDS = "the vacation of an employee begins on a working day and may be moved once a year".split()  # noqa: SIM905
@@ -82,3 +85,18 @@ def test_without_a_limit_of_tokens_nothing_is_counted(make_embeddings, emulator,
     free = make_embeddings(model="gemini-embedding-001", output_dimensionality=128, batch_size=10)
     call(free, "embed_documents", TEXTS)
     assert counted(emulator) == 0
+
+
+async def test_ingest_counts_long_passages_by_sample_and_refuses_the_one_that_is_too_long(
+    embeddings, emulator, twin
+):
+    texts = [prose(5000 + 6 * i, i) for i in range(200)]
+    texts[150] = prose(12_500, 150)
+    store = create_vector_store(embeddings, "notes", location=":memory:")
+    documents = [Document(text, id=str(i)) for i, text in enumerate(texts)]
+    report = await twin(langchain_gemini_qdrant, "ingest", store, documents, on_error="report")
+    assert report.added == 199
+    assert "reads 2048 tokens of a text" in report.failed["150"]
+    assert counted(emulator) <= 20
+    await store.aclose()
+    await embeddings.aclose()
