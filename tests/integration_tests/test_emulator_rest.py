@@ -490,3 +490,12 @@ def test_a_port_in_use_is_an_error(gemini_emulator):
     port = int(gemini_emulator.base_url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         GeminiEmulator(port=port).start()
+
+
+def test_a_deadline_below_ten_seconds_is_refused_as_too_short(gemini_emulator):
+    options = {"base_url": gemini_emulator.base_url, "timeout": 5000}
+    with (
+        genai.Client(api_key=gemini_emulator.api_key, http_options=options) as client,
+        pytest.raises(errors.ClientError, match="deadline 5s is too short. Minimum .* 10s"),
+    ):
+        client.models.embed_content(model=TWO, contents="a")
