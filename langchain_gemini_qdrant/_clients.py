@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from langchain_gemini_qdrant._forks import MAKING
 
@@ -50,6 +51,14 @@ class Clients(Generic[SyncT, AsyncT]):
             asyncio.AbstractEventLoop, tuple[AsyncT, AsyncGenerator[None, None]]
         ] = weakref.WeakKeyDictionary()
         self._ending: set[asyncio.Task[None]] = set()
+        _all.add(self)
+
+    def leave_to_parent(self) -> object:
+        """Forget the clients that a forked child has from its parent, and return them."""
+        inherited = self._by_process, list(self._by_loop.items()), self._ending
+        self._by_process, self._ending = None, set()
+        self._by_loop = weakref.WeakKeyDictionary()
+        return inherited
 
     def of_process(self) -> SyncT:
         """Return the client of this process."""
@@ -97,6 +106,22 @@ class Clients(Generic[SyncT, AsyncT]):
                 task = loop.create_task(_quietly(self._close_ended, client))
                 self._ending.add(task)
                 task.add_done_callback(self._ending.discard)
+
+
+_all: weakref.WeakSet[Clients[Any, Any]] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    """Keep a parent's clients for ever: a client that is collected closes itself.
+
+    It would wait for a lock that a thread of the parent held as it forked.
+    """
+    inherited = [clients.leave_to_parent() for clients in _all]
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))  # nor at the end
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
 async def _closing(

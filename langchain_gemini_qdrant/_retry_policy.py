@@ -101,6 +101,6 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 def _read_date(value: object) -> datetime | None:
     try:
         date = parsedate_to_datetime(str(value))
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)

@@ -64,6 +64,8 @@ T = TypeVar("T")
 _BATCHES_A_MINUTE = 20
 # The estimate of tokens may be a third too low.
 _TRUST_IN_THE_ESTIMATE = 0.7
+_POLL = 0.01  # seconds between two questions to a rate limiter of the user's
+_POLL = 0.01  # seconds between two questions to a rate limiter of the user's
 _REFUSALS = 8  # of single texts, all that were sent
 
 
@@ -80,9 +82,13 @@ class BlockingRateLimiter:
         Raises:
             CancelledError: Nobody waits for its vector any more.
         """
-        if self._cancelled.is_set():
-            raise CancelledError
-        return self._limiter.acquire(blocking=blocking)
+        while True:
+            if self._cancelled.is_set():
+                raise CancelledError
+            admitted = self._limiter.acquire(blocking=False)
+            if admitted or not blocking:
+                return admitted
+            self._cancelled.wait(_POLL)
 
 
 def blocking_services(
@@ -388,7 +394,14 @@ def make_embedder(options: GeminiEmbeddings, connection: Connection, used: Usage
         policy=RetryPolicy(max_retries=options.max_retries),
         deadline=options.deadline,
         usd_per_token=None if price is None else price / 1e6,
-        max_texts=min(options.batch_size, backend.max_batch_size(options.model)),
+        max_texts=max(
+            1,
+            min(
+                options.batch_size,
+                backend.max_batch_size(options.model),
+                int(options.requests_per_minute or options.batch_size),
+            ),
+        ),
         max_tokens=min(bounds, default=None),
         max_concurrency=options.max_concurrency,
         on_too_long=options.on_too_long,

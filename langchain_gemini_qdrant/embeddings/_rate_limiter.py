@@ -43,6 +43,7 @@ _GRACE = 1.0  # seconds for the longest waiting caller to wake up before others 
 # happens where a server cuts its delays. Twice in a row is no cut any more.
 _CUT = 2.0
 _MOST_CUTS = 2
+_REQUESTS_A_MINUTE = 4  # at least, of several texts, where a limit of tokens holds
 # Answers without a count, after which the tokens of a request are counted beforehand.
 _COUNT_EVERY = 20
 
@@ -178,6 +179,17 @@ class Limiter:
                 self._texts.grow(reservation.texts)
                 self._tokens.grow(reservation.tokens)
 
+    def fits(self, *, texts: int, tokens: int) -> bool:
+        """Say whether a request of several texts is small enough for the limits that are known.
+
+        One that is bigger than a limit would never be let through, and of tokens, which differ
+        from batch to batch, several should fit into a minute.
+        """
+        with self._lock:
+            most = math.inf if self._texts.limit is None else self._texts.ceiling or math.inf
+            room = math.inf if self._tokens.limit is None else self._tokens.ceiling or math.inf
+            return texts <= most and tokens * self._ratio() <= room / _REQUESTS_A_MINUTE
+
     def wants_count(self) -> bool:
         """Say whether the tokens of a request should be counted beforehand, once each time.
 
@@ -240,7 +252,7 @@ class Limiter:
                     self._pauses += 1
                     self._learn(quotas, limits, now, retry_after=retry_after, is_news=bool(news))
             pause = min(2.0 ** min(max(self._pauses - 1, 0), 6), MINUTE)
-            pause = pause if retry_after is None else max(retry_after, 0.0)
+            pause = pause if retry_after is None else max(retry_after, _SHORTEST_WAIT)
             self._paused_until = max(self._paused_until, now + pause)
             for quota in quotas:  # the server's bucket is empty, so after the pause no burst
                 quota.clear_at = max(quota.clear_at, self._paused_until + BURST)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._logging import LOGGER
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
 
+_MOST_FREE = 2  # pauses of one request that may be too short without costing an attempt
+_HOUR = 3600.0  # seconds; nobody waits so long for a retry
+_LONGEST_COUNT = 5.0  # seconds for a sample's count, which is a luxury
 _POLL = 0.05  # seconds between two questions to a rate limiter of the user's, under a deadline
 # A request that is too large for a proxy, and for Google, which says so with status 400.
 _TOO_LARGE_STATUS = 413
@@ -157,7 +161,24 @@ async def count_tokens(call: CallContext, content: Content) -> int:
         except Exception as error:
             raise _unexpected(call, error) from error
         else:
+            if not _is_plausible(tokens, [content.text]):
+                raise RequestRejectedError(
+                    f"{call.spec.model}: countTokens answered {tokens}, which is no count",
+                    model=call.spec.model,
+                    status_code=200,
+                )
             return tokens
+
+
+def _without_odd_count(answer: EmbedAnswer, request: EmbedRequest) -> EmbedAnswer:
+    if answer.tokens is None or _is_plausible(answer.tokens, request.texts):
+        return answer
+    return replace(answer, tokens=None)
+
+
+def _is_plausible(tokens: int, texts: Sequence[str]) -> bool:
+    """Say whether texts may have so many tokens: each has a byte at least."""
+    return 0 < tokens <= sum([4 * len(text) + 16 for text in texts])
 
 
 async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
@@ -171,6 +192,8 @@ async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Ve
     """
     try:
         return await _embed_at_once(call, contents)
+    except _TooBigForQuotaError:
+        pass
     except RequestRejectedError as error:
         if len(contents) == 1 or not is_too_large(error):
             raise
@@ -192,6 +215,10 @@ async def _embed_halves(call: CallContext, contents: Sequence[Content]) -> list[
         except GeminiQdrantError as error:
             wanted.collect(part, Result(error=error))
     return wanted.all()
+
+
+class _TooBigForQuotaError(GeminiQdrantError):
+    """A request of several texts is bigger than a limit that a 429 has named since."""
 
 
 async def _embed_at_once(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
@@ -250,12 +277,13 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     await services.backend.aprepare()
     if services.rate_limiter is not None:
         await _ask_rate_limiter(call, len(contents))
-    await _calibrate(call, request, estimate)
-    attempt = 0
+    await _calibrate(call, contents)
+    attempt = free = 0
     while True:
         reservation = await _admission(call, len(contents), estimate)
         try:
-            answer: EmbedAnswer = await services.backend.aembed(request, timeout=call.seconds_left)
+            sent = await services.backend.aembed(request, timeout=call.seconds_left)
+            answer = _without_odd_count(sent, request)
             vectors = check_answer(request, answer, call.spec.size)
         except (DailyQuotaError, BillingError) as error:
             limiter.release(reservation)
@@ -263,7 +291,9 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
             call.fatal_error = error
             raise
         except RateLimitError as error:
-            attempt += _pause(call, error, reservation, attempt)
+            cost = _pause(call, error, reservation, attempt, may_be_free=free < _MOST_FREE)
+            free += 1 - cost
+            attempt += cost
         except (ServiceError, ResponseMismatchError) as error:
             await _before_retry(call, error, attempt)
             attempt += 1
@@ -281,22 +311,27 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
             return vectors
 
 
-async def _calibrate(call: CallContext, request: EmbedRequest, estimate: int) -> None:
+async def _calibrate(call: CallContext, contents: Sequence[Content]) -> None:
     """Have a sample of requests counted where answers have no count but a limit of tokens holds.
 
     Counting is free, and a wrong estimate wastes as much of the quota as it is wrong.
     """
-    if not call.limiter.wants_count():
+    limit = call.spec.max_input_tokens or math.inf
+    short = [content for content in contents if content.tokens <= limit / 2]  # none that is cut
+    if not short or not call.limiter.wants_count():
         return
-    titles = [title for title in request.titles if title]
+    text = " ".join([part for c in short for part in (c.title, c.text) if part])
+    left = call.seconds_left
+    timeout = _LONGEST_COUNT if left is None else min(_LONGEST_COUNT, left / 4)
     try:
         tokens: int = await call.services.backend.acount_tokens(
-            request.model, " ".join([*titles, *request.texts]), timeout=call.seconds_left
+            call.spec.model, text, timeout=timeout
         )
     except GeminiQdrantError as error:  # a gateway may not count; the estimate will do
         LOGGER.info("%s: tokens could not be counted: %s", call.name, error)
     else:
-        call.limiter.calibrate(estimate=estimate, tokens=tokens)
+        if _is_plausible(tokens, [text]):
+            call.limiter.calibrate(estimate=sum(c.tokens for c in short), tokens=tokens)
 
 
 async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
@@ -318,6 +353,8 @@ async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
     since = now = clock.now()
     while True:
         call.check()
+        if texts > 1 and not call.limiter.fits(texts=texts, tokens=tokens):
+            raise _TooBigForQuotaError("it is sent in halves")
         grant = call.limiter.try_acquire(now, texts=texts, tokens=tokens, since=since)
         if isinstance(grant, Reservation):
             return grant
@@ -327,7 +364,14 @@ async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
         now = clock.now()
 
 
-def _pause(call: CallContext, error: RateLimitError, reservation: Reservation, attempt: int) -> int:
+def _pause(
+    call: CallContext,
+    error: RateLimitError,
+    reservation: Reservation,
+    attempt: int,
+    *,
+    may_be_free: bool,
+) -> int:
     """Let a 429 hold back everybody, this request too: it waits for its next admission.
 
     Returns:
@@ -344,7 +388,7 @@ def _pause(call: CallContext, error: RateLimitError, reservation: Reservation, a
     )
     if pause.lesson:
         LOGGER.info("%s: 429: the limit is now %s", call.name, pause.lesson)
-    if pause.was_too_short:
+    if pause.was_too_short and may_be_free:
         _check_deadline(call, error, pause.seconds)
         return 0
     _check_attempts(call, error, attempt)
@@ -356,6 +400,8 @@ async def _before_retry(call: CallContext, error: EmbeddingError, attempt: int) 
     """Wait before the next attempt, or raise the error where there is none."""
     _check_attempts(call, error, attempt)
     retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None and retry_after > _HOUR:
+        raise error
     delay = call.policy.delay(attempt, retry_after=retry_after, random=random.Random())  # noqa: S311 - no secret
     _check_deadline(call, error, delay)
     status = "no answer" if error.status_code is None else f"an answer of {error.status_code}"

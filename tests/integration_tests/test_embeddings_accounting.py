@@ -222,8 +222,9 @@ def test_langchain_s_rate_limiter_is_asked_for_each_text(make_embeddings, call):
         asked = 0
 
         def acquire(self, *, blocking=True):
-            self.asked += 1
-            return super().acquire(blocking=blocking)
+            admitted = super().acquire(blocking=blocking)
+            self.asked += admitted
+            return admitted
 
         async def aacquire(self, *, blocking=True):
             self.asked += 1

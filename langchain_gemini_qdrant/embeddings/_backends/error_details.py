@@ -41,6 +41,8 @@ class UsedUp:
 def used_up(name: object, value: object = None) -> UsedUp:
     """Return the quota of an id or a metric; the name alone says what is counted, and how long."""
     text = str(name)
+    if re.search(r"per_?(?:second|hour)|enqueued", text, re.IGNORECASE):
+        value = None  # no limit of a minute
     return UsedUp(
         unit="tokens" if "token" in text.lower() else "texts",
         limit=read_number(value),
@@ -73,7 +75,8 @@ class ErrorDetails:
         whole = None if match is None else read_seconds(match[1])
         cut = self.retry_after
         if cut is None or whole is None:
-            return whole if cut is None else uncut(cut)
+            seconds = whole if cut is None else cut
+            return None if seconds is None else uncut(seconds)
         return whole if cut <= whole < cut + 1.0 else max(uncut(cut), whole)
 
     def quotas(self, message: str) -> list[UsedUp]:
@@ -119,7 +122,8 @@ def read_error_details(details: object) -> ErrorDetails:
         if isinstance(detail.get("reason"), str):
             read.reasons.add(detail["reason"])
         delay = read_seconds(detail.get("retryDelay"))
-        read.retry_after = read.retry_after if delay is None else delay
+        known = [seconds for seconds in (read.retry_after, delay) if seconds is not None]
+        read.retry_after = max(known, default=None)
         metadata = detail.get("metadata")
         if isinstance(metadata, dict) and isinstance(metadata.get("quota_limit"), str):
             quota = used_up(metadata["quota_limit"], metadata.get("quota_limit_value"))

@@ -58,12 +58,15 @@ def error_for_status(
     details: ErrorDetails,
 ) -> EmbeddingError:
     """Return the error of ours that an answer other than 200 stands for."""
+    message = message.encode(errors="replace").decode()
     message = _SECRET.sub("***", message.strip()[:_LONGEST_MESSAGE]) or "no message"
     text = f"{model}: the API answered {status_code}: {message}"
     retry_after = details.delay(message)
     if status_code == _TOO_MANY_REQUESTS:
         quotas = details.quotas(message)
-        if any(quota.limit == 0 for quota in quotas) or _UNPAID.search(message):
+        if any(quota.limit == 0 for quota in quotas) or (
+            retry_after is None and _UNPAID.search(message)
+        ):
             kind: type[RateLimitError] = BillingError
         elif any(quota.per_day for quota in quotas) or (retry_after or 0.0) > _HOUR:
             kind = DailyQuotaError
