@@ -11,7 +11,12 @@ from google.genai import types
 from google.oauth2.credentials import Credentials
 
 from langchain_gemini_qdrant import GeminiEmbeddings
-from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError, ServiceError
+from langchain_gemini_qdrant.errors import (
+    ConfigurationError,
+    GeminiQdrantError,
+    RequestRejectedError,
+    ServiceError,
+)
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.places import METHODS, MODEL, PLACES, REQUEST
 
@@ -178,3 +183,14 @@ def test_answer_of_a_token_server_is_not_quoted(make_backend, call, error, words
     with pytest.raises(GeminiQdrantError) as caught:
         call(backend, "count_tokens", MODEL, "a")
     assert "SECRET" not in str(caught.value) + repr(caught.value.args)
+
+
+def test_key_of_any_form_that_a_gateway_quotes_is_masked(emulator):
+    key = "sk-gateway-0123456789"
+    emulator.fail_next(status=401, body=f'{{"error": {{"message": "Incorrect key: {key}"}}}}')
+    with (
+        GeminiEmbeddings(api_key=key, base_url=emulator.base_url) as embeddings,
+        pytest.raises(RequestRejectedError, match=r"Incorrect key: \*\*\*") as caught,
+    ):
+        embeddings.embed_query("a")
+    assert key not in str(caught.value)

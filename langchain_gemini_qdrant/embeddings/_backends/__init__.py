@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Literal
 
+from langchain_gemini_qdrant.embeddings._backends.errors import hide
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def create_backend(name: BackendName, settings: BackendSettings) -> Backend:
     Raises:
         ConfigurationError: The SDK is not installed.
     """
+    hide(settings.api_key)
     own = settings.client
     is_vertex = settings.vertexai or (name == "google-genai" and getattr(own, "vertexai", False))
     module_name = f"{__name__}.{'vertex' if is_vertex else name.replace('-', '_')}"

@@ -50,6 +50,16 @@ UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 """What SDKs raise from answers that are not the API's."""
 
 
+_keys: set[str] = set()
+_SHORTEST_KEY = 8  # characters; a shorter one could be a word of the message
+
+
+def hide(key: str | None) -> None:
+    """Mask a key in the messages of errors from now on: a gateway may quote it."""
+    if key is not None and len(key) >= _SHORTEST_KEY:
+        _keys.add(key)
+
+
 def error_for_status(
     *,
     status_code: int,
@@ -59,6 +69,8 @@ def error_for_status(
 ) -> EmbeddingError:
     """Return the error of ours that an answer other than 200 stands for."""
     message = message.encode(errors="replace").decode()
+    for key in list(_keys):
+        message = message.replace(key, "***")
     message = _SECRET.sub("***", message.strip()[:_LONGEST_MESSAGE]) or "no message"
     text = f"{model}: the API answered {status_code}: {message}"
     retry_after = details.delay(message)
