@@ -6,6 +6,7 @@ import json
 
 from langchain_gemini_qdrant import errors
 from langchain_gemini_qdrant.edge._worker._protocol import _ErrorInWorker
+from langchain_gemini_qdrant.embeddings._send import _TooBigForQuotaError
 from langchain_gemini_qdrant.ingestion import IngestReport
 from langchain_gemini_qdrant.testing._api._errors import ApiError
 
@@ -126,6 +127,7 @@ ERRORS = [
     errors.CollectionMismatchError("another size"),
     errors.StorageError("full"),
     _ErrorInWorker("Traceback"),
+    _TooBigForQuotaError("halves"),
     ApiError(429, "slowly", details=[{"@type": "x"}], headers={"Retry-After": "3"}, raw=b"{}"),
 ]
 """One of each error class of the package, with all that it can hold."""
