@@ -213,8 +213,9 @@ class Counting(InMemoryRateLimiter):
         self.asked = 0
 
     def acquire(self, *, blocking=True):
-        self.asked += 1
-        return super().acquire(blocking=blocking)
+        admitted = super().acquire(blocking=blocking)
+        self.asked += admitted
+        return admitted
 
     async def aacquire(self, *, blocking=True):
         return self.acquire(blocking=blocking)
