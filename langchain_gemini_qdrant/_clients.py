@@ -70,6 +70,10 @@ class Clients(Generic[SyncT, AsyncT]):
                 self._by_process = (os.getpid(), self._make())
             return self._by_process[1]
 
+    def has_one_of(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Say whether an event loop has its client."""
+        return loop in self._by_loop
+
     def of_loop(self) -> AsyncT:
         """Return the client of the running event loop."""
         loop = asyncio.get_running_loop()
@@ -117,7 +121,8 @@ def _leave_all_to_parent() -> None:
     It would wait for a lock that a thread of the parent held as it forked.
     """
     inherited = [clients.leave_to_parent() for clients in _all]
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))  # nor at the end
+    # A reference that nobody gives back: not even the end of the interpreter collects them.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
 if hasattr(os, "register_at_fork"):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 DURATION: Final = r"(?:[0-9.]+\s*(?:ms|h|m|s)(?![a-z])\s*)+"
 """A regular expression for durations such as `1m12.5s`."""
 
+LONGEST_DELAY: Final = 3600.0
+"""Seconds; who asks for more is not waited for. A minute's quota never does."""
+
 _DURATION_PART = re.compile(r"([0-9.]+)\s*(ms|h|m|s)", re.IGNORECASE)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 

@@ -20,6 +20,7 @@ from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_back
 from langchain_gemini_qdrant.embeddings._lengths import too_long
 from langchain_gemini_qdrant.embeddings._request import check_list, check_texts, check_titles
 from langchain_gemini_qdrant.embeddings._send import (
+    POLL,
     CallContext,
     Services,
     count_tokens,
@@ -64,8 +65,6 @@ T = TypeVar("T")
 _BATCHES_A_MINUTE = 20
 # The estimate of tokens may be a third too low.
 _TRUST_IN_THE_ESTIMATE = 0.7
-_POLL = 0.01  # seconds between two questions to a rate limiter of the user's
-_POLL = 0.01  # seconds between two questions to a rate limiter of the user's
 _REFUSALS = 8  # of single texts, all that were sent
 
 
@@ -88,7 +87,7 @@ class BlockingRateLimiter:
             admitted = self._limiter.acquire(blocking=False)
             if admitted or not blocking:
                 return admitted
-            self._cancelled.wait(_POLL)
+            self._cancelled.wait(POLL)
 
 
 def blocking_services(
@@ -252,14 +251,16 @@ class Embedder:
         contents = list(call.spec.contents(texts, titles))
         found: dict[Content, Vector | Exception] = {}
         unique = list(dict.fromkeys(contents))
+        long, doubtful = self._near_limit(call, unique)
         try:
-            for content in await self._too_long(call, unique):
-                try:
-                    self._refuse(call, [0])
-                except (GeminiQdrantError, Warning) as error:
-                    found[content] = error
+            long |= await self._counted_too_long(call, doubtful)
         except GeminiQdrantError as error:  # they could not be counted
-            found.update(outcomes(call.spec.near_limit(unique), error))
+            found.update(outcomes(doubtful, error))
+        for content in long:
+            try:
+                self._refuse(call, [0])
+            except (GeminiQdrantError, Warning) as error:
+                found[content] = error
         todo = deque(self._batches([each for each in unique if each not in found]))
         refusals = 0
         while todo:
@@ -304,24 +305,28 @@ class Embedder:
         Raises:
             TextTooLongError: Texts are too long, and not to be cut.
         """
-        sure = {content for content in contents if call.spec.is_surely_too_long(content)}
-        if self.on_too_long != "error" or not sure:
-            sure |= await self._too_long(call, contents)
-        self._refuse(call, wanted.indices(sure))
+        long, doubtful = self._near_limit(call, contents)
+        if not long or self.on_too_long == "warn":
+            long |= await self._counted_too_long(call, doubtful)
+        if long:
+            self._refuse(call, wanted.indices(long))
 
-    async def _too_long(self, call: CallContext, contents: Sequence[Content]) -> set[Content]:
-        """Return the contents that the model would cut, if anybody cares."""
-        if self.on_too_long == "truncate" or not (doubtful := call.spec.near_limit(contents)):
-            return set()
-        sure = {content for content in doubtful if call.spec.is_surely_too_long(content)}
-        rest = [content for content in doubtful if content not in sure]
+    def _near_limit(
+        self, call: CallContext, contents: Sequence[Content]
+    ) -> tuple[set[Content], list[Content]]:
+        """Return the contents that are surely too long, and those to be counted; if they may be."""
+        near = [] if self.on_too_long == "truncate" else call.spec.near_limit(contents)
+        sure = {content for content in near if call.spec.is_surely_too_long(content)}
+        return sure, [content for content in near if content not in sure]
+
+    async def _counted_too_long(
+        self, call: CallContext, doubtful: Sequence[Content]
+    ) -> set[Content]:
         count = partial(self._results, call, count_tokens)
-        return sure | await too_long(call.spec, rest, count, call.counted)
+        return await too_long(call.spec, doubtful, count, call.counted)
 
     def _refuse(self, call: CallContext, indices: Sequence[int]) -> None:
         """Refuse texts that the model would cut, or warn of them."""
-        if not indices or self.on_too_long == "truncate":
-            return
         error = call.spec.too_long(indices)
         if self.on_too_long == "error":
             raise error

@@ -186,8 +186,8 @@ class Limiter:
         from batch to batch, several should fit into a minute.
         """
         with self._lock:
-            most = math.inf if self._texts.limit is None else self._texts.ceiling or math.inf
-            room = math.inf if self._tokens.limit is None else self._tokens.ceiling or math.inf
+            most = self._texts.ceiling or math.inf
+            room = self._tokens.ceiling or math.inf
             return texts <= most and tokens * self._ratio() <= room / _REQUESTS_A_MINUTE
 
     def wants_count(self) -> bool:

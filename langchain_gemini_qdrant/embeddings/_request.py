@@ -281,14 +281,7 @@ def check_titles(titles: Sequence[object], *, first: int = 0) -> None:
             f"index {wrong[0]}",
             indices=wrong,
         )
-    broken = [i for i, title in enumerate(titles, first) if not _is_encodable(str(title))]
-    if broken:
-        raise InvalidInputError(
-            f"{len(broken)} of {len(titles)} titles hold half of a surrogate pair, which UTF-8 "
-            f"does not have, at index {', '.join(map(str, broken))}: such titles were cut inside "
-            "a character",
-            indices=broken,
-        )
+    _check_encodable(titles, "titles", first)
 
 
 def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
@@ -309,20 +302,24 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
             f"{wrong[0]}",
             indices=wrong,
         )
-    broken = [i for i, text in enumerate(texts, first) if not _is_encodable(str(text))]
-    if broken:
-        raise InvalidInputError(
-            f"{len(broken)} of {len(texts)} texts hold half of a surrogate pair, which UTF-8 does "
-            f"not have, at index {', '.join(map(str, broken))}: such texts were cut inside a "
-            "character",
-            indices=broken,
-        )
+    _check_encodable(texts, "texts", first)
     blank = [i for i, text in enumerate(texts, first) if not str(text).strip()]
     if blank:
         raise InvalidInputError(
             f"{len(blank)} of {len(texts)} texts are blank, at index "
             f"{', '.join(map(str, blank))}: the API refuses the request of a blank. Leave them out",
             indices=blank,
+        )
+
+
+def _check_encodable(values: Sequence[object], name: str, first: int) -> None:
+    broken = [i for i, value in enumerate(values, first) if not _is_encodable(str(value))]
+    if broken:
+        raise InvalidInputError(
+            f"{len(broken)} of {len(values)} {name} hold half of a surrogate pair, which UTF-8 "
+            f"does not have, at index {', '.join(map(str, broken))}: such {name} were cut inside "
+            "a character",
+            indices=broken,
         )
 
 

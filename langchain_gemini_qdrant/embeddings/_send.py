@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._logging import LOGGER
+from langchain_gemini_qdrant._retry_policy import LONGEST_DELAY
 from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._cache import decode, encode
 from langchain_gemini_qdrant.embeddings._quota import Reservation
@@ -47,9 +48,10 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
 
 _MOST_FREE = 2  # pauses of one request that may be too short without costing an attempt
-_HOUR = 3600.0  # seconds; nobody waits so long for a retry
 _LONGEST_COUNT = 5.0  # seconds for a sample's count, which is a luxury
-_POLL = 0.05  # seconds between two questions to a rate limiter of the user's, under a deadline
+POLL = 0.01
+"""Seconds between two questions to a rate limiter of the user's."""
+
 # A request that is too large for a proxy, and for Google, which says so with status 400.
 _TOO_LARGE_STATUS = 413
 _TOO_LARGE = "payload size exceeds the limit"
@@ -343,7 +345,7 @@ async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
             await limiter.aacquire()
             continue
         while not await limiter.aacquire(blocking=False):
-            await clock.asleep(min(_POLL, call.seconds_left or _POLL))
+            await clock.asleep(min(POLL, call.seconds_left or POLL))
             call.check()
 
 
@@ -400,7 +402,7 @@ async def _before_retry(call: CallContext, error: EmbeddingError, attempt: int) 
     """Wait before the next attempt, or raise the error where there is none."""
     _check_attempts(call, error, attempt)
     retry_after = getattr(error, "retry_after", None)
-    if retry_after is not None and retry_after > _HOUR:
+    if retry_after is not None and retry_after > LONGEST_DELAY:
         raise error
     delay = call.policy.delay(attempt, retry_after=retry_after, random=random.Random())  # noqa: S311 - no secret
     _check_deadline(call, error, delay)

@@ -93,9 +93,12 @@ class EmbeddingSession:
             self._call.give_up(error)
 
 
-async def _embedder_of(embedding: GeminiEmbeddings, blocking: bool) -> Embedder:  # noqa: FBT001
-    """Return what embeds, made in a thread where an event loop would wait for it."""
-    return embedding._embedder if blocking else await embedding._aembedder()  # noqa: SLF001 - a face of it
+async def _begin(embedding: GeminiEmbeddings, *, blocking: bool) -> tuple[Embedder, CallContext]:
+    """Return what embeds documents, and a call to do it in."""
+    # Making it may take seconds, for which no event loop shall wait.
+    embedder = embedding._embedder if blocking else await embedding._aembedder()  # noqa: SLF001 - a face of it
+    services = embedder.blocking_services() if blocking else None
+    return embedder, embedder.call(call_spec(embedding, "document"), services)
 
 
 async def stream_outcomes(
@@ -109,8 +112,7 @@ async def stream_outcomes(
 
     After a failure no further texts are sent, and those that were come to their end.
     """
-    embedder, spec = await _embedder_of(embedding, blocking), call_spec(embedding, "document")
-    call = embedder.call(spec, embedder.blocking_services() if blocking else None)
+    embedder, call = await _begin(embedding, blocking=blocking)
     name = "stream_documents" if blocking else "astream_documents"
     with embedder.accounted(name, call, len(texts)):
         async with aclosing(embedder.outcomes(call, AsAsync(texts), titles)) as batches:
@@ -131,8 +133,7 @@ async def open_session(
             go in tasks, which leaving cancels.
     """
     if isinstance(embedding, GeminiEmbeddings):
-        embedder, spec = await _embedder_of(embedding, blocking), call_spec(embedding, "document")
-        call = embedder.call(spec, embedder.blocking_services() if blocking else None)
+        embedder, call = await _begin(embedding, blocking=blocking)
         with embedder.accounted(name, call, None):
             concurrency = embedder.max_concurrency
             async with aclosing(call.services.side_by_side(concurrency)) as side_by_side:

@@ -9,6 +9,7 @@ import ssl
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
+from langchain_gemini_qdrant._retry_policy import LONGEST_DELAY
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, GEMINI_MODELS, find_model
 from langchain_gemini_qdrant.errors import (
     BillingError,
@@ -35,7 +36,6 @@ _NOT_IMPLEMENTED = 501
 _UNANSWERED = frozenset({408, 499})
 # Where the API answers so, it would answer the same to every other request of the call.
 _REFUSES_ALL = frozenset({401, 403, 404, _NOT_IMPLEMENTED})
-_HOUR = 3600.0  # seconds; a minute's quota never asks for as much
 
 _UNPAID = re.compile(r"credits are depleted|spending (?:cap|limit)", re.IGNORECASE)
 _LONGEST_MESSAGE = 2_000  # characters of a body's own words; a proxy's page may have thousands
@@ -80,7 +80,7 @@ def error_for_status(
             retry_after is None and _UNPAID.search(message)
         ):
             kind: type[RateLimitError] = BillingError
-        elif any(quota.per_day for quota in quotas) or (retry_after or 0.0) > _HOUR:
+        elif any(quota.per_day for quota in quotas) or (retry_after or 0.0) > LONGEST_DELAY:
             kind = DailyQuotaError
         else:
             kind = RateLimitError
@@ -88,7 +88,10 @@ def error_for_status(
     is_refusal = status_code in _CLIENT_ERRORS or status_code == _NOT_IMPLEMENTED
     if is_refusal and status_code not in _UNANSWERED:
         bad_key = "API_KEY_INVALID" in details.reasons or "API key not valid" in message
-        text += _advice(status_code, message, model, details.reasons)
+        if bad_key:
+            text += " Check api_key, GOOGLE_API_KEY or GEMINI_API_KEY."
+        elif status_code == _NOT_FOUND and _NO_SUCH_MODEL.search(message):
+            text += _advice_on_model(model, of_developer_api="API version" in message)
         refuses_all = (
             bad_key or status_code in _REFUSES_ALL or details.status == "FAILED_PRECONDITION"
         )
@@ -186,14 +189,6 @@ def _limits(
             known = [x for x in (limits.get(quota.unit), quota.limit) if x is not None]
             limits[quota.unit] = min(known, default=None)
     return dict(sorted(limits.items(), key=lambda item: item[1] is None))  # named ones first
-
-
-def _advice(status_code: int, message: str, model: str, reasons: set[str]) -> str:
-    if "API_KEY_INVALID" in reasons or "API key not valid" in message:
-        return " Check api_key, GOOGLE_API_KEY or GEMINI_API_KEY."
-    if status_code == _NOT_FOUND and _NO_SUCH_MODEL.search(message):
-        return _advice_on_model(model, of_developer_api="API version" in message)
-    return ""
 
 
 def _advice_on_model(model: str, *, of_developer_api: bool) -> str:

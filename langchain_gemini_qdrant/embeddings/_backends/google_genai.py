@@ -87,7 +87,7 @@ class GenaiConnections:
         self._own = own
         self._timeout = settings.timeout if settings.timeout is not None else _timeout_of(own)
         self._make = new_client
-        self._prepared: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        # Clients made for loops that have not taken them yet.
         self._ahead: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, genai.Client] = (
             weakref.WeakKeyDictionary()
         )
@@ -102,16 +102,15 @@ class GenaiConnections:
     async def aprepare(self) -> None:
         """Make the client of the running event loop, in a thread: it takes a third of a second."""
         loop = asyncio.get_running_loop()
-        if self._own is None and loop not in self._prepared:
+        if self._own is None and not self._clients.has_one_of(loop):
             await asyncio.to_thread(self._make_ahead, loop)
             self._clients.of_loop()
 
     def _make_ahead(self, loop: asyncio.AbstractEventLoop) -> None:
         """Make a client, once for all the requests of a loop that wait; it is bound to none yet."""
         with MAKING:
-            if loop not in self._prepared:
+            if loop not in self._ahead and not self._clients.has_one_of(loop):
                 self._ahead[loop] = self._new()
-                self._prepared.add(loop)
 
     def _new_async(self) -> genai.Client:
         return self._ahead.pop(asyncio.get_running_loop(), None) or self._new()
@@ -131,7 +130,6 @@ class GenaiConnections:
 
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
-        self._prepared.discard(asyncio.get_running_loop())
         await self._clients.close_of_loop()
 
     def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
