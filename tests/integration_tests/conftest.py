@@ -67,6 +67,14 @@ def make_embeddings(emulator, backend):
         embeddings.close()
 
 
+@pytest.fixture(scope="module")
+def loop():
+    """One event loop for all tests of a file: google-genai 2.x fails in a second one."""
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
 @pytest.fixture
 def make_backend(emulator):
     """Make a back end of one kind, bound to the emulator."""

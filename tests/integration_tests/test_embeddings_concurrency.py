@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,6 +15,7 @@ from langchain_gemini_qdrant.errors import (
     InvalidInputError,
     RequestRejectedError,
 )
+from tests.integration_tests.places import run_elsewhere
 
 TEXTS = [f"passage number {i}" for i in range(60)]
 SIZE = {"output_dimensionality": 128}
@@ -153,7 +152,7 @@ warnings.simplefilter("ignore")
 from langchain_gemini_qdrant import GeminiEmbeddings
 options = {options!r}
 embeddings = GeminiEmbeddings(**options)
-texts = [f"text {{i}}" for i in range(20)]
+texts = [f"text {i}" for i in range(20)]
 expected = embeddings.embed_documents(texts)
 children = []
 for child in range(4):
@@ -174,16 +173,7 @@ def test_forked_children_get_their_own_answers(make_embeddings):
     embeddings = make_embeddings(**SIZE)
     if embeddings.transport == "grpc":
         pytest.skip("gRPC itself does not support fork while it is in use")
-    fields = ("backend", "transport", "base_url", "output_dimensionality")
-    options = {name: getattr(embeddings, name) for name in fields}
-    options["api_key"] = embeddings.api_key.get_secret_value()
-    result = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", FORKED.format(options=options)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    result = run_elsewhere(FORKED, embeddings)
     assert result.stdout.strip() == "True [0, 0, 0, 0]", result.stderr
 
 

@@ -17,6 +17,7 @@ from langchain_core.rate_limiters import BaseRateLimiter, InMemoryRateLimiter
 
 from langchain_gemini_qdrant import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import ConfigurationError, EmbeddingError
+from tests.integration_tests.places import run_elsewhere
 
 SIZE = {"output_dimensionality": 128}
 
@@ -311,16 +312,7 @@ is_complete = True
 def run_forking(script, embeddings):
     if embeddings.transport == "grpc":
         pytest.skip("gRPC itself does not support fork while it is in use")
-    fields = ("backend", "transport", "base_url", "output_dimensionality")
-    options = {name: getattr(embeddings, name) for name in fields}
-    options["api_key"] = embeddings.api_key.get_secret_value()
-    result = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", script.replace("{options!r}", repr(options))],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    result = run_elsewhere(script, embeddings)
     return result.stdout.split("\n")[:-1] or result.stderr
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
-import socket
-import threading
 
 import pytest
 
 from langchain_gemini_qdrant.errors import ConfigurationError, EmbeddingError, ServiceError
+from tests.integration_tests.loopback import LoopbackServer
 from tests.integration_tests.places import METHODS
 from tests.integration_tests.test_embeddings_faults import BODIES
 
@@ -18,42 +16,17 @@ OVER_HTTP = ["google-genai", "vertex", "google-generativeai-rest"]
 PAGE = "<html><body>Zugriff verweigert: häufig</body></html>"
 
 
-class Answering:
+class Answering(LoopbackServer):
     """Answers every request with `answer`, whatever bytes that is, and closes the connection."""
 
     def __init__(self):
+        super().__init__()
         self.answer = b""
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.requests = 0
 
-    def _serve(self):
-        while True:
-            connection, _ = self._listener.accept()
-            with (
-                connection,
-                connection.makefile("rb") as request,
-                contextlib.suppress(ConnectionError),
-            ):
-                line = request.readline()
-                if not line:
-                    return
-                headers = [*iter(request.readline, b"\r\n")]
-                lengths = [h.split()[1] for h in headers if h.lower().startswith(b"content-length")]
-                request.read(int(lengths[0]) if lengths else 0)
-                self.requests += 1
-                connection.sendall(self.answer.replace(b"{url}", self.url.encode()))
-
-    @contextlib.contextmanager
-    def running(self):
-        thread = threading.Thread(target=self._serve)
-        thread.start()
-        try:
-            yield self
-        finally:
-            socket.create_connection(self._listener.getsockname()).close()
-            thread.join()
-            self._listener.close()
+    def answer_to(self, connection):
+        self.requests += 1
+        connection.sendall(self.answer.replace(b"{url}", self.url.encode()))
 
 
 def http(body=b"", status="200 OK", **headers):

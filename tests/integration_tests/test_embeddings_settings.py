@@ -18,7 +18,7 @@ from langchain_gemini_qdrant.errors import (
     ServiceError,
 )
 from langchain_gemini_qdrant.testing import GeminiEmulator
-from tests.integration_tests.places import METHODS, MODEL, PLACES, REQUEST
+from tests.integration_tests.places import METHODS, MODEL, PLACES, REQUEST, Unrefreshable
 
 SECRET = "AIzaSECRET"  # noqa: S105
 OVER_HTTP = ["google-genai", "vertex", "google-generativeai-rest"]
@@ -162,17 +162,6 @@ def test_google_generativeai_takes_a_host_and_port_alone(make_backend, emulator,
     with pytest.raises(ServiceError):
         call(make_backend("google-generativeai-grpc", base_url=host), "embed", REQUEST)
     GeminiEmbeddings(api_key="key", backend="google-generativeai", base_url=host)
-
-
-class Unrefreshable(Credentials):
-    """Has no token, and meets an error with a secret on its way to one."""
-
-    def __init__(self, error):
-        super().__init__(token=None)
-        self._error = error
-
-    def refresh(self, request):  # noqa: ARG002
-        raise self._error
 
 
 @pytest.mark.parametrize("error", [RefreshError, TransportError])

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import threading
 
 import pytest
 from google import genai
 from google.genai import types
 
 from langchain_gemini_qdrant.errors import ServiceError
+from tests.integration_tests.loopback import LoopbackServer
 from tests.integration_tests.places import METHODS, MODEL, PLACES, REQUEST
 
 
@@ -56,10 +54,11 @@ def test_time_of_an_own_client_stays_where_the_call_has_more(make_backend, emula
     asyncio.run(own.aio.aclose())
 
 
-class Trickle:
+class Trickle(LoopbackServer):
     """Answers with a body that comes in a hundred pieces, in some two seconds."""
 
     def __init__(self, chunked):
+        super().__init__()
         body = b'{"totalTokens": 1, "embeddings": [{"values": [1%s]}]}' % (b", 0.0" * 127)
         pieces = [body[i * len(body) // 100 : (i + 1) * len(body) // 100] for i in range(100)]
         head = "transfer-encoding: chunked" if chunked else f"content-length: {len(body)}"
@@ -67,35 +66,12 @@ class Trickle:
         self._pieces = [
             b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece for piece in pieces
         ] + ([b"0\r\n\r\n"] if chunked else [])
-        self._stopped = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def _serve(self):
-        connection, _ = self._listener.accept()
-        with (
-            connection,
-            connection.makefile("rb") as request,
-            contextlib.suppress(OSError),  # the client is gone
-        ):
-            headers = iter(request.readline, b"\r\n")
-            [length] = [h.split()[1] for h in headers if h.lower().startswith(b"content-length")]
-            request.read(int(length))
-            connection.sendall(self._head.encode())
-            for piece in self._pieces:
-                self._stopped.wait(0.02)
-                connection.sendall(piece)
-
-    @contextlib.contextmanager
-    def running(self):
-        thread = threading.Thread(target=self._serve)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._stopped.set()
-            thread.join()
-            self._listener.close()
+    def answer_to(self, connection):
+        connection.sendall(self._head.encode())
+        for piece in self._pieces:
+            self.stopped.wait(0.02)
+            connection.sendall(piece)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -111,7 +87,7 @@ def test_answer_that_trickles_ends_with_the_request_s_time(
 @pytest.mark.parametrize("place", ["google-genai", "vertex", "google-generativeai-rest"])
 def test_answer_that_trickles_in_time_is_read(make_backend, call, place):
     with Trickle(chunked=True).running() as server:
-        server._stopped.set()
+        server.stopped.set()
         backend = make_backend(place, base_url=server.url)
         assert call(backend, "count_tokens", MODEL, "a", timeout=30.0) == 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 
@@ -48,14 +47,6 @@ NAMED = {
         None,
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def loop():
-    """One event loop for all tests: google-genai 2.x fails in a second one."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 @pytest.fixture(scope="module")

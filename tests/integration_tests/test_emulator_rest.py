@@ -31,14 +31,6 @@ def contents(*texts):
 
 
 @pytest.fixture(scope="module")
-def loop():
-    """One event loop for all tests: google-genai 2.x fails in a second one."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture(scope="module")
 def client(request, loop):
     emulator = request.getfixturevalue("_running_emulator")
     client = genai.Client(api_key=emulator.api_key, http_options={"base_url": emulator.base_url})

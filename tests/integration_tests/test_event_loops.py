@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import subprocess
-import sys
 import weakref
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from langchain_gemini_qdrant import create_vector_store
+from tests.integration_tests.places import run_elsewhere
 
 
 def run(coroutine):
@@ -102,15 +101,7 @@ print(max(counts) - before)
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are counted in /proc")
 def test_descriptors_stay_as_many_over_event_loops(make_embeddings):
     embeddings = make_embeddings(output_dimensionality=128)
-    fields = ("backend", "transport", "base_url", "output_dimensionality")
-    options = {name: getattr(embeddings, name) for name in fields}
-    options["api_key"] = embeddings.api_key.get_secret_value()
-    result = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", DESCRIPTORS.replace("{options!r}", repr(options))],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=200,
-    )
+    result = run_elsewhere(DESCRIPTORS, embeddings)
+    assert result.returncode == 0, result.stderr
     # gRPC closes its sockets a little later, in threads of its own.
     assert int(result.stdout) <= (5 if embeddings.transport == "grpc" else 0)

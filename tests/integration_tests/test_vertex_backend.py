@@ -21,6 +21,7 @@ from langchain_gemini_qdrant.errors import (
     RequestRejectedError,
     ServiceError,
 )
+from tests.integration_tests.places import Unrefreshable
 
 ONE, TWO, FIVE = "gemini-embedding-001", "gemini-embedding-2", "text-embedding-005"
 MODELS = (ONE, TWO, FIVE)
@@ -307,17 +308,6 @@ def test_anonymous_credentials_are_a_wrong_setting(make_backend, call):
     backend = make_backend(credentials=AnonymousCredentials())
     with pytest.raises(ConfigurationError, match="Anonymous credentials cannot be refreshed"):
         call(backend, "embed", request(TWO, ["a"]))
-
-
-class Unrefreshable(Credentials):
-    """Has no token, and meets an error on its way to one."""
-
-    def __init__(self, error):
-        super().__init__(token=None)
-        self._error = error
-
-    def refresh(self, request):  # noqa: ARG002
-        raise self._error
 
 
 @pytest.mark.parametrize(
