@@ -400,6 +400,9 @@ def _pause(
 
 async def _before_retry(call: CallContext, error: EmbeddingError, attempt: int) -> None:
     """Wait before the next attempt, or raise the error where there is none."""
+    error.attempts = attempt + 1
+    if call.deadline is not None and call.services.clock.now() >= call.deadline:
+        raise _out_of_time(call, f"a request was under way ({error})", error.attempts) from error
     _check_attempts(call, error, attempt)
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None and retry_after > LONGEST_DELAY:
@@ -424,9 +427,11 @@ def _check_deadline(call: CallContext, error: EmbeddingError, delay: float) -> N
         raise error
 
 
-def _out_of_time(call: CallContext, why: str) -> ServiceError:
+def _out_of_time(call: CallContext, why: str, attempts: int = 0) -> ServiceError:
     return ServiceError(
-        f"{call.spec.model}: the deadline ended the call: {why}", model=call.spec.model
+        f"{call.spec.model}: the deadline ended the call: {why}",
+        model=call.spec.model,
+        attempts=attempts,
     )
 
 

@@ -55,9 +55,10 @@ def test_no_request_starts_after_the_deadline(make_embeddings, emulator, call):
 def test_request_that_hangs_ends_with_the_deadline(make_embeddings, emulator, call):
     emulator.answer_next("hang", times=None)
     begin = time.monotonic()
-    with pytest.raises(ServiceError):
+    with pytest.raises(ServiceError, match="the deadline ended the call") as caught:
         call(make_embeddings(timeout=60, deadline=0.3), "embed_query", "a")
     assert time.monotonic() - begin < 20
+    assert caught.value.attempts == 1
 
 
 def test_waiting_for_a_rate_limiter_of_one_s_own_counts(make_embeddings, emulator, call, clock):
