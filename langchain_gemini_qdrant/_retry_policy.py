@@ -41,26 +41,30 @@ class RetryPolicy:
 
     By default six delays of at most 63 s in all; after a 429 the limiter's own pause counts too,
     so a minute's quota is free again before the last attempt.
+
+    Attributes:
+        floor: The share of each doubling delay that is not random, in [0, 1]: with 0.5, all delays
+            together are at least half of their sum.
     """
 
     max_retries: int = 6
     initial_delay: float = 1.0
     max_delay: float = 60.0
+    floor: float = 0.0
 
     def delay(self, attempt: int, *, retry_after: float | None, random: Random) -> float:
         """Return the seconds before retry number `attempt`, from 0, at random within bounds.
 
         What the server asked for, with what a cut of it may hide (see `uncut`), is a promise, so up
-        to 10 % come on top of it. Without it, the whole of a doubling delay is random (full
-        jitter), so workers do not wake up together.
+        to 10 % come on top of it. Without it, a doubling delay is random from `floor` of it up
+        (full jitter if that is 0), so workers do not wake up together.
 
         Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
         """
         if retry_after is not None:
             return retry_after * random.uniform(1.0, 1.1)
-        return random.uniform(
-            0.0, min(self.max_delay, self.initial_delay * 2.0 ** min(attempt, 63))
-        )
+        longest = min(self.max_delay, self.initial_delay * 2.0 ** min(attempt, 63))
+        return random.uniform(self.floor * longest, longest)
 
 
 def read_seconds(value: object) -> float | None:

@@ -18,7 +18,7 @@ from langchain_gemini_qdrant.errors import (
     TextTooLongError,
 )
 from langchain_gemini_qdrant.vectorstores import _points
-from langchain_gemini_qdrant.vectorstores._retry import refuses_all
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason, refuses_all
 from langchain_gemini_qdrant.vectorstores._write import named_vectors, upsert
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class Pipeline:
             )
         except Exception as error:  # noqa: BLE001 - told with the report
             for document in group.values():
-                self._fail(document, _points.reason(error))
+                self._fail(document, reason(error))
             self._stop(error)
             return
         stored = {record.id: record.payload or {} for record in records}
@@ -258,9 +258,9 @@ class Pipeline:
         documents = self._waiting[: self._request_size]
         del self._waiting[: self._request_size]
         if self._stopped:
-            reason = f"not sent, as the run ended: {_points.reason(self._counters.error)}"
+            why = f"not sent, as the run ended: {reason(self._counters.error)}"
             for document in documents:
-                self._fail(document, reason)
+                self._fail(document, why)
             return
         titles = (
             None
@@ -304,7 +304,7 @@ class Pipeline:
             if not isinstance(result, Exception):
                 embedded.append((document, result))
             elif isinstance(result, TextTooLongError):
-                self._fail(document, _points.reason(result))
+                self._fail(document, reason(result))
             else:
                 failure = result
                 self._lose(document, failure)
@@ -339,7 +339,7 @@ class Pipeline:
             self._broken = error
             self._stop(error)
             for document, _ in pairs:
-                self._fail(document, _points.reason(error))
+                self._fail(document, reason(error))
         elif len(pairs) == 1:
             self._lose(pairs[0][0], error)
         else:
@@ -388,16 +388,16 @@ class Pipeline:
 
     def _lose(self, document: Incoming, error: Exception) -> None:
         """Count a document that was refused; so many in a row end the run."""
-        self._fail(document, _points.reason(error))
+        self._fail(document, reason(error))
         self._documents_lost += 1
         if self._documents_lost >= _DOCUMENTS_LOST:
             self._stop(error)
 
-    def _fail(self, document: Incoming, reason: str) -> None:
+    def _fail(self, document: Incoming, why: str) -> None:
         if self._pending.get(document.key) is document:  # and not one before it of the same id
             del self._pending[document.key]
             self._updates.discard(document.key)
-        self._counters.failed[document.name] = reason
+        self._counters.failed[document.name] = why
         self._counters.failed_sources.add(document.source)
 
     def _stop(self, error: Exception) -> None:

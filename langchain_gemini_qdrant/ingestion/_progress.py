@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.ingestion._report import EtaEstimator, IngestProgress, IngestReport
-from langchain_gemini_qdrant.vectorstores._points import reason
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable

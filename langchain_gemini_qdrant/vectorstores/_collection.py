@@ -8,7 +8,7 @@ before its `await` returns (see `_runtime`).
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -23,7 +23,7 @@ from langchain_gemini_qdrant.errors import (
     GeminiQdrantError,
 )
 from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
-from langchain_gemini_qdrant.vectorstores._retry import RetryingClient
+from langchain_gemini_qdrant.vectorstores._retry import PATIENT, QUICK, RetryingClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, models
 
     from langchain_gemini_qdrant._clock import AsyncClock, Clock
+    from langchain_gemini_qdrant._retry_policy import RetryPolicy
     from langchain_gemini_qdrant.embeddings._session import Embedded, EmbeddingSession
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._connection import Connection
@@ -132,6 +133,7 @@ class Collection:
         embedding: `layout.embedding`; await its `a...` methods, which run the sync ones if
             `blocking`.
         sparse_embedding: As `embedding`.
+        policy: How often and when calls are retried where the server is away.
     """
 
     name: str
@@ -143,13 +145,20 @@ class Collection:
     embedding: Embeddings | None
     sparse_embedding: SparseEmbeddings | None
     random: Random = field(default_factory=Random)
+    policy: RetryPolicy = QUICK
+
+    def patient(self) -> Collection:
+        """Return this collection for a long run: a server may be away for a minute."""
+        return replace(self, policy=PATIENT)
 
     @property
     def client(self) -> AsyncQdrantClient:
-        """The engine's client; a call is retried where the connection is lost."""
+        """The engine's client; a call is retried where the server is away, as `policy` says."""
         connection, blocking = self.connection, self.blocking
         client = connection.client if blocking else connection.async_client
-        retrying = RetryingClient(client, self.clock, self.random, blocking=blocking)
+        retrying = RetryingClient(
+            client, self.clock, self.random, blocking=blocking, policy=self.policy
+        )
         return cast("AsyncQdrantClient", retrying)
 
     def require_embedding(self) -> Embeddings:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from langchain_core.documents import Document
 from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.http.exceptions import UnexpectedResponse
 
 from langchain_gemini_qdrant._qdrant_values import (
     CheckedPayload,
@@ -19,7 +18,8 @@ from langchain_gemini_qdrant._qdrant_values import (
     payload_bytes,
     point_id,
 )
-from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, PartialWriteError
+from langchain_gemini_qdrant.errors import InvalidInputError, PartialWriteError
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -253,11 +253,3 @@ def partial_write(
         written=written,
         missing=missing,
     )
-
-
-def reason(error: Exception | None) -> str:
-    """Return what may be told of an error: another library's message may quote what was sent."""
-    if isinstance(error, GeminiQdrantError):
-        return str(error)
-    status = f" {error.status_code}" if isinstance(error, UnexpectedResponse) else ""
-    return f"{type(error).__name__}{status}"

@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
-import grpc
-import httpx
-from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException
 
 from langchain_gemini_qdrant._logging import LOGGER
-from langchain_gemini_qdrant._retry_policy import RetryPolicy, read_retry_after, uncut
-from langchain_gemini_qdrant.errors import StorageError
-from langchain_gemini_qdrant.vectorstores._points import reason
+from langchain_gemini_qdrant._retry_policy import RetryPolicy
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -25,24 +22,20 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant._clock import AsyncClock
 
-# Three retries outlive the restart of a server or a proxy, and report a wrong address soon.
-_RETRIES = RetryPolicy(max_retries=3, initial_delay=0.5, max_delay=10.0)
-# The second one of these changes nothing, or fails in a way that the operation recognises.
+QUICK = RetryPolicy(max_retries=3, initial_delay=0.5, max_delay=2.0, floor=0.5)
+"""For a call that somebody waits for: 1.7 to 3.5 s of waiting, and then the error."""
+
+PATIENT = RetryPolicy(max_retries=16, initial_delay=0.5, max_delay=10.0, floor=0.5)
+"""For runs of hours: 64 to 128 s of waiting, so that a server may be away for a minute."""
+
+_CALLS_MAX_RETRIES = 3  # where the server is there, and it may be this call that it fails at
+# The second one of these changes nothing, or fails in a way that the operation recognises: creation
+# finds its collection. All other methods that are called here only read.
 _WRITES = frozenset(
     {
         *("batch_update_points", "delete", "set_payload", "upsert"),
         *("create_collection", "delete_collection", "update_collection"),
         *("create_payload_index", "update_collection_aliases"),
-    }
-)
-_TRANSIENT_STATUS = frozenset({429, 502, 503, 504})
-# A wrong key, no right to write, no such collection.
-_REFUSED_STATUS = frozenset({401, 403, 404})
-_REFUSED_CODES = frozenset(
-    {
-        grpc.StatusCode.UNAUTHENTICATED,
-        grpc.StatusCode.PERMISSION_DENIED,
-        grpc.StatusCode.NOT_FOUND,
     }
 )
 
@@ -55,6 +48,7 @@ class RetryingClient:
         clock: Waits between retries.
         random: Spreads them.
         blocking: Whether a call is done before its `await` returns.
+        policy: How often and when, where the server is away.
     """
 
     def __init__(
@@ -64,72 +58,55 @@ class RetryingClient:
         random: Random,
         *,
         blocking: bool,
+        policy: RetryPolicy = QUICK,
     ) -> None:
         self._client = client
         self._clock = clock
         self._random = random
         self._blocking = blocking
+        self._policy = policy
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._client, name)
-        is_write = name in _WRITES
 
         async def call(*args: object, **kwargs: object) -> object:
             attempt = 0
             while True:
                 try:
-                    result = method(*args, **kwargs)
-                    return result if self._blocking else await result
+                    return await self._send(method, args, kwargs)
                 except Exception as error:
-                    retry_after = _retry_after(error)
-                    may_help = retry_after is not None or is_lost(error, is_write=is_write)
-                    if attempt == _RETRIES.max_retries or not may_help:
+                    delay = self._delay(name, attempt, error)
+                    if delay is None:
                         raise
                     why = reason(error)
-                delay = _RETRIES.delay(attempt, retry_after=retry_after, random=self._random)
-                said = "Qdrant: waiting %.1f s for a retry of %s, after %s"
+                said = "Qdrant: waiting %.1f s for a retry of %s, after: %s"
                 LOGGER.info(said, delay, name, why, extra={"waiting_s": delay})
                 await self._clock.asleep(delay)
                 attempt += 1
 
         return call
 
+    async def _send(
+        self, method: Callable[..., Any], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> object:
+        try:
+            result = method(*args, **kwargs)
+            return result if self._blocking else await result
+        except (JSONDecodeError, UnicodeDecodeError) as error:
+            # qdrant-client wraps JSON of another shape so, and not what is no JSON at all.
+            raise ResponseHandlingException(error) from error
 
-def _retry_after(error: Exception) -> float | None:
-    """Return the seconds that a server asks to wait, None if it does not ask."""
-    if isinstance(error, ResourceExhaustedResponse):
-        return uncut(error.retry_after_s)
-    if isinstance(error, UnexpectedResponse) and error.status_code in _TRANSIENT_STATUS:
-        seconds = read_retry_after(error.headers)
-        return None if seconds is None else uncut(seconds)
-    return None
-
-
-def is_lost(error: Exception, *, is_write: bool) -> bool:
-    """Return whether the request, or its answer, was lost on the way.
-
-    A search that took too long would take as long again; a write may have been done meanwhile.
-    """
-    if isinstance(error, ResponseHandlingException):
-        source = error.source
-        return isinstance(source, httpx.TransportError) and (
-            is_write or not isinstance(source, httpx.TimeoutException)
-        )
-    if isinstance(error, UnexpectedResponse):
-        return error.status_code in _TRANSIENT_STATUS
-    if type(error) is QdrantException:  # its client raises it for a 429 whose delay is a date
-        return True
-    if isinstance(error, grpc.RpcError):
-        timeout = is_write and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        return timeout or error.code() is grpc.StatusCode.UNAVAILABLE
-    return False
-
-
-def refuses_all(error: Exception) -> bool:
-    """Return whether any other write would meet this error, too, after all retries of this one."""
-    if isinstance(error, UnexpectedResponse) and error.status_code in _REFUSED_STATUS:
-        return True
-    if isinstance(error, grpc.RpcError) and error.code() in _REFUSED_CODES:
-        return True
-    fatal = (ResourceExhaustedResponse, StorageError)
-    return isinstance(error, fatal) or is_lost(error, is_write=True)
+    def _delay(self, name: str, attempt: int, error: Exception) -> float | None:
+        """Return the seconds before retry number `attempt`, from 0; None for no retry."""
+        failure = read_failure(error)
+        if failure is None:
+            return None
+        # A search that took too long would take as long again; a write may be done meanwhile.
+        is_slow = failure.timed_out and self._policy is QUICK and name not in _WRITES
+        if failure.is_away and not is_slow:
+            most = self._policy.max_retries
+        else:
+            most = _CALLS_MAX_RETRIES if failure.may_pass else 0
+        if attempt >= most:
+            return None
+        return self._policy.delay(attempt, retry_after=failure.retry_after, random=self._random)

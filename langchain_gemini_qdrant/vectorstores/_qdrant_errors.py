@@ -1,0 +1,189 @@
+"""What an error of a Qdrant client says, over REST and gRPC alike.
+
+Qdrant has one list of errors and gives each an HTTP status and a gRPC code, so the rules here speak
+of statuses alone. Source: `StorageError` in
+https://github.com/qdrant/qdrant/blob/v1.19.0/src/actix/helpers.rs and
+https://github.com/qdrant/qdrant/blob/v1.19.0/lib/storage/src/content_manager/conversions.rs
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import grpc
+import httpx
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from langchain_gemini_qdrant._retry_policy import read_retry_after, uncut
+from langchain_gemini_qdrant.errors import GeminiQdrantError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MAX_WORDS = 300  # characters of an answer that are quoted
+
+_UNREADABLE = 200  # done perhaps, but who answered did not speak as Qdrant does
+_TIMEOUT, _TOO_LARGE, _TOO_MANY, _INTERNAL, _DISK_FULL = 408, 413, 429, 500, 507
+_STATUS = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.DEADLINE_EXCEEDED: _TIMEOUT,
+    grpc.StatusCode.CANCELLED: _TIMEOUT,  # by the gRPC server, when our deadline has passed
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.OUT_OF_RANGE: _TOO_LARGE,  # what the gRPC server says of a long message
+    grpc.StatusCode.RESOURCE_EXHAUSTED: _TOO_MANY,
+    grpc.StatusCode.INTERNAL: _INTERNAL,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+}
+# In a 500: a node of the cluster is away, or too few replicas took a write.
+_REPLICA_AWAY = re.compile("please retry|tonic|unavailable", re.IGNORECASE)
+_FORBIDDEN = frozenset({401, 403})
+_AWAY = frozenset({_UNREADABLE, _TOO_MANY, 502, 503, 504})
+_REFUSES_ALL = _FORBIDDEN | _AWAY | {404, _DISK_FULL}
+
+
+class Failure(NamedTuple):
+    """What is known of a call that failed.
+
+    Attributes:
+        status: HTTP status, a gRPC code translated; None if no answer came.
+        name: The status or gRPC code, or the class of the error of the connection.
+        words: Qdrant's own, or the connection's; they quote settings, and neither keys nor texts.
+        retry_after: Seconds that the server asks to wait, None if it does not say.
+        timed_out: Our own patience ended the call; Qdrant may do it yet.
+    """
+
+    status: int | None
+    name: str
+    words: str = ""
+    retry_after: float | None = None
+    timed_out: bool = False
+
+    @property
+    def is_away(self) -> bool:
+        """The server, or the way to it, serves nobody just now: it restarts, for example."""
+        if self.status == _INTERNAL:
+            return _REPLICA_AWAY.search(self.words) is not None
+        return self.status is None or self.status in _AWAY
+
+    @property
+    def may_pass(self) -> bool:
+        """The server is not away, but this request may succeed if it comes again."""
+        return self.status in {_TIMEOUT, _INTERNAL} and not self.is_away
+
+    @property
+    def asks_to_split(self) -> bool:
+        """The request is too large, and a part of it may not be."""
+        return self.status == _TOO_LARGE
+
+
+def read_failure(error: Exception | None) -> Failure | None:
+    """Return what an error of a Qdrant client says; None if it is of another kind."""
+    if isinstance(error, UnexpectedResponse):
+        status = error.status_code or 0
+        return _failure(status, str(status), _words(status, error.content), error.headers)
+    if isinstance(error, ResourceExhaustedResponse):
+        return Failure(_TOO_MANY, str(_TOO_MANY), _cut(str(error)), uncut(error.retry_after_s))
+    if type(error) is QdrantException:  # for a Retry-After that is a date, which it quotes
+        headers = {"retry-after": str(error).partition(": ")[2]}
+        return _failure(_TOO_MANY, str(_TOO_MANY), "", headers)
+    if isinstance(error, ResponseHandlingException):
+        return _of_connection(error.source)
+    if isinstance(error, grpc.RpcError):
+        return _of_grpc(error)
+    return None
+
+
+def reason(error: Exception | None) -> str:
+    """Return what may be told of an error: another library's message may quote what was sent."""
+    if isinstance(error, GeminiQdrantError):
+        return str(error)
+    failure = read_failure(error)
+    if failure is None:
+        return type(error).__name__
+    verb = "did not answer" if failure.status is None else "answered"
+    return f"Qdrant {verb}, {failure.name}: {failure.words}".removesuffix(": ")
+
+
+def refuses_all(error: Exception) -> bool:
+    """Return whether any other write would meet this error, too, after all retries of this one."""
+    failure = read_failure(error)
+    if failure is None:
+        return isinstance(error, StorageError)
+    if "No point with id" in failure.words:  # a 404 of one document
+        return False
+    is_other_collection = "Vector dimension error" in failure.words
+    return failure.is_away or failure.status in _REFUSES_ALL or is_other_collection
+
+
+def is_forbidden(error: Exception) -> bool:
+    """Return whether the key lacks the right to this call; it may have the right to others."""
+    failure = read_failure(error)
+    return failure is not None and failure.status in _FORBIDDEN
+
+
+def asks_to_split(error: Exception) -> bool:
+    """Return whether a request was too large for the server or its rate limits as a whole."""
+    failure = read_failure(error)
+    return failure is not None and failure.asks_to_split
+
+
+def _failure(status: int, name: str, words: str, headers: Mapping[str, str]) -> Failure:
+    """Return the failure with the status that its words mean."""
+    if "No space left on device" in words or "qdrant-insufficient-storage" in headers:
+        status = _DISK_FULL
+    elif status == _TOO_MANY and (
+        "larger than rate limiter" in words or "larger than max" in words
+    ):
+        status = _TOO_LARGE
+    seconds = read_retry_after(headers)
+    return Failure(status, name, words, None if seconds is None else uncut(seconds))
+
+
+def _of_connection(source: Exception) -> Failure | None:
+    """Read what httpx raised, or what could not be read of an answer."""
+    name = type(source).__name__
+    if isinstance(source, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+        return None  # nothing can be sent, and the message may quote a header
+    if isinstance(source, httpx.TransportError):
+        timed_out = isinstance(source, httpx.TimeoutException)
+        return Failure(None, name, _cut(str(source)), timed_out=timed_out)
+    if isinstance(source, ValueError):  # pydantic's and json's, which quote the answer
+        return Failure(_UNREADABLE, str(_UNREADABLE), "an answer that is not Qdrant's JSON")
+    return None
+
+
+def _of_grpc(error: grpc.RpcError) -> Failure:
+    code, words = error.code(), _cut(error.details() or "")
+    # Qdrant's own timeout begins with "Timeout"; without that, it is our deadline.
+    timed_out = code is grpc.StatusCode.DEADLINE_EXCEEDED and not words.startswith("Timeout")
+    if code is grpc.StatusCode.UNAVAILABLE or timed_out:
+        return Failure(None, code.name, words, timed_out=timed_out)
+    trailers: Any = error.trailing_metadata() or ()  # pairs, whatever their class is called
+    headers = {key: str(value) for key, value in trailers}
+    return _failure(_STATUS.get(code, _INTERNAL), code.name, words, headers)
+
+
+def _words(status: int, content: bytes) -> str:
+    """Return what Qdrant says: `status.error` of its JSON, or its plain text about a key.
+
+    What somebody else says may quote what was sent.
+    """
+    text = content.decode(errors="replace").strip()
+    try:
+        return _cut(str(json.loads(text)["status"]["error"]))
+    except (ValueError, LookupError, TypeError):
+        is_page = text.startswith("<")
+    if is_page:
+        return "a page of HTML, which Qdrant does not send: a proxy's?"
+    return _cut(text) if status in _FORBIDDEN else ""
+
+
+def _cut(text: str) -> str:
+    line = re.sub(r"\s+", " ", text).strip()
+    return line if len(line) <= _MAX_WORDS else f"{line[:_MAX_WORDS]}..."
