@@ -185,7 +185,7 @@ def open_store_if_any(
 ) -> Iterator[GeminiQdrantVectorStore | None]:
     """Open the collection that the options name, or yield None; never create it."""
     from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415
-    from langchain_gemini_qdrant.vectorstores._connection import server_client  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores._server import server_client  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     folder = Path(path or DEFAULT_PATH)

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import httpx
-from pydantic import SecretStr
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.edge._in_place import InPlaceBackend
 from langchain_gemini_qdrant.edge.async_client import InPlaceEdgeClient
-from langchain_gemini_qdrant.embeddings._options import clean_key, clean_word
 from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.vectorstores._server import quiet, server_client
 
 if TYPE_CHECKING:
     import os
@@ -108,7 +107,7 @@ class Connection:
                 "this store has an AsyncQdrantClient over an engine of its own and no sync client: "
                 "use the asynchronous methods, or pass client= with the QdrantClient of that engine"
             )
-        return QdrantClient(**_quiet(self._given_async.init_options))
+        return QdrantClient(**quiet(self._given_async.init_options))
 
     def _make_async(self) -> AsyncQdrantClient:
         client = self.client
@@ -116,7 +115,7 @@ class Connection:
             return AsyncEdgeClient.over(client)
         if self.kind == "local":
             return LocalModeClient(client)
-        return AsyncQdrantClient(**_quiet(client.init_options))
+        return AsyncQdrantClient(**quiet(client.init_options))
 
 
 def connect(
@@ -152,12 +151,12 @@ def connect(
         )
     edge = {name: options.pop(name) for name in _EDGE_OPTIONS if name in options}
     if path is None and (misplaced := [name for name, value in edge.items() if value]):
-        raise ConfigurationError(f"{' and '.join(misplaced)} go with path=, not with {given[0]}=")
+        raise _misplaced(misplaced, "path", given[0])
     if url is not None or host is not None:
         return Connection(server_client(url, host, **options), owned=True)
     misplaced = [name for name in _SERVER_OPTIONS if options.get(name)]
     if misplaced:
-        raise ConfigurationError(f"{' and '.join(misplaced)} go with url=, not with {given[0]}=")
+        raise _misplaced(misplaced, "url", given[0])
     if unknown := sorted(options.keys() - inspect.signature(QdrantClient).parameters.keys()):
         raise ConfigurationError(f"unknown options {unknown}: QdrantClient has none of that name")
     if path is not None:
@@ -172,27 +171,13 @@ def connect(
     return Connection(QdrantClient(location=location), owned=True)
 
 
-def server_client(
-    url: str | None, host: str | None = None, *, api_key: object = None, **options: Any
-) -> QdrantClient:
-    """Return a client of a server; nothing is sent.
-
-    Raises:
-        ConfigurationError: The address or the key has characters that cannot be sent.
-    """
-    url, host = (each and clean_word(each, "url or host") for each in (url, host))
-    if isinstance(api_key, str | SecretStr):
-        api_key = clean_key(api_key, "api_key") or None
-    return QdrantClient(url=url, host=host, **_quiet({**options, "api_key": api_key}))
+def _misplaced(options: list[str], engine: str, given: str) -> ConfigurationError:
+    verb = "go" if len(options) > 1 else "goes"
+    return ConfigurationError(f"{' and '.join(options)} {verb} with {engine}=, not with {given}=")
 
 
 async def _close_async(client: AsyncQdrantClient) -> None:
     await client.close()
-
-
-def _quiet(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options with which a client does not ask for the server's version unasked."""
-    return {**options, "check_compatibility": False}
 
 
 def _engine_kind(client: QdrantClient | AsyncQdrantClient) -> EngineKind:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import point_id
+from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._request import check_count, check_texts
 from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
@@ -24,6 +25,7 @@ from langchain_gemini_qdrant.vectorstores._metadata import (
     changed_metadata,
     embedding_metadata,
 )
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import is_forbidden, reason
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
 if TYPE_CHECKING:
@@ -163,14 +165,28 @@ async def upsert(
     collection: Collection, points: list[models.PointStruct], options: dict[str, Any]
 ) -> None:
     """Store points; an empty collection that somebody else made learns what makes its vectors."""
+    if collection.state.lacks_metadata:
+        await _note_embedding(collection)
+    await collection.client.upsert(collection.name, points, **options)
+
+
+async def _note_embedding(collection: Collection) -> None:
+    """Have the collection remember the embedding; a key that may only write points cannot."""
     state, client = collection.state, collection.client
-    if state.lacks_metadata:
-        if entries := embedding_metadata(collection.layout, state.size or 0):
+    if entries := embedding_metadata(collection.layout, state.size or 0):
+        try:
             info = await client.get_collection(collection.name)
             metadata = changed_metadata(info, **entries[METADATA_KEY])
             await client.update_collection(collection.name, metadata=metadata)
-        state.lacks_metadata = False
-    await client.upsert(collection.name, points, **options)
+        except Exception as error:
+            if not is_forbidden(error):
+                raise
+            warn_in_passing(
+                f"collection {collection.name!r} will not remember what makes its vectors, so a "
+                f"store with another embedding will not be refused: {reason(error)}. Documents are "
+                "stored all the same; a key with global access can open the store once, to note it"
+            )
+    state.lacks_metadata = False
 
 
 async def delete(

@@ -8,6 +8,7 @@ one does, and this one still records.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import socket
 import socketserver
@@ -19,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import grpc
 
+from tests.integration_tests.qdrant_server_access import check_access
 from tests.integration_tests.qdrant_server_exchange import (
     ConnectionLostError,
     Exchange,
@@ -32,6 +34,7 @@ from tests.integration_tests.qdrant_server_proxy import UPSTREAM, ForwardedQdran
 
 _HOST = "127.0.0.1"
 _THREADS = 32  # gRPC requests at a time
+_INSUFFICIENT_STORAGE = 507
 _GRACE = 1.0  # seconds for answers under way
 
 
@@ -64,16 +67,36 @@ class QdrantServer:
             self._qdrant = ForwardedQdrant(upstream)
 
     def __enter__(self):
-        self._rest = _RestListener(self._exchange, self._qdrant)
-        self._grpc = _GrpcListener(self._exchange, self._qdrant)
+        self._listen()
         return self
 
     def __exit__(self, *_):
-        self._grpc.stop()
-        self._rest.stop()
+        self._stop()
         self._qdrant.close()
         if self._exchange.failures:
             raise AssertionError("unanswered: " + "; ".join(self._exchange.failures))
+
+    def _listen(self, port=0, grpc_port=0):
+        self._rest = _RestListener(self._exchange, self._qdrant, port)
+        self._grpc = _GrpcListener(self._exchange, self._qdrant, grpc_port)
+
+    def _stop(self):
+        self._grpc.stop()
+        self._rest.stop()
+
+    @contextlib.contextmanager
+    def away(self):
+        """Within the `with` statement nothing listens; then the same ports do again."""
+        ports = self.port, self.grpc_port
+        self._stop()
+        try:
+            yield
+        finally:
+            self._listen(*ports)
+
+    def allow(self, access):
+        """From now on, requests have a token for the collection: `"r"`, `"rw"` or `"prw"`."""
+        self._exchange.check = functools.partial(check_access, access)
 
     @property
     def url(self):
@@ -105,6 +128,8 @@ class QdrantServer:
         retry_after=None,
         after_effect=False,
         path="",
+        message="scripted failure",
+        content=None,
     ):
         """Let the next requests fail.
 
@@ -113,9 +138,11 @@ class QdrantServer:
             kind: `"reset"` ends the connection without an answer (gRPC: UNAVAILABLE), `"status"`
                 answers `status` (gRPC: the code that fits it).
             status: HTTP status.
-            retry_after: Seconds, for the header Retry-After.
+            retry_after: Seconds or a date, for the header Retry-After.
             after_effect: Carry the request out first, so that only its answer is lost.
             path: Only requests whose path contains it, such as `"/points"` or `"Points/Upsert"`.
+            message: What Qdrant says, in JSON or gRPC's details.
+            content: The body in its place, as a proxy would send it over REST.
         """
         if kind not in {"reset", "status"}:
             raise ValueError(f"kind must be 'reset' or 'status', got {kind!r}")
@@ -125,6 +152,8 @@ class QdrantServer:
             retry_after=retry_after,
             after_effect=after_effect,
             path=path,
+            message=message,
+            content=content,
         )
         self._exchange.script(fault, times)
 
@@ -132,10 +161,11 @@ class QdrantServer:
 class _RestListener(socketserver.ThreadingTCPServer):
     """HTTP/1.1, a thread for each connection; all have ended when `stop()` returns."""
 
+    allow_reuse_address = True  # after `away()`
     request_queue_size = 256  # connections that wait; qdrant-client opens one for each request
 
-    def __init__(self, exchange, qdrant):
-        super().__init__((_HOST, 0), _RestHandler)
+    def __init__(self, exchange, qdrant, port):
+        super().__init__((_HOST, port), _RestHandler)
         self.exchange, self.qdrant = exchange, qdrant
         self._connections = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
@@ -186,8 +216,10 @@ class _RestHandler(BaseHTTPRequestHandler):
             self.close_connection = True
         except QdrantError as error:
             headers = {} if error.retry_after is None else {"retry-after": error.retry_after}
-            body = {"status": {"error": str(error)}, "time": 0.0}
-            self._send(error.status, headers, json.dumps(body).encode())
+            body = json.dumps({"status": {"error": str(error)}, "time": 0.0}).encode()
+            if error.content is not None:
+                body, headers["content-type"] = error.content, "text/plain"
+            self._send(error.status, headers, body)
         else:
             self._send(*answer)
 
@@ -208,7 +240,7 @@ class _RestHandler(BaseHTTPRequestHandler):
 class _GrpcListener(grpc.GenericRpcHandler):
     """Any method, in bytes; all calls have ended when `stop()` returns."""
 
-    def __init__(self, exchange, qdrant):
+    def __init__(self, exchange, qdrant, port):
         self._exchange = exchange
         if isinstance(qdrant, LocalQdrant):
             self._serve = lambda request: answer_grpc(qdrant, request)
@@ -221,7 +253,7 @@ class _GrpcListener(grpc.GenericRpcHandler):
             ("grpc.max_send_message_length", -1),
         ]
         self._server = grpc.server(self._pool, handlers=[self], options=options)
-        self.port = self._server.add_insecure_port(f"{_HOST}:0")
+        self.port = self._server.add_insecure_port(f"{_HOST}:{port}")
         self._server.start()
 
     def stop(self):
@@ -244,8 +276,12 @@ class _GrpcListener(grpc.GenericRpcHandler):
             except ConnectionLostError:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
             except QdrantError as error:
+                trailers = {}
                 if error.retry_after is not None:
-                    context.set_trailing_metadata([("retry-after", str(error.retry_after))])
+                    trailers["retry-after"] = str(error.retry_after)
+                if error.status == _INSUFFICIENT_STORAGE:  # tells its code from a rate limit's
+                    trailers["qdrant-insufficient-storage"] = "1"
+                context.set_trailing_metadata([*trailers.items()])
                 context.abort(code_of(error.status), str(error))
 
         return grpc.unary_unary_rpc_method_handler(answer)

@@ -52,10 +52,11 @@ class QdrantRequest:
 class QdrantError(Exception):
     """An answer that is an error, by its HTTP status; gRPC answers with the code that fits it."""
 
-    def __init__(self, status, message, *, retry_after=None):
+    def __init__(self, status, message, *, retry_after=None, content=None):
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after  # seconds, or None
+        self.content = content  # of the REST answer, where it is no JSON of Qdrant's
 
 
 class ConnectionLostError(Exception):
@@ -71,17 +72,26 @@ class Fault:
     retry_after: int | None
     after_effect: bool
     path: str
+    message: str = "scripted failure"
+    content: bytes | None = None
 
     def strike(self):
         if self.kind == "reset":
             raise ConnectionLostError
-        raise QdrantError(self.status, "scripted failure", retry_after=self.retry_after)
+        raise QdrantError(
+            self.status, self.message, retry_after=self.retry_after, content=self.content
+        )
 
 
 class Exchange:
-    """Records each request, lets a scripted fault strike, checks the key, has it answered."""
+    """Records each request, lets a scripted fault strike, checks the key, has it answered.
+
+    Attributes:
+        check: Called with each request, which it may refuse.
+    """
 
     def __init__(self, *, api_key=None):
+        self.check = lambda request: None  # noqa: ARG005
         self._api_key = api_key
         self._lock = threading.Lock()
         self._requests = []
@@ -113,6 +123,7 @@ class Exchange:
         if fault and not fault.after_effect:
             fault.strike()
         self._check_key(request)
+        self.check(request)
         try:
             answer = serve(request)
         except QdrantError:
@@ -144,10 +155,7 @@ class Exchange:
         key = request.headers.get("api-key")
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self._api_key not in {key, bearer}:
-            given = key or bearer
-            raise QdrantError(
-                401,
-                "Invalid API key or JWT"
-                if given
-                else "Must provide an API key or an Authorization bearer token",
-            )
+            message = "Must provide an API key or an Authorization bearer token"
+            if key or bearer:
+                message = "Invalid API key or JWT"
+            raise QdrantError(401, message, content=message.encode())

@@ -82,6 +82,7 @@ _CODES = {
     500: grpcio.StatusCode.INTERNAL,
     501: grpcio.StatusCode.UNIMPLEMENTED,
     503: grpcio.StatusCode.UNAVAILABLE,
+    507: grpcio.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 
@@ -92,7 +93,7 @@ def code_of(status):
 
 def status_of(code):
     """Return the HTTP status that says what a gRPC code says."""
-    return {code: status for status, code in _CODES.items()}.get(code, 500)
+    return {code: status for status, code in reversed(_CODES.items())}.get(code, 500)
 
 
 def answer_grpc(qdrant, request):

@@ -160,5 +160,5 @@ async def test_an_async_edge_client_of_the_user_s_serves_both_sides(tmp_path):
 @pytest.mark.parametrize("options", [{"worker": True}, {"durability": "power"}])
 def test_options_of_the_embedded_engine_go_with_a_path(options):
     embeddings = DeterministicFakeEmbedding(size=8)
-    with pytest.raises(ConfigurationError, match="go with path=, not with location="):
+    with pytest.raises(ConfigurationError, match="goes? with path=, not with location="):
         create_vector_store(embeddings, "c", location=":memory:", **options)

@@ -115,6 +115,8 @@ def refused(call, *request):
         call(*request)
     error = caught.value
     if isinstance(error, UnexpectedResponse):
+        if error.headers["content-type"] == "text/plain":  # as Qdrant says what is wrong with a key
+            return error.status_code, error.content.decode()
         return error.status_code, error.structured()["status"]["error"]
     return error.code().name, error.details()
 

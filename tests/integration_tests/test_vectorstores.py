@@ -164,7 +164,7 @@ def test_force_recreate_starts_empty(client, embeddings):
         ({}, "got none"),
         ({"path": "x", "url": "http://localhost"}, "got path and url"),
         ({"location": "localhost"}, "location must be ':memory:', got 'localhost'"),
-        ({"location": ":memory:", "api_key": "k"}, "api_key go with url=, not with location="),
+        ({"location": ":memory:", "api_key": "k"}, "api_key goes with url=, not with location="),
     ],
 )
 def test_engine_must_be_one_and_its_options_must_fit(embeddings, engine, message):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from httpx import Headers
 from langchain_core.documents import Document
 from qdrant_client import models
-from qdrant_client.http.exceptions import UnexpectedResponse
 
 from langchain_gemini_qdrant.errors import InvalidInputError, RateLimitError
 from langchain_gemini_qdrant.vectorstores._points import (
@@ -15,7 +13,6 @@ from langchain_gemini_qdrant.vectorstores._points import (
     partial_write,
     payloads,
     points,
-    reason,
     requests,
     rows,
 )
@@ -78,8 +75,3 @@ def test_partial_write_names_ids_and_quotes_only_our_own_errors():
     assert (error.written, error.missing) == (["x"], ["y"])
     assert str(error).endswith("The cause: wait")
     assert str(partial_write(some, {0}, ValueError("a text"))).endswith("The cause: ValueError")
-
-
-def test_a_reason_has_the_status_of_qdrant_s_answer_and_not_its_text():
-    error = UnexpectedResponse(400, "Bad Request", b"your text was ...", Headers())
-    assert reason(error) == "UnexpectedResponse 400"
