@@ -12,10 +12,13 @@ import functools
 import json
 import socket
 import socketserver
+import ssl
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 import grpc
@@ -32,10 +35,35 @@ from tests.integration_tests.qdrant_server_grpc import answer_grpc, code_of
 from tests.integration_tests.qdrant_server_local import LocalQdrant
 from tests.integration_tests.qdrant_server_proxy import UPSTREAM, ForwardedQdrant
 
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.testing._transport._tls import Identity
+
 _HOST = "127.0.0.1"
 _THREADS = 32  # gRPC requests at a time
 _INSUFFICIENT_STORAGE = 507
 _GRACE = 1.0  # seconds for answers under way
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The server's certificate, and the one that each client must have; None for none."""
+
+    identity: Identity
+    client: Identity | None = None
+
+    def context(self):
+        """For REST."""
+        context = self.identity.context()
+        if self.client is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.client.certificate)
+        return context
+
+    def credentials(self):
+        """For gRPC."""
+        roots = self.client and self.client.certificate.read_bytes()
+        pair = self.identity.pair()
+        return grpc.ssl_server_credentials([pair], roots, require_client_auth=roots is not None)
 
 
 class QdrantServer:
@@ -49,7 +77,9 @@ class QdrantServer:
     ```
     """
 
-    def __init__(self, *, version=None, keeps_metadata=True, api_key=None, upstream=UPSTREAM):
+    def __init__(
+        self, *, version=None, keeps_metadata=True, api_key=None, tls=None, upstream=UPSTREAM
+    ):
         """Nothing listens before the `with` statement.
 
         Args:
@@ -57,9 +87,11 @@ class QdrantServer:
             keeps_metadata: False for a server from before collections had metadata (1.16): it
                 ignores them. No real server takes its place.
             api_key: The key that each request must carry; None for none.
+            tls: `Tls` for both ports; None for none.
             upstream: The `Upstream` to forward to; by default the one in the environment, or none.
         """
         self._exchange = Exchange(api_key=api_key)
+        self._tls = tls
         if upstream is None or version is not None or not keeps_metadata:
             version = "1.20.0" if version is None else version
             self._qdrant = LocalQdrant(version=version, keeps_metadata=keeps_metadata)
@@ -77,8 +109,8 @@ class QdrantServer:
             raise AssertionError("unanswered: " + "; ".join(self._exchange.failures))
 
     def _listen(self, port=0, grpc_port=0):
-        self._rest = _RestListener(self._exchange, self._qdrant, port)
-        self._grpc = _GrpcListener(self._exchange, self._qdrant, grpc_port)
+        self._rest = _RestListener(self._exchange, self._qdrant, port, self._tls)
+        self._grpc = _GrpcListener(self._exchange, self._qdrant, grpc_port, self._tls)
 
     def _stop(self):
         self._grpc.stop()
@@ -100,7 +132,7 @@ class QdrantServer:
 
     @property
     def url(self):
-        return f"http://{_HOST}:{self.port}"
+        return f"http{'s' if self._tls else ''}://{_HOST}:{self.port}"
 
     @property
     def port(self):
@@ -164,8 +196,13 @@ class _RestListener(socketserver.ThreadingTCPServer):
     allow_reuse_address = True  # after `away()`
     request_queue_size = 256  # connections that wait; qdrant-client opens one for each request
 
-    def __init__(self, exchange, qdrant, port):
+    def __init__(self, exchange, qdrant, port, tls):
         super().__init__((_HOST, port), _RestHandler)
+        if tls:
+            # Each connection's own thread shakes hands.
+            self.socket = tls.context().wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.exchange, self.qdrant = exchange, qdrant
         self._connections = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
@@ -240,7 +277,7 @@ class _RestHandler(BaseHTTPRequestHandler):
 class _GrpcListener(grpc.GenericRpcHandler):
     """Any method, in bytes; all calls have ended when `stop()` returns."""
 
-    def __init__(self, exchange, qdrant, port):
+    def __init__(self, exchange, qdrant, port, tls):
         self._exchange = exchange
         if isinstance(qdrant, LocalQdrant):
             self._serve = lambda request: answer_grpc(qdrant, request)
@@ -253,7 +290,11 @@ class _GrpcListener(grpc.GenericRpcHandler):
             ("grpc.max_send_message_length", -1),
         ]
         self._server = grpc.server(self._pool, handlers=[self], options=options)
-        self.port = self._server.add_insecure_port(f"{_HOST}:{port}")
+        if tls:
+            address, credentials = f"{_HOST}:{port}", tls.credentials()
+            self.port = self._server.add_secure_port(address, credentials)
+        else:
+            self.port = self._server.add_insecure_port(f"{_HOST}:{port}")
         self._server.start()
 
     def stop(self):
