@@ -42,7 +42,7 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             message = "Interrupted. Stored data is kept; run the same command to resume."
         except _expected_errors() as error:
-            message = f"Error: {error}{_advice(error)}"
+            message = f"Error: {_told(error)}{_advice(error)}"
         click.echo(message, err=True)
         return ctx.exit(EXIT_FAILED)
 
@@ -75,8 +75,21 @@ def _show_warning(  # noqa: PLR0917
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Return ours, the system's, and qdrant-client's if a command has loaded it."""
-    qdrant = sys.modules.get("qdrant_client.http.exceptions")
-    return (GeminiQdrantError, OSError) + ((qdrant.ApiException,) if qdrant else ())
+    if "qdrant_client" not in sys.modules:
+        return GeminiQdrantError, OSError
+    from qdrant_client.common.client_exceptions import QdrantException  # noqa: PLC0415
+    from qdrant_client.http.exceptions import ApiException  # noqa: PLC0415
+
+    return GeminiQdrantError, OSError, ApiException, QdrantException
+
+
+def _told(error: Exception) -> str:
+    """Return what an expected error says; qdrant-client's show an answer as it came."""
+    if isinstance(error, GeminiQdrantError | OSError):
+        return str(error)
+    from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason  # noqa: PLC0415
+
+    return reason(error)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

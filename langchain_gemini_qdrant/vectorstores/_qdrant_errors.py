@@ -106,8 +106,8 @@ def reason(error: Exception | None) -> str:
     failure = read_failure(error)
     if failure is None:
         return type(error).__name__
-    verb = "did not answer" if failure.status is None else "answered"
-    return f"Qdrant {verb}, {failure.name}: {failure.words}".removesuffix(": ")
+    said = "no answer from Qdrant," if failure.status is None else "Qdrant answered"
+    return f"{said} {failure.name}: {failure.words}".removesuffix(": ")
 
 
 def refuses_all(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qdrant_client.http.exceptions import ResponseHandlingException
 
 from langchain_gemini_qdrant._logging import LOGGER
-from langchain_gemini_qdrant._retry_policy import RetryPolicy
+from langchain_gemini_qdrant._retry_policy import LONGEST_DELAY, RetryPolicy
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ QUICK = RetryPolicy(max_retries=3, initial_delay=0.5, max_delay=2.0, floor=0.5)
 PATIENT = RetryPolicy(max_retries=16, initial_delay=0.5, max_delay=10.0, floor=0.5)
 """For runs of hours: 64 to 128 s of waiting, so that a server may be away for a minute."""
 
+_LONGEST_QUICK_DELAY = 61.0  # seconds; Qdrant's rate limits are of a minute
 _CALLS_MAX_RETRIES = 3  # where the server is there, and it may be this call that it fails at
 # The second one of these changes nothing, or fails in a way that the operation recognises: creation
 # finds its collection. All other methods that are called here only read.
@@ -101,12 +102,16 @@ class RetryingClient:
         failure = read_failure(error)
         if failure is None:
             return None
+        is_patient = self._policy is PATIENT
+        asked = failure.retry_after
+        if asked is not None and asked > (LONGEST_DELAY if is_patient else _LONGEST_QUICK_DELAY):
+            return None
         # A search that took too long would take as long again; a write may be done meanwhile.
-        is_slow = failure.timed_out and self._policy is QUICK and name not in _WRITES
+        is_slow = failure.timed_out and not is_patient and name not in _WRITES
         if failure.is_away and not is_slow:
             most = self._policy.max_retries
         else:
             most = _CALLS_MAX_RETRIES if failure.may_pass else 0
         if attempt >= most:
             return None
-        return self._policy.delay(attempt, retry_after=failure.retry_after, random=self._random)
+        return self._policy.delay(attempt, retry_after=asked, random=self._random)

@@ -171,6 +171,22 @@ def test_failure_is_one_line_and_exit_status_1(run, arguments, message):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"status": 403, "message": "Forbidden: Write access is required"}, "403: Forbidden: W"),
+        ({"status": 429, "message": "Rate limit exceeded", "retry_after": 4000}, "429: Rate limit"),
+        ({"status": 401, "content": b"Invalid API key or JWT"}, "401: Invalid API key or JWT"),
+        ({"status": 400, "content": b"<html>Blocked</html>"}, "400: a page of HTML"),
+    ],
+)
+def test_a_server_s_refusal_is_one_line_in_its_own_words(run, qdrant_server, fault, told):
+    qdrant_server.fail_next(kind="status", path="/exists", **fault)
+    result = run("ingest", __file__, "--url", qdrant_server.url)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith(f"Error: Qdrant answered {told}")
+
+
 def test_missing_key_says_where_to_get_one(run, monkeypatch):
     monkeypatch.delenv("GOOGLE_API_KEY")
     result = run("search", "x")

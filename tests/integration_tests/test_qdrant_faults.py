@@ -129,13 +129,30 @@ async def test_a_new_collection_is_made_though_every_answer_is_lost_once(
 
 async def test_a_date_to_come_back_at_is_waited_for(twin, open_store, qdrant_server, clock):
     store = await open_store(prefer_grpc=False)
-    date = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=1000)
+    date = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=50)
     qdrant_server.fail_next(
         kind="status", status=429, retry_after=format_datetime(date, usegmt=True)
     )
     assert await twin(store, "count") == 0
     [wait] = clock.waits
-    assert 900 < wait < 1102
+    assert 40 < wait < 57
+    await store.aclose()
+
+
+async def test_who_asks_to_wait_for_an_hour_is_waited_for_by_long_runs_alone(
+    twin, open_store, qdrant_server, prefer_grpc, clock
+):
+    store = await open_store(prefer_grpc=prefer_grpc)
+    limited = {"kind": "status", "status": 429, "message": "Rate limit exceeded"}
+    qdrant_server.fail_next(retry_after=3000, **limited)
+    error = await failed(twin, store, "similarity_search", "a")
+    assert (clock.waits, reason(error)) == ([], "Qdrant answered 429: Rate limit exceeded")
+    qdrant_server.fail_next(retry_after=3000, **limited)
+    assert await twin(Patient(store), "count") == 0
+    assert len(clock.waits) == 1
+    qdrant_server.fail_next(retry_after=4000, **limited)
+    await failed(twin, Patient(store), "count")
+    assert len(clock.waits) == 1
     await store.aclose()
 
 
@@ -146,7 +163,7 @@ async def test_what_is_no_json_to_the_end_is_told_as_qdrant_client_does(
     qdrant_server.fail_next(100, kind="status", status=200, content=PAGE)
     error = await failed(twin, store, "count")
     assert isinstance(error, ResponseHandlingException)
-    assert reason(error) == "Qdrant answered, 200: an answer that is not Qdrant's JSON"
+    assert reason(error) == "Qdrant answered 200: an answer that is not Qdrant's JSON"
     assert refuses_all(error)
     qdrant_server.clear()
     await store.aclose()
@@ -231,7 +248,7 @@ async def test_reports_and_partial_writes_have_qdrant_s_words(
     report = await twin(
         *(langchain_gemini_qdrant, "ingest", store, [Document("a", id="a")]), on_error="report"
     )
-    told = f"Qdrant answered, {code}: {message}"
+    told = f"Qdrant answered {code}: {message}"
     assert told in {report.stopped, *report.failed.values()}
     qdrant_server.clear()
     await store.aclose()
@@ -250,7 +267,7 @@ async def test_a_wrong_key_is_told_in_qdrant_s_words_without_the_key(
             clock=clock,
         )
     code = "UNAUTHENTICATED" if prefer_grpc else "401"
-    assert reason(error) == f"Qdrant answered, {code}: Invalid API key or JWT"
+    assert reason(error) == f"Qdrant answered {code}: Invalid API key or JWT"
 
 
 async def test_what_a_proxy_says_is_not_quoted(twin, open_store, qdrant_server):
@@ -258,7 +275,7 @@ async def test_what_a_proxy_says_is_not_quoted(twin, open_store, qdrant_server):
     for content, words in ((b"your text was ...", ""), (PAGE, ": a page of HTML")):
         qdrant_server.fail_next(kind="status", status=400, content=content)
         error = await failed(twin, store, "count")
-        assert reason(error).startswith(f"Qdrant answered, 400{words}")
+        assert reason(error).startswith(f"Qdrant answered 400{words}")
         assert "your text" not in reason(error)
     await store.aclose()
 
@@ -270,7 +287,7 @@ async def test_a_lost_connection_is_told_without_a_traceback_of_the_transport(
     with qdrant_server.away():
         error = await failed(twin, store, "count")
     name = "UNAVAILABLE" if prefer_grpc else "ConnectError"
-    assert reason(error).startswith(f"Qdrant did not answer, {name}: ")
+    assert reason(error).startswith(f"no answer from Qdrant, {name}: ")
     assert isinstance(error, grpc.RpcError if prefer_grpc else ResponseHandlingException)
     await store.aclose()
 
