@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
+from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL
 
@@ -185,6 +188,7 @@ def open_store_if_any(
 ) -> Iterator[GeminiQdrantVectorStore | None]:
     """Open the collection that the options name, or yield None; never create it."""
     from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores._retry import RetryingClient  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores._server import server_client  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
@@ -194,7 +198,9 @@ def open_store_if_any(
         return
     client = server_client(url, api_key=qdrant_api_key) if url else EdgeClient(folder)
     with closing(client):
-        if client.collection_exists(collection):
+        waits, random = BlockingClock(SYSTEM_CLOCK), Random()  # noqa: S311 - when to try again
+        retrying = RetryingClient(client, waits, random, blocking=True)
+        if run(retrying.collection_exists(collection)):
             yield GeminiQdrantVectorStore.from_existing_collection(
                 collection, embeddings, client=client, title_key=TITLE_KEY
             )

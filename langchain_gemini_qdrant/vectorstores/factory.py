@@ -85,7 +85,9 @@ def create_vector_store(
         grpc_port: The server's, with `prefer_grpc`.
         timeout: Seconds for a request to the server, with `url`; None is qdrant-client's 5.
         client_options: Further options of `QdrantClient`, with `url`: `headers`, `prefix`,
-            `grpc_options`, `pool_size`, and for TLS `https`, `verify`, `cert`.
+            `grpc_options`, `pool_size`, and for TLS, over gRPC too, `https`, `verify` (a file of
+            certificates, True, False or an `ssl.SSLContext`) and `cert` (a file, or a tuple of the
+            certificate and its key).
         quantization: For a new collection: the name of a preset (`"binary"`, `"binary-1.5bit"`,
             `"binary-2bit"`, `"scalar"`, `"product"`, `"turbo-1bit"`, `"turbo-2bit"`,
             `"turbo-4bit"`), a `QuantizationPreset`, a `qdrant_client.models.QuantizationConfig` or

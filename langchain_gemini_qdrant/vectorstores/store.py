@@ -72,7 +72,8 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
     - Every method has an async counterpart prefixed with `a`. It uses no thread, and waiting for a
       server does not block the event loop.
     - Opening sends nothing to Gemini; a search sends one request to it and one to Qdrant.
-    - A request whose connection is lost is retried up to three times.
+    - A request that meets a lost connection, 408, 429 or 5xx is retried three times, within four
+      seconds; a server that asks to wait for up to a minute is waited for.
     - What it was opened with is fixed: to set `collection_name` later is an `AttributeError`.
 
     Args:
