@@ -264,15 +264,3 @@ async def test_retry_after_of_a_503_is_waited_for(twin, qdrant_server, embedding
     [wait] = clock.waits
     assert 8 <= wait <= 8.8
     await store.aclose()
-
-
-async def test_429_whose_delay_is_a_date_is_retried(twin, qdrant_server, embeddings, clock):
-    """qdrant-client reads seconds alone, and raises an error of its own for a date."""
-    store = vectorstores.create_vector_store(
-        embeddings, "c", **engine(qdrant_server, prefer_grpc=False), clock=clock
-    )
-    date = "Fri, 27 Nov 2026 12:00:07 GMT"
-    qdrant_server.fail_next(kind="status", status=429, retry_after=date)
-    assert await twin(store, "count") == 0
-    assert len(clock.waits) == 1
-    await store.aclose()
