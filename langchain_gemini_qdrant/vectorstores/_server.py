@@ -80,18 +80,20 @@ def quiet(options: dict[str, Any]) -> dict[str, Any]:
 def _address(value: object, name: str) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or "," in value:
-        found = "several" if isinstance(value, str) else f"one {type(value).__name__}"
-        raise ConfigurationError(
-            f"{name} must be one address such as 'http://localhost:6333', got {found}: give a "
-            "cluster's load balancer, or a DNS name over all its nodes"
-        )
-    if "@" in urlsplit(value if "//" in value else f"//{value}").netloc:
+    one = f"{name} must be one address such as 'http://localhost:6333', got"
+    way_out = "give a cluster's load balancer, or a DNS name over all its nodes"
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{one} one {type(value).__name__}: {way_out}")
+    address = clean_word(value, name)
+    network = urlsplit(address if "//" in address else f"//{address}").netloc
+    if "," in network:
+        raise ConfigurationError(f"{one} several: {way_out}")
+    if "@" in network:
         raise ConfigurationError(
             f"{name} must have no user and password, which qdrant-client does not send: pass them "
             "as headers={'Authorization': 'Basic ...'}, or Qdrant's own key as api_key="
         )
-    return clean_word(value, name)
+    return address
 
 
 def _take_tls(options: dict[str, Any]) -> dict[str, bytes]:

@@ -184,7 +184,8 @@ async def _note_embedding(collection: Collection) -> None:
             warn_in_passing(
                 f"collection {collection.name!r} will not remember what makes its vectors, so a "
                 f"store with another embedding will not be refused: {reason(error)}. Documents are "
-                "stored all the same; a key with global access can open the store once, to note it"
+                "stored all the same; to have that check, let create_vector_store make the "
+                "collection with a key that has global access"
             )
     state.lacks_metadata = False
 
