@@ -6,19 +6,24 @@ A run resumes an interrupted one because stored documents are looked up and skip
 from __future__ import annotations
 
 import collections.abc
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from qdrant_client import models
 
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
     InvalidInputError,
     RequestRejectedError,
     TextTooLongError,
 )
+from langchain_gemini_qdrant.ingestion._lookups import Incoming, LookUps, is_stored
 from langchain_gemini_qdrant.vectorstores import _points
-from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason, refuses_all
+from langchain_gemini_qdrant.vectorstores._parts import in_parts
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason, refuses_all
+from langchain_gemini_qdrant.vectorstores._retry import QUICK
 from langchain_gemini_qdrant.vectorstores._write import named_vectors, upsert
 
 if TYPE_CHECKING:
@@ -40,32 +45,11 @@ _QUICK_S = 0.02  # of reading: a document as Python has it takes microseconds, a
 # What ends a run, as it would affect every other document, too. In a row:
 _REQUESTS_LOST = 3  # or as many as go side by side, to Gemini, after all their retries
 _DOCUMENTS_LOST = 1_000  # refused one by one, by Gemini or Qdrant
+_DOCUMENTS_TROUBLED = 10  # at which, one by one and after all retries, Qdrant itself failed
 
+_UNPROVED = 900  # documents that may be paid for before the first one is stored
 
-class Incoming(NamedTuple):
-    """One document on its way.
-
-    Attributes:
-        key: Its point id.
-        name: Its id, as the caller knows it.
-        text: To be embedded.
-        title: Embedded with the text.
-        payload: To be stored.
-        vectors: Those that it has already, by name.
-        has_own_id: Another text may come under the same id later; content ids tell texts apart.
-        source: What failures are remembered by, for the cleanup.
-        problem: Why it cannot be taken, None if it can.
-    """
-
-    key: str | int
-    name: str
-    text: str
-    title: str | None
-    payload: dict[str, Any]
-    vectors: Mapping[str, Any] = {}
-    has_own_id: bool = True
-    source: object = None
-    problem: str | None = None
+_CAUSES = 20  # exceptions that are kept for the report, with what their tracebacks hold
 
 
 class Pipeline:
@@ -92,6 +76,7 @@ class Pipeline:
         report: Callable[[], None] | None,
     ) -> None:
         self._collection = collection
+        self._look_ups = LookUps(collection)
         self._to_incoming = to_incoming
         self._batch_size = batch_size
         self._counters = counters
@@ -111,6 +96,13 @@ class Pipeline:
 
     async def run(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
         """Read documents to their end, or until an error that ends the run."""
+        try:
+            await self._look_ups.open()
+        except CollectionMismatchError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told with the report
+            self._counters.error = error
+            return
         name = "ingest" if self._collection.blocking else "aingest"  # in traces
         async with self._collection.open_session(name) as session:
             self._session: EmbeddingSession = session
@@ -146,6 +138,7 @@ class Pipeline:
     async def _store_what_comes(self, error: BaseException) -> None:
         """Send nothing more, and store what comes of the requests under way: it is paid for."""
         self._report = None
+        self._collection = replace(self._collection, policy=QUICK)  # somebody waits for the end
         self._session.give_up(error)
         if self._collection.blocking:
             await self._session.aclose()  # ends their waiting, too
@@ -208,21 +201,18 @@ class Pipeline:
         for key in group.keys() & self._pending.keys():
             await self._until_stored(key)  # so that the last one stays
         try:
-            records = await self._collection.client.retrieve(
-                self._collection.name, list(group), with_payload=True
-            )
+            stored = await self._look_ups.payloads(list(group))
         except Exception as error:  # noqa: BLE001 - told with the report
             for document in group.values():
-                self._fail(document, reason(error))
+                self._fail(document, reason(error), error)
             self._stop(error)
             return
-        stored = {record.id: record.payload or {} for record in records}
         changed = []
         for key, document in group.items():
             found = stored.get(key)
-            if found is None or not self._embeds_alike(document, found):
+            if found is None or not self._look_ups.embeds_alike(document, found):
                 self._waiting.append(document)
-            elif any(found.get(name) != value for name, value in document.payload.items()):
+            elif not is_stored(document, found):
                 changed.append((document, document.payload))
             else:
                 self._counters.skipped += 1
@@ -235,12 +225,6 @@ class Pipeline:
         while len(self._waiting) >= self._request_size:
             await self._start()
 
-    def _embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
-        """Say whether a stored document has the text and the title that this one has."""
-        layout = self._collection.layout
-        same_title = document.title == layout.title(found.get(layout.metadata_key))
-        return found.get(layout.content_key) == document.text and same_title
-
     async def _until_stored(self, key: str | int) -> None:
         while key in self._pending:
             if any(document.key == key for document in self._waiting):
@@ -252,15 +236,14 @@ class Pipeline:
 
     async def _start(self) -> None:
         """Send as many texts as go together, once there is room for a request."""
-        # As many again as go side by side: none of them shall idle while others are stored.
-        while len(self._running) >= 2 * self._session.concurrency:
+        while len(self._running) >= self._most_running():
             await self._wait()
         documents = self._waiting[: self._request_size]
         del self._waiting[: self._request_size]
         if self._stopped:
             why = f"not sent, as the run ended: {reason(self._counters.error)}"
             for document in documents:
-                self._fail(document, why)
+                self._fail(document, why, self._counters.error)
             return
         titles = (
             None
@@ -270,6 +253,14 @@ class Pipeline:
         self._running[self._session.start([document.text for document in documents], titles)] = (
             documents
         )
+
+    def _most_running(self) -> int:
+        """Return how many requests may be under way."""
+        # As many again as go side by side: none of them shall idle while others are stored.
+        most = 2 * self._session.concurrency
+        if self._counters.added + self._counters.updated:
+            return most
+        return min(most, max(_UNPROVED // self._request_size, 1))
 
     async def _wait(self) -> None:
         await self._session.wait_any(list(self._running))
@@ -304,7 +295,7 @@ class Pipeline:
             if not isinstance(result, Exception):
                 embedded.append((document, result))
             elif isinstance(result, TextTooLongError):
-                self._fail(document, reason(result))
+                self._fail(document, reason(result), result)
             else:
                 failure = result
                 self._lose(document, failure)
@@ -339,9 +330,11 @@ class Pipeline:
             self._broken = error
             self._stop(error)
             for document, _ in pairs:
-                self._fail(document, reason(error))
+                self._fail(document, reason(error), error)
         elif len(pairs) == 1:
             self._lose(pairs[0][0], error)
+            if self._counters.error is error:
+                self._broken = error
         else:
             half = len(pairs) // 2
             await self._write(pairs[:half], send)
@@ -373,7 +366,8 @@ class Pipeline:
             )
             for document, payload in changed
         ]
-        await self._collection.client.batch_update_points(self._collection.name, operations)
+        client, name = self._collection.client, self._collection.name
+        await in_parts(lambda some: client.batch_update_points(name, some), operations)
 
     # Counting
 
@@ -388,16 +382,20 @@ class Pipeline:
 
     def _lose(self, document: Incoming, error: Exception) -> None:
         """Count a document that was refused; so many in a row end the run."""
-        self._fail(document, reason(error))
+        self._fail(document, reason(error), error)
         self._documents_lost += 1
-        if self._documents_lost >= _DOCUMENTS_LOST:
+        failure = read_failure(error)
+        is_troubled = failure is not None and failure.may_pass
+        if self._documents_lost >= (_DOCUMENTS_TROUBLED if is_troubled else _DOCUMENTS_LOST):
             self._stop(error)
 
-    def _fail(self, document: Incoming, why: str) -> None:
+    def _fail(self, document: Incoming, why: str, cause: Exception | None = None) -> None:
         if self._pending.get(document.key) is document:  # and not one before it of the same id
             del self._pending[document.key]
             self._updates.discard(document.key)
         self._counters.failed[document.name] = why
+        if cause is not None and len(self._counters.causes) < _CAUSES:
+            self._counters.causes.setdefault(why, cause)
         self._counters.failed_sources.add(document.source)
 
     def _stop(self, error: Exception) -> None:

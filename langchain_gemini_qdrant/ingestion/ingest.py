@@ -15,8 +15,9 @@ from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, InvalidInputError
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
-from langchain_gemini_qdrant.ingestion._pipeline import Incoming, Pipeline
-from langchain_gemini_qdrant.ingestion._progress import RunStats, shortfall
+from langchain_gemini_qdrant.ingestion._lookups import Incoming
+from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
+from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
 from langchain_gemini_qdrant.vectorstores._points import refuse_single
 
 if TYPE_CHECKING:
@@ -51,8 +52,11 @@ def ingest(
     without being embedded. Metadata is stored, and compared, as JSON has it.
 
     One failing document does not stop the run. Errors that would affect every document do: a
-    day's quota, a refused key, requests that all fail, an engine that is away. What had its
-    vectors by then is stored.
+    day's quota, a refused key, requests that all fail, a full disk, an engine that is away for
+    more than a minute. What had its vectors by then is stored, where it can be.
+
+    On a cluster, a document counts as stored if it is on as many replicas as the collection's
+    `write_consistency_factor` promises.
 
     Args:
         store: Where to.
@@ -63,7 +67,8 @@ def ingest(
             passages that a file no longer has; `"full"` deletes all others of the collection.
             Takes 8 bytes of memory for each document, and the names of the sources. Where
             documents have failed, those of their sources are kept, and with `"full"` all.
-        source_key: Where metadata has the source, for `cleanup="source"`; an index of it is made.
+        source_key: Where metadata has the source, for `cleanup="source"`, named as in filters:
+            `file.name` is nested. An index of it is made, if the key may.
         batch_size: Documents embedded at a time. Up to five times as many are looked up, and all
             that have come meanwhile are stored.
         total: How many documents there are, where `len` does not tell; for `on_progress`.
@@ -77,15 +82,18 @@ def ingest(
     Raises:
         IngestError: Some documents failed, or the run ended before its time; `report` says which
             and why. All others are stored.
+        CollectionMismatchError: The collection is not the one that was opened: recreated, or its
+            alias switched, for another embedding. Nothing is read or sent.
         ConfigurationError: An option is unknown, or at odds with the documents.
         InvalidInputError: `documents` is a single one.
     """
     refuse_single(documents, "documents")
     if isinstance(documents, AsyncIterable) and not isinstance(documents, Iterable):
         raise ConfigurationError("documents come asynchronously: await aingest(...) instead")
+    collection = store.collection.patient()
     this = _Run(
-        store.collection,
-        Cleanup(store.collection, cleanup, source_key),
+        collection,
+        Cleanup(collection, cleanup, source_key),
         id_keys=id_keys,
         batch_size=batch_size,
         total=len(documents) if total is None and isinstance(documents, Sized) else total,
@@ -114,9 +122,10 @@ async def aingest(
     Cancelling it cancels the requests under way.
     """
     refuse_single(documents, "documents")
+    collection = store.async_collection.patient()
     this = _Run(
-        store.async_collection,
-        Cleanup(store.async_collection, cleanup, source_key),
+        collection,
+        Cleanup(collection, cleanup, source_key),
         id_keys=id_keys,
         batch_size=batch_size,
         total=len(documents) if total is None and isinstance(documents, Sized) else total,
@@ -183,11 +192,10 @@ class _Run:
     def _incoming(self, document: object) -> Incoming:
         if not isinstance(document, Document):
             raise InvalidInputError(f"documents must be Documents, got {type(document).__name__}")
-        layout, source_key = self._collection.layout, self._cleanup.source_key
+        layout = self._collection.layout
         name = document.id or content_id(document, self._id_keys)
         key: str | int = name
-        source: object = document.metadata.get(source_key)
-        source = source if isinstance(source, str) else None
+        source = self._cleanup.source_of(document.metadata)
         payload: dict[str, Any] = {}
         problem = None
         try:
@@ -205,7 +213,7 @@ class _Run:
         if self._is_gemini and not document.page_content.strip():
             problem = "the text is blank"
         elif self._cleanup.mode == "source" and source is None:
-            problem = f"cleanup='source' needs a string in metadata {source_key!r}"
+            problem = self._cleanup.describe_missing(document.metadata)
         elif self._cleanup.mode != "none":
             self._cleanup.add(key, source)
         return Incoming(
@@ -228,7 +236,7 @@ class _Run:
             f"{report.added + report.updated} documents are stored and {report.skipped} were found "
             f"stored. Not all: {shortfall(report)}. Run it again to go on",
             report=report,
-        ) from self._counters.error
+        ) from first_cause(self._counters)
 
 
 def _in_order(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from langchain_gemini_qdrant.vectorstores._metadata import (
     changed_metadata,
     embedding_metadata,
 )
+from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import is_forbidden, reason
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
@@ -51,6 +52,7 @@ async def add(
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
     layout = collection.layout
+    collection = _patient(collection, len(rows) > batch_size)
     # All of them, before the first is paid for.
     if gemini_of(layout.embedding) is not None:
         check_texts([row.text for row in rows])
@@ -76,6 +78,11 @@ async def add(
     if not stored:
         raise failure
     raise _points.partial_write(rows, stored, failure) from failure
+
+
+def _patient(collection: Collection, is_long: bool) -> Collection:  # noqa: FBT001
+    """Return the collection for a call that pays for more than a batch, else as it is."""
+    return collection.patient() if is_long else collection
 
 
 async def _store(  # noqa: PLR0917 - of one batch, from `add` alone
@@ -167,7 +174,8 @@ async def upsert(
     """Store points; an empty collection that somebody else made learns what makes its vectors."""
     if collection.state.lacks_metadata:
         await _note_embedding(collection)
-    await collection.client.upsert(collection.name, points, **options)
+    client, name = collection.client, collection.name
+    await in_parts(lambda some: client.upsert(name, some, **options), points)
 
 
 async def _note_embedding(collection: Collection) -> None:

@@ -116,12 +116,13 @@ class LocalQdrant:
             body = request.body or {}
         except ValueError as error:
             raise QdrantError(400, f"Format error in JSON body: {error}") from error
-        result = self.call(operation, collection, {**body, **names})
+        consistency = request.query.get("consistency")
+        result = self.call(operation, collection, {**body, **names}, consistency)
         if operation != "version":
             result = {"result": result, "status": "ok", "time": 0.0}
         return 200, {}, to_json(result, exclude_none=True)
 
-    def call(self, operation, collection, body):
+    def call(self, operation, collection, body, consistency=None):  # noqa: ARG002 - one replica
         """Return what the operation gives, in models of qdrant-client.
 
         Raises:
