@@ -222,7 +222,7 @@ class Pipeline:
             found = stored.get(key)
             if found is None or not self._embeds_alike(document, found):
                 self._waiting.append(document)
-            elif any(found.get(name) != value for name, value in document.payload.items()):
+            elif self._differs(document, found):
                 changed.append((document, document.payload))
             else:
                 self._counters.skipped += 1
@@ -238,8 +238,14 @@ class Pipeline:
     def _embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
         """Say whether a stored document has the text and the title that this one has."""
         layout = self._collection.layout
-        same_title = document.title == layout.title(found.get(layout.metadata_key))
+        same_title = document.title == layout.title(layout.metadata(found))
         return found.get(layout.content_key) == document.text and same_title
+
+    def _differs(self, document: Incoming, found: Mapping[str, Any]) -> bool:
+        """Say whether the stored payload is another; fields beside the metadata may be there."""
+        if not self._collection.layout.metadata_key:
+            return found != document.payload
+        return any(found.get(name) != value for name, value in document.payload.items())
 
     async def _until_stored(self, key: str | int) -> None:
         while key in self._pending:
@@ -367,12 +373,13 @@ class Pipeline:
 
     async def _set_payloads(self, changed: Sequence[tuple[Incoming, dict[str, Any]]]) -> None:
         """Change what is stored beside the vectors, which need not be made again."""
-        operations = [
-            models.SetPayloadOperation(
-                set_payload=models.SetPayload(payload=payload, points=[document.key])
-            )
-            for document, payload in changed
-        ]
+        operations: list[models.UpdateOperation] = []
+        for document, payload in changed:
+            change = models.SetPayload(payload=payload, points=[document.key])
+            if self._collection.layout.metadata_key:
+                operations.append(models.SetPayloadOperation(set_payload=change))
+            else:  # what is not there any more, is metadata that the document has no more
+                operations.append(models.OverwritePayloadOperation(overwrite_payload=change))
         await self._collection.client.batch_update_points(self._collection.name, operations)
 
     # Counting
