@@ -59,9 +59,9 @@ slow_tests: $(TEST)/.installed
 lowest: $(LOWEST)/.installed
 	$(LOWEST)/$(PYTEST) tests/unit_tests $(VERSIONED:%=tests/integration_tests/test_%.py)
 
-# Each example as its first lines say, with the packages that only the examples need.
+# Each example as its first lines say, and LangGraph's store, with the packages that only they need.
 examples: $(EXAMPLES)/.installed
-	$(EXAMPLES)/$(PYTEST) tests/integration_tests/test_examples.py
+	$(EXAMPLES)/$(PYTEST) tests/integration_tests/test_examples.py tests/integration_tests/test_langgraph_store.py
 
 # The pages as a site, in site/; a warning is an error. Writes docs/cli.md from `--help` first.
 docs: $(DOCS)/.installed
