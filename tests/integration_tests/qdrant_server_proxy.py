@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -169,3 +170,11 @@ class ForwardedQdrant:
     def _remember(self, name):
         with self._lock:
             self._created.add(name)
+
+
+@functools.cache
+def version_of(upstream):
+    """Return the version of a real server, such as (1, 15)."""
+    headers = {"api-key": upstream.api_key} if upstream.api_key else {}
+    answer = httpx.get(upstream.url, headers=headers, timeout=60, trust_env=False)
+    return tuple(map(int, answer.raise_for_status().json()["version"].split(".")[:2]))

@@ -134,6 +134,7 @@ def test_sparse_only_needs_no_dense_embedding(client, call):
             call(store, name, query)
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_another_language_is_a_mismatch_that_says_both(client):
     create_vector_store(Words(), "c", client=client, sparse_embedding=EdgeBm25())
     german = EdgeBm25(language="german")
