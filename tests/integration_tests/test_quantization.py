@@ -28,6 +28,7 @@ from tests.integration_tests.plane import Plane
 from tests.integration_tests.qdrant_server import QdrantServer
 
 KEY = "langchain_gemini_qdrant"
+TURBO = pytest.mark.qdrant("1.18", "turbo quantization")
 
 
 @pytest.fixture(params=["rest", "grpc"])
@@ -60,8 +61,13 @@ def params(**quantization):
 # Created and opened again
 
 
-@pytest.mark.qdrant("1.18", "turbo quantization")
-@pytest.mark.parametrize("name", QUANTIZATION_PRESETS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=TURBO) if name.startswith("turbo") else name
+        for name in QUANTIZATION_PRESETS
+    ],
+)
 def test_each_preset_is_stored_and_its_defaults_come_back_with_the_collection(options, name):
     preset = QUANTIZATION_PRESETS[name]
     with create_vector_store(Plane(), "c", quantization=name, **options) as store:
@@ -76,7 +82,7 @@ def test_each_preset_is_stored_and_its_defaults_come_back_with_the_collection(op
                 create_vector_store(Plane(), "c", client=store.client, quantization=other)
 
 
-@pytest.mark.qdrant("1.18", "turbo quantization")
+@TURBO
 def test_the_search_settings_of_a_preset_of_one_s_own_are_used(options):
     own = QuantizationPreset(
         name="own", quantization={"turbo": {"bits": "bits1_5"}}, bits=1.5, oversampling=2.5, use="."
@@ -133,10 +139,14 @@ async def test_a_server_that_is_too_old_is_refused_and_nothing_is_made(version, 
             await store.aclose()
 
 
-@pytest.mark.qdrant("1.18", "turbo quantization")
 @pytest.mark.parametrize(
     ("quantization", "questions"),
-    [("turbo-1bit", 1), ("binary", 1), ("scalar", 0), ({"binary": {"always_ram": True}}, 0)],
+    [
+        pytest.param("turbo-1bit", 1, marks=TURBO),
+        ("binary", 1),
+        ("scalar", 0),
+        ({"binary": {"always_ram": True}}, 0),
+    ],
 )
 def test_the_version_is_asked_once_and_only_where_it_matters(
     options, qdrant_server, quantization, questions
@@ -151,7 +161,7 @@ def test_the_version_is_asked_once_and_only_where_it_matters(
 # Changed
 
 
-@pytest.mark.qdrant("1.18", "turbo quantization")
+@TURBO
 def test_quantization_is_switched_on_changed_and_off_again_on_a_server(options, on_store):
     with create_vector_store(Plane(), "c", **options) as store:
         assert store.search_params is None
@@ -164,7 +174,7 @@ def test_quantization_is_switched_on_changed_and_off_again_on_a_server(options, 
         assert store.search_params is None
 
 
-@pytest.mark.qdrant("1.18", "turbo quantization")
+@TURBO
 def test_a_vector_s_own_quantization_is_changed_where_there_is_one(options, on_store):
     own = {"quantization_config": quantization_config("binary")}
     shared = {"quantization_config": quantization_config("scalar")}
