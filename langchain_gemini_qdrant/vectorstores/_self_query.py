@@ -79,7 +79,7 @@ class GeminiQdrantTranslator(Visitor):
         return {operator: [self._compared(field, of_each, each) for each in value]}
 
     def _compared(self, field: str, comparator: Comparator, value: Any) -> Filter:  # noqa: ANN401
-        if isinstance(value, dict):  # how LangChain's parser gives dates and datetimes
+        if isinstance(value, dict) and value.keys() & _TIMES:
             return {field: _bounds(comparator, value)}
         if comparator == Comparator.LIKE:
             return self._like(field, value)
@@ -94,6 +94,7 @@ class GeminiQdrantTranslator(Visitor):
         return models.Filter(must=[models.FieldCondition(key=key, match=match)])
 
 
+_TIMES = frozenset({"date", "datetime"})  # as LangChain's parser gives them
 _ORDERS = frozenset({Comparator.GT, Comparator.GTE, Comparator.LT, Comparator.LTE})
 _OPPOSITES = {Comparator.NE: Comparator.EQ, Comparator.NIN: Comparator.IN}
 _OF_EACH = {
