@@ -172,9 +172,19 @@ class ForwardedQdrant:
             self._created.add(name)
 
 
-@functools.cache
 def version_of(upstream):
     """Return the version of a real server, such as (1, 15)."""
+    return tuple(map(int, _told(upstream, "/")["version"].split(".")[:2]))
+
+
+def is_cluster(upstream):
+    """Say whether a real server has other nodes beside it."""
+    return len(_told(upstream, "/cluster")["result"].get("peers", ())) > 1
+
+
+@functools.cache
+def _told(upstream, path):
     headers = {"api-key": upstream.api_key} if upstream.api_key else {}
-    answer = httpx.get(upstream.url, headers=headers, timeout=60, trust_env=False)
-    return tuple(map(int, answer.raise_for_status().json()["version"].split(".")[:2]))
+    url = f"{upstream.url.rstrip('/')}{path}"
+    answer = httpx.get(url, headers=headers, timeout=60, trust_env=False)
+    return answer.raise_for_status().json()

@@ -161,6 +161,7 @@ def test_the_version_is_asked_once_and_only_where_it_matters(
 # Changed
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
 @TURBO
 def test_quantization_is_switched_on_changed_and_off_again_on_a_server(options, on_store):
     with create_vector_store(Plane(), "c", **options) as store:
@@ -174,6 +175,7 @@ def test_quantization_is_switched_on_changed_and_off_again_on_a_server(options, 
         assert store.search_params is None
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
 @TURBO
 def test_a_vector_s_own_quantization_is_changed_where_there_is_one(options, on_store):
     own = {"quantization_config": quantization_config("binary")}
@@ -196,6 +198,7 @@ def test_a_vector_s_own_quantization_is_changed_where_there_is_one(options, on_s
         assert config(store).quantization_config is None
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
 @pytest.mark.qdrant("1.16", "collections have metadata")
 def test_a_change_keeps_the_user_s_search_params_and_forgets_those_for_the_old_codes(options):
     with create_vector_store(Plane(), "c", quantization="binary", **options) as store:
@@ -296,6 +299,7 @@ def sent_params(server):
     return [each["params"] for each in bodies + searches]
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
 @pytest.mark.qdrant("1.16", "collections have metadata")
 @pytest.mark.parametrize("hybrid", [False, True])
 async def test_what_is_remembered_is_sent_by_every_search_and_retriever(
@@ -324,6 +328,7 @@ async def test_what_is_remembered_is_sent_by_every_search_and_retriever(
         await store.aclose()
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
 @pytest.mark.qdrant("1.16", "collections have metadata")
 def test_what_a_store_is_given_wins_over_what_is_remembered_field_by_field(options, on_store):
     with create_vector_store(Plane(), "c", quantization="binary", **options) as store:
@@ -335,6 +340,7 @@ def test_what_a_store_is_given_wins_over_what_is_remembered_field_by_field(optio
         assert again.search_params == params(oversampling=6.0, rescore=False)
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
 @pytest.mark.qdrant("1.16", "collections have metadata")
 def test_remembering_nothing_brings_the_defaults_of_the_quantization_back(options, on_store):
     with create_vector_store(Plane(), "c", quantization="binary", **options) as store:
@@ -345,6 +351,7 @@ def test_remembering_nothing_brings_the_defaults_of_the_quantization_back(option
         assert again.search_params == store.search_params == defaults
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
 @pytest.mark.qdrant("1.16", "collections have metadata")
 def test_remembering_keeps_what_the_collection_remembers_else(client, embeddings, on_store):
     store = create_vector_store(
