@@ -19,8 +19,13 @@ VERSIONED := cli cli_ingest cli_recall docs edge_congruence edge_storage embeddi
   emulator_rest emulator_vertex examples google_generativeai_rest langchain_contract \
   langchain_indexing langchain_retrievers pytest_plugin qdrant_server server_wire vcr_config \
   vectorstores_standard vertex_backend
+# What meets a Qdrant server.
+SERVED := collections_of_others docs edge_programs event_loops hybrid ingestion ingestion_cleanup \
+  ingestion_failures langchain_community langchain_contract langchain_indexing langchain_retrievers \
+  migration qdrant_retries qdrant_server quantization recall reembedding self_query server_wire \
+  store_connections store_promises vectorstores vectorstores_standard
 
-.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer house compare clean
+.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples docs compat compat-clients bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer house compare clean
 
 all: format test
 
@@ -55,13 +60,21 @@ quick_tests: $(TEST)/.installed
 slow_tests: $(TEST)/.installed
 	$(TEST)/$(PYTEST) -m 'slow or hypothesis' --hypothesis-profile=full
 
+# The tests that meet a Qdrant server, against a real one, one node or a cluster:
+#   make server_tests QDRANT_URL=http://127.0.0.1:6333
+# gRPC is port 6334 of the same host, or QDRANT_GRPC_URL; QDRANT_API_KEY is the server's key. Only the
+# collections that the tests made are deleted.
+server_tests: $(TEST)/.installed
+	@test -n "$$QDRANT_URL" || { echo 'QDRANT_URL is missing: the address of a Qdrant server'; exit 2; }
+	$(TEST)/$(PYTEST) $(SERVED:%=tests/integration_tests/test_%.py)
+
 # With the oldest dependencies that pyproject.toml allows, google-genai 2 among them.
 lowest: $(LOWEST)/.installed
 	$(LOWEST)/$(PYTEST) tests/unit_tests $(VERSIONED:%=tests/integration_tests/test_%.py)
 
-# Each example as its first lines say, with the packages that only the examples need.
+# Each example as its first lines say, and LangGraph's store, with the packages that only they need.
 examples: $(EXAMPLES)/.installed
-	$(EXAMPLES)/$(PYTEST) tests/integration_tests/test_examples.py
+	$(EXAMPLES)/$(PYTEST) tests/integration_tests/test_examples.py tests/integration_tests/test_langgraph_store.py
 
 # The pages as a site, in site/; a warning is an error. Writes docs/cli.md from `--help` first.
 docs: $(DOCS)/.installed

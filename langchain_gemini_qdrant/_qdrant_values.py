@@ -6,6 +6,7 @@ import json
 import math
 import re
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pydantic_core import from_json, to_json
@@ -70,8 +71,10 @@ def document_id(point: str | int | uuid.UUID, payload: Mapping[str, object] | No
     Other programs keep something else under `ID_KEY`; that is no id of the point.
     """
     kept = (payload or {}).get(ID_KEY)
-    is_own = isinstance(kept, str) and str(point_id(kept)) == str(point)
-    return str(kept if is_own else point)
+    with suppress(InvalidInputError):  # local mode keeps what no id can be
+        if isinstance(kept, str) and str(point_id(kept)) == str(point):
+            return kept
+    return str(point)
 
 
 def content_id(document: Document, keys: Sequence[str] = ("source",)) -> str:

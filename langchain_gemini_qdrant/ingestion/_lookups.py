@@ -76,13 +76,15 @@ class LookUps:
     def embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
         """Say whether a stored document has the text and the title that this one has."""
         layout = self._collection.layout
-        metadata = found.get(layout.metadata_key)
+        metadata = layout.metadata(found)
         same_title = document.title == layout.title(metadata) or (
-            same_json(document.payload.get(layout.metadata_key), metadata)
+            same_json(layout.metadata(document.payload), metadata)
         )
         return found.get(layout.content_key) == document.text and same_title
 
-
-def is_stored(document: Incoming, found: Mapping[str, Any]) -> bool:
-    """Say whether a stored payload has all of a document's."""
-    return all(same_json(value, found.get(name)) for name, value in document.payload.items())
+    def differs(self, document: Incoming, found: Mapping[str, Any]) -> bool:
+        """Say whether the stored payload is another; fields beside the metadata may be there."""
+        payload = document.payload
+        if not self._collection.layout.metadata_key and payload.keys() != found.keys():
+            return True
+        return not all(same_json(value, found.get(name)) for name, value in payload.items())

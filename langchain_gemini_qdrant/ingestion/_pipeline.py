@@ -19,7 +19,7 @@ from langchain_gemini_qdrant.errors import (
     RequestRejectedError,
     TextTooLongError,
 )
-from langchain_gemini_qdrant.ingestion._lookups import Incoming, LookUps, is_stored
+from langchain_gemini_qdrant.ingestion._lookups import Incoming, LookUps
 from langchain_gemini_qdrant.vectorstores import _points
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason, refuses_all
@@ -212,7 +212,7 @@ class Pipeline:
             found = stored.get(key)
             if found is None or not self._look_ups.embeds_alike(document, found):
                 self._waiting.append(document)
-            elif not is_stored(document, found):
+            elif self._look_ups.differs(document, found):
                 changed.append((document, document.payload))
             else:
                 self._counters.skipped += 1
@@ -360,12 +360,13 @@ class Pipeline:
 
     async def _set_payloads(self, changed: Sequence[tuple[Incoming, dict[str, Any]]]) -> None:
         """Change what is stored beside the vectors, which need not be made again."""
-        operations = [
-            models.SetPayloadOperation(
-                set_payload=models.SetPayload(payload=payload, points=[document.key])
-            )
-            for document, payload in changed
-        ]
+        operations: list[models.UpdateOperation] = []
+        for document, payload in changed:
+            change = models.SetPayload(payload=payload, points=[document.key])
+            if self._collection.layout.metadata_key:
+                operations.append(models.SetPayloadOperation(set_payload=change))
+            else:  # what is not there any more, is metadata that the document has no more
+                operations.append(models.OverwritePayloadOperation(overwrite_payload=change))
         client, name = self._collection.client, self._collection.name
         await in_parts(lambda some: client.batch_update_points(name, some), operations)
 

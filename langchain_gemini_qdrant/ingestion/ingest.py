@@ -18,6 +18,7 @@ from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
 from langchain_gemini_qdrant.ingestion._lookups import Incoming
 from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
+from langchain_gemini_qdrant.vectorstores._payloads import to_payload
 from langchain_gemini_qdrant.vectorstores._points import refuse_single
 
 if TYPE_CHECKING:
@@ -202,11 +203,10 @@ class _Run:
             key = point_id(name)
             # As every engine keeps it, so that it can be compared with what is stored.
             payload = check_payload(
-                {
-                    layout.content_key: document.page_content,
-                    layout.metadata_key: _in_order(document.metadata),
-                    **id_payload(name, key),
-                }
+                to_payload(
+                    *(layout.content_key, layout.metadata_key, document.page_content),
+                    *(_in_order(document.metadata), id_payload(name, key)),
+                )
             )
         except InvalidInputError as error:
             problem = f"it cannot be stored: {error}"

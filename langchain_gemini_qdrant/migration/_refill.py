@@ -131,7 +131,7 @@ class Refill:
             key=key,
             name=document_id(key, payload),
             text=text if isinstance(text, str) else "",
-            title=layout.title(payload.get(layout.metadata_key)),
+            title=layout.title(layout.metadata(payload)),
             payload=payload,
             vectors=record.vector if isinstance(record.vector, dict) else {},
             problem=problem,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
 from langchain_gemini_qdrant.vectorstores._scores import Fusion
+from langchain_gemini_qdrant.vectorstores._self_query import GeminiQdrantTranslator
 from langchain_gemini_qdrant.vectorstores.factory import acreate_vector_store, create_vector_store
 from langchain_gemini_qdrant.vectorstores.filters import Filter
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
@@ -11,6 +12,7 @@ from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 __all__ = [
     "Filter",
     "Fusion",
+    "GeminiQdrantTranslator",
     "GeminiQdrantVectorStore",
     "PayloadIndex",
     "acreate_vector_store",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_gemini_qdrant._clock import BlockingClock
 from langchain_gemini_qdrant._runtime import AsAsync, Blocking
+from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._session import open_session, stream_outcomes
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
@@ -23,10 +24,11 @@ from langchain_gemini_qdrant.errors import (
     GeminiQdrantError,
 )
 from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
+from langchain_gemini_qdrant.vectorstores import _payloads
 from langchain_gemini_qdrant.vectorstores._retry import PATIENT, QUICK, RetryingClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from langchain_core.documents import Document
@@ -75,10 +77,9 @@ class Layout:
         """Length of the dense vectors, None where only embedding would tell."""
         return known_size(self.embedding)
 
-    @property
-    def document_keys(self) -> tuple[str, str, str]:
-        """What `to_document` needs beside a point."""
-        return self.collection_name, self.content_key, self.metadata_key
+    def metadata(self, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - payloads hold anything
+        """Return a payload's metadata; without a key for them, its fields."""
+        return payload.get(self.metadata_key) if self.metadata_key else payload
 
     def title(self, metadata: Any) -> str | None:  # noqa: ANN401 - payloads hold anything
         """Return the title that is embedded with a document of this metadata."""
@@ -105,6 +106,7 @@ class CollectionState:
         size: Of the dense vectors, None if it was not read.
         lacks_metadata: It is empty and does not say what makes its vectors.
         is_checked: It was read when the store was opened, and fits it.
+        has_warned: The user knows of payloads that are laid out in another way.
     """
 
     own_search_params: models.SearchParams | None = None
@@ -112,6 +114,7 @@ class CollectionState:
     size: int | None = None
     lacks_metadata: bool = False
     is_checked: bool = False
+    has_warned: bool = False
 
     def set_search_defaults(
         self, quantization: Quantization | None, remembered: models.SearchParams | None
@@ -175,6 +178,22 @@ class Collection:
                 f"has {self.layout.retrieval_mode.name} and no embedding for dense vectors"
             )
         return self.embedding
+
+    def document(
+        self, point: models.Record | models.ScoredPoint, *, is_whole: bool = True
+    ) -> Document:
+        """Return the document of a point; warn once of payloads that have another layout.
+
+        `is_whole` says that all of the payload was asked for.
+        """
+        keys = self.layout.content_key, self.layout.metadata_key
+        document = self.layout.to_document(point, self.name, *keys)
+        if not is_whole or self.state.has_warned:
+            return document
+        if found := _payloads.problem(point, document, *keys):
+            self.state.has_warned = True
+            warn(f"point {point.id!r} of collection {self.name!r} {found}")
+        return document
 
     async def optimize(self) -> None:
         """Build graphs and codes on an embedded engine; a server does that by itself."""

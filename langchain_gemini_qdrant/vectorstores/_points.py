@@ -13,12 +13,12 @@ from qdrant_client import AsyncQdrantClient, models
 from langchain_gemini_qdrant._qdrant_values import (
     CheckedPayload,
     check_payload,
-    document_id,
     id_payload,
     payload_bytes,
     point_id,
 )
-from langchain_gemini_qdrant.errors import InvalidInputError, PartialWriteError
+from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, PartialWriteError
+from langchain_gemini_qdrant.vectorstores._payloads import to_payload
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
 
 if TYPE_CHECKING:
@@ -154,18 +154,6 @@ def updated_documents(
     )
 
 
-def to_document(
-    point: models.Record | models.ScoredPoint, content_key: str, metadata_key: str
-) -> Document:
-    """Return the document of a stored point."""
-    payload = point.payload or {}
-    return Document(
-        id=document_id(point.id, payload),
-        page_content=payload.get(content_key) or "",
-        metadata=payload.get(metadata_key) or {},
-    )
-
-
 def as_qdrant(vector: SparseVector) -> models.SparseVector:
     """Return a sparse vector of langchain-qdrant as Qdrant's."""
     return models.SparseVector(indices=vector.indices, values=vector.values)
@@ -182,9 +170,8 @@ def payloads(rows: Sequence[Row], content_key: str, metadata_key: str) -> list[K
     for index, row in enumerate(rows):
         try:
             key = point_id(row.id)
-            payload = {content_key: row.text, metadata_key: row.metadata}
-            if key != row.id:
-                payload |= id_payload(row.id, key)
+            mark = id_payload(row.id, key)
+            payload = to_payload(content_key, metadata_key, row.text, row.metadata, mark)
             found.append((key, check_payload(payload)))
         except InvalidInputError as error:
             wrong[index] = error

@@ -22,11 +22,10 @@ async def get(collection: Collection, ids: Sequence[str | int]) -> list[Document
     """Return the documents with these ids, in their order; unknown ids are left out."""
     refuse_single(ids, "ids")
     wanted = [point_id(each) for each in ids]
-    to_document, keys = collection.layout.to_document, collection.layout.document_keys
     found: dict[Any, Document] = {}
     for some in in_requests(list(dict.fromkeys(wanted))):
         records = await collection.client.retrieve(collection.name, some, with_payload=True)
-        found |= {record.id: to_document(record, *keys) for record in records}
+        found |= {record.id: collection.document(record) for record in records}
     return [found[key] for key in wanted if key in found]
 
 
@@ -41,7 +40,6 @@ async def pages(
     collection: Collection, filter: Filter | None, batch_size: int
 ) -> AsyncGenerator[list[Document], None]:
     """Yield the documents that match a filter, `batch_size` at a time."""
-    to_document, keys = collection.layout.to_document, collection.layout.document_keys
     condition = to_filter(filter, collection.layout.metadata_key)
     offset: Any = None
     while True:
@@ -52,6 +50,6 @@ async def pages(
             offset=offset,
             with_payload=True,
         )
-        yield [to_document(record, *keys) for record in records]
+        yield [collection.document(record) for record in records]
         if offset is None:
             return

@@ -220,10 +220,10 @@ async def _hits(
 ) -> ScoredDocuments:
     """Ask Qdrant once; `score` converts its scores, `score_key` puts them into metadata."""
     response = await collection.client.query_points(collection.name, **request)
-    to_document, keys = collection.layout.to_document, collection.layout.document_keys
+    is_whole = request["with_payload"] is True
     hits = []
     for point in response.points:
-        document = to_document(point, *keys)
+        document = collection.document(point, is_whole=is_whole)
         value = point.score if score is None else score(point.score)
         if score_key is not None:
             document.metadata[score_key] = value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_qdrant import QdrantVectorStore
 
 from langchain_gemini_qdrant._runtime import run
-from langchain_gemini_qdrant.vectorstores._points import to_document
+from langchain_gemini_qdrant.vectorstores._payloads import to_document
 from langchain_gemini_qdrant.vectorstores._scores import relevance
 from langchain_gemini_qdrant.vectorstores._search import mmr_search, search, search_by_vector
 

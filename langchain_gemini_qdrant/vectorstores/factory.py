@@ -103,8 +103,9 @@ def create_vector_store(
         sparse_embedding: Makes the sparse vectors of hybrid search, such as `EdgeBm25`.
         sparse_vector_name: Their name.
         hybrid_fusion: How hybrid search merges hits; None is RRF as Qdrant has it.
-        content_payload_key: Where a point keeps its text.
-        metadata_payload_key: Where a point keeps its metadata.
+        content_payload_key: The payload key of a point's text.
+        metadata_payload_key: The payload key of its metadata; `""` if their fields stand beside the
+            text, as some other programs store them.
         vector_params: Further fields of `VectorParams` for a new collection: `on_disk` or
             `memory`, `datatype`, `hnsw_config`, `quantization_config`.
         sparse_vector_params: Fields of `SparseVectorParams`, over the `modifier` that the sparse
@@ -119,8 +120,8 @@ def create_vector_store(
         The store. `as_retriever()` makes a retriever of it.
 
     Raises:
-        ConfigurationError: Not exactly one engine, options that it does not have, or a server
-            that is too old for the quantization.
+        ConfigurationError: Not exactly one engine, options that it does not have, a server
+            that is too old for the quantization, or payload keys of which one hides another.
         CollectionMismatchError: The collection exists with another vector size, distance,
             embedding or quantization.
         StorageError: `path` cannot be used.

@@ -50,7 +50,7 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
     Args:
         filter: A dict of conditions on metadata fields. None, and what a `QdrantClient` takes
             itself (`models.Filter` and its gRPC counterpart), come back as they are.
-        metadata_key: Payload key that holds the metadata.
+        metadata_key: Payload key that holds the metadata; empty if the payload itself does.
 
     Returns:
         None where there is no condition, for an empty dict as for None: a search then looks at
@@ -70,7 +70,7 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
     if not filter:
         return None
     check_utf8(filter, "a filter")
-    condition = _condition(filter, _Field("", _name(metadata_key)))
+    condition = _condition(filter, _metadata(metadata_key))
     return condition if isinstance(condition, models.Filter) else models.Filter(must=[condition])
 
 
@@ -80,7 +80,7 @@ def metadata_field(field: str, metadata_key: str) -> str:
     Args:
         field: Names joined by dots, `author.name`; `tags[]` and `parts[0].name` look into
             arrays. A name that holds a dot or ends in brackets stands in double quotes.
-        metadata_key: Payload key that holds the metadata.
+        metadata_key: Payload key that holds the metadata; empty if the payload itself does.
 
     Returns:
         The path in Qdrant's grammar, with each name in double quotes that has other characters
@@ -92,7 +92,7 @@ def metadata_field(field: str, metadata_key: str) -> str:
 
     Source: `qdrant_client.local.json_path_parser`; the embedded engine reads the same.
     """
-    return _Field("", _name(metadata_key)).child(field).key
+    return _metadata(metadata_key).child(field).key
 
 
 def names_of(field: object) -> list[str] | None:
@@ -120,13 +120,19 @@ class _Field(NamedTuple):
             _name(quoted or plain) + array
             for quoted, plain, array in re.findall(_PART, name, re.DOTALL)
         )
-        return _Field(f"{self.name}.{name}" if self.name else name, f"{self.key}.{path}")
+        key = f"{self.key}.{path}" if self.key else path
+        return _Field(f"{self.name}.{name}" if self.name else name, key)
 
     def __str__(self) -> str:
         return f"the metadata field {self.name!r}" if self.name else "the metadata"
 
     def refused(self, expected: str, found: object) -> InvalidInputError:
         return InvalidInputError(f"{expected}, got {found!r} for {self}")
+
+
+def _metadata(key: str) -> _Field:
+    """Return the metadata as a whole."""
+    return _Field("", _name(key) if key else "")
 
 
 def _name(name: str) -> str:

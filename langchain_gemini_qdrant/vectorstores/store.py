@@ -23,6 +23,7 @@ from langchain_gemini_qdrant.vectorstores._connection import Connection
 from langchain_gemini_qdrant.vectorstores._open import open_existing
 from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
+from langchain_gemini_qdrant.vectorstores._payloads import check_keys
 from langchain_gemini_qdrant.vectorstores._search_methods import SearchMethods
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
     Raises:
         CollectionMismatchError: The collection's vectors have another name, size, distance,
             embedding or quantization.
-        ConfigurationError: `title_key` with an embedding that reads no titles.
+        ConfigurationError: `title_key` with an embedding that reads no titles, or payload keys of
+            which one hides another.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
                 "title_key needs GeminiEmbeddings, which read a title with each text, got "
                 f"{type(embedding).__name__}; they have a cache of their own, cache="
             )
+        check_keys(content_payload_key, metadata_payload_key)
         super().__init__(
             client=client,  # type: ignore[arg-type] # read through the property below only
             collection_name=collection_name,

@@ -15,6 +15,7 @@ from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSetting
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.places import PLACES
 from tests.integration_tests.qdrant_server import QdrantServer
+from tests.integration_tests.qdrant_server_proxy import UPSTREAM, is_cluster, version_of
 
 with warnings.catch_warnings():
     # google-api-core announces the end of the Python that runs it
@@ -28,6 +29,17 @@ BACKENDS = {
 }
 # Where three engines do the same, the quick run asks one.
 ENGINES = ["edge", *(pytest.param(each, marks=pytest.mark.slow) for each in (":memory:", "server"))]
+
+
+@pytest.fixture(autouse=True)
+def _served_by_the_real_server(request):
+    """Skip what a real server cannot serve, by the marks `qdrant` and `one_node`."""
+    mark = request.node.get_closest_marker("qdrant")
+    if mark and UPSTREAM and version_of(UPSTREAM) < tuple(map(int, mark.args[0].split("."))):
+        pytest.skip(f"Qdrant {mark.args[0]} or later: {mark.args[1]}")
+    mark = request.node.get_closest_marker("one_node")
+    if mark and UPSTREAM and is_cluster(UPSTREAM):
+        pytest.skip(f"not a cluster: {mark.args[0]}")
 
 
 @pytest.fixture(scope="session")

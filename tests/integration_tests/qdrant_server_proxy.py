@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -169,3 +170,21 @@ class ForwardedQdrant:
     def _remember(self, name):
         with self._lock:
             self._created.add(name)
+
+
+def version_of(upstream):
+    """Return the version of a real server, such as (1, 15)."""
+    return tuple(map(int, _told(upstream, "/")["version"].split(".")[:2]))
+
+
+def is_cluster(upstream):
+    """Say whether a real server has other nodes beside it."""
+    return len(_told(upstream, "/cluster")["result"].get("peers", ())) > 1
+
+
+@functools.cache
+def _told(upstream, path):
+    headers = {"api-key": upstream.api_key} if upstream.api_key else {}
+    url = f"{upstream.url.rstrip('/')}{path}"
+    answer = httpx.get(url, headers=headers, timeout=60, trust_env=False)
+    return answer.raise_for_status().json()

@@ -22,14 +22,23 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = {
     "rag_chain.py": ([], "[page 3] Employees get 30 days of paid vacation a year."),
     "agent.py": (["langchain"], "tool: Travel is booked through the office in Lisbon."),
+    "langgraph_memory.py": (
+        ["langgraph.store.qdrant"],
+        "Alice books travel through the office in Lisbon.",
+    ),
     "llamaindex.py": (["llama_index"], "Travel is booked through the office in Lisbon."),
 }
 OTHERS = {"fastapi_app.py": ["fastapi", "uvicorn"], "notebook.ipynb": ["ipykernel", "nbclient"]}
 
 
+def is_installed(module):
+    parent = module.rpartition(".")[0]
+    return (not parent or is_installed(parent)) and importlib.util.find_spec(module) is not None
+
+
 def needs(modules):
     """Skip where a package is missing that only the examples need; `make examples` has all."""
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    missing = [name for name in modules if not is_installed(name)]
     return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 

@@ -64,6 +64,7 @@ def test_weights_move_the_balance(hybrid, call):
     assert first([0.1, 1.0], k=60) == "2th"
 
 
+@pytest.mark.one_node("a shard has candidates and word counts of its own")
 @pytest.mark.parametrize("fusion", [RRF, DBSF], ids=["rrf", "dbsf"])
 def test_relevance_is_a_share_of_the_best_score_there_can_be(hybrid, call, fusion):
     hits = call(
@@ -79,6 +80,7 @@ def test_relevance_is_a_share_of_the_best_score_there_can_be(hybrid, call, fusio
         assert scores[0] == pytest.approx(1)  # first of both kinds
 
 
+@pytest.mark.one_node("a shard has candidates and word counts of its own")
 def test_relevance_of_weighted_rrf_reaches_1_too(hybrid, call):
     fusion = models.RrfQuery(rrf=models.Rrf(k=5, weights=[3.0, 1.0]))
     hits = call(
@@ -87,6 +89,7 @@ def test_relevance_of_weighted_rrf_reaches_1_too(hybrid, call):
     assert hits[0][1] == pytest.approx(1)
 
 
+@pytest.mark.one_node("a shard has candidates and word counts of its own")
 def test_pages_of_fused_hits_follow_each_other(client, call):
     store = create_vector_store(Words(), "c", client=client, sparse_embedding=EdgeBm25())
     store.add_texts([" ".join(["word"] * (1 + i % 7) + [f"nr{i}"]) for i in range(60)])
@@ -100,6 +103,7 @@ def test_pages_of_fused_hits_follow_each_other(client, call):
     assert sorted(pages) == sorted(whole)
 
 
+@pytest.mark.one_node("a shard has candidates and word counts of its own")
 def test_fetch_k_sets_the_candidates_of_each_kind(hybrid, call):
     assert len(call(hybrid, "similarity_search", "cats sleep", fetch_k=1)) == 1
     assert len(call(hybrid, "similarity_search", "cats sleep", fetch_k=4)) == 4
@@ -134,6 +138,7 @@ def test_sparse_only_needs_no_dense_embedding(client, call):
             call(store, name, query)
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_another_language_is_a_mismatch_that_says_both(client):
     create_vector_store(Words(), "c", client=client, sparse_embedding=EdgeBm25())
     german = EdgeBm25(language="german")

@@ -152,6 +152,7 @@ def _local_mode_keeps_less():
 # The whole collection
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 @pytest.mark.usefixtures("_local_mode_keeps_less")
 @pytest.mark.parametrize("target", PAIRED)
 @pytest.mark.parametrize("source", PAIRED)
@@ -177,6 +178,8 @@ def test_from_edge_to_memory_and_back_nothing_is_lost_but_settings(engine, edge)
     assert vectors["rows"]["quantization_config"]["scalar"]["type"] == "int8"
 
 
+@pytest.mark.one_node("its shards and replicas are settings, too")
+@pytest.mark.qdrant("1.16", "collections have metadata")
 @pytest.mark.parametrize(
     ("source", "target"),
     [

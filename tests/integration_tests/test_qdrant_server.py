@@ -16,7 +16,7 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from tests.integration_tests.qdrant_server import QdrantServer
-from tests.integration_tests.qdrant_server_proxy import Upstream, upstream_from
+from tests.integration_tests.qdrant_server_proxy import Upstream, upstream_from, version_of
 from tests.integration_tests.qdrant_server_walk import SETTINGS, WALK, points
 
 ONLY_A_SERVER_KEEPS = {
@@ -322,6 +322,7 @@ def test_the_version_is_the_one_given_and_meets_no_fault(connect):
         server.fail_next()
         info = connect(server)("info")
         assert (info.title, info.version) == ("qdrant - vector search engine", "1.15.2")
+        assert version_of(Upstream(url=server.url)) == (1, 15)
 
 
 def test_many_threads_lose_nothing(server):

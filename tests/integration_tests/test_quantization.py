@@ -28,6 +28,7 @@ from tests.integration_tests.plane import Plane
 from tests.integration_tests.qdrant_server import QdrantServer
 
 KEY = "langchain_gemini_qdrant"
+TURBO = pytest.mark.qdrant("1.18", "turbo quantization")
 
 
 @pytest.fixture(params=["rest", "grpc"])
@@ -60,7 +61,13 @@ def params(**quantization):
 # Created and opened again
 
 
-@pytest.mark.parametrize("name", QUANTIZATION_PRESETS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=TURBO) if name.startswith("turbo") else name
+        for name in QUANTIZATION_PRESETS
+    ],
+)
 def test_each_preset_is_stored_and_its_defaults_come_back_with_the_collection(options, name):
     preset = QUANTIZATION_PRESETS[name]
     with create_vector_store(Plane(), "c", quantization=name, **options) as store:
@@ -75,6 +82,7 @@ def test_each_preset_is_stored_and_its_defaults_come_back_with_the_collection(op
                 create_vector_store(Plane(), "c", client=store.client, quantization=other)
 
 
+@TURBO
 def test_the_search_settings_of_a_preset_of_one_s_own_are_used(options):
     own = QuantizationPreset(
         name="own", quantization={"turbo": {"bits": "bits1_5"}}, bits=1.5, oversampling=2.5, use="."
@@ -133,7 +141,12 @@ async def test_a_server_that_is_too_old_is_refused_and_nothing_is_made(version, 
 
 @pytest.mark.parametrize(
     ("quantization", "questions"),
-    [("turbo-1bit", 1), ("binary", 1), ("scalar", 0), ({"binary": {"always_ram": True}}, 0)],
+    [
+        pytest.param("turbo-1bit", 1, marks=TURBO),
+        ("binary", 1),
+        ("scalar", 0),
+        ({"binary": {"always_ram": True}}, 0),
+    ],
 )
 def test_the_version_is_asked_once_and_only_where_it_matters(
     options, qdrant_server, quantization, questions
@@ -148,6 +161,8 @@ def test_the_version_is_asked_once_and_only_where_it_matters(
 # Changed
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
+@TURBO
 def test_quantization_is_switched_on_changed_and_off_again_on_a_server(options, on_store):
     with create_vector_store(Plane(), "c", **options) as store:
         assert store.search_params is None
@@ -160,6 +175,8 @@ def test_quantization_is_switched_on_changed_and_off_again_on_a_server(options, 
         assert store.search_params is None
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
+@TURBO
 def test_a_vector_s_own_quantization_is_changed_where_there_is_one(options, on_store):
     own = {"quantization_config": quantization_config("binary")}
     shared = {"quantization_config": quantization_config("scalar")}
@@ -181,6 +198,8 @@ def test_a_vector_s_own_quantization_is_changed_where_there_is_one(options, on_s
         assert config(store).quantization_config is None
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_a_change_keeps_the_user_s_search_params_and_forgets_those_for_the_old_codes(options):
     with create_vector_store(Plane(), "c", quantization="binary", **options) as store:
         store.remember_search_params(params(oversampling=1.0))
@@ -280,6 +299,8 @@ def sent_params(server):
     return [each["params"] for each in bodies + searches]
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
+@pytest.mark.qdrant("1.16", "collections have metadata")
 @pytest.mark.parametrize("hybrid", [False, True])
 async def test_what_is_remembered_is_sent_by_every_search_and_retriever(
     options, qdrant_server, hybrid
@@ -307,6 +328,8 @@ async def test_what_is_remembered_is_sent_by_every_search_and_retriever(
         await store.aclose()
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_what_a_store_is_given_wins_over_what_is_remembered_field_by_field(options, on_store):
     with create_vector_store(Plane(), "c", quantization="binary", **options) as store:
         on_store(store, "remember_search_params", params(oversampling=2.0, rescore=False))
@@ -317,6 +340,8 @@ def test_what_a_store_is_given_wins_over_what_is_remembered_field_by_field(optio
         assert again.search_params == params(oversampling=6.0, rescore=False)
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_remembering_nothing_brings_the_defaults_of_the_quantization_back(options, on_store):
     with create_vector_store(Plane(), "c", quantization="binary", **options) as store:
         defaults = store.search_params
@@ -326,6 +351,8 @@ def test_remembering_nothing_brings_the_defaults_of_the_quantization_back(option
         assert again.search_params == store.search_params == defaults
 
 
+@pytest.mark.one_node("nodes learn a new setting one after the other")
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_remembering_keeps_what_the_collection_remembers_else(client, embeddings, on_store):
     store = create_vector_store(
         embeddings, "c", client=client, collection_create_options={"metadata": {"theirs": [1]}}
@@ -342,6 +369,7 @@ def test_remembering_keeps_what_the_collection_remembers_else(client, embeddings
     assert config(store).metadata == before
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_an_empty_collection_learns_its_embedding_and_still_remembers(client, embeddings):
     vectors = models.VectorParams(size=768, distance=models.Distance.COSINE)
     client.create_collection("c", vectors)
@@ -366,6 +394,7 @@ async def test_a_server_without_metadata_says_that_it_cannot_remember():
             await store.aclose()
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_search_params_of_a_newer_client_are_told_and_can_be_forgotten(options):
     with create_vector_store(Plane(), "c", **options) as store:
         store.client.update_collection("c", metadata={KEY: {"search_params": {"novelty": 1}}})

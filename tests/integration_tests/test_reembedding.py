@@ -118,6 +118,7 @@ def test_the_new_store_searches_the_new_collection_as_the_old_one_did(store, new
     assert again.count() == COUNT + 1
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_the_new_collection_remembers_the_new_embedding(store, embeddings, new_embeddings):
     reembed(store, new_embeddings)
     wrong = embeddings.model_copy(update={"output_dimensionality": 128})
@@ -128,6 +129,7 @@ def test_the_new_collection_remembers_the_new_embedding(store, embeddings, new_e
         create_vector_store(new_embeddings, NEW, client=store.client, sparse_embedding=other_words)
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 @pytest.mark.parametrize("engine", ["edge", "server"])
 def test_settings_and_indexes_are_the_old_ones(engine, tmp_path, embeddings, new_embeddings):
     with QdrantServer() as server:
@@ -213,6 +215,7 @@ def test_a_run_that_broke_off_goes_on_and_embeds_only_what_is_missing(
     assert aliases(live.client) == {"live": "new"}
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_a_complete_run_does_nothing_the_second_time(store, new_embeddings, emulator):
     reembed(store, new_embeddings)
     store.client.set_payload(NEW, {"page_content": "changed since"}, points=[1])
@@ -224,6 +227,7 @@ def test_a_complete_run_does_nothing_the_second_time(store, new_embeddings, emul
     assert aliases(store.client) == {"live": NEW}
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_what_changes_while_it_runs_is_found_by_another_pass(live, new_embeddings):
     changes = [
         lambda: live.add_texts(["new"], ids=["new"]),

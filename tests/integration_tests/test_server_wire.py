@@ -82,6 +82,7 @@ def sent(server, name):
 # What goes out
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_opening_creates_once_with_size_distance_quantization_and_memory(store, server, protocol):
     [created] = sent(server, "create")
     config = store.client.get_collection("c").config

@@ -377,6 +377,7 @@ def test_deleting_nothing_is_no_error_and_an_empty_filter_is_refused(shelf, on_s
 # Collections
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_another_model_of_the_same_size_is_a_mismatch_that_says_both(client, embeddings, emulator):
     create_vector_store(embeddings, "c", client=client)
     other = GeminiEmbeddings(
@@ -390,6 +391,7 @@ def test_another_model_of_the_same_size_is_a_mismatch_that_says_both(client, emb
         create_vector_store(other, "c", client=client)
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_another_document_task_is_a_mismatch_and_another_query_task_is_not(client, embeddings):
     create_vector_store(embeddings, "c", client=client)
 
@@ -402,6 +404,7 @@ def test_another_document_task_is_a_mismatch_and_another_query_task_is_not(clien
         reopen("CLUSTERING")
 
 
+@pytest.mark.qdrant("1.16", "collections have metadata")
 def test_an_empty_collection_of_others_learns_what_fills_it(client, embeddings, on_store):
     client.create_collection(
         "c",

@@ -27,10 +27,12 @@ from langchain_gemini_qdrant.errors import InvalidInputError, PartialWriteError,
 from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport
 from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
 from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedText
+from langchain_gemini_qdrant.vectorstores import GeminiQdrantTranslator
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from langchain_core.retrievers import BaseRetriever
+    from langchain_core.structured_query import Visitor
     from langchain_core.vectorstores import VectorStore
     from pydantic import SecretStr
     from qdrant_client import AsyncQdrantClient, QdrantClient
@@ -117,8 +119,13 @@ async def everything(embeddings: GeminiEmbeddings, key: SecretStr) -> None:
     await store.aclose()
 
 
+def self_query() -> Visitor:
+    return GeminiQdrantTranslator(metadata_payload_key="about")
+
+
 def edge() -> QdrantClient:
     client = EdgeClient("index")
+    assert_type(client.info().version, str)
     assert_type(client.vector_storage_size("c").original_bytes, int)
     assert_type(client.storage_info("c").disk_bytes, int)
     assert_type(client.optimize("c"), bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -40,6 +41,12 @@ _INDEX_SCHEMA: TypeAdapter[models.PayloadFieldSchema] = TypeAdapter(models.Paylo
 
 class CollectionsApi(FolderAccess):
     """Making, describing, changing and removing collections."""
+
+    def info(self) -> models.VersionInfo:
+        """Return the version whose calls are served: qdrant-client's, as the engine tells none."""
+        return models.VersionInfo(
+            title="Qdrant Edge", version=importlib.metadata.version("qdrant-client"), commit=None
+        )
 
     def create_collection(
         self,

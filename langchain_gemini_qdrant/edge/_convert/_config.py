@@ -23,6 +23,8 @@ _OPTIMIZER_DEFAULTS = {
     "indexing_threshold": 20000,
     "flush_interval_sec": 5,
 }
+# the engine takes no collection without vectors; no point ever has this one
+_NO_VECTORS = {"no vectors": models.SparseVectorParams()}
 
 
 def vector_schema(config: models.CreateCollection) -> VectorSchema:
@@ -38,10 +40,11 @@ def vector_schema(config: models.CreateCollection) -> VectorSchema:
 def edge_config(config: models.CreateCollection) -> EdgeObject:
     """Return the engine's configuration of a new collection."""
     payload, id_tracker = config.payload, config.id_tracker
+    sparse = config.sparse_vectors or (None if config.vectors else _NO_VECTORS)
     with conversion_errors("collection configuration"):
         return engine().EdgeConfig(
             vectors=to_edge(_quantized(config)),
-            sparse_vectors=to_edge(config.sparse_vectors),
+            sparse_vectors=to_edge(sparse),
             on_disk_payload=config.on_disk_payload,
             hnsw_config=to_edge(config.hnsw_config),
             optimizers=to_edge(config.optimizers_config),

@@ -1,0 +1,58 @@
+"""Long-term memory for LangGraph on the embedded engine, by Qdrant's own langgraph-store-qdrant.
+
+    pip install langgraph langgraph-store-qdrant
+    python examples/langgraph_memory.py
+
+With GOOGLE_API_KEY or GEMINI_API_KEY set, Gemini makes the vectors; without, an emulator of its
+API on this machine does. The language model is a stand-in: the node answers with what it recalls.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TypedDict
+
+from langgraph.graph import START, StateGraph
+from langgraph.store.base import BaseStore  # noqa: TC002 - LangGraph reads the annotation
+from langgraph.store.qdrant import QdrantStore
+
+from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings
+from langchain_gemini_qdrant.testing import GeminiEmulator
+
+if not (os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY")):
+    emulator = GeminiEmulator()
+    emulator.start()
+    os.environ["GOOGLE_API_KEY"] = emulator.api_key
+    os.environ["GOOGLE_GEMINI_BASE_URL"] = emulator.base_url
+
+MEMORIES = {
+    "vacation": "Alice takes her vacation in May.",
+    "travel": "Alice books travel through the office in Lisbon.",
+    "bicycle": "Alice parks her bicycle in the yard.",
+}
+
+
+class State(TypedDict):
+    """What goes through the graph."""
+
+    question: str
+    answer: str
+
+
+def answer(state: State, *, store: BaseStore) -> dict[str, str]:
+    """Recall what is nearest to the question; in an application, a chat model reads it."""
+    [memory] = store.search(("users", "alice"), query=state["question"], limit=1)
+    return {"answer": memory.value["text"]}
+
+
+# A folder in place of ":temporary:" keeps the memories; qdrant-client's QdrantClient is a server.
+with GeminiEmbeddings() as embeddings, closing(EdgeClient(":temporary:")) as client:
+    store = QdrantStore(
+        client, index={"dims": embeddings.vector_size, "embed": embeddings, "fields": ["text"]}
+    )
+    store.setup()
+    for key, text in MEMORIES.items():
+        store.put(("users", "alice"), key, {"text": text})
+    graph = StateGraph(State).add_node(answer).add_edge(START, "answer").compile(store=store)
+    print(graph.invoke({"question": "Where does Alice book travel?"})["answer"])

@@ -1,0 +1,136 @@
+"""What a model understood of a question, as LangChain has it -> dict filters."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.structured_query import Comparator, Comparison, Operation, Operator, Visitor
+from qdrant_client import models
+
+from langchain_gemini_qdrant.errors import InvalidInputError
+from langchain_gemini_qdrant.vectorstores.filters import metadata_field
+
+if TYPE_CHECKING:
+    from langchain_core.structured_query import Expr, StructuredQuery
+
+    from langchain_gemini_qdrant.vectorstores.filters import Filter
+
+
+class GeminiQdrantTranslator(Visitor):
+    """Lets `SelfQueryRetriever` filter a `GeminiQdrantVectorStore` with all that LangChain knows.
+
+    ```python
+    SelfQueryRetriever.from_llm(
+        model, store, "Films", attributes, structured_query_translator=GeminiQdrantTranslator()
+    )
+    ```
+
+    - `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `in` and `nin` are the filters `$eq`, `$ne` and so on.
+    - A date is that whole day, in UTC: a time on it is equal to it, and not after it.
+    - `like` finds texts with these words (without a text index, a server finds texts with this
+      exact part); a `%` around them is left out. `contain` finds lists with this element, or with
+      all of a list of them, and texts as `like` does.
+    - A question that only filters leaves no text to search with, and Gemini embeds no blank one:
+      the filter's own names and values are searched for.
+
+    Args:
+        metadata_payload_key: The store's.
+    """
+
+    allowed_comparators = tuple(Comparator)
+    allowed_operators = tuple(Operator)
+
+    def __init__(self, metadata_payload_key: str = "metadata") -> None:
+        self._metadata_key = metadata_payload_key
+
+    def visit_structured_query(
+        self, structured_query: StructuredQuery
+    ) -> tuple[str, dict[str, Filter]]:
+        """Return the text to search with, and the filter if there is one."""
+        query, condition = structured_query.query, structured_query.filter
+        if condition is None:
+            return query, {}
+        return query if query.strip() else _in_words(condition), {"filter": condition.accept(self)}
+
+    def visit_operation(self, operation: Operation) -> Filter:
+        """Return what a logical operator asks; `not` of several is none of them."""
+        self._validate_func(operation.operator)
+        conditions = [each.accept(self) for each in operation.arguments]
+        if operation.operator == Operator.NOT:
+            return {"$not": {"$or": conditions}}
+        return {f"${operation.operator.value}": conditions}
+
+    def visit_comparison(self, comparison: Comparison) -> Filter:
+        """Return what a comparison asks of one field.
+
+        Raises:
+            InvalidInputError: There is no such date.
+        """
+        self._validate_func(comparison.comparator)
+        field, comparator, value = comparison.attribute, comparison.comparator, comparison.value
+        if comparator in _OPPOSITES:
+            return {"$not": Comparison(_OPPOSITES[comparator], field, value).accept(self)}
+        if comparator not in _OF_EACH or not isinstance(value, list | tuple):
+            return self._compared(field, comparator, value)
+        if not value:
+            return {field: {"$in": []}}
+        operator, of_each = _OF_EACH[comparator]
+        return {operator: [self._compared(field, of_each, each) for each in value]}
+
+    def _compared(self, field: str, comparator: Comparator, value: Any) -> Filter:  # noqa: ANN401
+        if isinstance(value, dict) and value.keys() & _TIMES:
+            return {field: _bounds(comparator, value)}
+        if comparator == Comparator.LIKE:
+            return self._like(field, value)
+        if comparator == Comparator.CONTAIN and isinstance(value, str):
+            return {"$or": [{field: value}, self._like(field, value)]}
+        operator = comparator.value if comparator in _ORDERS else "eq"
+        return {field: {f"${operator}": value}}
+
+    def _like(self, field: str, value: object) -> models.Filter:
+        key = metadata_field(field, self._metadata_key)
+        match = models.MatchText(text=str(value).strip("%"))
+        return models.Filter(must=[models.FieldCondition(key=key, match=match)])
+
+
+_TIMES = frozenset({"date", "datetime"})  # as LangChain's parser gives them
+_ORDERS = frozenset({Comparator.GT, Comparator.GTE, Comparator.LT, Comparator.LTE})
+_OPPOSITES = {Comparator.NE: Comparator.EQ, Comparator.NIN: Comparator.IN}
+_OF_EACH = {
+    Comparator.IN: ("$or", Comparator.EQ),
+    Comparator.CONTAIN: ("$and", Comparator.CONTAIN),
+}
+
+
+def _bounds(comparator: Comparator, value: dict[str, str]) -> dict[str, Any]:
+    """Return the bounds of a moment, or of all those of a day."""
+    by_comparator: dict[Comparator, dict[str, Any]]
+    if "date" in value:
+        try:
+            day = date.fromisoformat(value["date"])
+            next_day = day + timedelta(days=1)
+        except (ValueError, OverflowError) as error:
+            raise InvalidInputError(f"there is no date {value['date']!r}") from error
+        by_comparator = {
+            Comparator.GT: {"$gte": next_day},
+            Comparator.GTE: {"$gte": day},
+            Comparator.LT: {"$lt": day},
+            Comparator.LTE: {"$lt": next_day},
+        }
+    else:
+        by_comparator = {each: {f"${each.value}": value["datetime"]} for each in _ORDERS}
+    equal = by_comparator[Comparator.GTE] | by_comparator[Comparator.LTE]
+    return by_comparator.get(comparator, equal)
+
+
+def _in_words(condition: Expr) -> str:
+    """Return the names and values in a filter."""
+    if isinstance(condition, Operation):
+        return " ".join(map(_in_words, condition.arguments))
+    asked: Any = condition
+    value = asked.value
+    if isinstance(value, dict):
+        value = value.get("date") or value.get("datetime")
+    values = value if isinstance(value, list | tuple) else [value]
+    return " ".join(map(str, [asked.attribute, *values]))
