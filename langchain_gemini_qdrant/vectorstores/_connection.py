@@ -16,6 +16,7 @@ from langchain_gemini_qdrant.edge._in_place import InPlaceBackend
 from langchain_gemini_qdrant.edge.async_client import InPlaceEdgeClient
 from langchain_gemini_qdrant.embeddings._options import clean_key, clean_word
 from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.vectorstores._arguments import check_clients
 
 if TYPE_CHECKING:
     import os
@@ -47,6 +48,7 @@ class Connection:
         *,
         owned: bool = False,
     ) -> None:
+        check_clients(client, async_client)
         self._given = client
         self._given_async = async_client
         self._owned = owned

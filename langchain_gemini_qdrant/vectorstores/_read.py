@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._qdrant_values import point_id
+from langchain_gemini_qdrant.vectorstores._arguments import as_whole
 from langchain_gemini_qdrant.vectorstores._points import refuse_single
 from langchain_gemini_qdrant.vectorstores._write import in_requests
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
@@ -43,6 +44,7 @@ async def pages(
     """Yield the documents that match a filter, `batch_size` at a time."""
     to_document, keys = collection.layout.to_document, collection.layout.document_keys
     condition = to_filter(filter, collection.layout.metadata_key)
+    batch_size = as_whole(batch_size, "batch_size")
     offset: Any = None
     while True:
         records, offset = await collection.client.scroll(

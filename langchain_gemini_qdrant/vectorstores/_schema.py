@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 _WAYS_OUT = "take another collection_name, or recreate it with force_recreate=True"
 
 
-async def create(
+async def creation(
     collection: Collection,
     *,
     quantization: Quantization | None,
     vector_params: Mapping[str, Any],
     sparse_vector_params: Mapping[str, Any],
     create_options: Mapping[str, Any],
-) -> None:
-    """Create the collection; an embedding of unknown size is asked for one vector first.
+) -> dict[str, Any]:
+    """Return the options of a new collection; an embedding of unknown size embeds a text first.
 
     Raises:
         ConfigurationError: A setting can only lose what the embedding makes.
@@ -58,7 +58,7 @@ async def create(
         options["quantization_config"] = quantization_config(quantization)
     if metadata := embedding_metadata(layout, size):
         options["metadata"] = {**(options.get("metadata") or {}), **metadata}
-    await create_if_missing(collection.client, collection.name, options)
+    return options
 
 
 async def measured_size(collection: Collection) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
+from langchain_gemini_qdrant.vectorstores._arguments import check_name
 from langchain_gemini_qdrant.vectorstores._open import aopened, opened, plan
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
@@ -149,7 +150,7 @@ def create_vector_store(
                 "clock": clock,
                 **(client_options or {}),
             },
-            collection_name,
+            _named(collection_name),
             distance=distance,
             content_payload_key=content_payload_key,
             metadata_payload_key=metadata_payload_key,
@@ -224,7 +225,7 @@ async def acreate_vector_store(
                 "clock": clock,
                 **(client_options or {}),
             },
-            collection_name,
+            _named(collection_name),
             distance=distance,
             content_payload_key=content_payload_key,
             metadata_payload_key=metadata_payload_key,
@@ -236,6 +237,12 @@ async def acreate_vector_store(
             sparse_vector_params=sparse_vector_params,
         ),
     )
+
+
+def _named(collection_name: str) -> str:
+    """Return the name; None would be a random one, as of `from_texts`, that nobody finds again."""
+    check_name(collection_name, "collection_name")
+    return collection_name
 
 
 def _retrieval_mode(

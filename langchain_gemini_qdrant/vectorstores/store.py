@@ -14,6 +14,13 @@ from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.vectorstores import _points, _read, _settings, _write
+from langchain_gemini_qdrant.vectorstores._arguments import (
+    as_fusion,
+    as_member,
+    as_search_params,
+    check_embedding,
+    check_name,
+)
 from langchain_gemini_qdrant.vectorstores._collection import (
     CollectionState,
     Layout,
@@ -123,6 +130,15 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         hybrid_fusion: Fusion | None = None,
         clock: Clock | None = None,
     ) -> None:
+        check_name(collection_name, "collection_name")
+        check_embedding(embedding, "embedding")
+        check_embedding(sparse_embedding, "sparse_embedding")
+        distance = as_member(models.Distance, distance, "distance")
+        mode = as_member(RetrievalMode, retrieval_mode, "retrieval_mode")
+        fusion = as_fusion(hybrid_fusion) or models.FusionQuery(fusion=models.Fusion.RRF)
+        search_params = as_search_params(search_params)
+        if title_key is not None:
+            check_name(title_key, "title_key")
         if title_key is not None and not isinstance(embedding, GeminiEmbeddings):
             raise ConfigurationError(
                 "title_key needs GeminiEmbeddings, which read a title with each text, got "
@@ -132,7 +148,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             client=client,  # type: ignore[arg-type] # read through the property below only
             collection_name=collection_name,
             embedding=embedding,
-            retrieval_mode=RetrievalMode(retrieval_mode),
+            retrieval_mode=mode,
             vector_name=vector_name,
             content_payload_key=content_payload_key,
             metadata_payload_key=metadata_payload_key,
@@ -144,7 +160,6 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         )
         given: object = client  # the class methods pass a connection
         connection = given if isinstance(given, Connection) else Connection(client, async_client)
-        mode = self.retrieval_mode
         layout = Layout(
             collection_name=collection_name,
             retrieval_mode=mode,
@@ -153,7 +168,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             embedding=None if mode == RetrievalMode.SPARSE else embedding,
             sparse_vector_name=sparse_vector_name,
             sparse_embedding=None if mode == RetrievalMode.DENSE else sparse_embedding,
-            hybrid_fusion=hybrid_fusion or models.FusionQuery(fusion=models.Fusion.RRF),
+            hybrid_fusion=fusion,
             content_key=content_payload_key,
             metadata_key=metadata_payload_key,
             title_key=title_key,
