@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from langchain_gemini_qdrant.vectorstores._optimize import OptimizeProgress
 from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
 from langchain_gemini_qdrant.vectorstores._scores import Fusion
 from langchain_gemini_qdrant.vectorstores.factory import acreate_vector_store, create_vector_store
@@ -12,6 +13,7 @@ __all__ = [
     "Filter",
     "Fusion",
     "GeminiQdrantVectorStore",
+    "OptimizeProgress",
     "PayloadIndex",
     "acreate_vector_store",
     "create_vector_store",

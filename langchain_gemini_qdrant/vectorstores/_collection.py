@@ -23,6 +23,7 @@ from langchain_gemini_qdrant.errors import (
     GeminiQdrantError,
 )
 from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
+from langchain_gemini_qdrant.vectorstores._limits import Limits
 from langchain_gemini_qdrant.vectorstores._retry import RetryingClient
 
 if TYPE_CHECKING:
@@ -102,19 +103,22 @@ class CollectionState:
         search_params: Defaults in force for all searches: what the quantization needs, overridden
             by what the collection remembers, overridden by the user's.
         size: Of the dense vectors, None if it was not read.
+        limits: Of the collection when it was opened; none if it was not read.
         lacks_metadata: It is empty and does not say what makes its vectors.
     """
 
     own_search_params: models.SearchParams | None = None
     search_params: models.SearchParams | None = None
     size: int | None = None
+    limits: Limits = field(default_factory=Limits)
     lacks_metadata: bool = False
 
     def set_search_defaults(
         self, quantization: Quantization | None, remembered: models.SearchParams | None
     ) -> None:
         """Set the search defaults: a quantization's, overridden by `remembered` and the user's."""
-        defaults = merge_search_params(search_params_for(quantization), remembered)
+        needed = self.limits.capped(search_params_for(quantization))
+        defaults = merge_search_params(needed, remembered)
         self.search_params = merge_search_params(defaults, self.own_search_params)
 
 

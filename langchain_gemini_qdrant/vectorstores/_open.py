@@ -16,6 +16,7 @@ from langchain_gemini_qdrant.quantization import QuantizationPreset
 from langchain_gemini_qdrant.vectorstores import _schema
 from langchain_gemini_qdrant.vectorstores._arguments import as_model
 from langchain_gemini_qdrant.vectorstores._connection import connect
+from langchain_gemini_qdrant.vectorstores._limits import Limits
 from langchain_gemini_qdrant.vectorstores._metadata import (
     stored_embeddings,
     stored_search_params,
@@ -108,6 +109,7 @@ async def open_existing(collection: Collection, quantization: Quantization | Non
     warn_of_embedding(layout, info)
     params = _schema.dense_params(layout, info)
     state.size = params.size if params is not None else None
+    state.limits = Limits.of(info)
     stored = _schema.stored_quantization(layout, info)
     needed: Quantization | None = stored
     if quantization is not None and collection.connection.kind != "local":

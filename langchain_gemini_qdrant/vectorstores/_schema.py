@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_qdrant import RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import named_vectors
@@ -119,7 +120,7 @@ def dense_params(layout: Layout, info: models.CollectionInfo) -> models.VectorPa
     Raises:
         CollectionMismatchError: The collection has no such vector.
     """
-    if layout.embedding is None:
+    if layout.retrieval_mode == RetrievalMode.SPARSE:
         return None
     by_name = named_vectors(info.config.params.vectors)
     if layout.vector_name not in by_name:

@@ -20,6 +20,7 @@ from langchain_gemini_qdrant.vectorstores._arguments import (
     as_vector,
     as_whole,
 )
+from langchain_gemini_qdrant.vectorstores._limits import at_most
 from langchain_gemini_qdrant.vectorstores._points import as_qdrant
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
@@ -104,7 +105,9 @@ async def search(
             layout.vector_name: await _dense_query(collection, query),
             layout.sparse_vector_name: await _sparse_query(collection, query),
         }
-        request |= {"query": fusion, "prefetch": prefetches(queries, request, fetch_k)}
+        limit = fetch_k or candidates(request["limit"] + request["offset"])
+        limit = at_most(limit, collection.state.limits.hits)
+        request |= {"query": fusion, "prefetch": prefetches(queries, request, limit)}
         score = partial(_scores.fused_relevance, fusion=fusion, kinds=len(queries))
     score_key = options.get("score_key")
     return await _hits(collection, request, score if as_relevance else None, score_key)
@@ -217,10 +220,9 @@ def candidates(wanted: int) -> int:
 def prefetches(
     queries: Mapping[str, list[float] | models.SparseVector],
     request: Mapping[str, Any],
-    limit: int | None,
+    limit: int,
 ) -> list[models.Prefetch]:
     """Return the searches, a vector by name each, whose hits `request` merges."""
-    limit = limit or candidates(request["limit"] + request["offset"])
     conditions = {"filter": request["query_filter"], "params": request["search_params"]}
     return [
         models.Prefetch(using=name, query=vector, limit=limit, **conditions)

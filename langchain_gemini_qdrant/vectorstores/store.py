@@ -31,6 +31,7 @@ from langchain_gemini_qdrant.vectorstores._open import open_existing
 from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
 from langchain_gemini_qdrant.vectorstores._search_methods import SearchMethods
+from langchain_gemini_qdrant.vectorstores._settings_methods import SettingsMethods
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -67,7 +68,7 @@ _FIXED = {
 }
 
 
-class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
+class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
     """A `QdrantVectorStore` with consistent search defaults, string ids, dict filters and checks.
 
     - `search_params` reach every search method and retriever; a call's value overrides them.
@@ -366,52 +367,6 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         """Index metadata fields; see `create_payload_indexes`."""
         await create_payload_indexes(self.async_collection, fields)
 
-    # Collection-wide settings
-
-    def set_quantization(self, quantization: Quantization | None) -> None:
-        """Change the collection's quantization, or switch it on or off.
-
-        Searches then have the new setting's defaults, overridden by the `search_params` that the
-        store was given. `search_params` remembered by the collection are forgotten: they were
-        chosen for other codes.
-
-        A server makes the new codes in the background: wait until
-        `client.get_collection(name).status` is green. The embedded engine makes them before this
-        returns. Local mode warns that it does not quantize.
-
-        Args:
-            quantization: A preset or its name, a model of qdrant-client or a dict; None for off.
-                Where the vector has a setting of its own that one is changed, else the
-                collection's, which holds for its other vectors, too.
-
-        Raises:
-            ConfigurationError: It is none of these, the server is too old for it, or the store has
-                sparse vectors only.
-        """
-        run(_settings.set_quantization(self.collection, quantization))
-
-    async def aset_quantization(self, quantization: Quantization | None) -> None:
-        """Quantize the collection in another way; see `set_quantization`."""
-        await _settings.set_quantization(self.async_collection, quantization)
-
-    def remember_search_params(self, search_params: models.SearchParams | None) -> None:
-        """Keep search parameters in the collection's metadata: defaults of all stores over it.
-
-        Unset fields stay as the quantization needs them; `search_params` of a store that is opened
-        later, and of a call, override them field by field.
-
-        Args:
-            search_params: None forgets those that the collection remembers.
-
-        Raises:
-            ConfigurationError: The server keeps no metadata: it is older than 1.16.
-        """
-        run(_settings.remember_search_params(self.collection, search_params))
-
-    async def aremember_search_params(self, search_params: models.SearchParams | None) -> None:
-        """Search with these from now on; see `remember_search_params`."""
-        await _settings.remember_search_params(self.async_collection, search_params)
-
     # Reading
 
     def get_by_ids(self, ids: Sequence[str | int], /) -> list[Document]:
@@ -423,7 +378,10 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         return await _read.get(self.async_collection, ids)
 
     def count(self, filter: Filter | None = None) -> int:
-        """Return how many documents match a filter; None is all."""
+        """Return how many documents match a filter; None is all.
+
+        Where a server's strict mode does not allow exact counts, all their ids are read for that.
+        """
         return run(_read.count(self.collection, filter))
 
     async def acount(self, filter: Filter | None = None) -> int:
@@ -437,7 +395,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
 
         Args:
             filter: Conditions on the metadata; None is all.
-            batch_size: Documents fetched at a time.
+            batch_size: Documents fetched at a time, or as many as a server's strict mode allows.
         """
         with closing(as_sync(_read.pages(self.collection, filter, batch_size))) as pages:
             for page in pages:
