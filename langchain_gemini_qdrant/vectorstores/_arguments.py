@@ -19,7 +19,7 @@ from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.quantization import wrong_fields
 
 if TYPE_CHECKING:
-    from langchain_gemini_qdrant.vectorstores._scores import Fusion
+    from langchain_gemini_qdrant.vectorstores._scores import FusionModel
 
 EnumT = TypeVar("EnumT", bound=Enum)
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -76,7 +76,7 @@ def as_search_params(value: object) -> models.SearchParams | None:
     return as_model(models.SearchParams, value, "search_params")
 
 
-def as_fusion(value: object) -> Fusion | None:
+def as_fusion(value: object) -> FusionModel | None:
     """Return how hits are merged, given as a model, or as the name of RRF or DBSF.
 
     Raises:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._session import Embedded, EmbeddingSession
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._connection import Connection
-    from langchain_gemini_qdrant.vectorstores._scores import Fusion
+    from langchain_gemini_qdrant.vectorstores._scores import FusionModel
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class Layout:
     embedding: Embeddings | None
     sparse_vector_name: str
     sparse_embedding: SparseEmbeddings | None
-    hybrid_fusion: Fusion
+    hybrid_fusion: FusionModel
     content_key: str
     metadata_key: str
     title_key: str | None

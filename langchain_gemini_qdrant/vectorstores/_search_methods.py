@@ -92,8 +92,8 @@ class SearchMethods(QdrantVectorStore):
             offset: Hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
             consistency: How many replicas must agree.
-            hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `FusionQuery`
-                (RRF or DBSF) or `RrfQuery` (weights, k); None is the store's.
+            hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `"rrf"`, `"dbsf"`,
+                `FusionQuery` or `RrfQuery` (weights, k); None is the store's.
             **kwargs: For `QdrantClient.query_points`; `score_key`, a metadata key under which
                 each hit's score is written, for chains that see documents only; and in hybrid
                 mode `fetch_k`, the hits of each kind that are merged (at least 100 by default).
@@ -102,7 +102,9 @@ class SearchMethods(QdrantVectorStore):
             Documents and their scores, best first.
 
         Raises:
-            InvalidInputError: The filter cannot be read.
+            ConfigurationError: `search_params` or `hybrid_fusion` are none; nothing is sent.
+            InvalidInputError: The filter cannot be read, or a number is out of its range; nothing
+                is sent.
             EmbeddingError: The API failed.
         """
         options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)

@@ -101,7 +101,8 @@ def create_vector_store(
         retrieval_mode: None is hybrid with a `sparse_embedding`, else dense.
         sparse_embedding: Makes the sparse vectors of hybrid search, such as `EdgeBm25`.
         sparse_vector_name: Their name.
-        hybrid_fusion: How hybrid search merges hits; None is RRF as Qdrant has it.
+        hybrid_fusion: How hybrid search merges hits: `"rrf"`, `"dbsf"` or a model of
+            qdrant-client; None is RRF as Qdrant has it.
         content_payload_key: Where a point keeps its text.
         metadata_payload_key: Where a point keeps its metadata.
         vector_params: Further fields of `VectorParams` for a new collection: `on_disk` or
@@ -118,8 +119,9 @@ def create_vector_store(
         The store. `as_retriever()` makes a retriever of it.
 
     Raises:
-        ConfigurationError: Not exactly one engine, options that it does not have, or a server
-            that is too old for the quantization.
+        ConfigurationError: Not exactly one engine, options that it does not have, a setting that
+            cannot be read, or a server that is too old for the quantization. No collection is
+            created or deleted.
         CollectionMismatchError: The collection exists with another vector size, distance,
             embedding or quantization.
         StorageError: `path` cannot be used.

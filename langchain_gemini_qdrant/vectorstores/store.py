@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant._clock import Clock
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
-    from langchain_gemini_qdrant.vectorstores._scores import Fusion
+    from langchain_gemini_qdrant.vectorstores._scores import Fusion, FusionModel
     from langchain_gemini_qdrant.vectorstores.filters import Filter
 
 T = TypeVar("T")
@@ -98,7 +98,8 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
             those that its quantization needs.
         title_key: The metadata key that holds a document's title, which Gemini then reads with
             the text; None for no titles.
-        hybrid_fusion: How hybrid search merges dense and sparse hits; None is RRF as Qdrant has it.
+        hybrid_fusion: How hybrid search merges dense and sparse hits: `"rrf"`, `"dbsf"` or a model
+            of qdrant-client; None is RRF as Qdrant has it.
         clock: What waits between retries; for tests. None is this machine's.
 
     The other arguments are those of `langchain_qdrant.QdrantVectorStore`.
@@ -214,7 +215,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
         return self.collection.layout.title_key
 
     @property
-    def hybrid_fusion(self) -> Fusion:
+    def hybrid_fusion(self) -> FusionModel:
         """How hybrid search merges dense and sparse hits."""
         return self.collection.layout.hybrid_fusion
 
