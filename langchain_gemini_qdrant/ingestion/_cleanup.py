@@ -10,8 +10,9 @@ import numpy as np
 from qdrant_client import models
 
 from langchain_gemini_qdrant.errors import CollectionMismatchError, InvalidInputError
+from langchain_gemini_qdrant.vectorstores._limits import at_most
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
-from langchain_gemini_qdrant.vectorstores._write import IDS_AT_A_TIME
+from langchain_gemini_qdrant.vectorstores._write import IDS_AT_A_TIME, in_requests
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 
 if TYPE_CHECKING:
@@ -75,18 +76,20 @@ class Cleanup:
     ) -> None:
         given = np.unique(np.frombuffer(self._given, dtype=np.int64))
         client, name = self._collection.client, self._collection.name
+        limits = self._collection.state.limits
         offset: Any = None
         while True:
             records, offset = await client.scroll(
                 name,
                 scroll_filter=condition,
-                limit=IDS_AT_A_TIME,
+                limit=at_most(IDS_AT_A_TIME, limits.hits),
                 offset=offset,
                 with_payload=False,
             )
             others = _not_among(given, [record.id for record in records])
+            for some in in_requests(others, limits.deleted):
+                await client.delete(name, some)
             if others:
-                await client.delete(name, others)
                 counters.deleted += len(others)
                 stats.notify()
             if offset is None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
-from qdrant_client import models
+from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import (
     EdgeBm25,
     create_vector_store,
+    ingest,
     measure_recall,
+    migrate,
+    reembed,
 )
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.recall import compare_quantizations
@@ -34,13 +38,13 @@ def open_store(request, qdrant_server):
     grpc = {"prefer_grpc": request.param == "grpc", "grpc_port": qdrant_server.grpc_port}
     made = []
 
-    def open_store(*, limits=TIGHT, **options):
+    def open_store(*, limits=TIGHT, embedding=EMBEDDINGS, **options):
         options = {"url": qdrant_server.url, **grpc, **options}
-        with create_vector_store(EMBEDDINGS, "c", **options) as store:
-            store.add_texts([f"text {each}" for each in IDS], [{"n": 1}] * COUNT, IDS)
+        with create_vector_store(embedding, "c", **options) as store:
+            store.add_texts([f"text {each}" for each in IDS], [{"n": "one"}] * COUNT, IDS)
             strict = models.StrictModeConfig(enabled=True, **limits)
             store.client.update_collection("c", strict_mode_config=strict)
-        made.append(create_vector_store(EMBEDDINGS, "c", **options))
+        made.append(create_vector_store(embedding, "c", **options))
         return made[-1]
 
     yield open_store
@@ -53,7 +57,7 @@ async def test_documents_are_listed_and_counted_within_the_limits(open_store, tw
     assert {each.id for each in store.iter_documents()} == {*IDS}
     assert {each.id async for each in store.aiter_documents(batch_size=500)} == {*IDS}
     assert await twin(store, "count") == COUNT
-    assert await twin(store, "count", {"n": 2}) == 0
+    assert await twin(store, "count", {"n": "two"}) == 0
 
 
 @pytest.mark.skipif(UPSTREAM is not None, reason="a real server has a minute pass between requests")
@@ -104,3 +108,24 @@ def test_what_cannot_be_measured_is_told_before_queries_are_embedded(
     store = open_store(limits=limits)
     with pytest.raises(ConfigurationError, match=said):
         measure_recall(store, [object()], **options)
+
+
+def test_stale_documents_are_cleaned_up_within_the_limits(open_store, embeddings):
+    store = open_store(limits={**TIGHT, "write_rate_limit": 5}, embedding=embeddings)
+    documents = [Document("new", metadata={"n": "one"}, id="new")]
+    for cleanup, deleted in {"source": COUNT, "full": 0}.items():
+        report = ingest(store, documents, cleanup=cleanup, source_key="n")
+        assert report.deleted == deleted
+    assert store.count() == 1
+
+
+@pytest.mark.filterwarnings("ignore:collection .c. of the target does not have")
+def test_collections_are_moved_within_the_limits(open_store, embeddings):
+    source = open_store(embedding=embeddings)
+    assert migrate(source.client, QdrantClient(":memory:"), "c").added == COUNT
+    for counted in ("added", "skipped"):
+        report = migrate(source.client, source.client, "c", target_collection_name="copy")
+        assert getattr(report, counted) == COUNT
+    smaller = embeddings.model_copy(update={"output_dimensionality": 128})
+    assert reembed(source, smaller, collection_name="new").store.count() == COUNT
+    assert reembed(source, smaller, collection_name="new").ingest.added == 0
