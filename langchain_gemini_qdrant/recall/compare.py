@@ -31,6 +31,7 @@ from langchain_gemini_qdrant.recall._queries import (
 )
 from langchain_gemini_qdrant.recall._row import codes_text
 from langchain_gemini_qdrant.recall.measure import Plan, measure, vector_params
+from langchain_gemini_qdrant.vectorstores._arguments import as_member
 from langchain_gemini_qdrant.vectorstores._limits import Limits, at_most
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
@@ -246,7 +247,8 @@ class _Comparison:
         if len(vectors) > size:
             chosen = Random(self.seed).sample(range(len(vectors)), size)  # noqa: S311
             vectors = vectors[sorted(chosen)]
-        return _Sample(None, vectors, self.distance, queries)
+        distance = as_member(models.Distance, self.distance, "distance")
+        return _Sample(None, vectors, distance, queries)
 
     async def _read(self, source: Collection) -> _Sample:
         """Read a sample of a collection, and embed the queries where they are texts."""

@@ -26,7 +26,6 @@ class Limits:
         hits: Points that a search, one of its prefetches, or a page may return.
         lookup: Points looked up by id at a time: a minute's allowance of reads.
         deleted: Points deleted by id at a time: a minute's allowance of writes.
-        upserted: Points stored at a time.
         batched: Searches in one request.
         timeout: Seconds that a request may ask for.
         oversampling: Largest one of a search.
@@ -36,7 +35,6 @@ class Limits:
     hits: int | None = None
     lookup: int | None = None
     deleted: int | None = None
-    upserted: int | None = None
     batched: int | None = None
     timeout: int | None = None
     oversampling: float | None = None
@@ -53,7 +51,6 @@ class Limits:
             hits=config.max_query_limit,
             lookup=config.read_rate_limit,
             deleted=config.write_rate_limit,
-            upserted=config.upsert_max_batchsize,
             batched=min(batched, default=None),
             timeout=config.max_timeout,
             oversampling=config.search_max_oversampling,

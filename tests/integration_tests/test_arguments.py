@@ -18,8 +18,10 @@ from langchain_gemini_qdrant import (
     create_vector_store,
 )
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.recall import compare_quantizations
 
 VECTOR = [0.1] * 768
+EUCLID = models.Distance.EUCLID
 RRF = models.FusionQuery(fusion=models.Fusion.RRF)
 DBSF = models.FusionQuery(fusion=models.Fusion.DBSF)
 
@@ -52,11 +54,11 @@ def unpaid(emulator):
 # Enums
 
 
-@pytest.mark.parametrize("given", ["Euclid", "euclid", "EUCLID", models.Distance.EUCLID])
+@pytest.mark.parametrize("given", ["Euclid", "euclid", "EUCLID", EUCLID])
 def test_a_distance_by_its_name_means_the_same_as_the_enum(embeddings, client, given):
     store = create_vector_store(embeddings, "e", client=client, distance=given)
     store.add_texts(["red", "green"])
-    assert store.distance is models.Distance.EUCLID
+    assert store.distance is EUCLID
     distances = [score for _, score in store.similarity_search_with_score("red")]
     relevances = [score for _, score in store.similarity_search_with_relevance_scores("red")]
     assert relevances == pytest.approx([1 - each / math.sqrt(2) for each in distances])
@@ -79,6 +81,15 @@ def test_a_fusion_by_its_name_means_the_same_as_the_query(hybrid, embeddings, gi
         assert other.hybrid_fusion == expected
     search = hybrid.similarity_search_with_relevance_scores
     assert search("red", hybrid_fusion=given) == search("red", hybrid_fusion=expected)
+
+
+def test_quantizations_are_compared_by_a_distance_with_a_name():
+    vectors = np.random.default_rng(0).normal(size=(200, 128))
+    options = {"presets": ["scalar"], "query_count": 5, "latency_queries": 0, "limits": (5,)}
+    found = compare_quantizations(vectors, distance="euclid", **options)
+    assert found.rows == compare_quantizations(vectors, distance=EUCLID, **options).rows
+    with pytest.raises(ConfigurationError, match="distance must be one of"):
+        compare_quantizations(vectors, distance="cos", **options)
 
 
 def test_search_params_may_be_a_dict(embeddings, client):
