@@ -19,6 +19,7 @@ from langchain_gemini_qdrant import (
 )
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.recall import compare_quantizations
+from tests.integration_tests.qdrant_server import QdrantServer
 
 VECTOR = [0.1] * 768
 EUCLID = models.Distance.EUCLID
@@ -155,11 +156,23 @@ async def test_a_wrong_option_is_told_before_anything_is_created_or_deleted(
     assert store.count() == 2
 
 
-def test_an_option_refused_by_the_engine_does_not_cost_the_old_collection(embeddings, store):
-    options = {"quantization": {"binary": {"encoding": "no such"}}, "client": store.client}
-    with pytest.raises(ConfigurationError, match="encoding"):
+def test_what_no_vector_fits_into_does_not_cost_the_old_collection(embeddings, store):
+    options = {"vector_params": {"datatype": "uint8"}, "client": store.client}
+    with pytest.raises(ConfigurationError, match="datatype uint8"):
         create_vector_store(embeddings, "c", force_recreate=True, **options)
     assert store.count() == 2
+
+
+def test_a_server_that_is_too_old_does_not_cost_the_old_collection(embeddings):
+    with QdrantServer(version="1.14.0") as server:
+        store = create_vector_store(embeddings, "c", url=server.url)
+        store.add_texts(["red"])
+        with pytest.raises(ConfigurationError, match="needs Qdrant 1.15"):
+            create_vector_store(
+                embeddings, "c", url=server.url, quantization="binary", force_recreate=True
+            )
+        assert store.count() == 1
+        store.close()
 
 
 @pytest.mark.parametrize(
