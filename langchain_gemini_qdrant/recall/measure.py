@@ -205,7 +205,7 @@ class Plan:
         if not 0 < self.confidence < 1:
             raise ConfigurationError(f"confidence must be between 0 and 1, got {self.confidence}")
 
-    def check_limits(self, limits: Limits, name: str) -> None:
+    def check_limits(self, limits: Limits, name: str, *, is_quantized: bool) -> None:
         """Refuse what the collection's strict mode does not allow to measure.
 
         Raises:
@@ -222,9 +222,10 @@ class Plan:
                 f"{name!r}, as exact searches ask for one more hit, got {max(self.limits)}"
             )
         most = max(each or 1.0 for each in self.oversampling)
-        if limits.oversampling is not None and most > limits.oversampling:
+        allowed = at_most(most, limits.oversampling)
+        if is_quantized and allowed < most:
             raise ConfigurationError(
-                f"oversampling must be at most {limits.oversampling:g}, the "
+                f"oversampling must be at most {allowed:g}, the "
                 f"search_max_oversampling of collection {name!r}, got {most:g}"
             )
 
@@ -234,8 +235,8 @@ async def measure(collection: Collection, queries: Queries | None, plan: Plan) -
     info = await collection.client.get_collection(collection.name)
     limits = Limits.of(info)
     params = vector_params(collection, info)
-    plan.check_limits(limits, collection.name)
     quantization = params.quantization_config or info.config.quantization_config
+    plan.check_limits(limits, collection.name, is_quantized=quantization is not None)
     condition = to_filter(plan.filter, collection.layout.metadata_key)
     asked, kind = await asked_queries(
         collection,

@@ -59,12 +59,11 @@ class Limits:
 
     def capped(self, params: models.SearchParams | None) -> models.SearchParams | None:
         """Return search defaults whose oversampling is allowed."""
-        quantization = None if params is None else params.quantization
-        if quantization is None or self.oversampling is None:
+        if params is None or params.quantization is None or self.oversampling is None:
             return params
-        own = at_most(quantization.oversampling or 1.0, self.oversampling)
-        changed = quantization.model_copy(update={"oversampling": own})
-        return params and params.model_copy(update={"quantization": changed})
+        own = at_most(params.quantization.oversampling or 1.0, self.oversampling)
+        changed = params.quantization.model_copy(update={"oversampling": own})
+        return params.model_copy(update={"quantization": changed})
 
 
 def at_most(wanted: NumberT, limit: NumberT | None) -> NumberT:

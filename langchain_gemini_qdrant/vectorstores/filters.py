@@ -180,8 +180,8 @@ def _check_names(conditions: Mapping[Any, object], field: _Field) -> None:
         if f"${key}" in known:
             dotted = f"{field.name}.{key}" if field.name else f'"{key}"'
             raise InvalidInputError(
-                f"{key!r} for {field} lacks the '$' of an operator: write '${key}', or name a "
-                f"field that is called so {dotted!r}"
+                f"{key!r} for {field} lacks the '$' of an operator: write '${key}'; a field "
+                f"that is really called so is {dotted!r}"
             )
 
 

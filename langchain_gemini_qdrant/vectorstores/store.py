@@ -107,7 +107,8 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
     Raises:
         CollectionMismatchError: The collection's vectors have another name, size, distance,
             embedding or quantization.
-        ConfigurationError: `title_key` with an embedding that reads no titles.
+        ConfigurationError: `title_key` with an embedding that reads no titles, or an argument that
+            cannot be read.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ def test_recall_is_measured_within_the_limits(open_store, seed):
 def test_what_cannot_be_measured_is_told_before_queries_are_embedded(
     open_store, limits, options, said
 ):
-    store = open_store(limits=limits)
+    store = open_store(limits=limits, quantization="binary")
     with pytest.raises(ConfigurationError, match=said):
         measure_recall(store, [object()], **options)
 
