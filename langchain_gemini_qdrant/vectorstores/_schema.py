@@ -120,7 +120,7 @@ def dense_params(layout: Layout, info: models.CollectionInfo) -> models.VectorPa
     Raises:
         CollectionMismatchError: The collection has no such vector.
     """
-    if layout.retrieval_mode == RetrievalMode.SPARSE:
+    if layout.embedding is None:
         return None
     by_name = named_vectors(info.config.params.vectors)
     if layout.vector_name not in by_name:
@@ -173,11 +173,18 @@ def _as_text(entry: Mapping[str, Any]) -> str:
     return f"{entry['model']!r} ({rest})"
 
 
+def _searched_params(layout: Layout, info: models.CollectionInfo) -> models.VectorParams | None:
+    """Return the settings of the vector that is searched, with or without an embedding for it."""
+    if layout.embedding is None and layout.retrieval_mode != RetrievalMode.SPARSE:
+        return named_vectors(info.config.params.vectors).get(layout.vector_name)
+    return dense_params(layout, info)
+
+
 def stored_quantization(
     layout: Layout, info: models.CollectionInfo
 ) -> models.QuantizationConfig | None:
     """Return what holds for the store's dense vector: its own setting, or the collection's."""
-    params = dense_params(layout, info)
+    params = _searched_params(layout, info)
     return (params and params.quantization_config) or info.config.quantization_config
 
 
@@ -191,7 +198,7 @@ def quantization_change(
     Raises:
         ConfigurationError: The store has sparse vectors only.
     """
-    params = dense_params(layout, info)
+    params = _searched_params(layout, info)
     if params is None:
         raise ConfigurationError(
             "this store has only sparse vectors; quantization applies to dense vectors"
