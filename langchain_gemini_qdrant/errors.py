@@ -15,6 +15,7 @@ GeminiQdrantError                        base class of all errors of this packag
 │  └─ PartialEmbeddingError              some texts failed; vectors of the others, failures by index
 ├─ PartialWriteError                     some documents are stored, others may not be; ids of both
 ├─ IngestError                           an ingest run did not store everything; see `report`
+├─ OptimizationError                     graphs or codes were not built; status
 ├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or embedding
 └─ StorageError                          the embedded engine failed, or its folder cannot be used
 ```
@@ -41,6 +42,7 @@ __all__ = [
     "GeminiQdrantError",
     "IngestError",
     "InvalidInputError",
+    "OptimizationError",
     "PartialEmbeddingError",
     "PartialWriteError",
     "RateLimitError",
@@ -247,6 +249,18 @@ class IngestError(GeminiQdrantError):
     def __init__(self, message: str, *, report: IngestReport) -> None:
         super().__init__(message)
         self.report = report
+
+
+class OptimizationError(GeminiQdrantError):
+    """A server could not build a collection's graphs and codes, or not in the time given.
+
+    Attributes:
+        status: The collection's: `"red"` if it failed, else `"yellow"` or `"grey"`.
+    """
+
+    def __init__(self, message: str, *, status: Literal["green", "yellow", "grey", "red"]) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class CollectionMismatchError(GeminiQdrantError, ValueError):

@@ -152,13 +152,18 @@ def _read(settings: Mapping[str, Any]) -> models.QuantizationConfig:
     try:
         return _CONFIG.validate_python({kind: model.model_validate(fields)})
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, detail['loc'])) or kind}: {detail['msg']}, got {detail['input']!r}"
-            for detail in error.errors()
-        )
         raise ConfigurationError(
-            f"quantization of kind {kind!r} has the fields {', '.join(model.model_fields)}: {wrong}"
+            f"quantization of kind {kind!r} has the fields {', '.join(model.model_fields)}: "
+            f"{wrong_fields(error, kind)}"
         ) from error
+
+
+def wrong_fields(error: ValidationError, whole: str) -> str:
+    """Return what pydantic found wrong, field by field; `whole` is the name of all of them."""
+    return "; ".join(
+        f"{'.'.join(map(str, detail['loc'])) or whole}: {detail['msg']}, got {detail['input']!r}"
+        for detail in error.errors()
+    )
 
 
 def _preset(

@@ -125,6 +125,7 @@ ERRORS = [
     errors.PartialWriteError("1 of 2", written=["a"], missing=[7]),
     errors.IngestError("not all", report=IngestReport(added=3, failed={"a": "blank"})),
     errors.CollectionMismatchError("another size"),
+    errors.OptimizationError("not in time", status="yellow"),
     errors.StorageError("full"),
     _ErrorInWorker("Traceback"),
     _TooBigForQuotaError("halves"),

@@ -14,6 +14,7 @@ from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     InvalidInputError,
 )
+from langchain_gemini_qdrant.vectorstores._limits import at_most
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
@@ -117,6 +118,7 @@ class Cleanup:
     ) -> None:
         given = np.unique(np.frombuffer(self._given, dtype=np.int64))
         client, name = self._collection.client, self._collection.name
+        limits = self._collection.state.limits
         is_on_all = is_on_all_replicas(await client.get_collection(name))
         kept: list[Any] = []
         offset: Any = None
@@ -124,7 +126,7 @@ class Cleanup:
             records, offset = await client.scroll(
                 name,
                 scroll_filter=condition,
-                limit=IDS_AT_A_TIME,
+                limit=at_most(IDS_AT_A_TIME, limits.hits),
                 offset=offset,
                 with_payload=False,
             )

@@ -8,6 +8,7 @@ from pydantic_core import to_jsonable_python
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import point_id
+from langchain_gemini_qdrant.vectorstores._limits import Limits, at_most, exact_count
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._write import IDS_AT_A_TIME
 
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 
 class Side(NamedTuple):
-    """A collection to read from or to write to: a client that retries, and the name."""
+    """A collection to read from or to write to: a client that retries, the name, the limits."""
 
     client: AsyncQdrantClient
     name: str
+    limits: Limits = Limits()
 
 
 _LOCAL_MODE = ("vectors_config", "sparse_vectors_config", "metadata")
@@ -112,7 +114,7 @@ async def create_indexes(
 
 async def count(side: Side) -> int:
     """Count the points of a collection."""
-    return (await side.client.count(side.name, exact=True)).count
+    return await exact_count(side.client, side.name, None, side.limits)
 
 
 async def others(of: Side, than: Side) -> list[str | int]:
@@ -120,8 +122,9 @@ async def others(of: Side, than: Side) -> list[str | int]:
     found: list[str | int] = []
     offset: Any = None
     while True:
+        limit = at_most(IDS_AT_A_TIME, of.limits.hits)
         records, offset = await of.client.scroll(
-            of.name, limit=IDS_AT_A_TIME, offset=offset, with_payload=False
+            of.name, limit=limit, offset=offset, with_payload=False
         )
         ids = [point_id(str(record.id)) for record in records]
         if ids:

@@ -15,6 +15,7 @@ from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, s
 from langchain_gemini_qdrant.migration import _collection_copy
 from langchain_gemini_qdrant.migration._collection_copy import Side
 from langchain_gemini_qdrant.vectorstores import _write
+from langchain_gemini_qdrant.vectorstores._limits import at_most
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -53,7 +54,7 @@ class Refill:
         on_progress: Callable[[IngestProgress], None] | None,
     ) -> None:
         self._collection = collection
-        self._new = Side(collection.client, collection.name)
+        self._new = Side(collection.client, collection.name, collection.state.limits)
         self._old = old
         self._kept_vectors = list(kept_vectors)
         self._may_delete = may_delete
@@ -91,7 +92,7 @@ class Refill:
         while True:
             records, offset = await self._old.client.scroll(
                 self._old.name,
-                limit=self._batch_size,
+                limit=at_most(self._batch_size, self._old.limits.hits),
                 offset=offset,
                 with_payload=True,
                 with_vectors=self._kept_vectors or False,

@@ -18,6 +18,7 @@ from langchain_gemini_qdrant.migration._collection_copy import Side
 from langchain_gemini_qdrant.vectorstores import _points
 from langchain_gemini_qdrant.vectorstores._comparison import VectorComparison, same_payload
 from langchain_gemini_qdrant.vectorstores._connection import Connection
+from langchain_gemini_qdrant.vectorstores._limits import Limits, at_most
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._retry import PATIENT, RetryingClient
@@ -184,10 +185,11 @@ class _Migration:
         is_empty = not (await _collection_copy.count(self._target))
         if not is_empty:
             await self._refuse_others("nothing is written")
+        page = at_most(self._batch_size, self._source.limits.hits)
         offset: Any = None
         while True:
             records, offset = await self._source.client.scroll(
-                self._source.name, limit=self._batch_size, offset=offset, **_WHOLE
+                self._source.name, limit=page, offset=offset, **_WHOLE
             )
             await self._copy(records, is_new=is_empty)
             if self._on_progress is not None:
@@ -209,7 +211,7 @@ class _Migration:
         wanted = await self._source.client.get_collection(self._source.name)
         if not (await self._target.client.collection_exists(self._target.name)):
             options = _collection_copy.settings(wanted, self._source_kind, self._target_kind)
-            await create_if_missing(*self._target, options)
+            await create_if_missing(self._target.client, self._target.name, options)
         found = await self._target.client.get_collection(self._target.name)
         _check(wanted, found, self._target.name)
         if stored_embeddings(wanted) and not stored_embeddings(found):
@@ -219,6 +221,8 @@ class _Migration:
         if self._target_kind != "local":
             await _collection_copy.create_indexes(self._target, wanted, found)
         found = await self._target.client.get_collection(self._target.name)
+        self._source = self._source._replace(limits=Limits.of(wanted))
+        self._target = self._target._replace(limits=Limits.of(found))
         self._vectors = VectorComparison(wanted, found)
         self._consistency = read_consistency(found) if self._target_kind == "server" else None
         self._not_kept = _collection_copy.not_kept(wanted, found, self._source_kind)
@@ -297,8 +301,9 @@ class _Migration:
                 f"{there}, as somebody has written meanwhile: {_AGAIN}"
             )
         query = models.SampleQuery(sample=models.Sample.RANDOM)
+        sample = at_most(_SAMPLE, self._source.limits.hits)
         response = await self._source.client.query_points(
-            self._source.name, query=query, limit=_SAMPLE, **_WHOLE
+            self._source.name, query=query, limit=sample, **_WHOLE
         )
         stored = await self._stored(response.points)
         wrong = [

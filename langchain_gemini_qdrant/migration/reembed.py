@@ -18,6 +18,7 @@ from langchain_gemini_qdrant.migration._collection_copy import Side
 from langchain_gemini_qdrant.migration._refill import Refill
 from langchain_gemini_qdrant.vectorstores import _schema
 from langchain_gemini_qdrant.vectorstores._collection import known_size
+from langchain_gemini_qdrant.vectorstores._limits import Limits
 from langchain_gemini_qdrant.vectorstores._metadata import (
     METADATA_KEY,
     changed_metadata,
@@ -290,12 +291,13 @@ class _Reembedding:
         """
         writer = self._face(self._store_of(self._new, RetrievalMode.DENSE))
         writer.state.size = self._size
-        self._target = Side(writer.client, self._new)
         old = await self._client.get_collection(self._old)
         options = self._options(old, writer.layout)
         if not await self._client.collection_exists(self._new):
-            await create_if_missing(*self._target, options)
+            await create_if_missing(writer.client, self._new, options)
         found = await self._client.get_collection(self._new)
+        writer.state.limits = Limits.of(found)
+        self._target = Side(writer.client, self._new, writer.state.limits)
         _schema.check(writer.layout, found)
         if writer.connection.kind != "local":
             await _collection_copy.create_indexes(self._target, old, found)
@@ -305,7 +307,7 @@ class _Reembedding:
         return Refill(
             writer,
             # By its own name: an alias may lead elsewhere before the end.
-            Side(self._client, self._old),
+            Side(self._client, self._old, Limits.of(old)),
             kept_vectors=self._kept_vectors(old),
             may_delete=origin is not None,
             batch_size=batch_size,

@@ -12,6 +12,7 @@ from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.tasks import task_sides
 from langchain_gemini_qdrant.errors import CollectionMismatchError, InvalidInputError
 from langchain_gemini_qdrant.recall._statistics import goes_on
+from langchain_gemini_qdrant.vectorstores._limits import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.recall._row import QueryKind
     from langchain_gemini_qdrant.recall._statistics import Scores
     from langchain_gemini_qdrant.vectorstores._collection import Collection
+    from langchain_gemini_qdrant.vectorstores._limits import Limits
 
 Queries: TypeAlias = "Sequence[str] | Sequence[Sequence[float]]"
 """Texts, or vectors of the collection's size."""
@@ -44,6 +46,7 @@ async def asked_queries(
     sample_size: int,
     seed: int | None,
     condition: models.Filter | None,
+    limits: Limits,
 ) -> tuple[list[Query], QueryKind]:
     """Return the queries as vectors of `size`, and their kind.
 
@@ -52,7 +55,7 @@ async def asked_queries(
         InvalidInputError: They are neither texts nor vectors, or there are none.
     """
     if queries is None:
-        sample = await sampled(collection, sample_size, seed, condition)
+        sample = await sampled(collection, sample_size, seed, condition, limits)
         return sample, "stored vectors"
     if isinstance(queries, str | bytes):
         raise InvalidInputError("queries must be a sequence of texts or of vectors, got one text")
@@ -94,16 +97,20 @@ async def _embedded(collection: Collection, texts: list[str]) -> list[list[float
 
 
 async def sampled(
-    collection: Collection, size: int, seed: int | None, condition: models.Filter | None
+    collection: Collection,
+    size: int,
+    seed: int | None,
+    condition: models.Filter | None,
+    limits: Limits,
 ) -> list[Query]:
     """Draw stored vectors at random, at most `size`.
 
     Raises:
         InvalidInputError: There are none.
     """
-    ids = await drawn_ids(collection, size, seed, condition)
+    ids = await drawn_ids(collection, size, seed, condition, limits)
     found: list[Query] = []
-    for some in parts(ids, VECTORS_AT_A_TIME):
+    for some in parts(ids, at_most(VECTORS_AT_A_TIME, limits.lookup)):
         vectors = await stored_vectors(collection, some)
         found += [Query(vector, own) for own, vector in vectors.items()]
     if not found:
@@ -129,10 +136,14 @@ async def stored_vectors(
 
 
 async def drawn_ids(
-    collection: Collection, size: int, seed: int | None, condition: models.Filter | None
+    collection: Collection,
+    size: int,
+    seed: int | None,
+    condition: models.Filter | None,
+    limits: Limits,
 ) -> list[models.ExtendedPointId]:
-    """Draw points at random, by the engine, or with a seed here, from all ids."""
-    if seed is None:
+    """Draw points at random, by the engine; with a seed, or if it may not, here from all ids."""
+    if seed is None and at_most(size, limits.hits) == size:
         draw = models.SampleQuery(sample=models.Sample.RANDOM)
         response = await collection.client.query_points(
             collection.name, query=draw, query_filter=condition, limit=size, with_payload=False
@@ -144,7 +155,7 @@ async def drawn_ids(
         page, offset = await collection.client.scroll(
             collection.name,
             scroll_filter=condition,
-            limit=_IDS_AT_A_TIME,
+            limit=at_most(_IDS_AT_A_TIME, limits.hits),
             offset=offset,
             with_payload=False,
         )
@@ -157,6 +168,7 @@ class Searches:
     """Searches of one measurement, counted for its progress.
 
     Args:
+        deepest: Most hits that a search may ask for; None for any number.
         takes_settings: Whether to send settings; local mode would warn about each.
     """
 
@@ -167,6 +179,7 @@ class Searches:
         *,
         batch_size: int,
         timeout: int,
+        deepest: int | None,
         takes_settings: bool,
         total: int,
         show: Callable[[int, int], None],
@@ -175,6 +188,7 @@ class Searches:
         self._condition = condition
         self._batch_size = batch_size
         self._timeout = timeout
+        self._deepest = deepest
         self._takes_settings = takes_settings
         self._done = 0
         self._total = total
@@ -190,7 +204,9 @@ class Searches:
             )
         depth = limit + 1
         while unclear := [i for i, scores in enumerate(found) if goes_on(scores, limit, depth)]:
-            depth *= _DEEPER
+            if depth == self._deepest:
+                break  # more hits may tie, and cannot be known
+            depth = at_most(depth * _DEEPER, self._deepest)
             self._total += len(unclear)
             deeper = await self.all([queries[i] for i in unclear], setting, [depth] * len(unclear))
             for i, scores in zip(unclear, deeper, strict=True):

@@ -31,6 +31,8 @@ from langchain_gemini_qdrant.recall._queries import (
 )
 from langchain_gemini_qdrant.recall._row import codes_text
 from langchain_gemini_qdrant.recall.measure import Plan, measure, vector_params
+from langchain_gemini_qdrant.vectorstores._arguments import as_member
+from langchain_gemini_qdrant.vectorstores._limits import Limits, at_most
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
@@ -245,22 +247,28 @@ class _Comparison:
         if len(vectors) > size:
             chosen = Random(self.seed).sample(range(len(vectors)), size)  # noqa: S311
             vectors = vectors[sorted(chosen)]
-        return _Sample(None, vectors, self.distance, queries)
+        distance = as_member(models.Distance, self.distance, "distance")
+        return _Sample(None, vectors, distance, queries)
 
     async def _read(self, source: Collection) -> _Sample:
         """Read a sample of a collection, and embed the queries where they are texts."""
         info = await source.client.get_collection(source.name)
-        params = vector_params(source, info)
+        params, limits = vector_params(source, info), Limits.of(info)
         queries, texts = None, False
         if self.queries is not None:
             asked, kind = await asked_queries(
-                source, self.queries, size=params.size, sample_size=1, seed=0, condition=None
+                *(source, self.queries),
+                size=params.size,
+                sample_size=1,
+                seed=0,
+                condition=None,
+                limits=limits,
             )
             queries, texts = [query.vector for query in asked], kind == "texts"
         condition = to_filter(self.filter, source.layout.metadata_key)
-        ids = await drawn_ids(source, self.sample_size, self.seed, condition)
+        ids = await drawn_ids(source, self.sample_size, self.seed, condition, limits)
         read = []
-        for some in parts(ids, VECTORS_AT_A_TIME):
+        for some in parts(ids, at_most(VECTORS_AT_A_TIME, limits.lookup)):
             found = await stored_vectors(source, some)
             # single precision, as the engine keeps them: an eighth of a list of floats
             read += [np.asarray(vector, dtype=np.float32) for vector in found.values()]

@@ -9,8 +9,6 @@ from datetime import datetime, timezone
 from itertools import product
 from typing import TYPE_CHECKING
 
-from qdrant_client import models
-
 from langchain_gemini_qdrant._qdrant_values import named_vectors
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant._warnings import warn
@@ -19,10 +17,13 @@ from langchain_gemini_qdrant.recall._queries import Searches, asked_queries
 from langchain_gemini_qdrant.recall._row import RecallRow, search_params
 from langchain_gemini_qdrant.recall._statistics import interval, percentile, recall_of
 from langchain_gemini_qdrant.recall.report import RecallReport
+from langchain_gemini_qdrant.vectorstores._limits import Limits, at_most
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from qdrant_client import models
 
     from langchain_gemini_qdrant.recall._queries import Queries
     from langchain_gemini_qdrant.vectorstores._collection import Collection
@@ -94,7 +95,8 @@ def measure_recall(
         latency_queries: Searches timed for each row, at most one for each query; 0 for none.
         confidence: Confidence level of the intervals, in (0, 1).
         batch_size: Searches in one request where recall is measured.
-        timeout: Seconds that a server may take for such a request.
+        timeout: Seconds that a server may take for such a request. This and `batch_size` are
+            lowered to what the server's strict mode allows.
         on_progress: Called as searches are done.
 
     Returns:
@@ -203,12 +205,38 @@ class Plan:
         if not 0 < self.confidence < 1:
             raise ConfigurationError(f"confidence must be between 0 and 1, got {self.confidence}")
 
+    def check_limits(self, limits: Limits, name: str, *, is_quantized: bool) -> None:
+        """Refuse what the collection's strict mode does not allow to measure.
+
+        Raises:
+            ConfigurationError: Exact searches are not allowed, or a setting is above its limit.
+        """
+        if not limits.exact:
+            raise ConfigurationError(
+                f"recall is measured against exact searches, and collection {name!r} allows none "
+                "(search_allow_exact of its strict mode): have them allowed for the measurement"
+            )
+        if limits.hits is not None and max(self.limits) >= limits.hits:
+            raise ConfigurationError(
+                f"limits must be below {limits.hits} here, the max_query_limit of collection "
+                f"{name!r}, as exact searches ask for one more hit, got {max(self.limits)}"
+            )
+        most = max(each or 1.0 for each in self.oversampling)
+        allowed = at_most(most, limits.oversampling)
+        if is_quantized and allowed < most:
+            raise ConfigurationError(
+                f"oversampling must be at most {allowed:g}, the "
+                f"search_max_oversampling of collection {name!r}, got {most:g}"
+            )
+
 
 async def measure(collection: Collection, queries: Queries | None, plan: Plan) -> RecallReport:
     """Measure recall and latency of a collection."""
     info = await collection.client.get_collection(collection.name)
+    limits = Limits.of(info)
     params = vector_params(collection, info)
     quantization = params.quantization_config or info.config.quantization_config
+    plan.check_limits(limits, collection.name, is_quantized=quantization is not None)
     condition = to_filter(plan.filter, collection.layout.metadata_key)
     asked, kind = await asked_queries(
         collection,
@@ -217,6 +245,7 @@ async def measure(collection: Collection, queries: Queries | None, plan: Plan) -
         sample_size=plan.sample_size,
         seed=plan.seed,
         condition=condition,
+        limits=limits,
     )
     settings: list[tuple[float | None, bool | None]] = [(None, None)]
     if quantization is not None:
@@ -231,8 +260,9 @@ async def measure(collection: Collection, queries: Queries | None, plan: Plan) -
     searches = Searches(
         collection,
         condition,
-        batch_size=plan.batch_size,
-        timeout=plan.timeout,
+        batch_size=at_most(plan.batch_size, limits.batched),
+        timeout=at_most(plan.timeout, limits.timeout),
+        deepest=limits.hits,
         takes_settings=collection.connection.kind != "local",
         total=len(asked) + rows * (len(asked) + len(timed)),
         show=show,
@@ -274,7 +304,7 @@ async def measure(collection: Collection, queries: Queries | None, plan: Plan) -
         else quantization.model_dump(mode="json", exclude_none=True),
         segments=info.segments_count,
         indexed_vectors=info.indexed_vectors_count if _has_graph(info, params) else 0,
-        optimizing=info.status == models.CollectionStatus.YELLOW,
+        status=info.status.value,
         queries=len(asked),
         query_kind=kind,
         latency_queries=len(timed),

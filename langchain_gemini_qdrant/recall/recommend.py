@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.recall._row import RecallRow
     from langchain_gemini_qdrant.recall.report import RecallReport
 
+_UNFINISHED = "store.optimize(), which waits until graphs and codes are built; then measure again"
 _NOISE = 1.05  # medians closer to each other than this are the same, run to run
 _MOST_OVERSAMPLING = 16
 _MOST_QUERIES = 10_000
@@ -138,7 +139,7 @@ def _figures(row: RecallRow) -> str:
 def _remarks(report: RecallReport) -> list[str]:
     """Return what may change the figures of a setting that reaches the target."""
     if report.optimizing:
-        return ["measure again when the engine has finished optimizing: recall may change"]
+        return [f"{_UNFINISHED}: recall may change"]
     return []
 
 
@@ -148,7 +149,7 @@ def _advice(
     """Return suggested changes, cheapest first."""
     found = []
     if report.optimizing:
-        found.append("wait until the engine has finished optimizing, and measure again")
+        found.append(_UNFINISHED)
     all_asked = report.query_kind == "stored vectors" and report.queries >= report.points
     if best.recall > target and not all_asked:
         found.append(_more_queries(report, best, target))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.recall._row import QueryKind
     from langchain_gemini_qdrant.vectorstores._connection import EngineKind
+    from langchain_gemini_qdrant.vectorstores._optimize import CollectionStatus
 
 _PAGE_COLUMNS = 6  # those of Qdrant's page: https://qdrant.tech/documentation/embeddings/gemini/
 
@@ -48,7 +49,7 @@ class RecallReport:
             report it.
         indexed_vectors: Vectors in the graph, as the engine counts them, over all vector names; 0
             if the collection has no graph (`m=0`).
-        optimizing: Whether the engine was still optimizing; then figures may change.
+        status: Of the collection, in Qdrant's words: `"green"` once all graphs and codes are built.
         queries: Number of queries.
         query_kind: Kind of the queries. Stored vectors were searched without their own point.
         latency_queries: Searches timed for each row.
@@ -65,7 +66,7 @@ class RecallReport:
     quantization: dict[str, Any] | None
     segments: int | None
     indexed_vectors: int | None
-    optimizing: bool
+    status: CollectionStatus
     queries: int
     query_kind: QueryKind
     latency_queries: int
@@ -73,6 +74,11 @@ class RecallReport:
     confidence: float
     measured_at: str
     rows: tuple[RecallRow, ...]
+
+    @property
+    def optimizing(self) -> bool:
+        """Whether graphs or codes were still to be built; then figures may change."""
+        return self.status != "green"
 
     @property
     def index_built(self) -> bool:
@@ -120,7 +126,10 @@ class RecallReport:
             f"at {self.measured_at}",
         ]
         if self.optimizing:
-            lines.append("the engine was still optimizing: measure again when it is done")
+            lines.append(
+                f"not all graphs and codes were built (status {self.status}): measure again after "
+                "store.optimize()"
+            )
         if self.engine == "local":
             lines.append("qdrant-client's local mode ignores quantization and has no index")
         return lines

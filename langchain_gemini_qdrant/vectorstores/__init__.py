@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from langchain_gemini_qdrant.vectorstores._optimize import OptimizeProgress
 from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
 from langchain_gemini_qdrant.vectorstores._scores import Fusion
 from langchain_gemini_qdrant.vectorstores._self_query import GeminiQdrantTranslator
@@ -14,6 +15,7 @@ __all__ = [
     "Fusion",
     "GeminiQdrantTranslator",
     "GeminiQdrantVectorStore",
+    "OptimizeProgress",
     "PayloadIndex",
     "acreate_vector_store",
     "create_vector_store",

@@ -25,6 +25,7 @@ from langchain_gemini_qdrant.errors import (
 )
 from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
 from langchain_gemini_qdrant.vectorstores import _payloads
+from langchain_gemini_qdrant.vectorstores._limits import Limits
 from langchain_gemini_qdrant.vectorstores._retry import PATIENT, QUICK, RetryingClient
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._session import Embedded, EmbeddingSession
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._connection import Connection
-    from langchain_gemini_qdrant.vectorstores._scores import Fusion
+    from langchain_gemini_qdrant.vectorstores._scores import FusionModel
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ class Layout:
     embedding: Embeddings | None
     sparse_vector_name: str
     sparse_embedding: SparseEmbeddings | None
-    hybrid_fusion: Fusion
+    hybrid_fusion: FusionModel
     content_key: str
     metadata_key: str
     title_key: str | None
@@ -104,6 +105,7 @@ class CollectionState:
         search_params: Defaults in force for all searches: what the quantization needs, overridden
             by what the collection remembers, overridden by the user's.
         size: Of the dense vectors, None if it was not read.
+        limits: Of the collection when it was opened; none if it was not read.
         lacks_metadata: It is empty and does not say what makes its vectors.
         is_checked: It was read when the store was opened, and fits it.
         has_warned: The user knows of payloads that are laid out in another way.
@@ -112,6 +114,7 @@ class CollectionState:
     own_search_params: models.SearchParams | None = None
     search_params: models.SearchParams | None = None
     size: int | None = None
+    limits: Limits = field(default_factory=Limits)
     lacks_metadata: bool = False
     is_checked: bool = False
     has_warned: bool = False
@@ -120,7 +123,8 @@ class CollectionState:
         self, quantization: Quantization | None, remembered: models.SearchParams | None
     ) -> None:
         """Set the search defaults: a quantization's, overridden by `remembered` and the user's."""
-        defaults = merge_search_params(search_params_for(quantization), remembered)
+        needed = self.limits.capped(search_params_for(quantization))
+        defaults = merge_search_params(needed, remembered)
         self.search_params = merge_search_params(defaults, self.own_search_params)
 
 

@@ -14,6 +14,7 @@ from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.edge._in_place import InPlaceBackend
 from langchain_gemini_qdrant.edge.async_client import InPlaceEdgeClient
 from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.vectorstores._arguments import check_clients
 from langchain_gemini_qdrant.vectorstores._server import quiet, server_client
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Connection:
         *,
         owned: bool = False,
     ) -> None:
+        check_clients(client, async_client)
         self._given = client
         self._given_async = async_client
         self._owned = owned

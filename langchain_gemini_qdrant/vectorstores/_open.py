@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,18 +15,22 @@ from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.errors import CollectionMismatchError
 from langchain_gemini_qdrant.quantization import QuantizationPreset
 from langchain_gemini_qdrant.vectorstores import _schema
+from langchain_gemini_qdrant.vectorstores._arguments import as_model
 from langchain_gemini_qdrant.vectorstores._connection import connect
 from langchain_gemini_qdrant.vectorstores._metadata import (
     stored_embeddings,
     stored_search_params,
     warn_of_embedding,
 )
-from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
+from langchain_gemini_qdrant.vectorstores._payload_indexes import (
+    create_payload_indexes,
+    wanted_indexes,
+)
 from langchain_gemini_qdrant.vectorstores._points import refuse_single
 from langchain_gemini_qdrant.vectorstores._settings import require_quantization
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable, Mapping
+    from collections.abc import AsyncIterable, Iterable
 
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
@@ -49,6 +54,8 @@ _PLANNED = _SHARED | {
     *("collection_name", "force_recreate", "collection_create_options"),
     *("vector_params", "sparse_vector_params"),
 }
+# What `create_collection` has another name for than its request.
+_CREATED = {"vectors_config": "vectors", "sparse_vectors_config": "sparse_vectors"}
 _ENGINE_OPTIONS = inspect.signature(connect).parameters.keys()
 
 
@@ -74,19 +81,20 @@ class Wanted:
 async def open_collection(collection: Collection, wanted: Wanted) -> None:
     """Open the collection; create it first if that is wanted and it is missing."""
     client, name = collection.client, collection.name
-    if wanted.force_recreate:
-        await _schema.delete(client, name)
-    if wanted.create and not await client.collection_exists(name):
+    if wanted.force_recreate or (wanted.create and not await client.collection_exists(name)):
         await require_quantization(collection, wanted.quantization)
         for raw in (wanted.vector_params, wanted.create_options):
             await require_quantization(collection, raw.get("quantization_config"))
-        await _schema.create(
+        options = await _schema.creation(
             collection,
             quantization=wanted.quantization,
             vector_params=wanted.vector_params,
             sparse_vector_params=wanted.sparse_vector_params,
             create_options=wanted.create_options,
         )
+        if wanted.force_recreate:  # last: options that are refused cost nobody a collection
+            await _schema.delete(client, name)
+        await _schema.create_if_missing(client, name, options)
     if wanted.validate:
         await open_existing(collection, wanted.quantization)
     if wanted.payload_indexes:
@@ -125,6 +133,7 @@ async def checked(collection: Collection) -> models.CollectionInfo:
             "Open a store with the embedding that fills it now"
         )
     state.size = size
+    state.limits = Limits.of(info)
     state.lacks_metadata = not stored_embeddings(info) and info.points_count == 0
     return info
 
@@ -163,6 +172,9 @@ def plan(  # noqa: PLR0917 - langchain-qdrant's signature of `construct_instance
     validate_collection_config: bool = True,  # noqa: FBT001, FBT002
 ) -> Plan:
     """Plan to open a collection, or to create it; see `construct_instance` of the store."""
+    if payload_indexes := (client_options or {}).get("payload_indexes"):
+        wanted_indexes(payload_indexes, metadata_payload_key)
+    _check_creation(vector_params, sparse_vector_params, collection_create_options)
     engine = dict(client_options or {})
     own = {name: engine.pop(name) for name in _OWN_OPTIONS if name in engine}
     wanted = Wanted(
@@ -175,7 +187,7 @@ def plan(  # noqa: PLR0917 - langchain-qdrant's signature of `construct_instance
         validate=validate_collection_config,
     )
     own |= {
-        "collection_name": collection_name or uuid.uuid4().hex,
+        "collection_name": uuid.uuid4().hex if collection_name is None else collection_name,
         "embedding": embedding,
         "retrieval_mode": retrieval_mode,
         "sparse_embedding": sparse_embedding,
@@ -187,6 +199,31 @@ def plan(  # noqa: PLR0917 - langchain-qdrant's signature of `construct_instance
         "validate_embeddings": validate_embeddings,
     }
     return Plan(engine=engine, own=own, wanted=wanted)
+
+
+def _check_creation(
+    vector_params: Mapping[str, Any] | None,
+    sparse_vector_params: Mapping[str, Any] | None,
+    create_options: Mapping[str, Any] | None,
+) -> None:
+    """Refuse what no collection can be created with, before there is a connection.
+
+    Raises:
+        ConfigurationError: An option is unknown, or has a wrong value.
+    """
+    if vector_params is not None:
+        known = {"size": 1, "distance": models.Distance.COSINE}
+        as_model(models.VectorParams, vector_params, "vector_params", known)
+    if sparse_vector_params is not None:
+        as_model(models.SparseVectorParams, sparse_vector_params, "sparse_vector_params")
+    if isinstance(create_options, Mapping):
+        create_options = {
+            _CREATED.get(name, name): value
+            for name, value in create_options.items()
+            if name != "timeout"
+        }
+    if create_options is not None:
+        as_model(models.CreateCollection, create_options, "collection_create_options")
 
 
 def plan_of_texts(embedding: Embeddings | None, options: Mapping[str, Any]) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from qdrant_client import models
 
@@ -21,6 +21,8 @@ PayloadIndex: TypeAlias = (
 """How a metadata field is indexed: one of Qdrant's types, `"tenant"` for the keyword that says
 whose a document is, or a model of qdrant-client."""
 
+_MODELS = get_args(models.PayloadSchemaParams)
+
 
 async def create_payload_indexes(
     collection: Collection, fields: Mapping[str, PayloadIndex]
@@ -31,15 +33,9 @@ async def create_payload_indexes(
         ConfigurationError: A type is unknown; nothing is indexed.
         CollectionMismatchError: A field is indexed with another type; nothing is indexed.
     """
-    if not isinstance(fields, Mapping):
-        raise ConfigurationError(
-            "payload indexes must be a dict such as {'source': 'keyword'}, got one "
-            f"{type(fields).__name__}"
-        )
+    wanted = wanted_indexes(fields, collection.layout.metadata_key)
     if collection.connection.kind == "local":
         return
-    metadata_key = collection.layout.metadata_key
-    wanted = {metadata_field(field, metadata_key): _schema(fields[field]) for field in fields}
     info = await collection.client.get_collection(collection.name)
     for key in wanted.keys() & info.payload_schema.keys():
         found, asked = info.payload_schema[key].data_type.value, wanted[key].type.value
@@ -51,6 +47,23 @@ async def create_payload_indexes(
     for key, schema in wanted.items():
         if key not in info.payload_schema:
             await collection.client.create_payload_index(collection.name, key, schema)
+
+
+def wanted_indexes(
+    fields: Mapping[str, PayloadIndex], metadata_key: str
+) -> dict[str, models.PayloadSchemaParams]:
+    """Return payload keys and how they are to be indexed.
+
+    Raises:
+        ConfigurationError: It is no dict, or a type is unknown.
+        InvalidInputError: A field's name cannot be read.
+    """
+    if not isinstance(fields, Mapping):
+        raise ConfigurationError(
+            "payload indexes must be a dict such as {'source': 'keyword'}, got one "
+            f"{type(fields).__name__}"
+        )
+    return {metadata_field(field, metadata_key): _schema(fields[field]) for field in fields}
 
 
 _SCHEMAS: dict[str, type[models.PayloadSchemaParams]] = {
@@ -66,13 +79,13 @@ _SCHEMAS: dict[str, type[models.PayloadSchemaParams]] = {
 
 
 def _schema(index: PayloadIndex) -> models.PayloadSchemaParams:
-    if not isinstance(index, str):
+    if not isinstance(index, str) and isinstance(index, _MODELS):
         return index
     if index == "tenant":
         return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
-    if index not in _SCHEMAS:
+    if not isinstance(index, str) or index not in _SCHEMAS:
         known = [*_SCHEMAS, "tenant"]
-        near = difflib.get_close_matches(index, known, n=1)
+        near = difflib.get_close_matches(str(index).lower(), known, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ConfigurationError(
             f"a payload index must be one of {known} or a model of qdrant-client, got "

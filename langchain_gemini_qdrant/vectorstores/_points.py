@@ -17,7 +17,7 @@ from langchain_gemini_qdrant._qdrant_values import (
     payload_bytes,
     point_id,
 )
-from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, PartialWriteError
+from langchain_gemini_qdrant.errors import InvalidInputError, PartialWriteError
 from langchain_gemini_qdrant.vectorstores._payloads import to_payload
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
 

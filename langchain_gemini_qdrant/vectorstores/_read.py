@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._qdrant_values import point_id
+from langchain_gemini_qdrant.vectorstores._arguments import as_whole
+from langchain_gemini_qdrant.vectorstores._limits import at_most, exact_count
 from langchain_gemini_qdrant.vectorstores._points import refuse_single
 from langchain_gemini_qdrant.vectorstores._write import in_requests
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
@@ -23,7 +25,7 @@ async def get(collection: Collection, ids: Sequence[str | int]) -> list[Document
     refuse_single(ids, "ids")
     wanted = [point_id(each) for each in ids]
     found: dict[Any, Document] = {}
-    for some in in_requests(list(dict.fromkeys(wanted))):
+    for some in in_requests(list(dict.fromkeys(wanted)), collection.state.limits.lookup):
         records = await collection.client.retrieve(collection.name, some, with_payload=True)
         found |= {record.id: collection.document(record) for record in records}
     return [found[key] for key in wanted if key in found]
@@ -32,8 +34,8 @@ async def get(collection: Collection, ids: Sequence[str | int]) -> list[Document
 async def count(collection: Collection, filter: Filter | None) -> int:
     """Return how many documents match a filter."""
     condition = to_filter(filter, collection.layout.metadata_key)
-    result = await collection.client.count(collection.name, count_filter=condition, exact=True)
-    return result.count
+    limits = collection.state.limits
+    return await exact_count(collection.client, collection.name, condition, limits)
 
 
 async def pages(
@@ -41,6 +43,7 @@ async def pages(
 ) -> AsyncGenerator[list[Document], None]:
     """Yield the documents that match a filter, `batch_size` at a time."""
     condition = to_filter(filter, collection.layout.metadata_key)
+    batch_size = at_most(as_whole(batch_size, "batch_size"), collection.state.limits.hits)
     offset: Any = None
     while True:
         records, offset = await collection.client.scroll(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_qdrant import RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import named_vectors
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 _WAYS_OUT = "take another collection_name, or recreate it with force_recreate=True"
 
 
-async def create(
+async def creation(
     collection: Collection,
     *,
     quantization: Quantization | None,
     vector_params: Mapping[str, Any],
     sparse_vector_params: Mapping[str, Any],
     create_options: Mapping[str, Any],
-) -> None:
-    """Create the collection; an embedding of unknown size is asked for one vector first.
+) -> dict[str, Any]:
+    """Return the options of a new collection; an embedding of unknown size embeds a text first.
 
     Raises:
         ConfigurationError: A setting can only lose what the embedding makes.
@@ -58,7 +59,7 @@ async def create(
         options["quantization_config"] = quantization_config(quantization)
     if metadata := embedding_metadata(layout, size):
         options["metadata"] = {**(options.get("metadata") or {}), **metadata}
-    await create_if_missing(collection.client, collection.name, options)
+    return options
 
 
 async def measured_size(collection: Collection) -> int:
@@ -172,11 +173,18 @@ def _as_text(entry: Mapping[str, Any]) -> str:
     return f"{entry['model']!r} ({rest})"
 
 
+def _searched_params(layout: Layout, info: models.CollectionInfo) -> models.VectorParams | None:
+    """Return the settings of the vector that is searched, with or without an embedding for it."""
+    if layout.embedding is None and layout.retrieval_mode != RetrievalMode.SPARSE:
+        return named_vectors(info.config.params.vectors).get(layout.vector_name)
+    return dense_params(layout, info)
+
+
 def stored_quantization(
     layout: Layout, info: models.CollectionInfo
 ) -> models.QuantizationConfig | None:
     """Return what holds for the store's dense vector: its own setting, or the collection's."""
-    params = dense_params(layout, info)
+    params = _searched_params(layout, info)
     return (params and params.quantization_config) or info.config.quantization_config
 
 
@@ -206,7 +214,7 @@ def quantization_change(
     Raises:
         ConfigurationError: The store has sparse vectors only.
     """
-    params = dense_params(layout, info)
+    params = _searched_params(layout, info)
     if params is None:
         raise ConfigurationError(
             "this store has only sparse vectors; quantization applies to dense vectors"

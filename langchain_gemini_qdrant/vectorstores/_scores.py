@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from qdrant_client import models
 
-Fusion: TypeAlias = models.FusionQuery | models.RrfQuery
+FusionModel: TypeAlias = models.FusionQuery | models.RrfQuery
+
+Fusion: TypeAlias = FusionModel | Literal["rrf", "dbsf"]
 """How dense and sparse hits are merged: RRF, with weights and k, or DBSF."""
 
 _RRF_K = 2  # Qdrant's default: https://qdrant.tech/documentation/concepts/hybrid-queries/
@@ -33,7 +35,7 @@ def sparse_relevance(score: float) -> float:
     return max(score, 0.0) / (1.0 + max(score, 0.0))
 
 
-def fused_relevance(score: float, fusion: Fusion, kinds: int) -> float:
+def fused_relevance(score: float, fusion: FusionModel, kinds: int) -> float:
     """Return a fused score as a share of the highest that there can be.
 
     That is, with RRF, the score of what is first among the hits of each of the `kinds`; with DBSF,

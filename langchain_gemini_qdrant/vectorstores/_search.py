@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from langchain_qdrant import RetrievalMode
 from qdrant_client import AsyncQdrantClient, models
 
-from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.quantization import merge_search_params
 from langchain_gemini_qdrant.vectorstores import _scores
+from langchain_gemini_qdrant.vectorstores._arguments import (
+    as_fusion,
+    as_number,
+    as_search_params,
+    as_vector,
+    as_whole,
+)
+from langchain_gemini_qdrant.vectorstores._limits import at_most
 from langchain_gemini_qdrant.vectorstores._points import as_qdrant
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
@@ -31,6 +39,10 @@ if TYPE_CHECKING:
 CANDIDATES = 100
 """Fewest hits of each kind that hybrid search merges; the same number for the first pages keeps
 them consistent."""
+
+_MOST_MMR = 16_384
+"""Most hits that Qdrant chooses from: https://github.com/qdrant/qdrant, `Mmr` of
+lib/api/src/rest/schema.rs."""
 
 _OPTIONS = frozenset(inspect.signature(AsyncQdrantClient.query_points).parameters) - {
     *("self", "collection_name", "query", "using", "query_filter", "limit", "kwargs")
@@ -76,6 +88,9 @@ async def search(
     """Search with a text by the retrieval mode; `as_relevance` brings scores to 0..1."""
     layout = collection.layout
     request = _request(collection, k, options)
+    fusion = as_fusion(hybrid_fusion) or layout.hybrid_fusion
+    if fetch_k is not None:
+        fetch_k = as_whole(fetch_k, "fetch_k")
     score: Callable[[float], float]
     if layout.sparse_embedding is None:
         dense = await _dense_query(collection, query)
@@ -90,8 +105,9 @@ async def search(
             layout.vector_name: await _dense_query(collection, query),
             layout.sparse_vector_name: await _sparse_query(collection, query),
         }
-        fusion = hybrid_fusion or layout.hybrid_fusion
-        request |= {"query": fusion, "prefetch": prefetches(queries, request, fetch_k)}
+        limit = fetch_k or candidates(request["limit"] + request["offset"])
+        limit = at_most(limit, collection.state.limits.hits)
+        request |= {"query": fusion, "prefetch": prefetches(queries, request, limit)}
         score = partial(_scores.fused_relevance, fusion=fusion, kinds=len(queries))
     score_key = options.get("score_key")
     return await _hits(collection, request, score if as_relevance else None, score_key)
@@ -113,8 +129,8 @@ async def search_by_vector(
             "a search by vector needs retrieval_mode DENSE or HYBRID, this store has SPARSE: "
             "use similarity_search"
         )
-    collection.check_size(vector)
-    query: Any = list(vector) if isinstance(vector, tuple) else vector
+    query: Any = as_vector(vector)
+    collection.check_size(query)
     if mmr is not None:
         query = models.NearestQuery(nearest=query, mmr=mmr)
     request |= {"query": query, "using": layout.vector_name}
@@ -131,10 +147,9 @@ async def mmr_search(
     **options: Unpack[SearchOptions],
 ) -> ScoredDocuments:
     """Search with a text or a vector for hits that are relevant and unlike each other."""
-    if not 0 <= lambda_mult <= 1:
-        raise InvalidInputError(
-            f"lambda_mult must be in 0..1 (diversity..relevance), got {lambda_mult}"
-        )
+    lambda_mult = as_number(lambda_mult, "lambda_mult", 0.0, 1.0)
+    k = as_whole(k, "k", most=_MOST_MMR)
+    fetch_k = as_whole(fetch_k, "fetch_k", most=_MOST_MMR)
     if isinstance(query, str):
         _request(collection, k, options)  # wrong options are refused before Gemini is asked
         query = await _dense_query(collection, query)
@@ -158,7 +173,8 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
     """Check all options and return those of `query_points`; called before anything is sent.
 
     Raises:
-        InvalidInputError: The filter cannot be read.
+        ConfigurationError: `search_params` are none.
+        InvalidInputError: The filter cannot be read, or a number is out of its range.
         TypeError: An option is unknown.
     """
     further: dict[str, Any] = {**options}
@@ -166,13 +182,16 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
     condition = further.pop("filter", None)
     if condition is not None:
         condition = to_filter(condition, collection.layout.metadata_key)
-    params, own = collection.state.search_params, further.pop("search_params", None)
+    own = as_search_params(further.pop("search_params", None))
+    offset = as_whole(further.pop("offset", None) or 0, "offset", least=0)
+    if further.get("score_threshold") is not None:
+        further["score_threshold"] = as_number(further["score_threshold"], "score_threshold")
     check_options(further)
     return {
         "query_filter": condition,
-        "search_params": params if own is None else merge_search_params(params, own),
-        "limit": k,
-        "offset": 0,
+        "search_params": merge_search_params(collection.state.search_params, own),
+        "limit": as_whole(k, "k"),
+        "offset": offset,
         "with_payload": True,
         **further,
     }
@@ -201,10 +220,9 @@ def candidates(wanted: int) -> int:
 def prefetches(
     queries: Mapping[str, list[float] | models.SparseVector],
     request: Mapping[str, Any],
-    limit: int | None,
+    limit: int,
 ) -> list[models.Prefetch]:
     """Return the searches, a vector by name each, whose hits `request` merges."""
-    limit = limit or candidates(request["limit"] + request["offset"])
     conditions = {"filter": request["query_filter"], "params": request["search_params"]}
     return [
         models.Prefetch(using=name, query=vector, limit=limit, **conditions)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_qdrant import QdrantVectorStore
 
 from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.vectorstores._arguments import as_vector, check_retriever
 from langchain_gemini_qdrant.vectorstores._payloads import to_document
 from langchain_gemini_qdrant.vectorstores._scores import relevance
 from langchain_gemini_qdrant.vectorstores._search import mmr_search, search, search_by_vector
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_core.documents import Document
+    from langchain_core.vectorstores import VectorStoreRetriever
     from qdrant_client import models
 
     from langchain_gemini_qdrant.vectorstores._collection import Collection
@@ -90,8 +92,8 @@ class SearchMethods(QdrantVectorStore):
             offset: Hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
             consistency: How many replicas must agree.
-            hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `FusionQuery`
-                (RRF or DBSF) or `RrfQuery` (weights, k); None is the store's.
+            hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `"rrf"`, `"dbsf"`,
+                `FusionQuery` or `RrfQuery` (weights, k); None is the store's.
             **kwargs: For `QdrantClient.query_points`; `score_key`, a metadata key under which
                 each hit's score is written, for chains that see documents only; and in hybrid
                 mode `fetch_k`, the hits of each kind that are merged (at least 100 by default).
@@ -100,7 +102,9 @@ class SearchMethods(QdrantVectorStore):
             Documents and their scores, best first.
 
         Raises:
-            InvalidInputError: The filter cannot be read.
+            ConfigurationError: `search_params` or `hybrid_fusion` are none; nothing is sent.
+            InvalidInputError: The filter cannot be read, or a number is out of its range; nothing
+                is sent.
             EmbeddingError: The API failed.
         """
         options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
@@ -256,7 +260,7 @@ class SearchMethods(QdrantVectorStore):
         """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
         options = _options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return run(mmr_search(self.collection, embedding, k=k, **options))
+        return run(mmr_search(self.collection, as_vector(embedding), k=k, **options))
 
     async def amax_marginal_relevance_search_with_score_by_vector(
         self,
@@ -268,7 +272,22 @@ class SearchMethods(QdrantVectorStore):
     ) -> list[tuple[Document, float]]:
         """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return await mmr_search(self.async_collection, embedding, k=k, **kwargs)
+        return await mmr_search(self.async_collection, as_vector(embedding), k=k, **kwargs)
+
+    def as_retriever(self, **kwargs: Any) -> VectorStoreRetriever:
+        """Return a retriever of this store.
+
+        Args:
+            **kwargs: `search_type`, which is `"similarity"` (if it is not given), `"mmr"` or
+                `"similarity_score_threshold"`; `search_kwargs`, a dict of that search's options,
+                `k` and `filter` among them; and what any retriever has: `tags`, `metadata`, `name`.
+
+        Raises:
+            ConfigurationError: `search_type` is none of these, or an option of the search stands
+                beside `search_kwargs`, where LangChain drops it without a word.
+        """
+        check_retriever(kwargs)
+        return super().as_retriever(**kwargs)
 
     # Extension points of langchain-qdrant's class
 

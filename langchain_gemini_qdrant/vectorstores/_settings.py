@@ -11,6 +11,7 @@ from langchain_gemini_qdrant.quantization import (
     required_version,
 )
 from langchain_gemini_qdrant.vectorstores import _schema
+from langchain_gemini_qdrant.vectorstores._arguments import as_search_params
 from langchain_gemini_qdrant.vectorstores._metadata import changed_metadata, stored_search_params
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ async def remember_search_params(
     collection: Collection, search_params: models.SearchParams | None
 ) -> None:
     """Keep search parameters in the collection's metadata, and search with them."""
+    search_params = as_search_params(search_params)
     alternative = "pass search_params= wherever the collection is opened"
     await _require(collection, _METADATA_SINCE, "a collection that remembers", alternative)
     info = await collection.client.get_collection(collection.name)

@@ -20,6 +20,7 @@ from langchain_gemini_qdrant.errors import (
     PartialEmbeddingError,
 )
 from langchain_gemini_qdrant.vectorstores import _points
+from langchain_gemini_qdrant.vectorstores._limits import at_most
 from langchain_gemini_qdrant.vectorstores._metadata import (
     METADATA_KEY,
     changed_metadata,
@@ -216,7 +217,8 @@ async def delete(
     if ids is None:
         selectors = [to_filter(filter, collection.layout.metadata_key)]
     else:
-        selectors = in_requests([point_id(each) for each in ids])
+        limit = collection.state.limits.deleted
+        selectors = in_requests([point_id(each) for each in ids], limit)
     done = True
     for selector in selectors:
         result = await collection.client.delete(collection.name, selector, **options)
@@ -224,7 +226,8 @@ async def delete(
     return done
 
 
-def in_requests(ids: list[T]) -> Iterator[list[T]]:
+def in_requests(ids: list[T], limit: int | None) -> Iterator[list[T]]:
     """Yield ids as many at a time as go into one request."""
-    for start in range(0, len(ids), IDS_AT_A_TIME):
-        yield ids[start : start + IDS_AT_A_TIME]
+    size = at_most(IDS_AT_A_TIME, limit)
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
+from langchain_gemini_qdrant.vectorstores._arguments import check_name
 from langchain_gemini_qdrant.vectorstores._open import aopened, opened, plan
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
@@ -102,7 +103,8 @@ def create_vector_store(
         retrieval_mode: None is hybrid with a `sparse_embedding`, else dense.
         sparse_embedding: Makes the sparse vectors of hybrid search, such as `EdgeBm25`.
         sparse_vector_name: Their name.
-        hybrid_fusion: How hybrid search merges hits; None is RRF as Qdrant has it.
+        hybrid_fusion: How hybrid search merges hits: `"rrf"`, `"dbsf"` or a model of
+            qdrant-client; None is RRF as Qdrant has it.
         content_payload_key: The payload key of a point's text.
         metadata_payload_key: The payload key of its metadata; `""` if their fields stand beside the
             text, as some other programs store them.
@@ -120,8 +122,9 @@ def create_vector_store(
         The store. `as_retriever()` makes a retriever of it.
 
     Raises:
-        ConfigurationError: Not exactly one engine, options that it does not have, a server
-            that is too old for the quantization, or payload keys of which one hides another.
+        ConfigurationError: Not exactly one engine, options that it does not have, a setting that
+            cannot be read, a server that is too old for the quantization, or payload keys of which
+            one hides another. No collection is created or deleted.
         CollectionMismatchError: The collection exists with another vector size, distance,
             embedding or quantization.
         StorageError: `path` cannot be used.
@@ -152,7 +155,7 @@ def create_vector_store(
                 "clock": clock,
                 **(client_options or {}),
             },
-            collection_name,
+            _named(collection_name),
             distance=distance,
             content_payload_key=content_payload_key,
             metadata_payload_key=metadata_payload_key,
@@ -227,7 +230,7 @@ async def acreate_vector_store(
                 "clock": clock,
                 **(client_options or {}),
             },
-            collection_name,
+            _named(collection_name),
             distance=distance,
             content_payload_key=content_payload_key,
             metadata_payload_key=metadata_payload_key,
@@ -239,6 +242,12 @@ async def acreate_vector_store(
             sparse_vector_params=sparse_vector_params,
         ),
     )
+
+
+def _named(collection_name: str) -> str:
+    """Return the name; None would be a random one, as of `from_texts`, that nobody finds again."""
+    check_name(collection_name, "collection_name")
+    return collection_name
 
 
 def _retrieval_mode(

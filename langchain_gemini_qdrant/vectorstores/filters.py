@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from qdrant_client import grpc, models
 
 from langchain_gemini_qdrant._qdrant_values import check_utf8
+from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 Filter: TypeAlias = Mapping[str, Any] | models.Filter
@@ -116,10 +117,15 @@ class _Field(NamedTuple):
                 "as 'author.name', 'tags[]' or 'parts[0].name'; a name with a dot in it stands "
                 "in double quotes, and no name contains one"
             )
-        path = ".".join(
-            _name(quoted or plain) + array
-            for quoted, plain, array in re.findall(_PART, name, re.DOTALL)
-        )
+        parts = re.findall(_PART, name, re.DOTALL)
+        path = ".".join(_name(quoted or plain) + array for quoted, plain, array in parts)
+        if self.key and not self.name and len(parts) > 1 and parts[0][1] == self.key:
+            rest = name.removeprefix(f"{self.key}.")
+            warn(
+                f"{name!r} is a field {rest!r} inside a metadata field {self.key!r}: fields of the "
+                f"metadata are named without the payload key, {rest!r}. If there is such a field, "
+                f"""'"{self.key}".{rest}' names it without this warning"""
+            )
         key = f"{self.key}.{path}" if self.key else path
         return _Field(f"{self.name}.{name}" if self.name else name, key)
 
@@ -146,6 +152,7 @@ def _condition(value: object, field: _Field) -> models.Condition:
     """Return what a dict, a filter or a value asks of a field or of the whole metadata."""
     if isinstance(value, Mapping):
         _check_keys(value, field)
+        _check_names(value, field)
         return _all([*_ranges(value, field), *_conditions(value, field)])
     if field.name:
         return _equals(value, field)
@@ -175,6 +182,26 @@ def _check_keys(conditions: Mapping[Any, object], field: _Field) -> None:
         raise field.refused(
             "operators and names of fields cannot stand side by side", list(conditions)
         )
+
+
+def _check_names(conditions: Mapping[Any, object], field: _Field) -> None:
+    """Refuse an operator without its `$`, which would name a field and silently find nothing.
+
+    A field may have such a name, and the dotted form says that it has.
+    """
+    for key, value in conditions.items():
+        known = {*_OPERATORS, *_BOUNDS} if field.name else {*_LOGICAL} if _is_nested(value) else {}
+        if f"${key}" in known:
+            dotted = f"{field.name}.{key}" if field.name else f'"{key}"'
+            raise InvalidInputError(
+                f"{key!r} for {field} lacks the '$' of an operator: write '${key}'; a field "
+                f"that is really called so is {dotted!r}"
+            )
+
+
+def _is_nested(value: object) -> bool:
+    each = value[0] if isinstance(value, list | tuple) and value else value
+    return isinstance(each, Mapping)
 
 
 def _conditions(conditions: Mapping[Any, object], field: _Field) -> list[models.Condition]:

@@ -14,6 +14,13 @@ from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.vectorstores import _points, _read, _settings, _write
+from langchain_gemini_qdrant.vectorstores._arguments import (
+    as_fusion,
+    as_member,
+    as_search_params,
+    check_embedding,
+    check_name,
+)
 from langchain_gemini_qdrant.vectorstores._collection import (
     CollectionState,
     Layout,
@@ -25,6 +32,7 @@ from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
 from langchain_gemini_qdrant.vectorstores._payloads import check_keys
 from langchain_gemini_qdrant.vectorstores._search_methods import SearchMethods
+from langchain_gemini_qdrant.vectorstores._settings_methods import SettingsMethods
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -44,7 +52,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant._clock import Clock
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
-    from langchain_gemini_qdrant.vectorstores._scores import Fusion
+    from langchain_gemini_qdrant.vectorstores._scores import Fusion, FusionModel
     from langchain_gemini_qdrant.vectorstores.filters import Filter
 
 T = TypeVar("T")
@@ -61,7 +69,7 @@ _FIXED = {
 }
 
 
-class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
+class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
     """A `QdrantVectorStore` with consistent search defaults, string ids, dict filters and checks.
 
     - `search_params` reach every search method and retriever; a call's value overrides them.
@@ -92,7 +100,8 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             those that its quantization needs.
         title_key: The metadata key that holds a document's title, which Gemini then reads with
             the text; None for no titles.
-        hybrid_fusion: How hybrid search merges dense and sparse hits; None is RRF as Qdrant has it.
+        hybrid_fusion: How hybrid search merges dense and sparse hits: `"rrf"`, `"dbsf"` or a model
+            of qdrant-client; None is RRF as Qdrant has it.
         clock: What waits between retries; for tests. None is this machine's.
 
     The other arguments are those of `langchain_qdrant.QdrantVectorStore`.
@@ -100,8 +109,8 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
     Raises:
         CollectionMismatchError: The collection's vectors have another name, size, distance,
             embedding or quantization.
-        ConfigurationError: `title_key` with an embedding that reads no titles, or payload keys of
-            which one hides another.
+        ConfigurationError: `title_key` with an embedding that reads no titles, an argument that
+            cannot be read, or payload keys of which one hides another.
     """
 
     def __init__(
@@ -126,6 +135,15 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         hybrid_fusion: Fusion | None = None,
         clock: Clock | None = None,
     ) -> None:
+        check_name(collection_name, "collection_name")
+        check_embedding(embedding, "embedding")
+        check_embedding(sparse_embedding, "sparse_embedding")
+        distance = as_member(models.Distance, distance, "distance")
+        mode = as_member(RetrievalMode, retrieval_mode, "retrieval_mode")
+        fusion = as_fusion(hybrid_fusion) or models.FusionQuery(fusion=models.Fusion.RRF)
+        search_params = as_search_params(search_params)
+        if title_key is not None:
+            check_name(title_key, "title_key")
         if title_key is not None and not isinstance(embedding, GeminiEmbeddings):
             raise ConfigurationError(
                 "title_key needs GeminiEmbeddings, which read a title with each text, got "
@@ -136,7 +154,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             client=client,  # type: ignore[arg-type] # read through the property below only
             collection_name=collection_name,
             embedding=embedding,
-            retrieval_mode=RetrievalMode(retrieval_mode),
+            retrieval_mode=mode,
             vector_name=vector_name,
             content_payload_key=content_payload_key,
             metadata_payload_key=metadata_payload_key,
@@ -148,7 +166,6 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         )
         given: object = client  # the class methods pass a connection
         connection = given if isinstance(given, Connection) else Connection(client, async_client)
-        mode = self.retrieval_mode
         layout = Layout(
             collection_name=collection_name,
             retrieval_mode=mode,
@@ -157,7 +174,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
             embedding=None if mode == RetrievalMode.SPARSE else embedding,
             sparse_vector_name=sparse_vector_name,
             sparse_embedding=None if mode == RetrievalMode.DENSE else sparse_embedding,
-            hybrid_fusion=hybrid_fusion or models.FusionQuery(fusion=models.Fusion.RRF),
+            hybrid_fusion=fusion,
             content_key=content_payload_key,
             metadata_key=metadata_payload_key,
             title_key=title_key,
@@ -202,7 +219,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         return self.collection.layout.title_key
 
     @property
-    def hybrid_fusion(self) -> Fusion:
+    def hybrid_fusion(self) -> FusionModel:
         """How hybrid search merges dense and sparse hits."""
         return self.collection.layout.hybrid_fusion
 
@@ -355,52 +372,6 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         """Index metadata fields; see `create_payload_indexes`."""
         await create_payload_indexes(self.async_collection, fields)
 
-    # Collection-wide settings
-
-    def set_quantization(self, quantization: Quantization | None) -> None:
-        """Change the collection's quantization, or switch it on or off.
-
-        Searches then have the new setting's defaults, overridden by the `search_params` that the
-        store was given. `search_params` remembered by the collection are forgotten: they were
-        chosen for other codes.
-
-        A server makes the new codes in the background: wait until
-        `client.get_collection(name).status` is green. The embedded engine makes them before this
-        returns. Local mode warns that it does not quantize.
-
-        Args:
-            quantization: A preset or its name, a model of qdrant-client or a dict; None for off.
-                Where the vector has a setting of its own that one is changed, else the
-                collection's, which holds for its other vectors, too.
-
-        Raises:
-            ConfigurationError: It is none of these, the server is too old for it, or the store has
-                sparse vectors only.
-        """
-        run(_settings.set_quantization(self.collection, quantization))
-
-    async def aset_quantization(self, quantization: Quantization | None) -> None:
-        """Quantize the collection in another way; see `set_quantization`."""
-        await _settings.set_quantization(self.async_collection, quantization)
-
-    def remember_search_params(self, search_params: models.SearchParams | None) -> None:
-        """Keep search parameters in the collection's metadata: defaults of all stores over it.
-
-        Unset fields stay as the quantization needs them; `search_params` of a store that is opened
-        later, and of a call, override them field by field.
-
-        Args:
-            search_params: None forgets those that the collection remembers.
-
-        Raises:
-            ConfigurationError: The server keeps no metadata: it is older than 1.16.
-        """
-        run(_settings.remember_search_params(self.collection, search_params))
-
-    async def aremember_search_params(self, search_params: models.SearchParams | None) -> None:
-        """Search with these from now on; see `remember_search_params`."""
-        await _settings.remember_search_params(self.async_collection, search_params)
-
     # Reading
 
     def get_by_ids(self, ids: Sequence[str | int], /) -> list[Document]:
@@ -412,7 +383,10 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
         return await _read.get(self.async_collection, ids)
 
     def count(self, filter: Filter | None = None) -> int:
-        """Return how many documents match a filter; None is all."""
+        """Return how many documents match a filter; None is all.
+
+        Where a server's strict mode does not allow exact counts, all their ids are read for that.
+        """
         return run(_read.count(self.collection, filter))
 
     async def acount(self, filter: Filter | None = None) -> int:
@@ -426,7 +400,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods):
 
         Args:
             filter: Conditions on the metadata; None is all.
-            batch_size: Documents fetched at a time.
+            batch_size: Documents fetched at a time, or as many as a server's strict mode allows.
         """
         with closing(as_sync(_read.pages(self.collection, filter, batch_size))) as pages:
             for page in pages:

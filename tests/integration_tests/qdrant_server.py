@@ -208,6 +208,14 @@ class QdrantServer:
         )
         self._exchange.script(fault, times)
 
+    def report(self, *statuses):
+        """Let `get_collection` say these statuses next, once each, and then green.
+
+        Grey stays until the collection is updated, as after a restart. A real server has statuses
+        of its own: `QdrantServer(upstream=None)` is none.
+        """
+        self._qdrant.report(statuses)
+
 
 class _RestListener(socketserver.ThreadingTCPServer):
     """HTTP/1.1, a thread for each connection; all have ended when `stop()` returns."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import deque
 from urllib.parse import unquote
 
 import pydantic
 from pydantic_core import to_json
 from qdrant_client import QdrantClient, models
 
+from tests.integration_tests import qdrant_server_strict as strict
 from tests.integration_tests.qdrant_server_exchange import QdrantError
 
 # Qdrant's API reference: https://api.qdrant.tech/api-reference
@@ -103,7 +105,12 @@ class LocalQdrant:
         self._client = QdrantClient(":memory:")
         self._configs = {}  # collection -> the settings it was given, as a server reports them
         self._indexes = {}  # collection -> field -> schema
+        self._statuses = deque()  # that `get_collection` reports next
         self._lock = threading.Lock()
+
+    def report(self, statuses):
+        """Report these statuses next, once each; grey until the collection is updated."""
+        self._statuses = deque(statuses)
 
     def close(self):
         self._client.close()
@@ -116,6 +123,7 @@ class LocalQdrant:
             body = request.body or {}
         except ValueError as error:
             raise QdrantError(400, f"Format error in JSON body: {error}") from error
+        strict.check_timeout(self._strict(collection), request.query.get("timeout"))
         consistency = request.query.get("consistency")
         result = self.call(operation, collection, {**body, **names}, consistency)
         if operation != "version":
@@ -131,9 +139,12 @@ class LocalQdrant:
         try:
             with self._lock:
                 if operation in _WRITES:
+                    strict.check(self._strict(collection), operation, body)
                     [result] = self.batch(collection, _parsed("batch", [{operation: body}]))
                     return result
-                return getattr(self, operation)(collection, _parsed(operation, body))
+                body = _parsed(operation, body)
+                strict.check(self._strict(collection), operation, body)
+                return getattr(self, operation)(collection, body)
         except pydantic.ValidationError as error:
             raise QdrantError(400, f"Format error in JSON body: {error}") from error
         except ValueError as error:
@@ -169,6 +180,8 @@ class LocalQdrant:
             sparse_vectors_config=body.sparse_vectors,
             metadata=body.metadata,
         )
+        if self._statuses and self._statuses[0] == "grey":
+            self._statuses.popleft()
         given = body.model_dump(mode="json", exclude_none=True)
         config = self._configs[self._named(collection)]
         vectors = config["params"]["vectors"]
@@ -192,6 +205,12 @@ class LocalQdrant:
             }
             for field, schema in self._indexes[name].items()
         }
+        if self._statuses:
+            info["status"] = self._statuses[0]
+            if info["status"] == "red":
+                info["optimizer_status"] = {"error": "no space left on device"}
+            if info["status"] != "grey":
+                self._statuses.popleft()
         return models.CollectionInfo(**info)
 
     def get_collections(self, _, __):
@@ -229,6 +248,13 @@ class LocalQdrant:
         if isinstance(schema, dict) and schema.get("scoring"):
             self._client.delete_payload_index(collection, body["field_name"])
         return _COMPLETED
+
+    def _strict(self, collection):
+        """Return the settings of strict mode; none where there is no such collection."""
+        try:
+            return self._configs[self._named(collection)]["strict_mode_config"]
+        except ValueError:
+            return {}
 
     def _named(self, collection):
         """Return the collection of this name or alias.

@@ -223,6 +223,18 @@ def test_a_store_of_sparse_vectors_has_nothing_to_quantize(options):
         store.set_quantization("binary")
 
 
+def test_a_store_without_an_embedding_quantizes_its_dense_vector(options):
+    with create_vector_store(Plane(), "c", **options) as store:
+        store.add_texts(["1 0", "0 1"])
+        bare = GeminiQdrantVectorStore(store.client, "c", None, validate_embeddings=False)
+        bare.set_quantization("binary")
+        assert bare.search_params == QUANTIZATION_PRESETS["binary"].search_params
+        assert "binary" in str(config(store).quantization_config)
+        again = GeminiQdrantVectorStore(store.client, "c", None, validate_embeddings=False)
+        assert again.search_params == bare.search_params
+        assert len(again.similarity_search_by_vector([1.0, 0.0])) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("worker", [False, True])
 def test_the_embedded_engine_makes_changes_and_drops_codes_at_once(tmp_path, on_store, worker):

@@ -253,7 +253,7 @@ def test_lambda_mult_1_is_relevance_and_0_diversity(plane, on_store):
 
     assert mmr(1.0) == ["1 0.1", "1 0.11"]
     assert mmr(0.0) == ["1 0.1", "0.8 -0.6"]
-    with pytest.raises(InvalidInputError, match="lambda_mult must be in 0..1"):
+    with pytest.raises(InvalidInputError, match="lambda_mult must be a number in 0..1"):
         mmr(1.5)
 
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
+    from langchain_gemini_qdrant.vectorstores import OptimizeProgress
+
 
 def make(key: SecretStr) -> Embeddings:
     return GeminiEmbeddings(
@@ -80,6 +82,10 @@ def store(embeddings: GeminiEmbeddings) -> VectorStore:
     return store
 
 
+def on_optimized(progress: OptimizeProgress) -> None:
+    assert_type(progress.waited_s, float)
+
+
 async def quantized(embeddings: GeminiEmbeddings) -> None:
     preset = QUANTIZATION_PRESETS["turbo-2bit"]
     assert_type(preset, QuantizationPreset)
@@ -90,6 +96,8 @@ async def quantized(embeddings: GeminiEmbeddings) -> None:
     await store.aset_quantization(None)
     store.remember_search_params(models.SearchParams(exact=True))
     await store.aremember_search_params(None)
+    store.optimize(timeout=60.0, on_progress=on_optimized)
+    await store.aoptimize(on_progress=on_optimized)
     store.set_quantization("trubo-2bit")  # type: ignore[arg-type] # misspelt
 
 

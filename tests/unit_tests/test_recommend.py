@@ -35,7 +35,7 @@ def report(*rows, **changed):
         "quantization": {"binary": {"query_encoding": "scalar8bits"}},
         "segments": 1,
         "indexed_vectors": 0,
-        "optimizing": False,
+        "status": "green",
         "queries": 200,
         "query_kind": "stored vectors",
         "latency_queries": 100,
@@ -128,7 +128,7 @@ BELOW = (row(1.0, True, 0.5, ms=1.0), row(3.0, True, 0.8, ms=2.0))
         (BELOW, {"quantization": {"turbo": {}}}, ["more", "'scalar'"]),
         (BELOW, {"quantization": {"product": {"compression": "x32"}}}, ["more", "'turbo-2bit'"]),
         (BELOW, {"quantization": {"scalar": {"type": "int8"}}}, ["more oversampling"]),
-        (BELOW, {"optimizing": True}, ["wait until", "more oversampling", "'turbo-2bit'"]),
+        (BELOW, {"status": "yellow"}, ["store.optimize()", "more oversampling", "'turbo-2bit'"]),
         (
             (row(3.0, True, 0.94, recall=0.96),),
             {},
@@ -163,6 +163,6 @@ def test_what_to_change_comes_in_the_order_of_its_cost(rows, changed, advice):
 
 
 def test_a_setting_found_while_the_engine_was_building_is_to_be_measured_again():
-    found = recommend(report(replace(BELOW[1], low=0.99), optimizing=True))
+    found = recommend(report(replace(BELOW[1], low=0.99), status="red"))
     assert found.row is not None
     assert "measure again" in str(found)

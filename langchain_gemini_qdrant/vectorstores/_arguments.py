@@ -1,0 +1,222 @@
+"""Arguments of stores and searches, read once when they are given: what is wrong is told then."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+from collections.abc import Mapping
+from enum import Enum
+from numbers import Real
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
+
+import numpy as np
+from langchain_core.vectorstores import VectorStoreRetriever
+from pydantic import BaseModel, ValidationError
+from qdrant_client import AsyncQdrantClient, QdrantClient, models
+
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.quantization import wrong_fields
+
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.vectorstores._scores import FusionModel
+
+EnumT = TypeVar("EnumT", bound=Enum)
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_KINDS_FUSED = 2  # dense and sparse hits
+
+
+# Settings
+
+
+def as_member(kind: type[EnumT], value: object, name: str) -> EnumT:
+    """Return the member of an enum that is meant: itself, its value or its name in any case.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    for member in kind:
+        if value is member:
+            return member
+        if isinstance(value, str) and value.lower() in {member.value.lower(), member.name.lower()}:
+            return member
+    known = ", ".join(repr(member.value) for member in kind)
+    raise ConfigurationError(f"{name} must be one of {known}, got {value!r}")
+
+
+def as_model(
+    model: type[ModelT], fields: object, name: str, known: Mapping[str, object] | None = None
+) -> ModelT:
+    """Return a dict of fields as a model of qdrant-client, over those that are known.
+
+    Raises:
+        ConfigurationError: It is no dict, or a field is unknown or has a wrong value.
+    """
+    if not isinstance(fields, Mapping):
+        raise ConfigurationError(
+            f"{name} must be a dict with fields of models.{model.__name__}, got {fields!r}"
+        )
+    try:
+        return model.model_validate({**(known or {}), **fields})
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{name} takes the fields {', '.join(model.model_fields)}: {wrong_fields(error, name)}"
+        ) from error
+
+
+def as_search_params(value: object) -> models.SearchParams | None:
+    """Return search parameters, given as a model or as a dict of its fields.
+
+    Raises:
+        ConfigurationError: They are neither.
+    """
+    if value is None or isinstance(value, models.SearchParams):
+        return value
+    return as_model(models.SearchParams, value, "search_params")
+
+
+def as_fusion(value: object) -> FusionModel | None:
+    """Return how hits are merged, given as a model, or as the name of RRF or DBSF.
+
+    Raises:
+        ConfigurationError: It is neither, or has a number out of its range.
+    """
+    if isinstance(value, str):  # models.Fusion is one
+        return models.FusionQuery(fusion=as_member(models.Fusion, value, "hybrid_fusion"))
+    if value is None or isinstance(value, models.FusionQuery):
+        return value
+    if not isinstance(value, models.RrfQuery):
+        raise ConfigurationError(
+            "hybrid_fusion must be 'rrf', 'dbsf', a models.FusionQuery or a models.RrfQuery, got "
+            f"{value!r}"
+        )
+    k, weights = value.rrf.k, value.rrf.weights
+    if k is not None and k < 1:
+        raise ConfigurationError(f"k of hybrid_fusion must be 1 or larger, got {k}")
+    if weights is not None and not (
+        len(weights) == _KINDS_FUSED
+        and all(weight >= 0 and math.isfinite(weight) for weight in weights)
+        and any(weights)
+    ):
+        raise ConfigurationError(
+            "weights of hybrid_fusion must be two, of dense and of sparse hits, 0 or larger and "
+            f"one of them above 0, got {weights!r}"
+        )
+    return value
+
+
+def check_embedding(embedding: object, name: str) -> None:
+    """Refuse what cannot embed.
+
+    Raises:
+        ConfigurationError: It is a class, or has no method `embed_query`.
+    """
+    if embedding is None:
+        return
+    if inspect.isclass(embedding):
+        raise ConfigurationError(
+            f"{name} must be an object, got the class {embedding.__name__}: call it, "
+            f"{embedding.__name__}(...)"
+        )
+    if not callable(getattr(embedding, "embed_query", None)):
+        raise ConfigurationError(
+            f"{name} must be an object that embeds, such as GeminiEmbeddings() for dense and "
+            f"EdgeBm25() for sparse vectors, got one {type(embedding).__name__}"
+        )
+
+
+def check_clients(client: object, async_client: object) -> None:
+    """Refuse a client of the other kind, or what is none.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    given = (("client", client, QdrantClient), ("async_client", async_client, AsyncQdrantClient))
+    for name, value, kind in given:
+        if value is not None and not isinstance(value, kind):
+            raise ConfigurationError(
+                f"{name} must be an object of {kind.__name__}, got one of {type(value).__name__}: "
+                "client= serves sync and async use, async_client= takes an AsyncQdrantClient, and "
+                "url= the address of a server"
+            )
+
+
+def check_name(value: object, name: str) -> None:
+    """Refuse what is no name.
+
+    Raises:
+        ConfigurationError: It is no string, or empty.
+    """
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name} must be a string that is not empty, got {value!r}")
+
+
+def check_retriever(options: Mapping[str, object]) -> None:
+    """Refuse what LangChain's retriever would drop, or refuse in its own terms.
+
+    Raises:
+        ConfigurationError: It is no field of a retriever, or no type of search.
+    """
+    taken = VectorStoreRetriever.model_fields.keys() - {"vectorstore"}
+    if others := sorted(options.keys() - taken):
+        inside = ", ".join(f"{name!r}: ..." for name in others)
+        raise ConfigurationError(
+            f"as_retriever takes {', '.join(sorted(taken))}, got {', '.join(others)} beside them: "
+            f"options of the search go into search_kwargs, as_retriever(search_kwargs={{{inside}}})"
+        )
+    types = VectorStoreRetriever.allowed_search_types
+    if options.get("search_type", "similarity") not in types:
+        raise ConfigurationError(
+            f"search_type must be one of {', '.join(map(repr, types))}, got "
+            f"{options['search_type']!r}"
+        )
+
+
+# Numbers and vectors of a search
+
+
+def as_whole(value: object, name: str, least: int = 1, most: int | None = None) -> int:
+    """Return a whole number.
+
+    Raises:
+        InvalidInputError: It is none, or out of its range.
+    """
+    number: int | None = None
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):  # NumPy's, too
+        number = operator.index(value)
+    if number is None or number < least or (most is not None and number > most):
+        wanted = f"{least} or larger" if most is None else f"in {least}..{most}"
+        raise InvalidInputError(f"{name} must be a whole number, {wanted}, got {value!r}")
+    return number
+
+
+def as_number(value: object, name: str, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return a number.
+
+    Raises:
+        InvalidInputError: It is none, NaN, or out of its range.
+    """
+    number = float(value) if isinstance(value, Real) else math.nan
+    if isinstance(value, bool) or not low <= number <= high:
+        raise InvalidInputError(f"{name} must be a number in {low:g}..{high:g}, got {value!r}")
+    return number
+
+
+def as_vector(value: Any) -> list[float]:  # noqa: ANN401 - checked here
+    """Return a vector to search with, given as any sequence of numbers or an array.
+
+    Raises:
+        InvalidInputError: It is none, or has a number that is not finite.
+    """
+    try:
+        vector = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        vector = np.empty(())
+    if vector.ndim != 1 or not np.isfinite(vector).all():
+        raise InvalidInputError(
+            "a search by vector needs a list of finite numbers, such as embed_query returns, got "
+            f"one {type(value).__name__}"
+        )
+    numbers: list[float] = vector.tolist()
+    return numbers
