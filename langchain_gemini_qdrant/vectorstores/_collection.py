@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from qdrant_client.models import BinaryQuantization
+
 from langchain_gemini_qdrant._clock import BlockingClock
 from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
@@ -22,7 +24,11 @@ from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     GeminiQdrantError,
 )
-from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
+from langchain_gemini_qdrant.quantization import (
+    merge_search_params,
+    quantization_config,
+    search_params_for,
+)
 from langchain_gemini_qdrant.vectorstores._retry import RetryingClient
 
 if TYPE_CHECKING:
@@ -103,17 +109,22 @@ class CollectionState:
             by what the collection remembers, overridden by the user's.
         size: Of the dense vectors, None if it was not read.
         lacks_metadata: It is empty and does not say what makes its vectors.
+        has_binary_codes: Without rescoring, its scores are numbers of bits.
     """
 
     own_search_params: models.SearchParams | None = None
     search_params: models.SearchParams | None = None
     size: int | None = None
     lacks_metadata: bool = False
+    has_binary_codes: bool = False
 
     def set_search_defaults(
         self, quantization: Quantization | None, remembered: models.SearchParams | None
     ) -> None:
         """Set the search defaults: a quantization's, overridden by `remembered` and the user's."""
+        self.has_binary_codes = quantization is not None and isinstance(
+            quantization_config(quantization), BinaryQuantization
+        )
         defaults = merge_search_params(search_params_for(quantization), remembered)
         self.search_params = merge_search_params(defaults, self.own_search_params)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from qdrant_client import models
 
+from langchain_gemini_qdrant._portable import portable_index
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 
@@ -39,7 +40,10 @@ async def create_payload_indexes(
     if collection.connection.kind == "local":
         return
     metadata_key = collection.layout.metadata_key
-    wanted = {metadata_field(field, metadata_key): _schema(fields[field]) for field in fields}
+    wanted = {
+        metadata_field(field, metadata_key): portable_index(_schema(fields[field]))
+        for field in fields
+    }
     info = await collection.client.get_collection(collection.name)
     for key in wanted.keys() & info.payload_schema.keys():
         found, asked = info.payload_schema[key].data_type.value, wanted[key].type.value

@@ -88,7 +88,8 @@ class SearchMethods(QdrantVectorStore):
             filter: Conditions on the metadata as a dict, or on the payload as Qdrant's `Filter`.
             search_params: Override the store's `search_params`, field by field.
             offset: Hits to skip.
-            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
+            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale, met
+                to 6 decimal places.
             consistency: How many replicas must agree.
             hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `FusionQuery`
                 (RRF or DBSF) or `RrfQuery` (weights, k); None is the store's.
@@ -100,7 +101,8 @@ class SearchMethods(QdrantVectorStore):
             Documents and their scores, best first.
 
         Raises:
-            InvalidInputError: The filter cannot be read.
+            InvalidInputError: The filter cannot be read, or the threshold is for similarities and
+                `rescore=False` asks for the scores of binary codes.
             EmbeddingError: The API failed.
         """
         options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
