@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from qdrant_client.models import BinaryQuantization
+
 from langchain_gemini_qdrant._clock import BlockingClock
 from langchain_gemini_qdrant._runtime import AsAsync, Blocking
 from langchain_gemini_qdrant._warnings import warn
@@ -23,7 +25,11 @@ from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     GeminiQdrantError,
 )
-from langchain_gemini_qdrant.quantization import merge_search_params, search_params_for
+from langchain_gemini_qdrant.quantization import (
+    merge_search_params,
+    quantization_config,
+    search_params_for,
+)
 from langchain_gemini_qdrant.vectorstores import _payloads
 from langchain_gemini_qdrant.vectorstores._limits import Limits
 from langchain_gemini_qdrant.vectorstores._retry import PATIENT, QUICK, RetryingClient
@@ -109,6 +115,7 @@ class CollectionState:
         lacks_metadata: It is empty and does not say what makes its vectors.
         is_checked: It was read when the store was opened, and fits it.
         has_warned: The user knows of payloads that are laid out in another way.
+        has_binary_codes: Without rescoring, its scores are numbers of bits.
     """
 
     own_search_params: models.SearchParams | None = None
@@ -118,11 +125,15 @@ class CollectionState:
     lacks_metadata: bool = False
     is_checked: bool = False
     has_warned: bool = False
+    has_binary_codes: bool = False
 
     def set_search_defaults(
         self, quantization: Quantization | None, remembered: models.SearchParams | None
     ) -> None:
         """Set the search defaults: a quantization's, overridden by `remembered` and the user's."""
+        self.has_binary_codes = quantization is not None and isinstance(
+            quantization_config(quantization), BinaryQuantization
+        )
         needed = self.limits.capped(search_params_for(quantization))
         defaults = merge_search_params(needed, remembered)
         self.search_params = merge_search_params(defaults, self.own_search_params)

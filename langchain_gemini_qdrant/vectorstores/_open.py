@@ -17,6 +17,7 @@ from langchain_gemini_qdrant.quantization import QuantizationPreset
 from langchain_gemini_qdrant.vectorstores import _schema
 from langchain_gemini_qdrant.vectorstores._arguments import as_model
 from langchain_gemini_qdrant.vectorstores._connection import connect
+from langchain_gemini_qdrant.vectorstores._limits import Limits
 from langchain_gemini_qdrant.vectorstores._metadata import (
     stored_embeddings,
     stored_search_params,

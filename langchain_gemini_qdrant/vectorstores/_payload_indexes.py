@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from qdrant_client import models
 
+from langchain_gemini_qdrant._portable import portable_index
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 
@@ -63,7 +64,10 @@ def wanted_indexes(
             "payload indexes must be a dict such as {'source': 'keyword'}, got one "
             f"{type(fields).__name__}"
         )
-    return {metadata_field(field, metadata_key): _schema(fields[field]) for field in fields}
+    return {
+        metadata_field(field, metadata_key): portable_index(_schema(fields[field]))
+        for field in fields
+    }
 
 
 _SCHEMAS: dict[str, type[models.PayloadSchemaParams]] = {

@@ -7,6 +7,10 @@ from typing import Literal, TypeAlias
 
 from qdrant_client import models
 
+# To what the engines' scores agree, which they sum up from 32-bit floats, each in its own order.
+_DIGITS = 6
+_PRECISION = 10.0**-_DIGITS
+
 FusionModel: TypeAlias = models.FusionQuery | models.RrfQuery
 
 Fusion: TypeAlias = FusionModel | Literal["rrf", "dbsf"]
@@ -27,12 +31,12 @@ def relevance(score: float, distance: models.Distance, size: int) -> float:
         score = 1.0 - score / math.sqrt(2.0)
     elif distance is models.Distance.MANHATTAN:
         score = 1.0 - score / math.sqrt(2.0 * size)
-    return min(max(score, 0.0), 1.0)
+    return _on_scale(score)
 
 
 def sparse_relevance(score: float) -> float:
     """Return a sparse hit's score, which has no upper end, between 0, no word in common, and 1."""
-    return max(score, 0.0) / (1.0 + max(score, 0.0))
+    return _on_scale(max(score, 0.0) / (1.0 + max(score, 0.0)))
 
 
 def fused_relevance(score: float, fusion: FusionModel, kinds: int) -> float:
@@ -47,4 +51,21 @@ def fused_relevance(score: float, fusion: FusionModel, kinds: int) -> float:
         k = _RRF_K if rrf.k is None else rrf.k
         weights = [1.0] * kinds if rrf.weights is None else rrf.weights
         best = sum(1.0 / (1.0 / weight + k - 1.0) for weight in weights if weight > 0)
-    return min(max(score / best, 0.0), 1.0)
+    return _on_scale(score / best)
+
+
+def _on_scale(score: float) -> float:
+    """Return a score in 0..1, rounded: a threshold that is met exactly is met on each engine."""
+    return round(min(max(score, 0.0), 1.0), _DIGITS)
+
+
+def threshold(score: float, distance: models.Distance | None) -> float:
+    """Return the threshold that lets through what meets `score` but for rounding.
+
+    Args:
+        score: The lowest score of a hit; the highest, if it is a distance.
+        distance: How vectors are compared; None for scores of words, or merged ones.
+    """
+    tolerance = _PRECISION * max(1.0, abs(score))
+    is_distance = distance in {models.Distance.EUCLID, models.Distance.MANHATTAN}
+    return score + tolerance if is_distance else score - tolerance

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from langchain_qdrant import RetrievalMode
 from qdrant_client import AsyncQdrantClient, models
 
-from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.quantization import merge_search_params
 from langchain_gemini_qdrant.vectorstores import _scores
 from langchain_gemini_qdrant.vectorstores._arguments import (
@@ -93,14 +93,17 @@ async def search(
         fetch_k = as_whole(fetch_k, "fetch_k")
     score: Callable[[float], float]
     if layout.sparse_embedding is None:
+        _meet_threshold(collection, request, layout.distance, as_relevance=as_relevance)
         dense = await _dense_query(collection, query)
         request |= {"query": dense, "using": layout.vector_name}
         score = partial(_scores.relevance, distance=layout.distance, size=len(dense))
     elif layout.embedding is None:
+        _meet_threshold(collection, request)
         request |= {"query": await _sparse_query(collection, query)}
         request["using"] = layout.sparse_vector_name
         score = _scores.sparse_relevance
     else:
+        _meet_threshold(collection, request)
         queries: dict[str, list[float] | models.SparseVector] = {
             layout.vector_name: await _dense_query(collection, query),
             layout.sparse_vector_name: await _sparse_query(collection, query),
@@ -131,10 +134,17 @@ async def search_by_vector(
         )
     query: Any = as_vector(vector)
     collection.check_size(query)
-    if mmr is not None:
-        query = models.NearestQuery(nearest=query, mmr=mmr)
+    _meet_threshold(collection, request, layout.distance)
     request |= {"query": query, "using": layout.vector_name}
-    return await _hits(collection, request, None, options.get("score_key"))
+    if mmr is None:
+        return await _hits(collection, request, None, options.get("score_key"))
+    # A server selects `limit` of the candidates, and would then leave out `offset` of those.
+    skipped = request["offset"] or 0
+    mmr = mmr.model_copy(update={"candidates_limit": max(mmr.candidates_limit or 0, k + skipped)})
+    request["query"] = models.NearestQuery(nearest=query, mmr=mmr)
+    request |= {"limit": k + skipped, "offset": 0}
+    hits = await _hits(collection, request, None, options.get("score_key"))
+    return hits[skipped:]
 
 
 async def mmr_search(
@@ -151,10 +161,11 @@ async def mmr_search(
     k = as_whole(k, "k", most=_MOST_MMR)
     fetch_k = as_whole(fetch_k, "fetch_k", most=_MOST_MMR)
     if isinstance(query, str):
-        _request(collection, k, options)  # wrong options are refused before Gemini is asked
+        # Wrong options are refused before Gemini is asked.
+        _meet_threshold(collection, _request(collection, k, options), collection.layout.distance)
         query = await _dense_query(collection, query)
     # Qdrant's diversity grows where LangChain's lambda_mult falls.
-    mmr = models.Mmr(diversity=1.0 - lambda_mult, candidates_limit=max(fetch_k, k))
+    mmr = models.Mmr(diversity=1.0 - lambda_mult, candidates_limit=fetch_k)
     return await search_by_vector(collection, query, k=k, mmr=mmr, **options)
 
 
@@ -195,6 +206,38 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
         "with_payload": True,
         **further,
     }
+
+
+def _meet_threshold(
+    collection: Collection,
+    request: dict[str, Any],
+    distance: models.Distance | None = None,
+    *,
+    as_relevance: bool = False,
+) -> None:
+    """Let the threshold be met on every engine; `distance` is of a search of dense vectors.
+
+    Raises:
+        InvalidInputError: What is asked for are similarities, and there will be none.
+    """
+    given, params = request.get("score_threshold"), request["search_params"]
+    if given is not None:
+        request["score_threshold"] = _scores.threshold(given, distance)
+    elif not as_relevance:
+        return
+    codes = params and not params.exact and params.quantization
+    if (
+        distance is not None
+        and collection.state.has_binary_codes
+        and codes
+        and codes.rescore is False
+        and not codes.ignore
+    ):
+        raise InvalidInputError(
+            "score_threshold and relevance scores need similarities, and with rescore=False the "
+            "scores of binary codes are numbers of bits: search with rescore=True, or without a "
+            "threshold"
+        )
 
 
 def check_options(options: Mapping[str, Any]) -> None:

@@ -90,7 +90,8 @@ class SearchMethods(QdrantVectorStore):
             filter: Conditions on the metadata as a dict, or on the payload as Qdrant's `Filter`.
             search_params: Override the store's `search_params`, field by field.
             offset: Hits to skip.
-            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
+            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale, met
+                to 6 decimal places.
             consistency: How many replicas must agree.
             hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `"rrf"`, `"dbsf"`,
                 `FusionQuery` or `RrfQuery` (weights, k); None is the store's.
@@ -103,8 +104,9 @@ class SearchMethods(QdrantVectorStore):
 
         Raises:
             ConfigurationError: `search_params` or `hybrid_fusion` are none; nothing is sent.
-            InvalidInputError: The filter cannot be read, or a number is out of its range; nothing
-                is sent.
+            InvalidInputError: The filter cannot be read, a number is out of its range, or the
+                threshold is for similarities and `rescore=False` asks for the scores of binary
+                codes; nothing is sent.
             EmbeddingError: The API failed.
         """
         options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)

@@ -8,16 +8,19 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timezone
 from enum import Enum
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import numpy as np
 from pydantic import TypeAdapter
 from qdrant_client import grpc, models
+from qdrant_client.conversions.conversion import GrpcToRest
 
+from langchain_gemini_qdrant._portable import portable
 from langchain_gemini_qdrant._qdrant_values import check_utf8
 from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.errors import InvalidInputError
@@ -27,12 +30,12 @@ Filter: TypeAlias = Mapping[str, Any] | models.Filter
 
 _Scalar: TypeAlias = bool | int | float | str | datetime | None
 
-_Bound = TypeVar("_Bound", float, datetime)
-
 _BOUNDS = ("$gt", "$gte", "$lt", "$lte")
 
-# Qdrant compares ranges as 64-bit floats: whole numbers past this one are no longer told apart.
-_LAST_EXACT_FLOAT = 2**53
+# Qdrant compares ranges as 64-bit floats, which tell whole numbers apart up to 2**53. A server that
+# reads one as `9007199254740991.0` in JSON takes it for a neighbour from some 2**52.7 on.
+_LAST_EXACT_FLOAT = 2**52
+_SMALLEST_EXACT_FLOAT = 1e-7  # of those with up to 15 digits, as they are read from JSON
 
 # Each range of a list costs a search without an index 1 to 1.5 us per point, measured on the
 # embedded engine; a match of any number of whole ones costs that once.
@@ -46,11 +49,11 @@ _DATETIME = TypeAdapter(datetime)
 
 
 def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
-    """Return the conditions as Qdrant takes them.
+    """Return the conditions as every engine reads them alike.
 
     Args:
-        filter: A dict of conditions on metadata fields. None, and what a `QdrantClient` takes
-            itself (`models.Filter` and its gRPC counterpart), come back as they are.
+        filter: A dict of conditions on metadata fields, or what a `QdrantClient` takes itself:
+            a `models.Filter` or its gRPC counterpart.
         metadata_key: Payload key that holds the metadata; empty if the payload itself does.
 
     Returns:
@@ -61,8 +64,12 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
         InvalidInputError: Neither of these types; or an operator, a field or a value in the
             dict that cannot be taken.
     """
-    if filter is None or isinstance(filter, (models.Filter, grpc.Filter)):
-        return filter
+    if filter is None:
+        return None
+    if isinstance(filter, grpc.Filter):
+        return portable(GrpcToRest.convert_filter(filter))
+    if isinstance(filter, models.Filter):
+        return portable(filter)
     if not isinstance(filter, Mapping):
         raise InvalidInputError(
             "filter must be a dict such as {'source': 'a.pdf', 'year': {'$gte': 2020}} or a "
@@ -72,7 +79,8 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
         return None
     check_utf8(filter, "a filter")
     condition = _condition(filter, _metadata(metadata_key))
-    return condition if isinstance(condition, models.Filter) else models.Filter(must=[condition])
+    whole = condition if isinstance(condition, models.Filter) else models.Filter(must=[condition])
+    return portable(whole)
 
 
 def metadata_field(field: str, metadata_key: str) -> str:
@@ -221,22 +229,14 @@ def _ranges(conditions: Mapping[Any, object], field: _Field) -> list[models.Cond
         if isinstance(bound, datetime):
             times[name] = bound
         else:
-            numbers[name] = bound
+            low, high = _around(bound)
+            numbers[name] = low if name in {"gte", "lt"} else high
     ranges: list[models.Range | models.DatetimeRange] = []
     if numbers:
-        ranges.append(models.Range(**_tightest(numbers)))
+        ranges.append(models.Range(**numbers))
     if times:
-        ranges.append(models.DatetimeRange(**_tightest(times)))
+        ranges.append(models.DatetimeRange(**times))
     return [models.FieldCondition(key=field.key, range=each) for each in ranges]
-
-
-def _tightest(bounds: dict[str, _Bound]) -> dict[str, _Bound]:
-    """Leave one bound on each side: payload indexes look at one alone, and not the tighter."""
-    if "gt" in bounds and "gte" in bounds:
-        del bounds["gte" if bounds["gt"] >= bounds["gte"] else "gt"]
-    if "lt" in bounds and "lte" in bounds:
-        del bounds["lte" if bounds["lt"] <= bounds["lte"] else "lt"]
-    return bounds
 
 
 def _bound(value: object, field: _Field) -> float | datetime:
@@ -280,8 +280,8 @@ def _empty(key: str) -> models.IsEmptyCondition:
     return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
 
 
-def _null(key: str) -> models.IsNullCondition:
-    return models.IsNullCondition(is_null=models.PayloadField(key=key))
+def _null(key: str) -> models.FieldCondition:
+    return models.FieldCondition(key=key, is_null=True)
 
 
 def _in(value: object, field: _Field) -> models.Filter:
@@ -316,7 +316,22 @@ def _matches(value: _Scalar, key: str) -> models.Condition:
     if isinstance(value, bool | str) or (isinstance(value, int) and abs(value) > _LAST_EXACT_FLOAT):
         return models.FieldCondition(key=key, match=models.MatchValue(value=value))
     # A match of 2 does not find 2.0, and there is none for 2.5.
-    return models.FieldCondition(key=key, range=models.Range(gte=value, lte=value))
+    low, high = _around(value)
+    return models.FieldCondition(key=key, range=models.Range(gte=low, lte=high))
+
+
+def _around(value: float) -> tuple[float, float]:
+    """Return between which numbers an engine may keep this one.
+
+    Servers and the embedded engine read a float as its digits times a power of ten, which is exact
+    for 15 digits and small powers, and up to 5 units off in the last place otherwise:
+    https://github.com/serde-rs/json/issues/1336
+    """
+    is_read = value == 0 or _SMALLEST_EXACT_FLOAT <= abs(value) <= _LAST_EXACT_FLOAT
+    if isinstance(value, int) or (is_read and value == float(f"{value:.15g}")):
+        return value, value
+    spread = abs(value) * 2**-50
+    return max(value - spread, -sys.float_info.max), min(value + spread, sys.float_info.max)
 
 
 def _scalar(value: object, field: _Field) -> _Scalar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import grpc as grpcio
@@ -13,7 +14,7 @@ from qdrant_client.conversions.conversion import (
     grpc_field_type_to_payload_schema,
 )
 
-from tests.integration_tests.qdrant_server_exchange import grpc_types
+from tests.integration_tests.qdrant_server_exchange import QdrantError, grpc_types
 
 _OPERATIONS = {
     "/qdrant.Qdrant/HealthCheck": "version",
@@ -102,6 +103,10 @@ def answer_grpc(qdrant, request):
         raise LookupError(f"no answer for {request.path}")
     request_type, response_type = grpc_types(request.path)
     message = request_type.FromString(request.content)
+    written = message.points if isinstance(message, grpc.UpsertPoints) else [message]
+    if isinstance(message, grpc.UpsertPoints | grpc.SetPayloadPoints):
+        for value in (value for each in written for value in each.payload.values()):
+            _check_finite(value)
     collection = getattr(message, "collection_name", None)
     fields = {field.name for field, _ in message.ListFields()}
     consistency = (
@@ -111,6 +116,14 @@ def answer_grpc(qdrant, request):
     )
     result = qdrant.call(_OPERATIONS[request.path], collection, _body(message), consistency)
     return response_type(**_RESPONSES[response_type.__name__](result)).SerializeToString()
+
+
+def _check_finite(value):
+    """Refuse NaN and infinity in a payload, which no JSON has."""
+    if not math.isfinite(value.double_value):
+        raise QdrantError(400, "cannot convert to json number")
+    for inner in (*value.struct_value.fields.values(), *value.list_value.values):
+        _check_finite(inner)
 
 
 def _body(message):

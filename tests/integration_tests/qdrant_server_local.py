@@ -1,14 +1,18 @@
 """A Qdrant server's answers, given by qdrant-client's own local mode.
 
 What local mode drops, such as quantization and payload indexes, is remembered here and reported as
-a server does. A body is a dict: JSON's, or of the models that gRPC's messages convert to.
+a server does; `qdrant_server_semantics` has what a server understands otherwise. A body is a dict:
+JSON's, or of the models that gRPC's messages convert to.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import threading
 from collections import deque
+from functools import partial
 from urllib.parse import unquote
 
 import pydantic
@@ -17,6 +21,13 @@ from qdrant_client import QdrantClient, models
 
 from tests.integration_tests import qdrant_server_strict as strict
 from tests.integration_tests.qdrant_server_exchange import QdrantError
+from tests.integration_tests.qdrant_server_semantics import (
+    ServerFilter,
+    as_stored,
+    check_id,
+    rewritten_stages,
+    without_named_points,
+)
 
 # Qdrant's API reference: https://api.qdrant.tech/api-reference
 _ROUTES = {
@@ -120,9 +131,11 @@ class LocalQdrant:
         operation, names = _route(f"{request.method} {request.path}")
         collection = names.pop("collection", None)
         try:
-            body = request.body or {}
+            body = json.loads(request.content or "{}", parse_constant=_refuse_constant)
         except ValueError as error:
             raise QdrantError(400, f"Format error in JSON body: {error}") from error
+        if operation == "batch":
+            _check_batch(body["operations"])
         strict.check_timeout(self._strict(collection), request.query.get("timeout"))
         consistency = request.query.get("consistency")
         result = self.call(operation, collection, {**body, **names}, consistency)
@@ -147,6 +160,8 @@ class LocalQdrant:
                 return getattr(self, operation)(collection, body)
         except pydantic.ValidationError as error:
             raise QdrantError(400, f"Format error in JSON body: {error}") from error
+        except KeyError as error:
+            raise QdrantError(404, f"Not found: No point with id {error} found") from error
         except ValueError as error:
             raise _server_error(str(error)) from error
 
@@ -276,21 +291,66 @@ class LocalQdrant:
 
     # Points
 
+    def _server_filter(self, collection):
+        """Return what rewrites filters over the points that the collection has now."""
+        return ServerFilter(
+            partial(self._payloads, collection), self._indexes[self._named(collection)]
+        )
+
+    def _payloads(self, collection):
+        records, _ = self._client.scroll(collection, limit=_ALL, with_payload=True)
+        return {record.id: record.payload or {} for record in records}
+
     def batch(self, collection, body):
-        return self._client.batch_update_points(collection, body.operations)
+        results = []
+        for operation in body.operations:
+            changed = self._operation(collection, operation)
+            results += self._client.batch_update_points(collection, [changed])
+        return results
+
+    def _operation(self, collection, operation):
+        """Return one update as a server understands it."""
+        [(kind, update)] = (
+            (name, getattr(operation, name)) for name in type(operation).model_fields
+        )
+        given, changes = update.__dict__, {}
+        if kind == "delete":
+            for each in given.get("points", ()):
+                check_id(each)
+        for name in ("filter", "update_filter"):
+            if given.get(name) is not None:
+                changes[name] = self._server_filter(collection)(given[name])
+        if kind in {"set_payload", "overwrite_payload"}:
+            changes["payload"] = as_stored(update.payload)
+        elif kind == "upsert" and "points" in given:
+            points = [
+                each.model_copy(update={"payload": as_stored(each.payload)})
+                for each in update.points
+            ]
+            if update.update_mode is models.UpdateMode.INSERT_ONLY:
+                points = list({each.id: each for each in points}.values())  # the last one stays
+            changes["points"] = points
+        elif kind == "upsert" and update.batch.payloads is not None:
+            payloads = as_stored(update.batch.payloads)
+            changes["batch"] = update.batch.model_copy(update={"payloads": payloads})
+        return type(operation)(**{kind: update.model_copy(update=changes)})
 
     def retrieve(self, collection, body):
+        for each in body.ids:
+            check_id(each)
         return self._client.retrieve(
             collection,
-            body.ids,
+            list(dict.fromkeys(body.ids)),
             with_payload=True if body.with_payload is None else body.with_payload,
             with_vectors=body.with_vector or False,
         )
 
     def scroll(self, collection, body):
+        rewrite = self._server_filter(collection)
+        rewrite.check_order(body.order_by)
         points, offset = self._client.scroll(
             collection,
-            scroll_filter=body.filter,
+            scroll_filter=rewrite(body.filter),
             limit=10 if body.limit is None else body.limit,
             order_by=body.order_by,
             offset=body.offset,
@@ -300,19 +360,43 @@ class LocalQdrant:
         return models.ScrollResult(points=points, next_page_offset=offset)
 
     def count(self, collection, body):
-        return self._client.count(collection, count_filter=body.filter)
+        rewrite = self._server_filter(collection)
+        return self._client.count(collection, count_filter=rewrite(body.filter))
 
     def facet(self, collection, body):
         limit = 10 if body.limit is None else body.limit
-        return self._client.facet(collection, body.key, facet_filter=body.filter, limit=limit)
+        rewrite = self._server_filter(collection)
+        rewrite.check_facet(body.key)
+        facet_filter = rewrite(body.filter)
+        return self._client.facet(collection, body.key, facet_filter=facet_filter, limit=limit)
 
     def query(self, collection, body):
-        return self._client.query_points(collection, offset=body.offset, **_query(body))
+        body = self._understood(collection, body)
+        query = body.query.nearest if isinstance(body.query, models.NearestQuery) else body.query
+        if isinstance(query, list) and any(map(math.isnan, _flat(query))):
+            # Only gRPC can ask so; JSON has no such number.
+            body = body.model_copy(update={"query": None, "score_threshold": None})
+            found = self._client.query_points(collection, offset=body.offset, **_query(body))
+            points = [each.model_copy(update={"score": math.nan}) for each in found.points]
+            return found.model_copy(update={"points": points})
+        if not isinstance(body.query, models.NearestQuery) or body.query.mmr is None:
+            return self._client.query_points(collection, offset=body.offset, **_query(body))
+        # A server selects `limit` of the candidates, and leaves out `offset` of those.
+        found = self._client.query_points(collection, **_query(body))
+        return found.model_copy(update={"points": found.points[body.offset or 0 :]})
+
+    def _understood(self, collection, body):
+        """Return a query, which may be one for groups, as a server understands it."""
+        rewrite = self._server_filter(collection)
+        if isinstance(body.query, models.OrderByQuery):
+            rewrite.check_order(body.query.order_by)
+        return rewritten_stages(without_named_points(body), rewrite)
 
     def query_batch(self, collection, body):
         return [self.query(collection, each) for each in body.searches]
 
     def query_groups(self, collection, body):
+        body = self._understood(collection, body)
         return self._client.query_points_groups(
             collection,
             body.group_by,
@@ -321,6 +405,8 @@ class LocalQdrant:
             **_query(body),
         )
 
+
+_ALL = 2**31 - 1  # points
 
 _COMPLETED = models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
 
@@ -331,6 +417,25 @@ def _route(line):
         if found := pattern.fullmatch(line):
             return operation, {name: unquote(value) for name, value in found.groupdict().items()}
     raise LookupError(f"no answer for {line}")
+
+
+def _refuse_constant(name):
+    raise ValueError(f"expected value, not {name}")
+
+
+def _check_batch(operations):
+    """Refuse a malformed operation before any is applied; over gRPC, a server applies the first."""
+    for operation in operations:
+        [(kind, update)] = operation.items()
+        for each in update.get("points", ()) if isinstance(update, dict) else ():
+            if kind == "update_vectors" and not each["vector"]:
+                raise QdrantError(422, "Validation error in JSON body: vector is empty")
+            if kind == "delete":
+                check_id(each)
+
+
+def _flat(numbers):
+    return [n for each in numbers for n in (_flat(each) if isinstance(each, list) else [each])]
 
 
 def _parsed(operation, body):
@@ -352,7 +457,7 @@ def _query(body):
         "search_params": models.SearchParams(idf=idf) if idf else None,
         "limit": 10 if body.limit is None else body.limit,
         "with_payload": body.with_payload or False,
-        "with_vectors": body.with_vector or False,
+        "with_vectors": False if body.with_vector is None else body.with_vector,
         "score_threshold": body.score_threshold,
         "lookup_from": body.lookup_from,
     }

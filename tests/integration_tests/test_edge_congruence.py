@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timezone
-from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -544,8 +543,6 @@ def test_what_one_refuses_with_value_error_the_other_does_too(unnamed_clients, n
     same(unnamed_clients, everything)
 
 
-# --- the known differences, as docs/edge.md lists them
-
 SMALL = models.VectorParams(size=2, distance=models.Distance.DOT)
 
 
@@ -584,86 +581,6 @@ def outcome(call):
         return call()
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
         return "NotImplementedError" if isinstance(error, NotImplementedError) else "error"
-
-
-def stored(client, number: object, payload: object) -> object:
-    client.upsert("small", [models.PointStruct(id=number, vector={}, payload=payload)])
-    return client.retrieve("small", [number])[0].payload
-
-
-NEAREST = models.NearestQuery(nearest=[1.0, 0.0], mmr=models.Mmr())
-SPARSE_MMR = models.NearestQuery(
-    nearest=models.SparseVector(indices=[1], values=[1.0]), mmr=models.Mmr()
-)
-BAD_BATCH = [
-    models.DeleteOperation(delete=models.PointIdsList(points=[1])),
-    models.DeleteOperation(delete=models.PointIdsList(points=[])),
-]
-
-
-def after_a_bad_batch(client):
-    outcome(lambda: client.batch_update_points("small", BAD_BATCH))
-    return client.count("small").count
-
-
-# what: the call, the embedded engine's answer, the in-memory mode's answer
-DIFFERENCES = {
-    "a facet needs a payload index": (lambda c: c.facet("small", "even").hits[0].count, "error", 3),
-    "an order needs a payload index": (
-        lambda c: c.scroll("small", order_by="number", limit=1)[0][0].id,
-        "error",
-        1,
-    ),
-    "MMR over a sparse vector": (
-        lambda c: len(c.query_points("small", SPARSE_MMR, using="words", limit=1).points),
-        "NotImplementedError",
-        1,
-    ),
-    "MMR in a prefetch": (
-        lambda c: len(
-            c.query_points(
-                "small", [1.0, 0.0], prefetch=models.Prefetch(query=NEAREST, limit=1)
-            ).points
-        ),
-        "NotImplementedError",
-        1,
-    ),
-    "a malformed operation refuses its whole batch": (after_a_bad_batch, 5, 4),
-    "an id that is not a UUID is an error, also in a lookup": (
-        lambda c: c.retrieve("small", ["one"]),
-        "error",
-        [],
-    ),
-    "an integer of more than 64 bits": (
-        lambda c: stored(c, 9, {"a": 2**64}),
-        "error",
-        {"a": 2**64},
-    ),
-    "NaN in a payload": (lambda c: bool(stored(c, 9, {"a": float("nan")})), "error", True),
-    "an integer to match of more than 64 bits": (
-        lambda c: c.count("small", models.Filter(must=match("number", 2**70))).count,
-        "error",
-        0,
-    ),
-    "the last bit of a long float in a payload": (
-        lambda c: stored(c, 9, {"a": 2.2864980512635398e27}),
-        {"a": 2.28649805126354e27},
-        {"a": 2.2864980512635398e27},
-    ),
-}
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("name", DIFFERENCES)
-def test_a_known_difference_is_as_documented(small_clients, name):
-    call, *expected = DIFFERENCES[name]
-    assert [outcome(lambda c=c: call(c)) for c in small_clients] == expected
-
-
-def test_the_table_of_differences_is_in_the_documentation():
-    page = (Path(__file__).parents[2] / "docs" / "edge.md").read_text(encoding="utf-8")
-    for name in DIFFERENCES:
-        assert name in page
 
 
 # --- the rest of the interface

@@ -301,15 +301,18 @@ def clients(tmp_path_factory):
         client.close()
 
 
+INDEXES = {
+    "source": "keyword",
+    "year": "integer",
+    "price": "float",
+    "draft": "bool",
+    "made": "datetime",
+    "author.name": "keyword",
+    "parts[].size": "float",
+    "page label": "keyword",
+}
+
+
 def create_indexes(client):
-    for field, schema in {
-        "source": "keyword",
-        "year": "integer",
-        "price": "float",
-        "draft": "bool",
-        "made": "datetime",
-        "author.name": "keyword",
-        "parts[].size": "float",
-        "page label": "keyword",
-    }.items():
+    for field, schema in INDEXES.items():
         client.create_payload_index(RANDOM, metadata_field(field, "metadata"), schema)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime, timedelta, timezone
 
 import pytest
 import qdrant_edge
@@ -267,27 +266,6 @@ def test_a_query_that_the_engine_would_not_obey_names_the_way_round(request_, wa
     request = models.QueryRequest(**{"using": "words", **request_})
     with pytest.raises(NotImplementedError, match=way_round):
         edge_query_request(request, schema)
-
-
-@pytest.mark.parametrize(
-    ("bounds", "kept"),
-    [
-        ({"gt": 1, "gte": 2, "lt": 9}, (None, 2.0, 9.0, None)),
-        ({"gt": 2, "gte": 2, "lt": 9, "lte": 9}, (2.0, None, 9.0, None)),
-        ({"gte": 1, "lt": 9, "lte": 8}, (None, 1.0, None, 8.0)),
-    ],
-)
-def test_a_range_keeps_the_narrower_bound_of_each_side(bounds, kept):
-    """Over an index the engine reads one of them, and not the narrower one."""
-    assert fields(to_edge(models.Range(**bounds)), "gt", "gte", "lt", "lte") == kept
-
-
-def test_bounds_of_time_are_compared_in_one_time_zone():
-    east = timezone(timedelta(hours=5))
-    bounds = models.DatetimeRange(gt=datetime(2024, 1, 1, 3, tzinfo=east), gte=datetime(2024, 1, 1))  # noqa: DTZ001
-    converted_range = to_edge(bounds)
-    assert fields(converted_range, "gt") == (None,)
-    assert converted_range.gte.startswith("2024-01-01 00:00:00")
 
 
 def test_a_text_index_finds_phrases_unless_told_not_to():

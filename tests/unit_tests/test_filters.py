@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 from uuid import UUID
@@ -47,9 +48,13 @@ def test_a_dict_becomes_a_filter_over_the_metadata_key():
     )
 
 
-@pytest.mark.parametrize("filter", [None, models.Filter(), grpc.Filter()])
-def test_what_a_client_takes_comes_back_as_it_is(filter):
-    assert to_filter(filter, "metadata") is filter
+@pytest.mark.parametrize("filter", [models.Filter(), grpc.Filter()])
+def test_what_a_client_takes_is_taken(filter):
+    assert to_filter(filter, "metadata") == models.Filter()
+
+
+def test_no_filter_is_none():
+    assert to_filter(None, "metadata") is None
 
 
 def test_an_empty_dict_is_no_condition():
@@ -78,6 +83,10 @@ MIDNIGHT = datetime(2024, 1, 2, tzinfo=timezone.utc)
         (np.bool_(False), match(False)),
         (2, between(2, 2)),
         (2.5, between(2.5, 2.5)),
+        (-1e-7, between(-1e-7, -1e-7)),
+        (2**52, between(2**52, 2**52)),
+        (2**52 + 1, match(2**52 + 1)),
+        (-(2**53), match(-(2**53))),
         (np.int64(2), between(2, 2)),
         (np.float32(2.5), between(2.5, 2.5)),
         (2**53 + 1, match(2**53 + 1)),
@@ -132,6 +141,22 @@ def test_bounds_of_one_field_become_one_range():
 )
 def test_of_two_bounds_on_one_side_the_tighter_counts(bounds, expected):
     assert condition({"a": bounds}).range == models.Range(**expected)
+
+
+@pytest.mark.parametrize("value", [0.1 + 0.2, 1732693200.123457, -2.2864980512635398e27, 1e-8])
+def test_a_float_that_engines_may_round_finds_those_that_agree_in_15_digits(value):
+    equal = condition({"a": value}).range
+    ends = sorted([value * (1 - 2**-50), value * (1 + 2**-50)])
+    assert [equal.gte, equal.lte] == ends
+    assert condition({"a": {"$gte": value, "$lte": value}}).range == equal
+    assert condition({"a": {"$gt": value}}).range == models.Range(gt=equal.lte)
+    assert condition({"a": {"$lt": value}}).range == models.Range(lt=equal.gte)
+
+
+def test_the_largest_float_stays_finite():
+    largest = sys.float_info.max
+    assert condition({"a": largest}).range.lte == largest
+    assert condition({"a": -largest}).range.gte == -largest
 
 
 def test_a_long_list_of_whole_numbers_is_one_match():

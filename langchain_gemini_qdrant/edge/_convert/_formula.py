@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_gemini_qdrant._portable import portable_condition
 from langchain_gemini_qdrant.edge._convert._models import EdgeObject, to_edge
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
 
@@ -41,7 +42,8 @@ def _expression(expression: object) -> EdgeObject:
     if isinstance(expression, int | float):
         return kinds.Constant(float(expression))
     if type(expression).__name__ in _CONDITIONS:
-        return kinds.Condition(to_edge(expression))
+        condition: Any = expression
+        return kinds.Condition(to_edge(portable_condition(condition)))
     ((field, value),) = dict(expression).items()  # type: ignore[call-overload] # one-field models
     if field in _EXCEPTIONS:
         return _EXCEPTIONS[field](value)

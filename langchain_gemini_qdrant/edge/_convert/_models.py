@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from datetime import date, datetime, time, timezone
+from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel
 from qdrant_client import models
 
+from langchain_gemini_qdrant._portable import portable, portable_index
 from langchain_gemini_qdrant._qdrant_values import MOST_LEVELS
 from langchain_gemini_qdrant.edge._convert._validate import check_limit, check_point_id
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
@@ -129,38 +130,15 @@ def _filter(conditions: models.Filter) -> EdgeObject:
 
 def _min_should(clause: models.MinShould) -> EdgeObject:
     check_limit(clause.min_count, name="min_count")
-    if clause.min_count > len(clause.conditions):
-        # nothing can match; over an index the engine would take it for no condition at all
-        return engine().MinShould([engine().HasIdCondition(set())], 1)
     return engine().MinShould(to_edge(clause.conditions), clause.min_count)
 
 
 def _range(bounds: models.Range | models.DatetimeRange) -> EdgeObject:
-    """Return a range with one bound on each side: over an index the engine reads no more."""
-    given: dict[str, Any] = {
-        name: to_edge(bound)
-        for name in ("gt", "gte", "lt", "lte")
-        if (bound := _comparable(getattr(bounds, name))) is not None
-    }
-    for name, bound in given.items():
+    for name, bound in bounds:
         if isinstance(bound, float) and not math.isfinite(bound):
             # the log would keep it as null, which bounds nothing when it is read again
             raise InvalidInputError(f"A range's {name} must be a finite number, got {bound}")
-    if "gt" in given and "gte" in given:
-        del given["gt" if given["gt"] < given["gte"] else "gte"]
-    if "lt" in given and "lte" in given:
-        del given["lt" if given["lt"] > given["lte"] else "lte"]
-    return _edge_class(type(bounds).__name__)(**given)
-
-
-def _comparable(bound: float | date | None) -> float | str | None:
-    """Return a number as it is and a time as text that sorts as the time does, in UTC."""
-    if not isinstance(bound, date):
-        return bound
-    if not isinstance(bound, datetime):
-        bound = datetime.combine(bound, time())
-    aware = bound if bound.utcoffset() is not None else bound.replace(tzinfo=timezone.utc)
-    return aware.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    return _same_name(bounds)
 
 
 def _geo_radius(circle: models.GeoRadius) -> EdgeObject:
@@ -226,7 +204,7 @@ def edge_filter(conditions: object) -> EdgeObject | None:
     with conversion_errors("filter"):
         validated = models.Filter.model_validate(conditions)
         _check_levels(validated)
-        return to_edge(validated)
+        return to_edge(portable(validated))
 
 
 def _check_levels(conditions: models.Filter) -> None:
@@ -276,16 +254,10 @@ def edge_point_vectors(points: list[CheckedPoint]) -> list[EdgeObject]:
 
 
 def edge_index(schema: models.PayloadFieldSchema) -> EdgeObject:
-    """Return the engine's form of a payload index.
-
-    A text index can find phrases unless told not to: without that the engine finds none, where an
-    unindexed field and qdrant-client's in-memory mode do.
-    """
+    """Return the engine's form of a payload index."""
     if schema is models.PayloadSchemaType.TEXT:
         schema = models.TextIndexParams(type=models.TextIndexType.TEXT)
-    if isinstance(schema, models.TextIndexParams) and schema.phrase_matching is None:
-        schema = schema.model_copy(update={"phrase_matching": True})
-    return to_edge(schema)
+    return to_edge(schema if isinstance(schema, Enum) else portable_index(schema))
 
 
 def edge_vector_selector(with_vectors: object) -> bool | list[str]:
