@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from langchain_core.documents import Document
 
-from langchain_gemini_qdrant._qdrant_values import check_payload, content_id, id_payload, point_id
+from langchain_gemini_qdrant._lists import check_list
+from langchain_gemini_qdrant._qdrant_values import (
+    EVERYWHERE,
+    check_payload,
+    content_id,
+    id_payload,
+    point_id,
+)
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
@@ -17,7 +24,6 @@ from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, Inva
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
 from langchain_gemini_qdrant.ingestion._pipeline import Incoming, Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, shortfall
-from langchain_gemini_qdrant.vectorstores._points import refuse_single
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -80,7 +86,7 @@ def ingest(
         ConfigurationError: An option is unknown, or at odds with the documents.
         InvalidInputError: `documents` is a single one.
     """
-    refuse_single(documents, "documents")
+    check_list(documents, "documents")
     if isinstance(documents, AsyncIterable) and not isinstance(documents, Iterable):
         raise ConfigurationError("documents come asynchronously: await aingest(...) instead")
     this = _Run(
@@ -113,7 +119,7 @@ async def aingest(
 
     Cancelling it cancels the requests under way.
     """
-    refuse_single(documents, "documents")
+    check_list(documents, "documents")
     this = _Run(
         store.async_collection,
         Cleanup(store.async_collection, cleanup, source_key),
@@ -198,7 +204,8 @@ class _Run:
                     layout.content_key: document.page_content,
                     layout.metadata_key: _in_order(document.metadata),
                     **id_payload(name, key),
-                }
+                },
+                EVERYWHERE,
             )
         except InvalidInputError as error:
             problem = f"it cannot be stored: {error}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from langchain_qdrant import RetrievalMode
 from qdrant_client import AsyncQdrantClient, models
 
+from langchain_gemini_qdrant._qdrant_values import check_finite, check_model
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.quantization import merge_search_params
 from langchain_gemini_qdrant.vectorstores import _scores
@@ -114,6 +115,7 @@ async def search_by_vector(
             "use similarity_search"
         )
     collection.check_size(vector)
+    check_finite(vector, layout.vector_name)
     query: Any = list(vector) if isinstance(vector, tuple) else vector
     if mmr is not None:
         query = models.NearestQuery(nearest=query, mmr=mmr)
@@ -146,6 +148,7 @@ async def mmr_search(
 async def _dense_query(collection: Collection, query: str) -> list[float]:
     vector: Any = await collection.require_embedding().aembed_query(query)
     collection.check_size(vector)
+    check_finite(vector, collection.layout.vector_name)
     return list(vector) if isinstance(vector, tuple) else vector  # qdrant-client takes no tuples
 
 
@@ -158,7 +161,7 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
     """Check all options and return those of `query_points`; called before anything is sent.
 
     Raises:
-        InvalidInputError: The filter cannot be read.
+        InvalidInputError: The filter cannot be read, or a number is not finite.
         TypeError: An option is unknown.
     """
     further: dict[str, Any] = {**options}
@@ -168,6 +171,7 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
         condition = to_filter(condition, collection.layout.metadata_key)
     params, own = collection.state.search_params, further.pop("search_params", None)
     check_options(further)
+    check_model({"search_params": own, **further}, "options")
     return {
         "query_filter": condition,
         "search_params": params if own is None else merge_search_params(params, own),

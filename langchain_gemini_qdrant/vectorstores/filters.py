@@ -17,8 +17,9 @@ from uuid import UUID
 import numpy as np
 from pydantic import TypeAdapter
 from qdrant_client import grpc, models
+from qdrant_client.conversions.conversion import GrpcToRest
 
-from langchain_gemini_qdrant._qdrant_values import check_utf8
+from langchain_gemini_qdrant._qdrant_values import check_levels, check_model
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 Filter: TypeAlias = Mapping[str, Any] | models.Filter
@@ -48,8 +49,8 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
     """Return the conditions as Qdrant takes them.
 
     Args:
-        filter: A dict of conditions on metadata fields. None, and what a `QdrantClient` takes
-            itself (`models.Filter` and its gRPC counterpart), come back as they are.
+        filter: A dict of conditions on metadata fields. None, and Qdrant's own `models.Filter`,
+            come back as they are; its gRPC counterpart as a `models.Filter`.
         metadata_key: Payload key that holds the metadata.
 
     Returns:
@@ -57,10 +58,16 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
         every point, and a deletion has to refuse it.
 
     Raises:
-        InvalidInputError: Neither of these types; or an operator, a field or a value in the
-            dict that cannot be taken.
+        InvalidInputError: Neither of these types; an operator, a field or a value in the dict that
+            cannot be taken; or what some engine would change or could not read again: bounds that
+            are not finite, and more than 45 filters inside each other.
     """
-    if filter is None or isinstance(filter, (models.Filter, grpc.Filter)):
+    if filter is None:
+        return None
+    if isinstance(filter, grpc.Filter):
+        return to_filter(GrpcToRest.convert_filter(filter), metadata_key)
+    if isinstance(filter, models.Filter):
+        check_model(filter, "filter")
         return filter
     if not isinstance(filter, Mapping):
         raise InvalidInputError(
@@ -69,9 +76,12 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
         )
     if not filter:
         return None
-    check_utf8(filter, "a filter")
+    check_levels(filter)
     condition = _condition(filter, _Field("", _name(metadata_key)))
-    return condition if isinstance(condition, models.Filter) else models.Filter(must=[condition])
+    if not isinstance(condition, models.Filter):
+        condition = models.Filter(must=[condition])
+    check_model(condition, "filter")
+    return condition
 
 
 def metadata_field(field: str, metadata_key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import grpc as grpcio
@@ -13,7 +14,7 @@ from qdrant_client.conversions.conversion import (
     grpc_field_type_to_payload_schema,
 )
 
-from tests.integration_tests.qdrant_server_exchange import grpc_types
+from tests.integration_tests.qdrant_server_exchange import QdrantError, grpc_types
 
 _OPERATIONS = {
     "/qdrant.Qdrant/HealthCheck": "version",
@@ -101,9 +102,24 @@ def answer_grpc(qdrant, request):
         raise LookupError(f"no answer for {request.path}")
     request_type, response_type = grpc_types(request.path)
     message = request_type.FromString(request.content)
+    _check_numbers(message)
     collection = getattr(message, "collection_name", None)
     result = qdrant.call(_OPERATIONS[request.path], collection, _body(message))
     return response_type(**_RESPONSES[response_type.__name__](result)).SerializeToString()
+
+
+def _check_numbers(message):
+    """Refuse a payload or metadata with a number that JSON has not, as the server does."""
+    if isinstance(message, grpc.Value) and not math.isfinite(message.double_value):
+        raise QdrantError(400, "cannot convert to json number")
+    for field, value in message.ListFields():
+        if field.message_type and field.message_type.GetOptions().map_entry:
+            inner = value.values()
+        else:
+            inner = value if field.label == field.LABEL_REPEATED else [value]
+        for each in inner:
+            if isinstance(each, Message):
+                _check_numbers(each)
 
 
 def _body(message):

@@ -47,9 +47,19 @@ def test_a_dict_becomes_a_filter_over_the_metadata_key():
     )
 
 
-@pytest.mark.parametrize("filter", [None, models.Filter(), grpc.Filter()])
-def test_what_a_client_takes_comes_back_as_it_is(filter):
+@pytest.mark.parametrize("filter", [None, models.Filter()])
+def test_qdrant_s_own_filter_comes_back_as_it_is(filter):
     assert to_filter(filter, "metadata") is filter
+
+
+def test_a_filter_of_grpc_is_checked_as_any_other():
+    condition = grpc.FieldCondition(key="n", range=grpc.Range(gt=1.0))
+    given = grpc.Filter(must=[grpc.Condition(field=condition)])
+    [found] = to_filter(given, "metadata").must
+    assert (found.key, found.range.gt) == ("n", 1.0)
+    given.must[0].field.range.gt = float("inf")
+    with pytest.raises(InvalidInputError, match="gt must be a finite number, got inf"):
+        to_filter(given, "metadata")
 
 
 def test_an_empty_dict_is_no_condition():

@@ -7,7 +7,6 @@ that are set. `_RENAMED`, `_DROPPED` and `_EXCEPTIONS` hold the rest.
 from __future__ import annotations
 
 import functools
-import math
 import re
 from datetime import date, datetime, time, timezone
 from enum import Enum
@@ -17,15 +16,19 @@ import numpy as np
 from pydantic import BaseModel
 from qdrant_client import models
 
-from langchain_gemini_qdrant._qdrant_values import MOST_LEVELS
-from langchain_gemini_qdrant.edge._convert._validate import check_limit, check_point_id
+from langchain_gemini_qdrant._qdrant_values import check_model
+from langchain_gemini_qdrant.edge._convert._validate import (
+    check_limit,
+    check_point_id,
+    check_vector_name,
+)
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_gemini_qdrant.edge._convert._validate import CheckedPoint, Vector
+    from langchain_gemini_qdrant.edge._convert._validate import CheckedPoint, Vector, VectorSchema
 
 # What the engine's factories return has no usable static type: its stubs are partly wrong.
 EdgeObject: TypeAlias = Any
@@ -142,10 +145,6 @@ def _range(bounds: models.Range | models.DatetimeRange) -> EdgeObject:
         for name in ("gt", "gte", "lt", "lte")
         if (bound := _comparable(getattr(bounds, name))) is not None
     }
-    for name, bound in given.items():
-        if isinstance(bound, float) and not math.isfinite(bound):
-            # the log would keep it as null, which bounds nothing when it is read again
-            raise InvalidInputError(f"A range's {name} must be a finite number, got {bound}")
     if "gt" in given and "gte" in given:
         del given["gt" if given["gt"] < given["gte"] else "gte"]
     if "lt" in given and "lte" in given:
@@ -161,12 +160,6 @@ def _comparable(bound: float | date | None) -> float | str | None:
         bound = datetime.combine(bound, time())
     aware = bound if bound.utcoffset() is not None else bound.replace(tzinfo=timezone.utc)
     return aware.astimezone(timezone.utc).isoformat(timespec="microseconds")
-
-
-def _geo_radius(circle: models.GeoRadius) -> EdgeObject:
-    if not math.isfinite(circle.radius):
-        raise InvalidInputError(f"A GeoRadius must have a finite radius, got {circle.radius}")
-    return _same_name(circle)
 
 
 def _sparse_vector_params(params: models.SparseVectorParams) -> EdgeObject:
@@ -193,7 +186,6 @@ _EXCEPTIONS: dict[str, Callable[[Any], EdgeObject]] = {
     "DatetimeRange": _range,
     "Filter": _filter,
     "GeoLineString": lambda m: to_edge(m.points),
-    "GeoRadius": _geo_radius,
     "HasIdCondition": lambda m: engine().HasIdCondition(
         {check_point_id(point_id) for point_id in m.has_id}
     ),
@@ -224,29 +216,11 @@ def edge_filter(conditions: object) -> EdgeObject | None:
     if conditions is None:
         return None
     with conversion_errors("filter"):
+        check_model(conditions, "filter")
         validated = models.Filter.model_validate(conditions)
-        _check_levels(validated)
+        if validated is not conditions:
+            check_model(validated, "filter")
         return to_edge(validated)
-
-
-def _check_levels(conditions: models.Filter) -> None:
-    """Refuse a filter that nests deeper than the engine can read its log."""
-    pending: list[tuple[object, int]] = [(conditions, 0)]
-    while pending:
-        each, levels = pending.pop()
-        if levels > MOST_LEVELS:
-            raise InvalidInputError(
-                "A filter must not nest so deep: put conditions beside each other, in one `must` or"
-                " `should`, or use MatchAny"
-            )
-        if isinstance(each, models.NestedCondition):
-            pending.append((each.nested.filter, levels + 2))
-        elif isinstance(each, models.Filter):
-            for clause in (each.must, each.should, each.must_not):
-                inner = clause if isinstance(clause, list) else [clause]
-                pending += [(one, levels + 2) for one in inner]
-            if each.min_should is not None:
-                pending += [(one, levels + 3) for one in each.min_should.conditions]
 
 
 def edge_vector(vector: Vector) -> EdgeObject:
@@ -288,11 +262,13 @@ def edge_index(schema: models.PayloadFieldSchema) -> EdgeObject:
     return to_edge(schema)
 
 
-def edge_vector_selector(with_vectors: object) -> bool | list[str]:
-    """Return which vectors an answer shall carry."""
+def edge_vector_selector(with_vectors: object, schema: VectorSchema) -> bool | list[str]:
+    """Return which vectors an answer shall carry; they must be of the collection."""
     if with_vectors is None or isinstance(with_vectors, bool):
         return bool(with_vectors)
     if isinstance(with_vectors, list | tuple):
+        for name in with_vectors:
+            check_vector_name(name, schema)
         return list(with_vectors)
     raise InvalidInputError(
         f"with_vectors must be a bool or a list of vector names, got {with_vectors!r}"
