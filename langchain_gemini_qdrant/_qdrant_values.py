@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
+import numpy as np
+from pydantic import BaseModel
 from pydantic_core import from_json, to_json
+from qdrant_client import models
 
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from langchain_core.documents import Document
 
@@ -25,6 +31,7 @@ ID_KEY = "document_id"
 
 _NAMESPACE = uuid.UUID("6f0f8c1e-6a0b-5b6e-9c55-0f2f0d6f3c11")
 _MAX_INTEGER_ID = 2**64 - 1
+_MAX_FLOAT32 = 3.4028234e38
 _INTEGER = re.compile("0|[1-9][0-9]{0,19}")
 CANONICAL_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """The spelling that `str(uuid.UUID(...))` gives."""
@@ -42,11 +49,16 @@ def point_id(document_id: str | int) -> str | int:
     UUID that it read in such a string has that UUID as its id.
 
     Raises:
-        InvalidInputError: UTF-8 cannot carry the id.
+        InvalidInputError: UTF-8 cannot carry the id, or it is no string, integer or UUID.
     """
     text = str(document_id)
     if CANONICAL_UUID.fullmatch(text):
         return text  # `uuid.UUID` would say the same, ten times as slow
+    if isinstance(document_id, bool) or not isinstance(document_id, str | Integral):
+        # as text, NaN and None would each be one id of all that have none
+        raise InvalidInputError(
+            f"An id must be a string, an integer or a UUID, got {type(document_id).__name__}"
+        )
     if _INTEGER.fullmatch(text) and (number := int(text)) <= _MAX_INTEGER_ID:
         return number
     if _PLAIN_UUID.fullmatch(text):
@@ -94,10 +106,34 @@ _encode = json.JSONEncoder(default=_as_text).encode  # `json.dumps` would make o
 
 JsonObject: TypeAlias = "dict[str, object]"
 
-_U64, _I64 = 2**64 - 1, -(2**63)
-_MOST_DEPTHS = 50  # of what is read in place; anything deeper is copied
-MOST_LEVELS = 110
-"""How deep payloads and filters may nest: from 123 levels on, Edge cannot read its own log."""
+_I64 = -(2**63)
+
+
+class Bounds(NamedTuple):
+    """How much a payload may hold so that it can be read again as it was stored.
+
+    Attributes:
+        levels: Objects and lists inside each other, the payload being the first.
+        highest: The highest integer.
+    """
+
+    levels: int
+    highest: int
+
+
+EVERYWHERE = Bounds(levels=31, highest=2**63 - 1)
+"""What every engine reads again, over REST and gRPC: protobuf reads 100 messages inside each other,
+and a level takes three of them; its integers have a sign."""
+
+ON_EDGE = Bounds(levels=110, highest=2**64 - 1)
+"""What the embedded engine reads again: from 123 levels on, it cannot read its own log."""
+
+_FILTER_LEVELS = 94
+"""What is inside each other in a filter as JSON: 45 filters and a condition. Of 50, protobuf would
+make more than 100 messages; the embedded engine's log takes 55."""
+
+_SHORT = 100  # characters of a text that need no exact count
+_SHOWN = 80  # characters of a key in a message
 
 
 class CheckedPayload(dict[str, Any]):
@@ -118,81 +154,137 @@ class CheckedPayload(dict[str, Any]):
         return dict, (dict(self),)
 
 
-def check_payload(payload: object) -> CheckedPayload:
+def check_payload(payload: object, bounds: Bounds = ON_EDGE) -> CheckedPayload:
     """Return the payload as JSON will carry it; one that was checked is returned as it is.
 
-    As in qdrant-client, datetimes, UUIDs, tuples and models become what JSON has for them.
+    As in qdrant-client, datetimes, UUIDs, tuples and models become what JSON has for them; so do
+    NumPy's numbers.
 
     Raises:
-        InvalidInputError: See `json_copy`.
+        InvalidInputError: It holds what an engine would refuse, silently change or not read again:
+            NaN, infinity, half surrogate pairs, what JSON does not have, or more than `bounds`.
     """
     if type(payload) is CheckedPayload:
         return payload
     if payload is None:
         return CheckedPayload({}, 0)
-    if type(payload) is dict and (size_bytes := plain_bytes(payload)):
+    if type(payload) is dict and (size_bytes := _plain_bytes(payload, bounds)):
         return CheckedPayload(payload, size_bytes)
-    result = json_copy(payload)
-    return CheckedPayload(result, len(to_json(result)))
-
-
-def payload_bytes(payload: object) -> int:
-    """Return about how many bytes any payload takes."""
-    if type(payload) is CheckedPayload:
-        return payload.size_bytes
-    return plain_bytes(payload) or len(repr(payload))
-
-
-def json_copy(payload: object) -> JsonObject:
-    """Return a copy of an object as JSON will carry it.
-
-    Raises:
-        InvalidInputError: It holds what the engine would refuse, silently change or not read
-            again: NaN, infinity, half surrogate pairs, integers that 64 bits do not hold, or
-            more than `MOST_LEVELS` levels.
-    """
     try:
-        text = to_json(payload)
         # NaN and infinity come as constants, which no JSON has
-        result = from_json(text, allow_inf_nan=False)
+        copy = from_json(to_json(payload, fallback=_number), allow_inf_nan=False)
     # pydantic's serialisation error is a ValueError; its text can hold the payload's
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInputError(
-            "A payload must be a JSON object without NaN, infinity or half a surrogate pair "
-            f"({type(error).__name__})"
-        ) from error
-    if not isinstance(result, dict):
+        reason = _unfit(payload, bounds) or f"JSON cannot carry it ({type(error).__name__})"
+        raise InvalidInputError(f"A payload cannot be stored: {reason}") from error
+    if not isinstance(copy, dict):
         raise InvalidInputError(f"A payload must be a JSON object, got {type(payload).__name__}")
-    json.loads(text, parse_int=_check_integer)
-    check_levels(result)
-    return result
+    if not (size_bytes := _plain_bytes(copy, bounds)):
+        raise InvalidInputError(f"A payload cannot be stored: {_unfit(copy, bounds)}")
+    return CheckedPayload(copy, size_bytes)
 
 
-def check_levels(value: object, above: int = 0) -> None:
-    """Refuse what nests deeper than it can be read again; `above` levels hold the value.
+def _number(value: object) -> object:
+    """Return a number of NumPy's as Python's."""
+    if isinstance(value, np.bool_ | np.integer | np.floating):
+        return value.item()
+    raise TypeError
+
+
+def _unfit(value: object, bounds: Bounds, path: str = "", level: int = 1) -> str | None:
+    """Say what of a value cannot be stored, where and why; never what a string holds."""
+    if isinstance(value, Mapping | list | tuple):
+        if level > bounds.levels:
+            return f"{path[:_SHOWN]}... is nested in more than {bounds.levels} levels"
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, inner in items:
+            where = f"{path}[{key!r}]" if path else str(key)
+            if isinstance(value, Mapping) and (reason := _unfit_leaf(key, bounds)):
+                return f"the key {key!r:.{_SHOWN}} {reason}"
+            if reason := _unfit(inner, bounds, where, level + 1):
+                return reason
+        return None
+    reason = _unfit_leaf(value, bounds)
+    return reason and f"{path[:_SHOWN]} {reason}"
+
+
+def _unfit_leaf(value: object, bounds: Bounds) -> str | None:
+    if isinstance(value, str):
+        return None if _text_bytes(value) >= 0 else "holds half of a surrogate pair"
+    kind = f"({type(value).__module__}.{type(value).__qualname__})".replace("builtins.", "")
+    try:
+        # Python turns no integer of 4,301 digits into text
+        plain = value if isinstance(value, int) else from_json(to_json(value, fallback=_number))
+    except (TypeError, ValueError, RecursionError):
+        return f"{kind} is nothing that JSON has: convert it, or leave it out"
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return f"{kind} is NaN or infinity, which JSON does not have: use None, or leave it out"
+    if isinstance(plain, int) and not _I64 <= plain <= bounds.highest:
+        return f"{kind} is an integer outside {_I64}..{bounds.highest}: store it as a string"
+    return None
+
+
+_TOO_DEEP = (
+    "A filter must not nest so deep: put conditions beside each other, in one `must`, `should`, "
+    "$and or $or, or look for one of several values with `MatchAny` or $in"
+)
+
+
+def check_levels(value: object) -> None:
+    """Refuse a filter of dicts and lists that nests deeper than every engine reads it.
 
     Raises:
-        InvalidInputError: There are more than `MOST_LEVELS` levels.
+        InvalidInputError: It does.
     """
     level = [value]
-    for _ in range(above, MOST_LEVELS + 1):
+    for _ in range(_FILTER_LEVELS + 1):
         if not level:
             return
         level = [
             inner
             for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, dict | list)
+            if isinstance(each, Mapping | list | tuple)
+            for inner in (each.values() if isinstance(each, Mapping) else each)
         ]
-    raise InvalidInputError(f"A payload must not nest deeper than {MOST_LEVELS} levels")
+    raise InvalidInputError(_TOO_DEEP)
 
 
-def _check_integer(digits: str) -> None:
-    if not _I64 <= int(digits) <= _U64:
-        raise InvalidInputError(
-            f"A payload's integers must be in {_I64}..{_U64}; store this one as a string"
-        )
+def check_model(value: object, name: str) -> None:
+    """Refuse a filter, or another of Qdrant's models, that an engine could not read again.
+
+    Raises:
+        InvalidInputError: It nests too deep, or holds NaN, infinity, an integer of more than 64
+            bits or half of a surrogate pair.
+    """
+    pending: list[tuple[str, object, int]] = [(name, value, 1)]
+    while pending:
+        field, each, level = pending.pop()
+        if level > _FILTER_LEVELS:
+            raise InvalidInputError(_TOO_DEEP)
+        if isinstance(each, models.Filter):  # a single condition goes as a list of one
+            clauses = vars(each).items()
+            lists = ((key, c if isinstance(c, list) else [c]) for key, c in clauses if c)
+            pending += [(key, clause, level + 1) for key, clause in lists]
+        elif isinstance(each, BaseModel):
+            pending += [(key, inner, level + 1) for key, inner in vars(each).items()]
+        elif isinstance(each, dict):
+            pending += [(str(key), inner, level + 1) for key, inner in each.items()]
+            pending += [(field, key, level) for key in each]
+        elif isinstance(each, list | tuple | set):
+            pending += [(field, inner, level + 1) for inner in each]
+        elif reason := (each is not None and _unfit_number_or_text(each)):
+            where = name if field is name else f"{name}: {field}"
+            raise InvalidInputError(f"{where} {reason}")
+
+
+def _unfit_number_or_text(value: object) -> str | None:
+    if isinstance(value, str):
+        return None if _text_bytes(value) >= 0 else f"holds half of a surrogate pair, got {value!r}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"must be a finite number, got {value}"
+    if isinstance(value, int) and not _I64 <= value <= ON_EDGE.highest:
+        return "must be an integer of 64 bits"
+    return None
 
 
 def check_utf8(value: object, name: str) -> None:
@@ -210,31 +302,38 @@ def check_utf8(value: object, name: str) -> None:
             ) from error
 
 
-def plain_bytes(value: object) -> int:  # noqa: C901 - one loop: it runs for all that is stored
-    """Return about how many bytes a value takes that is JSON as it stands; 0 if it may not be."""
+def payload_bytes(payload: object) -> int:
+    """Return about how many bytes any payload takes."""
+    if type(payload) is CheckedPayload:
+        return payload.size_bytes
+    return _plain_bytes(payload, ON_EDGE) or len(repr(payload))
+
+
+def _plain_bytes(value: object, bounds: Bounds) -> int:  # noqa: C901 - one loop, for all is stored
+    """Return about how many bytes a value takes that JSON has and bounds hold; 0 for any other."""
     total = 0
-    pending: list[tuple[Any, int]] = [(value, _MOST_DEPTHS)]
+    pending: list[tuple[Any, int]] = [(value, bounds.levels)]
     while pending:
-        each, depths = pending.pop()
+        each, levels = pending.pop()
         kind = type(each)
         if kind is str:
-            size_bytes = len(each) if each.isascii() else _encoded_bytes(each)
+            size_bytes = _text_bytes(each)
         elif kind is bool or each is None:
             size_bytes = 2
         elif kind is int:
-            size_bytes = 6 if _I64 <= each <= _U64 else -1
+            size_bytes = 6 if _I64 <= each <= bounds.highest else -1
         elif kind is float:
             size_bytes = 6 if math.isfinite(each) else -1
-        elif kind is list and depths:
+        elif kind is list and levels > 0:
             size_bytes = 0
-            pending += [(inner, depths - 1) for inner in each]
-        elif kind is dict and depths:
+            pending += [(inner, levels - 1) for inner in each]
+        elif kind is dict and levels > 0:
             size_bytes = 0
             for key, inner in each.items():
-                if type(key) is not str or not key.isascii():
+                if type(key) is not str or (key_bytes := _text_bytes(key)) < 0:
                     return 0
-                size_bytes += len(key) + 3
-                pending.append((inner, depths - 1))
+                size_bytes += key_bytes + 3
+                pending.append((inner, levels - 1))
         else:
             return 0
         if size_bytes < 0:
@@ -243,11 +342,36 @@ def plain_bytes(value: object) -> int:  # noqa: C901 - one loop: it runs for all
     return total
 
 
-def _encoded_bytes(text: str) -> int:
+def _text_bytes(text: str) -> int:
+    """Return about how long a text is in JSON, which escapes control characters; -1 for no text."""
+    if len(text) < _SHORT and text.isascii():
+        return len(text)
     try:
-        return len(text.encode())
-    except UnicodeEncodeError:  # half of a surrogate pair
+        return len(to_json(text))
+    except ValueError:  # half of a surrogate pair
         return -1
+
+
+@functools.cache
+def _zeros(size: int) -> tuple[float, ...]:
+    return (0.0,) * size
+
+
+def check_finite(numbers: Sequence[Any], name: str) -> None:
+    """Refuse what is no number or no finite one in the engine's 32 bits.
+
+    Raises:
+        InvalidInputError: There is one among the numbers.
+    """
+    try:
+        # it checks the numbers itself, and is faster than `hypot`, which takes them one by one
+        length = math.dist(numbers, _zeros(len(numbers)))
+    except (TypeError, OverflowError) as error:
+        raise InvalidInputError(f"Vector {name!r} must be a flat list of numbers") from error
+    if not length <= _MAX_FLOAT32:  # false for NaN, too
+        raise InvalidInputError(
+            f"Vector {name!r} must hold finite 32-bit numbers, got NaN, infinity or too large ones"
+        )
 
 
 def named_vectors(vectors: V | Mapping[str, V] | None) -> Mapping[str, V]:

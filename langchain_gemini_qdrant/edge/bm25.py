@@ -16,6 +16,7 @@ from langchain_qdrant import SparseEmbeddings
 from langchain_qdrant.sparse_embeddings import SparseVector
 from qdrant_client import models
 
+from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant.edge._engine import engine
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 
@@ -176,8 +177,7 @@ class EdgeBm25(SparseEmbeddings):
             InvalidInputError: A text is no string, or has half of a surrogate pair; `indices`.
             ConfigurationError: The engine is not installed.
         """
-        if isinstance(texts, str):
-            raise InvalidInputError("texts must be a list of strings, got str; put it in a list")
+        check_list(texts, "texts")
         embed = _model(self).embed_document
         return [self._embed(embed, index, text) for index, text in enumerate(texts)]
 

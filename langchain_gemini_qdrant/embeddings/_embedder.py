@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
+from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._retry_policy import RetryPolicy
 from langchain_gemini_qdrant._runtime import Blocking
 from langchain_gemini_qdrant._warnings import warn, warn_in_passing
@@ -18,7 +19,7 @@ from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
 from langchain_gemini_qdrant.embeddings._lengths import too_long
-from langchain_gemini_qdrant.embeddings._request import check_list, check_texts, check_titles
+from langchain_gemini_qdrant.embeddings._request import check_texts, check_titles
 from langchain_gemini_qdrant.embeddings._send import (
     POLL,
     CallContext,

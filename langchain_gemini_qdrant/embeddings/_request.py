@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
+from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
 from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
 from langchain_gemini_qdrant.embeddings.models import (
@@ -23,7 +23,7 @@ from langchain_gemini_qdrant.embeddings.tasks import parse_task_type, task_sides
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, TextTooLongError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Literal
 
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
@@ -247,24 +247,6 @@ def check_dimensionality(size: int | None, known: GeminiModel | None) -> None:
         raise ConfigurationError(
             f"output_dimensionality must be {allowed}"
             f"{f' for {known.name!r}' if known else ''}, got {size}"
-        )
-
-
-def check_list(values: object, name: str) -> None:
-    """Refuse one text in place of a list of texts, which would be taken letter by letter.
-
-    Args:
-        values: A list, or any iterable where one is allowed.
-        name: Of the argument.
-
-    Raises:
-        InvalidInputError: It is one text, or nothing that can be iterated over in order.
-    """
-    is_many = isinstance(values, Iterable | AsyncIterable)
-    if not is_many or isinstance(values, str | bytes | bytearray | Mapping):
-        raise InvalidInputError(
-            f"{name} must be a list of {name}, got {type(values).__name__}: put a single one "
-            "into a list"
         )
 
 

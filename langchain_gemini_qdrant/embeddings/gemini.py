@@ -25,6 +25,7 @@ from pydantic import (
 
 from langchain_gemini_qdrant._clock import Clock
 from langchain_gemini_qdrant._forks import MAKING
+from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._runtime import AsAsync, as_sync, run
 from langchain_gemini_qdrant.embeddings._backends import BackendName
 from langchain_gemini_qdrant.embeddings._connection import (
@@ -46,7 +47,7 @@ from langchain_gemini_qdrant.embeddings._options import (
     given_options,
     picklable,
 )
-from langchain_gemini_qdrant.embeddings._request import call_spec, check_list, check_model
+from langchain_gemini_qdrant.embeddings._request import call_spec, check_model
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
 from langchain_gemini_qdrant.embeddings._vectors import Vectors
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, MAX_BATCH_SIZE, find_model

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from langchain_core.documents import Document
 
-from langchain_gemini_qdrant._qdrant_values import check_payload, content_id, id_payload, point_id
+from langchain_gemini_qdrant._lists import check_list
+from langchain_gemini_qdrant._qdrant_values import (
+    EVERYWHERE,
+    check_payload,
+    content_id,
+    id_payload,
+    point_id,
+)
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
@@ -19,7 +26,6 @@ from langchain_gemini_qdrant.ingestion._lookups import Incoming
 from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
 from langchain_gemini_qdrant.vectorstores._payloads import to_payload
-from langchain_gemini_qdrant.vectorstores._points import refuse_single
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -88,7 +94,7 @@ def ingest(
         ConfigurationError: An option is unknown, or at odds with the documents.
         InvalidInputError: `documents` is a single one.
     """
-    refuse_single(documents, "documents")
+    check_list(documents, "documents")
     if isinstance(documents, AsyncIterable) and not isinstance(documents, Iterable):
         raise ConfigurationError("documents come asynchronously: await aingest(...) instead")
     collection = store.collection.patient()
@@ -122,7 +128,7 @@ async def aingest(
 
     Cancelling it cancels the requests under way.
     """
-    refuse_single(documents, "documents")
+    check_list(documents, "documents")
     collection = store.async_collection.patient()
     this = _Run(
         collection,
@@ -206,7 +212,8 @@ class _Run:
                 to_payload(
                     *(layout.content_key, layout.metadata_key, document.page_content),
                     *(_in_order(document.metadata), id_payload(name, key)),
-                )
+                ),
+                EVERYWHERE,
             )
         except InvalidInputError as error:
             problem = f"it cannot be stored: {error}"

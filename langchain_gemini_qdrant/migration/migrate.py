@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
-from langchain_gemini_qdrant._qdrant_values import named_vectors, point_id
+from langchain_gemini_qdrant._qdrant_values import check_payload, named_vectors, point_id
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant._warnings import warn
-from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
+    ConfigurationError,
+    InvalidInputError,
+)
 from langchain_gemini_qdrant.migration import _collection_copy
 from langchain_gemini_qdrant.migration._collection_copy import Side
 from langchain_gemini_qdrant.vectorstores import _points
@@ -254,11 +258,7 @@ class _Migration:
             for record in records
             if _key(record) in stored and not self._alike(record, stored[_key(record)])
         ]
-        points = (
-            models.PointStruct(id=record.id, vector=_by_name(record), payload=record.payload or {})
-            for record in missing + changed
-        )
-        for request in _points.requests(points):
+        for request in _points.requests(map(_copied, missing + changed)):
             await in_parts(self._upsert, request)
         self._added += len(missing)
         self._updated += len(changed)
@@ -365,6 +365,19 @@ def _described(info: models.CollectionInfo) -> dict[str, str]:
 
 def _key(point: _Point) -> str | int:
     return point_id(str(point.id))  # one spelling of a UUID, whichever the engine has
+
+
+def _copied(record: models.Record) -> models.PointStruct:
+    """Return a point as it is, if another engine will have it as it is.
+
+    Raises:
+        InvalidInputError: Its payload holds what in-memory mode alone keeps, such as NaN.
+    """
+    try:
+        payload = check_payload(record.payload)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"the point {record.id!r} cannot be copied: {error}") from error
+    return models.PointStruct(id=record.id, vector=_by_name(record), payload=payload)
 
 
 def _by_name(point: _Point) -> dict[str, Any]:

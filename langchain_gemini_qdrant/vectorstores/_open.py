@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
+from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.errors import CollectionMismatchError
 from langchain_gemini_qdrant.quantization import QuantizationPreset
@@ -27,7 +28,6 @@ from langchain_gemini_qdrant.vectorstores._payload_indexes import (
     create_payload_indexes,
     wanted_indexes,
 )
-from langchain_gemini_qdrant.vectorstores._points import refuse_single
 from langchain_gemini_qdrant.vectorstores._settings import require_quantization
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def opened_with(  # noqa: PLR0917 - as `from_texts` has them
     batch_size: int,
 ) -> StoreT:
     """Return an open store with texts added; if that fails, it is closed: nobody else could."""
-    refuse_single(texts, "texts")  # before a collection is created, or recreated
+    check_list(texts, "texts")  # before a collection is created, or recreated
     store = opened(store_class, plan)
     adding: Any = store  # the methods of the whole class
     try:
@@ -313,7 +313,7 @@ async def aopened_with(  # noqa: PLR0917 - as `from_texts` has them
     batch_size: int,
 ) -> StoreT:
     """Return an open store with texts added; see `opened_with`."""
-    refuse_single(texts, "texts")
+    check_list(texts, "texts")
     store = await aopened(store_class, plan)
     adding: Any = store  # the methods of the whole class
     try:

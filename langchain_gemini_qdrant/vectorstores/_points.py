@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from langchain_core.documents import Document
 from qdrant_client import AsyncQdrantClient, models
 
+from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._qdrant_values import (
+    EVERYWHERE,
     CheckedPayload,
     check_payload,
     id_payload,
@@ -58,19 +60,6 @@ def check_options(options: dict[str, Any]) -> None:
         raise TypeError(f"adding takes no {unknown}; Qdrant's options are {sorted(_OPTIONS)}")
 
 
-def refuse_single(values: object, name: str) -> None:
-    """Refuse a single value where several are meant, which would be taken apart.
-
-    Raises:
-        InvalidInputError: It is a string, bytes, a number, a dict or a document.
-    """
-    if isinstance(values, str | bytes | int | Mapping | Document):
-        raise InvalidInputError(
-            f"{name} must be a list or another iterable, got one {type(values).__name__}: put it "
-            "in a list"
-        )
-
-
 def rows(
     texts: Iterable[str],
     metadatas: Iterable[dict[str, Any] | None] | None,
@@ -83,7 +72,8 @@ def rows(
             is one text, metadata or id where a list of them is meant.
     """
     for name, values in {"texts": texts, "metadatas": metadatas, "ids": ids}.items():
-        refuse_single(values, name)
+        if values is not None:
+            check_list(values, name)
     given: list[Any] = list(texts)
     metadatas = [None] * len(given) if metadatas is None else list(metadatas)
     ids = [None] * len(given) if ids is None else list(ids)
@@ -119,7 +109,7 @@ def document_rows(
     Raises:
         InvalidInputError: See `rows`.
     """
-    refuse_single(documents, "documents")
+    check_list(documents, "documents")
     texts, metadatas, own_ids = [], [], []
     for index, document in enumerate(documents):
         if not isinstance(document, Document):
@@ -170,16 +160,16 @@ def payloads(rows: Sequence[Row], content_key: str, metadata_key: str) -> list[K
     for index, row in enumerate(rows):
         try:
             key = point_id(row.id)
-            mark = id_payload(row.id, key)
+            mark = id_payload(row.id, key) if key != row.id else {}
             payload = to_payload(content_key, metadata_key, row.text, row.metadata, mark)
-            found.append((key, check_payload(payload)))
+            found.append((key, check_payload(payload, EVERYWHERE)))
         except InvalidInputError as error:
             wrong[index] = error
     if wrong:
         first, cause = next(iter(wrong.items()))
         raise InvalidInputError(
-            f"{len(wrong)} of {len(rows)} documents cannot be stored, the first at index {first}: "
-            f"{cause}. Nothing is embedded or stored",
+            f"{len(wrong)} of {len(rows)} documents cannot be stored, the first at index {first} "
+            f"(id {rows[first].id!r}): {cause}. Nothing is embedded or stored",
             indices=[*wrong],
         ) from cause
     return found

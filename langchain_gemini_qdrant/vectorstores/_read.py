@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._qdrant_values import point_id
 from langchain_gemini_qdrant.vectorstores._arguments import as_whole
 from langchain_gemini_qdrant.vectorstores._limits import at_most, exact_count
-from langchain_gemini_qdrant.vectorstores._points import refuse_single
 from langchain_gemini_qdrant.vectorstores._write import in_requests
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 async def get(collection: Collection, ids: Sequence[str | int]) -> list[Document]:
     """Return the documents with these ids, in their order; unknown ids are left out."""
-    refuse_single(ids, "ids")
+    check_list(ids, "ids")
     wanted = [point_id(each) for each in ids]
     found: dict[Any, Document] = {}
     for some in in_requests(list(dict.fromkeys(wanted)), collection.state.limits.lookup):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_qdrant import RetrievalMode
 from qdrant_client import models
 
-from langchain_gemini_qdrant._qdrant_values import named_vectors
+from langchain_gemini_qdrant._qdrant_values import EVERYWHERE, check_payload, named_vectors
 from langchain_gemini_qdrant.embeddings._request import check_count
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
@@ -57,8 +57,9 @@ async def creation(
         options["sparse_vectors_config"] = {layout.sparse_vector_name: sparse}
     if quantization is not None:
         options["quantization_config"] = quantization_config(quantization)
-    if metadata := embedding_metadata(layout, size):
-        options["metadata"] = {**(options.get("metadata") or {}), **metadata}
+    own = check_payload(options.pop("metadata", None), EVERYWHERE)
+    if metadata := {**own, **embedding_metadata(layout, size)}:
+        options["metadata"] = metadata
     return options
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from langchain_qdrant import RetrievalMode
 from qdrant_client import AsyncQdrantClient, models
 
+from langchain_gemini_qdrant._qdrant_values import check_finite, check_model
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.quantization import merge_search_params
 from langchain_gemini_qdrant.vectorstores import _scores
@@ -134,6 +135,7 @@ async def search_by_vector(
         )
     query: Any = as_vector(vector)
     collection.check_size(query)
+    check_finite(query, layout.vector_name)
     _meet_threshold(collection, request, layout.distance)
     request |= {"query": query, "using": layout.vector_name}
     if mmr is None:
@@ -172,6 +174,7 @@ async def mmr_search(
 async def _dense_query(collection: Collection, query: str) -> list[float]:
     vector: Any = await collection.require_embedding().aembed_query(query)
     collection.check_size(vector)
+    check_finite(vector, collection.layout.vector_name)
     return list(vector) if isinstance(vector, tuple) else vector  # qdrant-client takes no tuples
 
 
@@ -185,7 +188,7 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
 
     Raises:
         ConfigurationError: `search_params` are none.
-        InvalidInputError: The filter cannot be read, or a number is out of its range.
+        InvalidInputError: The filter cannot be read, or a number is not finite or out of its range.
         TypeError: An option is unknown.
     """
     further: dict[str, Any] = {**options}
@@ -198,6 +201,7 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
     if further.get("score_threshold") is not None:
         further["score_threshold"] = as_number(further["score_threshold"], "score_threshold")
     check_options(further)
+    check_model({"search_params": own, **further}, "options")
     return {
         "query_filter": condition,
         "search_params": merge_search_params(collection.state.search_params, own),

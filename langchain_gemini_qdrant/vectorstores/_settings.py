@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant._qdrant_values import check_model
 from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.quantization import (
     check_version,
@@ -47,6 +48,7 @@ async def remember_search_params(
 ) -> None:
     """Keep search parameters in the collection's metadata, and search with them."""
     search_params = as_search_params(search_params)
+    check_model(search_params, "search_params")
     alternative = "pass search_params= wherever the collection is opened"
     await _require(collection, _METADATA_SINCE, "a collection that remembers", alternative)
     info = await collection.client.get_collection(collection.name)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qdrant_client import models
 
-from langchain_gemini_qdrant._qdrant_values import point_id
+from langchain_gemini_qdrant._lists import check_list
+from langchain_gemini_qdrant._qdrant_values import check_finite, check_model, point_id
 from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._request import check_count, check_texts
@@ -50,6 +52,7 @@ async def add(
     """Store rows as their vectors come; where some fail, store the others and say which."""
     if options:
         _points.check_options(options)
+        check_model(options, "options")
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
     layout = collection.layout
@@ -158,13 +161,17 @@ async def named_vectors(
     """Return the vectors of texts by name, the sparse ones among them."""
     layout = collection.layout
     named: list[dict[str, Any]] = []
+    is_checked = type(layout.embedding) is GeminiEmbeddings  # where the answer arrived
     for vector in dense:  # None where there is no embedding
+        if vector is not None and not is_checked:
+            check_finite(vector, layout.vector_name)
         vectors: dict[str, Any] = {} if vector is None else {layout.vector_name: vector}
         named.append(vectors)
     if collection.sparse_embedding is not None and texts:
         sparse = await collection.sparse_embedding.aembed_documents(texts)
         check_count(layout.sparse_embedding, sparse, len(texts))
         for vectors, sparse_vector in zip(named, sparse, strict=True):
+            check_finite(sparse_vector.values, layout.sparse_vector_name)
             vectors[layout.sparse_vector_name] = _points.as_qdrant(sparse_vector)
     return named
 
@@ -206,7 +213,8 @@ async def delete(
     options: dict[str, Any],
 ) -> bool:
     """Delete documents by their ids or by a filter; False where the server does it later."""
-    _points.refuse_single(ids, "ids")
+    if isinstance(ids, Mapping | models.Filter):
+        raise InvalidInputError("conditions are passed by name: delete(filter=...)")
     if (ids is None) == (filter is None):
         raise ConfigurationError("delete needs ids or a filter, and not both")
     if filter is not None and not isinstance(filter, models.Filter) and not filter:
@@ -217,6 +225,7 @@ async def delete(
     if ids is None:
         selectors = [to_filter(filter, collection.layout.metadata_key)]
     else:
+        check_list(ids, "ids")
         limit = collection.state.limits.deleted
         selectors = in_requests([point_id(each) for each in ids], limit)
     done = True

@@ -21,7 +21,7 @@ from qdrant_client import grpc, models
 from qdrant_client.conversions.conversion import GrpcToRest
 
 from langchain_gemini_qdrant._portable import portable
-from langchain_gemini_qdrant._qdrant_values import check_utf8
+from langchain_gemini_qdrant._qdrant_values import check_levels, check_model
 from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.errors import InvalidInputError
 
@@ -61,14 +61,16 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
         every point, and a deletion has to refuse it.
 
     Raises:
-        InvalidInputError: Neither of these types; or an operator, a field or a value in the
-            dict that cannot be taken.
+        InvalidInputError: Neither of these types; an operator, a field or a value in the dict that
+            cannot be taken; or what some engine would change or could not read again: bounds that
+            are not finite, and more than 45 filters inside each other.
     """
     if filter is None:
         return None
     if isinstance(filter, grpc.Filter):
-        return portable(GrpcToRest.convert_filter(filter))
+        return to_filter(GrpcToRest.convert_filter(filter), metadata_key)
     if isinstance(filter, models.Filter):
+        check_model(filter, "filter")
         return portable(filter)
     if not isinstance(filter, Mapping):
         raise InvalidInputError(
@@ -77,10 +79,12 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
         )
     if not filter:
         return None
-    check_utf8(filter, "a filter")
+    check_levels(filter)
     condition = _condition(filter, _metadata(metadata_key))
-    whole = condition if isinstance(condition, models.Filter) else models.Filter(must=[condition])
-    return portable(whole)
+    if not isinstance(condition, models.Filter):
+        condition = models.Filter(must=[condition])
+    check_model(condition, "filter")
+    return portable(condition)
 
 
 def metadata_field(field: str, metadata_key: str) -> str:

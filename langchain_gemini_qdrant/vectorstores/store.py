@@ -9,6 +9,7 @@ from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
+from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._runtime import as_sync, collected, run
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
@@ -268,7 +269,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed texts as documents and store them; see `add_texts`."""
-        _points.refuse_single(texts, "texts")
+        check_list(texts, "texts")
         rows = _points.rows(await collected(texts), metadatas, ids)
         return await _write.add(self.async_collection, rows, batch_size, kwargs)
 
@@ -298,7 +299,7 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
         **kwargs: Any,
     ) -> list[str | int]:
         """Embed documents and store them; see `add_documents`."""
-        _points.refuse_single(documents, "documents")
+        check_list(documents, "documents")
         rows = _points.document_rows(await collected(documents), ids)
         return await _write.add(self.async_collection, rows, batch_size, kwargs)
 

@@ -103,10 +103,7 @@ def answer_grpc(qdrant, request):
         raise LookupError(f"no answer for {request.path}")
     request_type, response_type = grpc_types(request.path)
     message = request_type.FromString(request.content)
-    written = message.points if isinstance(message, grpc.UpsertPoints) else [message]
-    if isinstance(message, grpc.UpsertPoints | grpc.SetPayloadPoints):
-        for value in (value for each in written for value in each.payload.values()):
-            _check_finite(value)
+    _check_numbers(message)
     collection = getattr(message, "collection_name", None)
     fields = {field.name for field, _ in message.ListFields()}
     consistency = (
@@ -118,12 +115,18 @@ def answer_grpc(qdrant, request):
     return response_type(**_RESPONSES[response_type.__name__](result)).SerializeToString()
 
 
-def _check_finite(value):
-    """Refuse NaN and infinity in a payload, which no JSON has."""
-    if not math.isfinite(value.double_value):
+def _check_numbers(message):
+    """Refuse a payload or metadata with a number that JSON has not, as the server does."""
+    if isinstance(message, grpc.Value) and not math.isfinite(message.double_value):
         raise QdrantError(400, "cannot convert to json number")
-    for inner in (*value.struct_value.fields.values(), *value.list_value.values):
-        _check_finite(inner)
+    for field, value in message.ListFields():
+        if field.message_type and field.message_type.GetOptions().map_entry:
+            inner = value.values()
+        else:
+            inner = value if field.label == field.LABEL_REPEATED else [value]
+        for each in inner:
+            if isinstance(each, Message):
+                _check_numbers(each)
 
 
 def _body(message):

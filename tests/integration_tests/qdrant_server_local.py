@@ -107,6 +107,20 @@ _PARAMS = {
 _MORE_PARAMS = ("sparse_vectors", "sharding_method", "payload", "id_tracker")
 
 
+_U64, _I64, _LEVELS = 2**64 - 1, -(2**63), 127
+
+
+def _as_read(value, levels=_LEVELS):
+    """Return what the server's reader makes of JSON: of an integer beyond 64 bits a float."""
+    if isinstance(value, dict | list) and not levels:
+        raise QdrantError(400, "Format error in JSON body: recursion limit exceeded")
+    if isinstance(value, dict):
+        return {key: _as_read(inner, levels - 1) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_read(inner, levels - 1) for inner in value]
+    return float(value) if type(value) is int and not _I64 <= value <= _U64 else value
+
+
 class LocalQdrant:
     """Collections and points in memory; calls come from any thread, one at a time."""
 
@@ -131,7 +145,8 @@ class LocalQdrant:
         operation, names = _route(f"{request.method} {request.path}")
         collection = names.pop("collection", None)
         try:
-            body = json.loads(request.content or "{}", parse_constant=_refuse_constant)
+            read = json.loads(request.content or "{}", parse_constant=_refuse_constant)
+            body = _as_read(read)
         except ValueError as error:
             raise QdrantError(400, f"Format error in JSON body: {error}") from error
         if operation == "batch":

@@ -371,11 +371,11 @@ DEEP = {
         NAME, metadata=nested(110 + deep)
     ),
     "set_payload by a filter": lambda client, deep: client.set_payload(
-        NAME, {"b": 1}, all_of(55 + deep)
+        NAME, {"b": 1}, all_of(45 + deep)
     ),
-    "nested conditions": lambda client, deep: client.set_payload(NAME, {"b": 1}, within(27 + deep)),
+    "nested conditions": lambda client, deep: client.set_payload(NAME, {"b": 1}, within(22 + deep)),
     "update_filter": lambda client, deep: client.upsert(
-        NAME, [POINT], update_filter=all_of(55 + deep)
+        NAME, [POINT], update_filter=all_of(45 + deep)
     ),
 }
 

@@ -170,7 +170,9 @@ def test_a_selector_of_another_kind_is_refused():
     with pytest.raises(InvalidInputError, match="got str"):
         edge_payload_selector("title")
     with pytest.raises(InvalidInputError, match="got 'dense'"):
-        edge_vector_selector("dense")
+        edge_vector_selector("dense", SCHEMA)
+    with pytest.raises(InvalidInputError, match="Not existing vector name error: 'dense'"):
+        edge_vector_selector(["", "dense"], SCHEMA)
 
 
 def test_a_model_without_counterpart_says_so():

@@ -57,6 +57,16 @@ def test_no_filter_is_none():
     assert to_filter(None, "metadata") is None
 
 
+def test_a_filter_of_grpc_is_checked_as_any_other():
+    condition = grpc.FieldCondition(key="n", range=grpc.Range(gt=1.0))
+    given = grpc.Filter(must=[grpc.Condition(field=condition)])
+    [found] = to_filter(given, "metadata").must
+    assert (found.key, found.range.gt) == ("n", 1.0)
+    given.must[0].field.range.gt = float("inf")
+    with pytest.raises(InvalidInputError, match="gt must be a finite number, got inf"):
+        to_filter(given, "metadata")
+
+
 def test_an_empty_dict_is_no_condition():
     assert to_filter({}, "metadata") is None
 

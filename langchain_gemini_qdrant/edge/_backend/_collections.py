@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 from qdrant_client import models
 
-from langchain_gemini_qdrant._qdrant_values import json_copy
+from langchain_gemini_qdrant._qdrant_values import check_payload
 from langchain_gemini_qdrant.edge._backend._base import (
     WITHOUT_MEANING,
     FolderAccess,
@@ -66,7 +66,7 @@ class CollectionsApi(FolderAccess):
         if "sparse_vectors_config" in settings:
             settings["sparse_vectors"] = dict(settings.pop("sparse_vectors_config"))
         if "metadata" in settings:
-            settings["metadata"] = json_copy(settings["metadata"])
+            settings["metadata"] = dict(check_payload(settings["metadata"]))
         if vectors_config is not None:
             settings["vectors"] = vectors_config
         with conversion_errors("collection configuration"):
@@ -123,7 +123,7 @@ class CollectionsApi(FolderAccess):
         given = {
             name: v for name, v in kwargs.items() if v is not None and name not in WITHOUT_MEANING
         }
-        fields = None if metadata is None else json_copy(metadata)
+        fields = None if metadata is None else dict(check_payload(metadata))
         folder = self._open_folder
         if given:
             folder.reconfigure(collection_name, lambda config: changed_settings(config, given))

@@ -40,8 +40,9 @@ class ReadingApi(FolderAccess):
         """Return the points that are stored, in the order of `ids`."""
         check_options(kwargs)
         wanted = [check_point_id(point_id) for point_id in ids]
-        payload, vectors = edge_payload_selector(with_payload), edge_vector_selector(with_vectors)
-        points = self._collection(collection_name).read(
+        collection, payload = self._collection(collection_name), edge_payload_selector(with_payload)
+        vectors = edge_vector_selector(with_vectors, collection.schema)
+        points = collection.read(
             "retrieve points", lambda shard: shard.retrieve(wanted, payload, vectors)
         )
         records = {record.id: record for record in map(_results.record, points)}
@@ -67,18 +68,17 @@ class ReadingApi(FolderAccess):
             raise InvalidInputError(
                 "offset cannot be combined with order_by; continue from a value with its start_from"
             )
+        collection = self._collection(collection_name)
         with conversion_errors("scroll request"):
             request = engine().ScrollRequest(
                 offset=None if offset is None else check_point_id(offset),
                 limit=check_limit(limit),
                 filter=edge_filter(scroll_filter),
                 with_payload=edge_payload_selector(with_payload),
-                with_vector=edge_vector_selector(with_vectors),
+                with_vector=edge_vector_selector(with_vectors, collection.schema),
                 order_by=edge_order_by(order_by),
             )
-        points, next_offset = self._collection(collection_name).read(
-            "scroll", lambda shard: shard.scroll(request)
-        )
+        points, next_offset = collection.read("scroll", lambda shard: shard.scroll(request))
         next_id = None if next_offset is None else _results.point_id(next_offset)
         return [_results.record(point) for point in points], next_id
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from qdrant_client import models
 
-from langchain_gemini_qdrant._qdrant_values import check_levels, check_payload
+from langchain_gemini_qdrant._lists import check_list
+from langchain_gemini_qdrant._qdrant_values import ON_EDGE, check_payload
 from langchain_gemini_qdrant.edge._convert._models import (
     EdgeObject,
     edge_filter,
@@ -104,6 +105,7 @@ def update_vectors(points: object, schema: VectorSchema, update_filter: object =
 
 def delete_vectors(names: Sequence[str], selector: object, schema: VectorSchema) -> Update:
     """Return the update that takes vectors off points."""
+    check_list(names, "vectors")
     if not names:
         raise InvalidInputError("There must be at least one vector name to delete")
     for name in names:
@@ -128,9 +130,8 @@ def delete(selector: object) -> Update:
 
 def set_payload(payload: object, selector: object, key: str | None = None) -> Update:
     """Return the update that merges into payloads, or into what is at `key` of them."""
-    fields = check_payload(payload)
-    if key is not None:
-        check_levels(fields, key.count(".") + key.count("[") + 1)
+    above = 0 if key is None else key.count(".") + key.count("[") + 1
+    fields = check_payload(payload, ON_EDGE._replace(levels=ON_EDGE.levels - above))
     updates = engine().UpdateOperation
     return _for_selected(
         selector,
@@ -154,6 +155,7 @@ def overwrite_payload(payload: object, selector: object) -> Update:
 
 def delete_payload(keys: Sequence[str], selector: object) -> Update:
     """Return the update that takes keys out of payloads."""
+    check_list(keys, "keys")
     updates, names = engine().UpdateOperation, list(keys)
     return _for_selected(
         selector,

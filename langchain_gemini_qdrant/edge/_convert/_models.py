@@ -7,7 +7,6 @@ that are set. `_RENAMED`, `_DROPPED` and `_EXCEPTIONS` hold the rest.
 from __future__ import annotations
 
 import functools
-import math
 import re
 from datetime import date
 from enum import Enum
@@ -18,15 +17,19 @@ from pydantic import BaseModel
 from qdrant_client import models
 
 from langchain_gemini_qdrant._portable import portable, portable_index
-from langchain_gemini_qdrant._qdrant_values import MOST_LEVELS
-from langchain_gemini_qdrant.edge._convert._validate import check_limit, check_point_id
+from langchain_gemini_qdrant._qdrant_values import check_model
+from langchain_gemini_qdrant.edge._convert._validate import (
+    check_limit,
+    check_point_id,
+    check_vector_name,
+)
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_gemini_qdrant.edge._convert._validate import CheckedPoint, Vector
+    from langchain_gemini_qdrant.edge._convert._validate import CheckedPoint, Vector, VectorSchema
 
 # What the engine's factories return has no usable static type: its stubs are partly wrong.
 EdgeObject: TypeAlias = Any
@@ -133,20 +136,6 @@ def _min_should(clause: models.MinShould) -> EdgeObject:
     return engine().MinShould(to_edge(clause.conditions), clause.min_count)
 
 
-def _range(bounds: models.Range | models.DatetimeRange) -> EdgeObject:
-    for name, bound in bounds:
-        if isinstance(bound, float) and not math.isfinite(bound):
-            # the log would keep it as null, which bounds nothing when it is read again
-            raise InvalidInputError(f"A range's {name} must be a finite number, got {bound}")
-    return _same_name(bounds)
-
-
-def _geo_radius(circle: models.GeoRadius) -> EdgeObject:
-    if not math.isfinite(circle.radius):
-        raise InvalidInputError(f"A GeoRadius must have a finite radius, got {circle.radius}")
-    return _same_name(circle)
-
-
 def _sparse_vector_params(params: models.SparseVectorParams) -> EdgeObject:
     index = params.index or models.SparseIndexParams()
     fields = {name: getattr(index, name) for name in index.model_fields_set}
@@ -168,10 +157,8 @@ def _stopwords(words: models.StopwordsSet) -> EdgeObject:
 # versions of qdrant-client lack some
 _EXCEPTIONS: dict[str, Callable[[Any], EdgeObject]] = {
     "BinaryQuantization": lambda m: to_edge(m.binary),
-    "DatetimeRange": _range,
     "Filter": _filter,
     "GeoLineString": lambda m: to_edge(m.points),
-    "GeoRadius": _geo_radius,
     "HasIdCondition": lambda m: engine().HasIdCondition(
         {check_point_id(point_id) for point_id in m.has_id}
     ),
@@ -188,7 +175,6 @@ _EXCEPTIONS: dict[str, Callable[[Any], EdgeObject]] = {
     "PayloadSelectorExclude": lambda m: engine().PayloadSelector.Exclude(m.exclude),
     "PayloadSelectorInclude": lambda m: engine().PayloadSelector.Include(m.include),
     "ProductQuantization": lambda m: to_edge(m.product),
-    "Range": _range,
     "ScalarQuantization": lambda m: to_edge(m.scalar),
     "SliceCondition": lambda m: engine().SliceCondition(m.slice.total, m.slice.index),
     "SparseVectorParams": _sparse_vector_params,
@@ -202,29 +188,11 @@ def edge_filter(conditions: object) -> EdgeObject | None:
     if conditions is None:
         return None
     with conversion_errors("filter"):
+        check_model(conditions, "filter")
         validated = models.Filter.model_validate(conditions)
-        _check_levels(validated)
+        if validated is not conditions:
+            check_model(validated, "filter")
         return to_edge(portable(validated))
-
-
-def _check_levels(conditions: models.Filter) -> None:
-    """Refuse a filter that nests deeper than the engine can read its log."""
-    pending: list[tuple[object, int]] = [(conditions, 0)]
-    while pending:
-        each, levels = pending.pop()
-        if levels > MOST_LEVELS:
-            raise InvalidInputError(
-                "A filter must not nest so deep: put conditions beside each other, in one `must` or"
-                " `should`, or use MatchAny"
-            )
-        if isinstance(each, models.NestedCondition):
-            pending.append((each.nested.filter, levels + 2))
-        elif isinstance(each, models.Filter):
-            for clause in (each.must, each.should, each.must_not):
-                inner = clause if isinstance(clause, list) else [clause]
-                pending += [(one, levels + 2) for one in inner]
-            if each.min_should is not None:
-                pending += [(one, levels + 3) for one in each.min_should.conditions]
 
 
 def edge_vector(vector: Vector) -> EdgeObject:
@@ -260,11 +228,13 @@ def edge_index(schema: models.PayloadFieldSchema) -> EdgeObject:
     return to_edge(schema if isinstance(schema, Enum) else portable_index(schema))
 
 
-def edge_vector_selector(with_vectors: object) -> bool | list[str]:
-    """Return which vectors an answer shall carry."""
+def edge_vector_selector(with_vectors: object, schema: VectorSchema) -> bool | list[str]:
+    """Return which vectors an answer shall carry; they must be of the collection."""
     if with_vectors is None or isinstance(with_vectors, bool):
         return bool(with_vectors)
     if isinstance(with_vectors, list | tuple):
+        for name in with_vectors:
+            check_vector_name(name, schema)
         return list(with_vectors)
     raise InvalidInputError(
         f"with_vectors must be a bool or a list of vector names, got {with_vectors!r}"

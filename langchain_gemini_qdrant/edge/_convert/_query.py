@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qdrant_client import models
 
+from langchain_gemini_qdrant._qdrant_values import check_model
 from langchain_gemini_qdrant.edge._convert._formula import edge_formula
 from langchain_gemini_qdrant.edge._convert._models import (
     EdgeObject,
@@ -48,11 +49,11 @@ def edge_query_request(request: models.QueryRequest, schema: VectorSchema) -> Ed
             offset=offset,
             query=_scoring(request, schema, limit=limit, prefetches=len(prefetches)),
             prefetches=prefetches,
-            with_vector=edge_vector_selector(request.with_vector),
+            with_vector=edge_vector_selector(request.with_vector, schema),
             with_payload=edge_payload_selector(request.with_payload),
             filter=None if request.filter is None else edge_filter(request.filter),
-            score_threshold=request.score_threshold,
-            params=None if request.params is None else to_edge(request.params),
+            score_threshold=_threshold(request),
+            params=_params(request),
         )
 
 
@@ -89,10 +90,20 @@ def _prefetch(prefetch: models.Prefetch, schema: VectorSchema) -> EdgeObject:
             limit=limit,
             query=_scoring(prefetch, schema, limit=limit, prefetches=len(inner)),
             prefetches=inner,
-            params=to_edge(prefetch.params),
+            params=_params(prefetch),
             filter=edge_filter(prefetch.filter),
-            score_threshold=prefetch.score_threshold,
+            score_threshold=_threshold(prefetch),
         )
+
+
+def _threshold(stage: models.QueryRequest | models.Prefetch) -> float | None:
+    check_model(stage.score_threshold, "score_threshold")
+    return stage.score_threshold
+
+
+def _params(stage: models.QueryRequest | models.Prefetch) -> EdgeObject:
+    check_model(stage.params, "search_params")
+    return to_edge(stage.params)
 
 
 def _scoring(  # noqa: PLR0911 - a table
@@ -114,8 +125,10 @@ def _scoring(  # noqa: PLR0911 - a table
         case None:
             return None
         case models.FusionQuery() | models.RrfQuery():
+            check_model(query, "query")
             return _fusion(query, prefetches=prefetches)
         case models.FormulaQuery():
+            check_model(query, "formula")
             return edge_formula(query)
         case models.OrderByQuery():
             return edge_order_by(query.order_by)
@@ -230,6 +243,8 @@ def _nearest(
             " order what `with_vectors=True` returns"
         )
     diversity, candidates = query.mmr.diversity, query.mmr.candidates_limit
+    if diversity is not None and not 0 <= diversity <= 1:  # true for NaN, too
+        raise InvalidInputError(f"mmr diversity must be in 0..1, got {diversity}")
     if candidates is not None and not 0 <= candidates <= _MMR_CANDIDATES_MAX:
         raise InvalidInputError(
             f"mmr candidates_limit must be in 0..{_MMR_CANDIDATES_MAX}, got {candidates}"

@@ -6,8 +6,6 @@ so nothing may be refused there. Everything here is pure: values in, normalised 
 
 from __future__ import annotations
 
-import functools
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -18,6 +16,7 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import (
     CANONICAL_UUID,
+    check_finite,
     check_payload,
     check_utf8,
     named_vectors,
@@ -35,7 +34,6 @@ _HYPHENATED = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # the spellings that the server takes; `uuid.UUID` alone takes more
 _UUID = re.compile(rf"[0-9a-fA-F]{{32}}|{_HYPHENATED}|\{{{_HYPHENATED}\}}|urn:uuid:{_HYPHENATED}")
 _U32, _U64 = 2**32 - 1, 2**64 - 1
-_MAX_FLOAT32 = 3.4028234e38
 _BYTES_PER_NUMBER = 4
 # the server's rules, so that a collection can move to one
 _FORBIDDEN_IN_NAMES = frozenset('<>:"/\\|?*\0\x1f')
@@ -110,7 +108,7 @@ def _check_dense(vector: object, name: str, size: int) -> list[float]:
             f"Vector dimension error: vector {name!r} must have {size} components,"
             f" got {len(numbers)}"
         )
-    _check_finite(numbers, name)
+    check_finite(numbers, name)
     return numbers
 
 
@@ -137,26 +135,8 @@ def _check_sparse(vector: object, name: str) -> models.SparseVector:
         raise InvalidInputError(f"Sparse vector {name!r} must not repeat an index")
     if any(isinstance(i, bool) or not isinstance(i, int) or not 0 <= i <= _U32 for i in indices):
         raise InvalidInputError(f"Sparse vector {name!r} must have indices in 0..{_U32}")
-    _check_finite(values, name)
+    check_finite(values, name)
     return vector
-
-
-@functools.cache
-def _zeros(size: int) -> tuple[float, ...]:
-    return (0.0,) * size
-
-
-def _check_finite(numbers: Sequence[object], name: str) -> None:
-    """Refuse what is no number or no finite one in the engine's 32 bits."""
-    try:
-        # it checks the numbers itself, and is faster than `hypot`, which takes them one by one
-        length = math.dist(numbers, _zeros(len(numbers)))  # type: ignore[arg-type] # see above
-    except (TypeError, OverflowError) as error:
-        raise InvalidInputError(f"Vector {name!r} must be a flat list of numbers") from error
-    if not length <= _MAX_FLOAT32:  # false for NaN, too
-        raise InvalidInputError(
-            f"Vector {name!r} must hold finite 32-bit numbers, got NaN, infinity or too large ones"
-        )
 
 
 def are_plain(points: object) -> bool:
@@ -193,7 +173,15 @@ def check_points(points: object, schema: VectorSchema) -> Iterator[CheckedPoint]
         try:
             yield _check_point(point, schema)
         except InvalidInputError as error:
-            raise InvalidInputError(f"points[{index}]: {error}", indices=(index,)) from error
+            raise _refused(point, index, error) from error
+
+
+def _refused(point: object, index: int, error: InvalidInputError) -> InvalidInputError:
+    """Return the error that says which of some points is refused, too."""
+    name = (
+        f" (id {point.id!r})" if isinstance(point, models.PointStruct | models.PointVectors) else ""
+    )
+    return InvalidInputError(f"points[{index}]{name}: {error}", indices=(index,))
 
 
 def _check_point(point: object, schema: VectorSchema) -> CheckedPoint:
@@ -227,7 +215,7 @@ def check_point_vectors(points: object, schema: VectorSchema) -> list[CheckedPoi
             vectors = _check_vectors(point.vector, schema)
             merged.setdefault(check_point_id(point.id), {}).update(vectors)
         except InvalidInputError as error:
-            raise InvalidInputError(f"points[{index}]: {error}", indices=(index,)) from error
+            raise _refused(point, index, error) from error
     return [
         CheckedPoint(id=i, vectors=vectors, payload={}, size_bytes=_vectors_bytes(vectors))
         for i, vectors in merged.items()

@@ -206,12 +206,16 @@ class Folder(Shared):
             self.collection(name).schema = vector_schema(config)
 
     def merge_metadata(self, name: str, metadata: dict[str, object]) -> None:
-        """Merge into a collection's metadata; a value of None takes its key away."""
+        """Merge into a collection's metadata; a value of None takes its key away.
+
+        The first metadata is kept as it is, as on a server.
+        """
         with self._lock:
             config = self.entry(name).config
-            merged = {**(config.metadata or {}), **metadata}
-            kept = {key: value for key, value in merged.items() if value is not None}
-            self._change_entry(name, config=config.model_copy(update={"metadata": kept}))
+            if config.metadata is not None:
+                merged = {**config.metadata, **metadata}
+                metadata = {key: value for key, value in merged.items() if value is not None}
+            self._change_entry(name, config=config.model_copy(update={"metadata": metadata}))
 
     def change_aliases(self, change: Callable[[dict[str, str]], None]) -> None:
         """Let `change` edit the aliases; all of its changes are stored, or none."""
