@@ -106,6 +106,10 @@ class Folder(Shared):
         """Return what is known of a collection; an alias is a name, too."""
         return self._meta.collections[self.resolve(name)]
 
+    def collection_folder(self, name: str) -> Path:
+        """Return where a collection's files are."""
+        return self._folder_of(self.entry(name))
+
     def collection(self, name: str) -> Collection:
         """Return a collection by its name or an alias, opened on first use."""
         self.check_usable()  # before the lock: in a forked child nobody may be left to release it
@@ -115,7 +119,7 @@ class Folder(Shared):
             if name not in self._open:
                 self.check_usable()  # another thread may have closed the folder meanwhile
                 entry = self._meta.collections[name]
-                folder = self._collection_folder(entry)
+                folder = self._folder_of(entry)
                 self._adopt(name, Collection.open(folder, entry.config, self._lock))
                 self._open[name].warn_if_outgrown()
             return self._open[name]
@@ -127,7 +131,7 @@ class Folder(Shared):
             if name in {*self._meta.collections, *self._meta.aliases}:
                 raise InvalidInputError(f"Collection {name} already exists in {self.root}")
             entry = CollectionEntry(folder=str(uuid4()), config=config)
-            folder = self._collection_folder(entry)
+            folder = self._folder_of(entry)
             try:
                 self._adopt(name, Collection.create(folder, config, self._lock))
                 self._open[name].flush()  # the list must not name what a power cut undoes
@@ -172,7 +176,7 @@ class Folder(Shared):
                 {n: e for n, e in self._meta.collections.items() if n != name},
                 {a: n for a, n in self._meta.aliases.items() if n != name},
             )
-            self._discard(name, self._collection_folder(entry))
+            self._discard(name, self._folder_of(entry))
             return True
 
     def _discard(self, name: str, folder: Path) -> None:
@@ -265,7 +269,7 @@ class Folder(Shared):
         while self._open:
             yield self._open.popitem()[1]
 
-    def _collection_folder(self, entry: CollectionEntry) -> Path:
+    def _folder_of(self, entry: CollectionEntry) -> Path:
         return self.root / "collections" / entry.folder
 
     def _read_meta(self) -> _Meta:

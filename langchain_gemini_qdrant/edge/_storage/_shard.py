@@ -13,6 +13,7 @@ from langchain_gemini_qdrant.edge._convert._config import edge_config, vector_sc
 from langchain_gemini_qdrant.edge._convert._results import point_id
 from langchain_gemini_qdrant.edge._engine import engine, engine_errors, is_panic, translate
 from langchain_gemini_qdrant.edge._storage._info import StorageInfo, storage_info
+from langchain_gemini_qdrant.edge._storage._log import check_readable, is_unreadable
 from langchain_gemini_qdrant.edge._storage._sizes import (
     VectorStorageSize,
     unindexed_vectors,
@@ -85,8 +86,21 @@ class Collection:
                 " delete the collection"
             )
         require_space(folder, 0)  # the replay writes, too
-        with engine_errors(f"open the collection in {folder}"):
-            shard = engine().EdgeShard.load(os.fspath(folder))
+        try:
+            check_readable(folder / "wal")
+            with engine_errors(f"open the collection in {folder}"):
+                shard = engine().EdgeShard.load(os.fspath(folder))
+        except StorageError as error:
+            if not is_unreadable(error):
+                raise
+            root = folder.parent.parent
+            raise StorageError(
+                f"The log of the collection in {folder} has an update that the engine cannot read"
+                " back: it nests too deep, or has a bound that is not finite. So the collection"
+                f" cannot be opened. `EdgeClient.repair({str(root)!r}, new_folder)` and the command"
+                f" `gemini-qdrant repair {root} NEW_FOLDER` make an index of all the rest and say"
+                " which points are concerned; they leave this folder as it is."
+            ) from error
         return cls(folder, config, shard, lock)
 
     def exclusive(self) -> Lock:
