@@ -95,6 +95,11 @@ class EdgeClient(QdrantClient):
         else:
             super().__del__()
 
+    def _check_open(self) -> None:
+        """Refuse to make another client of a closed one, which would open the folder again."""
+        if isinstance(self._edge, WorkerBackend):
+            self._edge.check_open()
+
     def upsert(
         self, collection_name: str, points: types.Points, *args: Any, **kwargs: Any
     ) -> types.UpdateResult:

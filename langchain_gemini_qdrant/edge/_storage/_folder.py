@@ -64,6 +64,7 @@ class Folder(Shared):
                 f"{root} cannot be used as the folder of an index: {error}."
                 " Name a folder that can be written."
             ) from error
+        self.lock_status = os.fstat(self._lock_file.fileno())
         try:
             self._meta = self._read_meta()
         except BaseException:
@@ -71,15 +72,18 @@ class Folder(Shared):
             raise
 
     def check_usable(self) -> None:
-        """Refuse use after closing, and in a forked child, where the engine would hang.
+        """Refuse use after closing, in another folder's files, and in a forked child, which hangs.
 
         Raises:
-            StorageError: The folder is closed, or was opened before the process forked.
+            StorageError: The folder is closed, or is not where it was, or was opened before the
+                process forked.
         """
         if os.getpid() != self.process_id:
             self.refuse_fork()
         if self._lock_file.closed:
             raise StorageError(f"The index in {self.root} is closed; make a new EdgeClient")
+        if self.replaced:
+            self.refuse_replaced()
 
     def names(self) -> list[str]:
         """Return the collections' names, oldest first."""
@@ -234,18 +238,10 @@ class Folder(Shared):
         """Whether the folder is closed."""
         return self._lock_file.closed
 
-    @property
-    def replaced(self) -> bool:
-        """Whether the path leads to another folder by now, or to none."""
-        try:
-            there = (self.root / ".lock").stat()
-        except FileNotFoundError:
-            return True
-        return not os.path.samestat(there, os.fstat(self._lock_file.fileno()))
-
     def start_closing(self) -> None:
         """Flush and close every collection, and unlock the folder; the first error is raised."""
         with self._lock:
+            is_elsewhere = self.replaced
             try:
                 for collection in self._drain():
                     collection.close()
@@ -256,14 +252,14 @@ class Folder(Shared):
                             collection.close()
                 finally:
                     _unlock(self._lock_file)
-                    if self.temporary:
+                    if self.temporary and not is_elsewhere:
                         shutil.rmtree(self.root, ignore_errors=True)
 
     def leave_to_parent(self) -> None:
         """Close this process's copy of the lock, which would outlive the parent's."""
         self._lock_file.close()
         for collection in self._open.values():
-            collection.leave_to_parent()
+            collection.abandon()
 
     def _drain(self) -> Iterator[Collection]:
         while self._open:

@@ -62,6 +62,7 @@ class Collection:
         self.name = ""
         self.flush_after_updates = FLUSH_AFTER_UPDATES
         self._folder = folder
+        self._status = folder.stat()
         self._shard = shard
         self._lock = lock
         self._updates = 0
@@ -179,8 +180,15 @@ class Collection:
                 raise
 
     def close(self) -> None:
-        """Flush and close the shard."""
+        """Flush and close the shard; where its files were replaced, do neither.
+
+        The engine writes by the path, which would be into the other index's files.
+        """
         with self._lock:
+            with suppress(FileNotFoundError):  # which flushing tells
+                if not os.path.samestat(self._status, self._folder.stat()):
+                    self.abandon()
+                    return
             try:
                 if not self._broken and self._updates:
                     self.flush()
@@ -188,8 +196,8 @@ class Collection:
                 with engine_errors("close a collection"):
                     self._shard.close()
 
-    def leave_to_parent(self) -> None:
-        """Never free the engine's object here: that waits for threads that only the parent has."""
+    def abandon(self) -> None:
+        """Never free the engine's object, which flushes, with threads that a fork does not have."""
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._shard))
 
     def vector_storage_size(self) -> VectorStorageSize:
