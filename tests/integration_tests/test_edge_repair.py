@@ -106,6 +106,9 @@ UNREADABLE = {
 }
 
 
+KINDS = ["a payload", *(pytest.param(kind, marks=pytest.mark.slow) for kind in [*UNREADABLE][1:])]
+
+
 def shard_of(index: Path) -> engine.EdgeShard:
     """Open a collection past all checks."""
     (folder,) = (index / "collections").iterdir()
@@ -145,7 +148,7 @@ def test_a_log_that_cannot_be_read_back_is_named_with_the_way_out(index, kind):
     client.close()
 
 
-@pytest.mark.parametrize("kind", UNREADABLE)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_repair_loses_nothing_but_what_cannot_be_read_back(index, tmp_path, kind):
     update, outcome, points = UNREADABLE[kind]
     shard = shard_of(index)
@@ -173,7 +176,7 @@ def test_a_repair_loses_nothing_but_what_cannot_be_read_back(index, tmp_path, ki
         assert payload == {"text": f"text {point_id}", "n": 1}
 
 
-@pytest.mark.parametrize("kind", UNREADABLE)
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_was_flushed_stays_as_it_was(index, tmp_path, kind):
     shard = shard_of(index)
     shard.update(upsert(1, 2))
@@ -204,8 +207,9 @@ def split_into_segments_of(index: Path, log_bytes: int) -> None:
         shutil.rmtree(folder / "wal")  # it has segments of another size, and nothing in them
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
-@pytest.mark.parametrize("log_bytes", [2_048, pytest.param(1_048_576, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("log_bytes", [2_048, 1_048_576])
 def test_of_many_updates_in_several_segments_of_the_log_none_is_lost(
     index, tmp_path, log_bytes, seed
 ):
@@ -280,6 +284,7 @@ def test_a_stored_payload_that_nothing_can_read_comes_from_the_log(index, tmp_pa
     assert payload == {"text": "text 3", "n": 1, "more": [-1, 2.5, None, True, {"b": 300}]}
 
 
+@pytest.mark.slow
 def test_a_stored_payload_that_not_even_the_log_has_is_emptied_and_its_vector_kept(index, tmp_path):
     split_into_segments_of(index, 4_096)
     shard = shard_of(index)
@@ -295,6 +300,7 @@ def test_a_stored_payload_that_not_even_the_log_has_is_emptied_and_its_vector_ke
     assert found[3] == ({}, [1.0, 2.0])
 
 
+@pytest.mark.slow
 def test_an_update_that_a_stored_payload_stands_in_the_way_of_is_left_out(index, tmp_path):
     shard = shard_of(index)
     shard.update(upsert(1, 2))
@@ -305,7 +311,12 @@ def test_an_update_that_a_stored_payload_stands_in_the_way_of_is_left_out(index,
         shard.update(Update.clear_payload([3]))
     with pytest.raises(Exception, match="recursion limit"):
         shard.update(Update.set_payload([3], {"a": 1}))
-    copy_as_after_a_crash(index, tmp_path / "damaged")
+    for copy in ("damaged", "opened"):
+        copy_as_after_a_crash(index, tmp_path / copy)
+    client = EdgeClient(tmp_path / "opened")
+    with pytest.raises(StorageError, match="gemini-qdrant repair"):
+        client.count(NAME)
+    client.close()
     repaired = EdgeClient.repair(tmp_path / "damaged", tmp_path / "repaired")
     assert [(each.outcome, each.operation) for each in repaired] == [
         ("left out", "clear_payload"),

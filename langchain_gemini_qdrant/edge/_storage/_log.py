@@ -66,6 +66,7 @@ def pending(log: Path) -> list[Record]:
 
 
 _UNREADABLE = "failed to read WAL entry"
+_NOT_APPLIED = "recursion limit exceeded"  # of a stored payload that an update has to read
 
 
 def check_readable(log: Path) -> None:
@@ -81,7 +82,7 @@ def check_readable(log: Path) -> None:
 
 def is_unreadable(error: StorageError) -> bool:
     """Return whether an update in the log is what keeps a collection from being opened."""
-    return _UNREADABLE in str(error)
+    return any(words in str(error) for words in (_UNREADABLE, _NOT_APPLIED))
 
 
 def records(log: Path) -> Iterator[Record]:

@@ -96,8 +96,8 @@ class Collection:
                 raise
             root = folder.parent.parent
             raise StorageError(
-                f"The log of the collection in {folder} has an update that the engine cannot read"
-                " back: it nests too deep, or has a bound that is not finite. So the collection"
+                f"The log of the collection in {folder} has an update that the engine cannot apply"
+                " again: it nests too deep, or has a bound that is not finite. So the collection"
                 f" cannot be opened. `EdgeClient.repair({str(root)!r}, new_folder)` and the command"
                 f" `gemini-qdrant repair {root} NEW_FOLDER` make an index of all the rest and say"
                 " which points are concerned; they leave this folder as it is."
