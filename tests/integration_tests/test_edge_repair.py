@@ -17,6 +17,7 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant.cli.main import cli
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
+from langchain_gemini_qdrant.edge._storage import _log
 from langchain_gemini_qdrant.errors import StorageError
 
 if TYPE_CHECKING:
@@ -347,7 +348,7 @@ def test_a_repair_never_touches_an_index_that_is_open_or_there(index, tmp_path):
 def test_damage_of_another_kind_leaves_nothing_behind(index, tmp_path):
     (folder,) = (index / "collections").iterdir()
     (folder / "wal" / "first-index").write_text("{")
-    with pytest.raises(StorageError, match="first-index is damaged"):
+    with pytest.raises(StorageError, match="The log .* is damaged"):
         EdgeClient.repair(index, tmp_path / "repaired")
     assert not (tmp_path / "repaired").exists()
 
@@ -393,3 +394,19 @@ def test_the_command_says_what_it_could_not_keep(index, tmp_path):
     again = CliRunner().invoke(cli, arguments)
     assert again.exit_code == 1
     assert "is not empty" in again.output
+
+
+def test_a_record_that_was_half_written_is_none(index, tmp_path):
+    shard = shard_of(index)
+    shard.update(upsert(1))
+    shard.update(upsert(2, deep=nested(READ_BACK_IN_PAYLOADS)))
+    copy_as_after_a_crash(index, tmp_path / "damaged")
+    shard.close()
+    (log,) = (tmp_path / "damaged" / "collections").glob("*/wal")
+    *_, last = _log.records(log)
+    with last.file.open("r+b") as file:
+        file.seek(last.end - 100)
+        file.write(bytes(100))
+    assert not _log.is_whole(last)
+    assert EdgeClient.repair(tmp_path / "damaged", tmp_path / "repaired") == []
+    assert set(everything(tmp_path / "repaired")) == {1}

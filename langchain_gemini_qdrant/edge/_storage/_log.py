@@ -55,14 +55,19 @@ class Record:
 
 
 def pending(log: Path) -> list[Record]:
-    """Return the updates that opening the collection will apply again, in their order."""
+    """Return the updates that opening the collection will apply again, in their order.
+
+    Raises:
+        StorageError: The log is damaged.
+    """
+    acknowledged = log / "first-index"
     try:
-        first = json.loads((log / "first-index").read_bytes())["ack_index"]
-    except FileNotFoundError:
         first = 0
-    except (ValueError, KeyError) as error:
-        raise StorageError(f"{log / 'first-index'} is damaged: {error!r}") from error
-    return [record for record in records(log) if record.number >= first]
+        if acknowledged.exists():
+            first = json.loads(acknowledged.read_bytes())["ack_index"]
+        return [record for record in records(log) if record.number >= first]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"The log {log} is damaged: {error!r}") from error
 
 
 _UNREADABLE = "failed to read WAL entry"
@@ -118,6 +123,15 @@ def _records_of(file: Path, first: int) -> Iterator[Record]:
                 return
             yield Record(number=number, file=file, start=start, end=end, length=length)
             start = end
+
+
+def is_whole(record: Record) -> bool:
+    """Return whether a record was written to its end."""
+    with record.file.open("rb") as opened:
+        opened.seek(record.start - _CRC_BYTES)
+        content = opened.read(record.end - record.start + _CRC_BYTES)
+    before, crc = content[:_CRC_BYTES], content[-_CRC_BYTES:]
+    return _crc32c(before, content[_CRC_BYTES:-_CRC_BYTES]) == crc
 
 
 def write_segments(log: Path, records: Sequence[Record]) -> None:

@@ -79,8 +79,10 @@ def repair(damaged: Path, target: Path) -> list[Repair]:
             return [each for name in folder.names() for each in _repair(folder, name, damaged)]
         finally:
             release_folder(folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StorageError(f"{damaged} cannot be repaired in {target}: {error}") from error
         raise
 
 
@@ -161,7 +163,11 @@ def _repair_log(trial: _Trial, name: str) -> Iterable[Repair]:
 def _rewrite_unreadable(collection: Collection, log: Path) -> Iterator[Repair]:
     """Replace the payloads that the engine has stored and cannot read."""
     unreadable = _unreadable(collection, _all_ids(collection))
-    logged = updates.payloads_of(record.body for record in _log.records(log)) if unreadable else {}
+    if not unreadable:
+        return
+    logged = updates.payloads_of(
+        record.body for record in _log.records(log) if _log.is_whole(record)
+    )
     found = collection.read("read vectors", methodcaller("retrieve", unreadable, False, True))  # noqa: FBT003
     points: dict[Literal["restored", "emptied"], list[EdgeObject]] = {"restored": [], "emptied": []}
     for record in found:
