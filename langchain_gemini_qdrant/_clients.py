@@ -89,6 +89,11 @@ class Clients(Generic[SyncT, AsyncT]):
             closing.__anext__().send(None)
         return client
 
+    def of_all_loops(self) -> list[AsyncT]:
+        """Return the clients of all event loops."""
+        with MAKING:
+            return [client for client, _ in self._by_loop.values()]
+
     def take_of_process(self) -> SyncT | None:
         """Return the client of this process, if there is one, and forget it."""
         with MAKING:

@@ -13,6 +13,7 @@ from langchain_gemini_qdrant.cli.commands.emulator import emulator
 from langchain_gemini_qdrant.cli.commands.ingest import ingest
 from langchain_gemini_qdrant.cli.commands.migrate import migrate, reembed
 from langchain_gemini_qdrant.cli.commands.recall import recall
+from langchain_gemini_qdrant.cli.commands.repair import repair
 from langchain_gemini_qdrant.cli.commands.search import search
 from langchain_gemini_qdrant.cli.commands.tune import tune
 from langchain_gemini_qdrant.cli.progress import shown_log
@@ -102,5 +103,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, ingest, search, recall, tune, migrate, reembed, emulator):
+for _command in (demo, ingest, search, recall, tune, migrate, reembed, repair, emulator):
     cli.add_command(_command)

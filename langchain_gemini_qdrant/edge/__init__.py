@@ -9,6 +9,7 @@ client = EdgeClient("./index")  # a `qdrant_client.QdrantClient`; docs/edge.md h
 
 from langchain_gemini_qdrant.edge._storage._info import StorageInfo
 from langchain_gemini_qdrant.edge._storage._location import Durability
+from langchain_gemini_qdrant.edge._storage._repair import Repair
 from langchain_gemini_qdrant.edge._storage._sizes import VectorStorageSize
 from langchain_gemini_qdrant.edge.async_client import AsyncEdgeClient
 from langchain_gemini_qdrant.edge.bm25 import EdgeBm25
@@ -19,6 +20,7 @@ __all__ = [
     "Durability",
     "EdgeBm25",
     "EdgeClient",
+    "Repair",
     "StorageInfo",
     "VectorStorageSize",
 ]

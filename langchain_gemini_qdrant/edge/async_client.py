@@ -87,11 +87,25 @@ class AsyncEdgeClient(AsyncQdrantClient):
 
         Args:
             client: What the new client shares an engine with.
+
+        Raises:
+            StorageError: `client` is closed.
         """
         options = client.init_options
         if options.pop("worker"):
+            client._check_open()  # noqa: SLF001
             return AsyncEdgeClient(**options)
         return InPlaceEdgeClient(client)
+
+    def _check_open(self) -> None:
+        """Refuse to make another client of a closed one, which would open the folder again."""
+        if isinstance(self._edge, AsyncWorkerBackend):
+            self._edge.check_open()
+
+    def _release(self) -> None:
+        """Give the folder up from any thread and without an event loop; nobody waits."""
+        if isinstance(self._edge, AsyncWorkerBackend):
+            self._edge.give_up()
 
     @property
     def init_options(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from langchain_gemini_qdrant.edge._storage._location import (
     first_calls,
     locate,
 )
+from langchain_gemini_qdrant.edge._storage._repair import repair as repair_index
 from langchain_gemini_qdrant.edge._worker._backend import WorkerBackend
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from qdrant_client.conversions import common_types as types
 
     from langchain_gemini_qdrant.edge._storage._info import StorageInfo
+    from langchain_gemini_qdrant.edge._storage._repair import Repair
     from langchain_gemini_qdrant.edge._storage._sizes import VectorStorageSize
 
 
@@ -92,6 +94,11 @@ class EdgeClient(QdrantClient):
             edge.give_up()  # to wait for a process is no job for the garbage collector
         else:
             super().__del__()
+
+    def _check_open(self) -> None:
+        """Refuse to make another client of a closed one, which would open the folder again."""
+        if isinstance(self._edge, WorkerBackend):
+            self._edge.check_open()
 
     def upsert(
         self, collection_name: str, points: types.Points, *args: Any, **kwargs: Any
@@ -188,3 +195,26 @@ class EdgeClient(QdrantClient):
                 process or cannot be written, or the disk has no room.
         """
         restore_index(locate(backup), locate(path))
+
+    @staticmethod
+    def repair(damaged: str | os.PathLike[str], path: str | os.PathLike[str]) -> list[Repair]:
+        """Make an index of one whose log keeps it from being opened; that one stays as it is.
+
+        The engine logs an update before it applies it, and applies the last ones again when a
+        collection is opened. An update that nests too deep, or has a bound that is not finite, is
+        refused by this package; written by other programs, it is in the log and cannot be read
+        back. The new index has everything else: all that was flushed, and every other update.
+
+        Args:
+            damaged: A folder that is closed.
+            path: A folder that is empty or does not exist.
+
+        Returns:
+            What could not be kept as it was; empty if nothing was wrong.
+
+        Raises:
+            StorageError: `damaged` is no index or is open, or something else than its log is
+                damaged; `path` is not empty, is open in this process or cannot be written, or the
+                disk has no room.
+        """
+        return repair_index(locate(damaged), locate(path))

@@ -87,7 +87,10 @@ class Connection:
         return self.kind == "server" and _address(one) == _address(two)
 
     def close(self) -> None:
-        """Close the sync client, unless the user gave it."""
+        """Close the sync client, unless the user gave it, and release the folder of an engine."""
+        for client in self._made.of_all_loops():
+            if isinstance(client, AsyncEdgeClient):
+                client._release()  # noqa: SLF001 - closing it would take its event loop
         made = self._made.take_of_process()
         if made is not None:
             made.close()
@@ -103,6 +106,7 @@ class Connection:
 
     def _make(self) -> QdrantClient:
         if isinstance(self._given_async, AsyncEdgeClient):
+            self._given_async._check_open()  # noqa: SLF001
             return EdgeClient(**self._given_async.init_options, worker=True)
         if self._given_async is None or self.kind == "local":
             raise ConfigurationError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
@@ -182,6 +183,22 @@ class OpeningMethods(QdrantVectorStore):
     async def aclose(self) -> None:
         """Close the clients that this store made, the one of the running event loop among them."""
         await self.collection.connection.aclose()
+
+    def __copy__(self) -> Self:
+        """Return a store over the same clients."""
+        shared = self.__class__.__new__(self.__class__)
+        shared.__dict__.update(self.__dict__)
+        return shared
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return a store over the same clients: connections and an open folder have no copies."""
+        return copy(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a store has connections, or a folder, and cannot be pickled: open it where it is"
+            " needed, with create_vector_store()"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -430,7 +430,7 @@ def test_a_backup_is_not_restored_over_an_index_that_is_open_here(tmp_path, work
 def test_a_folder_that_was_replaced_while_it_is_open_is_not_shared(client, tmp_path):
     client.backup(tmp_path / "backup")
     (tmp_path / ".lock").unlink()
-    with pytest.raises(StorageError, match="removed or replaced"):
+    with pytest.raises(StorageError, match="removed, moved or replaced"):
         EdgeClient(tmp_path)
     client.close()
     again = EdgeClient(tmp_path)

@@ -23,6 +23,7 @@ from langchain_gemini_qdrant import (
     create_vector_store,
     ingest,
 )
+from langchain_gemini_qdrant.edge import Repair
 from langchain_gemini_qdrant.errors import InvalidInputError, PartialWriteError, RateLimitError
 from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport
 from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
@@ -138,6 +139,7 @@ def edge() -> QdrantClient:
     assert_type(client.storage_info("c").disk_bytes, int)
     assert_type(client.optimize("c"), bool)
     EdgeClient.restore("backup", "index")
+    assert_type(EdgeClient.repair("damaged", "index"), list[Repair])
     EdgeClient("index", durability="peace")  # type: ignore[arg-type] # no such durability
     return client
 

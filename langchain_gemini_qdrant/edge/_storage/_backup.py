@@ -39,6 +39,7 @@ def restore(backup: Path, target: Path) -> None:
         StorageError: `backup` is no index or is in use; `target` is not empty, is open in this
             process or cannot be written, or the disk has no room.
     """
+    check_closed(backup)
     if not (backup / "meta.json").is_file():
         raise StorageError(f"{backup} is no backup of an index: it has no meta.json")
     if not (backup / ".lock").exists():
@@ -57,7 +58,7 @@ def _copy_index(source: Path, target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         _require_room(target, occupied_bytes(source.rglob("*")))
         try:
-            _copy_tree(source / "collections", target / "collections")
+            copy_tree(source / "collections", target / "collections")
             _copy_file(source / "meta.json", target / "meta.json")
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
@@ -75,12 +76,13 @@ def _require_room(target: Path, needed: int) -> None:
         )
 
 
-def _copy_tree(source: Path, target: Path) -> None:
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder of the engine's, without the log's segment that it is making."""
     target.mkdir()
     for entry in source.iterdir():
         if entry.name.startswith(_BEING_MADE):
             continue
-        copy = _copy_tree if entry.is_dir() else _copy_file
+        copy = copy_tree if entry.is_dir() else _copy_file
         copy(entry, target / entry.name)
 
 

@@ -64,6 +64,7 @@ class Folder(Shared):
                 f"{root} cannot be used as the folder of an index: {error}."
                 " Name a folder that can be written."
             ) from error
+        self.lock_status = os.fstat(self._lock_file.fileno())
         try:
             self._meta = self._read_meta()
         except BaseException:
@@ -71,15 +72,18 @@ class Folder(Shared):
             raise
 
     def check_usable(self) -> None:
-        """Refuse use after closing, and in a forked child, where the engine would hang.
+        """Refuse use after closing, in another folder's files, and in a forked child, which hangs.
 
         Raises:
-            StorageError: The folder is closed, or was opened before the process forked.
+            StorageError: The folder is closed, or is not where it was, or was opened before the
+                process forked.
         """
         if os.getpid() != self.process_id:
             self.refuse_fork()
         if self._lock_file.closed:
             raise StorageError(f"The index in {self.root} is closed; make a new EdgeClient")
+        if self.replaced:
+            self.refuse_replaced()
 
     def names(self) -> list[str]:
         """Return the collections' names, oldest first."""
@@ -106,6 +110,10 @@ class Folder(Shared):
         """Return what is known of a collection; an alias is a name, too."""
         return self._meta.collections[self.resolve(name)]
 
+    def collection_folder(self, name: str) -> Path:
+        """Return where a collection's files are."""
+        return self._folder_of(self.entry(name))
+
     def collection(self, name: str) -> Collection:
         """Return a collection by its name or an alias, opened on first use."""
         self.check_usable()  # before the lock: in a forked child nobody may be left to release it
@@ -115,7 +123,7 @@ class Folder(Shared):
             if name not in self._open:
                 self.check_usable()  # another thread may have closed the folder meanwhile
                 entry = self._meta.collections[name]
-                folder = self._collection_folder(entry)
+                folder = self._folder_of(entry)
                 self._adopt(name, Collection.open(folder, entry.config, self._lock))
                 self._open[name].warn_if_outgrown()
             return self._open[name]
@@ -127,7 +135,7 @@ class Folder(Shared):
             if name in {*self._meta.collections, *self._meta.aliases}:
                 raise InvalidInputError(f"Collection {name} already exists in {self.root}")
             entry = CollectionEntry(folder=str(uuid4()), config=config)
-            folder = self._collection_folder(entry)
+            folder = self._folder_of(entry)
             try:
                 self._adopt(name, Collection.create(folder, config, self._lock))
                 self._open[name].flush()  # the list must not name what a power cut undoes
@@ -172,7 +180,7 @@ class Folder(Shared):
                 {n: e for n, e in self._meta.collections.items() if n != name},
                 {a: n for a, n in self._meta.aliases.items() if n != name},
             )
-            self._discard(name, self._collection_folder(entry))
+            self._discard(name, self._folder_of(entry))
             return True
 
     def _discard(self, name: str, folder: Path) -> None:
@@ -234,18 +242,10 @@ class Folder(Shared):
         """Whether the folder is closed."""
         return self._lock_file.closed
 
-    @property
-    def replaced(self) -> bool:
-        """Whether the path leads to another folder by now, or to none."""
-        try:
-            there = (self.root / ".lock").stat()
-        except FileNotFoundError:
-            return True
-        return not os.path.samestat(there, os.fstat(self._lock_file.fileno()))
-
     def start_closing(self) -> None:
         """Flush and close every collection, and unlock the folder; the first error is raised."""
         with self._lock:
+            is_elsewhere = self.replaced
             try:
                 for collection in self._drain():
                     collection.close()
@@ -256,20 +256,20 @@ class Folder(Shared):
                             collection.close()
                 finally:
                     _unlock(self._lock_file)
-                    if self.temporary:
+                    if self.temporary and not is_elsewhere:
                         shutil.rmtree(self.root, ignore_errors=True)
 
     def leave_to_parent(self) -> None:
         """Close this process's copy of the lock, which would outlive the parent's."""
         self._lock_file.close()
         for collection in self._open.values():
-            collection.leave_to_parent()
+            collection.abandon()
 
     def _drain(self) -> Iterator[Collection]:
         while self._open:
             yield self._open.popitem()[1]
 
-    def _collection_folder(self, entry: CollectionEntry) -> Path:
+    def _folder_of(self, entry: CollectionEntry) -> Path:
         return self.root / "collections" / entry.folder
 
     def _read_meta(self) -> _Meta:

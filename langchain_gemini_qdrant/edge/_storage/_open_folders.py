@@ -20,10 +20,14 @@ class Shared:
     mode: str
     """Where the engine runs, for messages."""
 
+    lock_status: os.stat_result | None
+    """By which an open folder is known, whatever its path leads to; None before it is open."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.users = 0
         self.process_id = os.getpid()
+        self.lock_status = None
 
     @property
     def over(self) -> bool:
@@ -38,7 +42,19 @@ class Shared:
     @property
     def replaced(self) -> bool:
         """Whether the path leads to another folder by now, or to none."""
-        return False
+        if self.lock_status is None:
+            return False
+        try:
+            return not os.path.samestat(self.lock_status, (self.root / ".lock").stat())
+        except FileNotFoundError:
+            return True
+
+    def refuse_replaced(self) -> NoReturn:
+        """Raise what users of a folder are told that is not where it was."""
+        raise StorageError(
+            f"The folder {self.root} was removed, moved or replaced while a client of this process"
+            " has it open. Close that client, then open the folder again."
+        )
 
     def start_closing(self) -> None:
         """Flush and close the folder, or begin to."""
@@ -86,10 +102,7 @@ def share(root: Path, kind: type[S]) -> S:
             if opened is None or opened.over:
                 opened = _opened[root] = kind(root)
             if opened.replaced:
-                raise StorageError(
-                    f"The folder {root} was removed or replaced while a client of this process has"
-                    " it open. Close that client, then open the folder again."
-                )
+                opened.refuse_replaced()
             if not opened.closing:
                 if not isinstance(opened, kind):
                     raise StorageError(

@@ -13,6 +13,7 @@ from langchain_gemini_qdrant.edge._convert._config import edge_config, vector_sc
 from langchain_gemini_qdrant.edge._convert._results import point_id
 from langchain_gemini_qdrant.edge._engine import engine, engine_errors, is_panic, translate
 from langchain_gemini_qdrant.edge._storage._info import StorageInfo, storage_info
+from langchain_gemini_qdrant.edge._storage._log import check_readable, is_unreadable
 from langchain_gemini_qdrant.edge._storage._sizes import (
     VectorStorageSize,
     unindexed_vectors,
@@ -61,6 +62,7 @@ class Collection:
         self.name = ""
         self.flush_after_updates = FLUSH_AFTER_UPDATES
         self._folder = folder
+        self._status = folder.stat()
         self._shard = shard
         self._lock = lock
         self._updates = 0
@@ -85,8 +87,21 @@ class Collection:
                 " delete the collection"
             )
         require_space(folder, 0)  # the replay writes, too
-        with engine_errors(f"open the collection in {folder}"):
-            shard = engine().EdgeShard.load(os.fspath(folder))
+        try:
+            check_readable(folder / "wal")
+            with engine_errors(f"open the collection in {folder}"):
+                shard = engine().EdgeShard.load(os.fspath(folder))
+        except StorageError as error:
+            if not is_unreadable(error):
+                raise
+            root = folder.parent.parent
+            raise StorageError(
+                f"The log of the collection in {folder} has an update that the engine cannot apply"
+                " again: it nests too deep, or has a bound that is not finite. So the collection"
+                f" cannot be opened. `EdgeClient.repair({str(root)!r}, new_folder)` and the command"
+                f" `gemini-qdrant repair {root} NEW_FOLDER` make an index of all the rest and say"
+                " which points are concerned; they leave this folder as it is."
+            ) from error
         return cls(folder, config, shard, lock)
 
     def exclusive(self) -> Lock:
@@ -165,8 +180,15 @@ class Collection:
                 raise
 
     def close(self) -> None:
-        """Flush and close the shard."""
+        """Flush and close the shard; where its files were replaced, do neither.
+
+        The engine writes by the path, which would be into the other index's files.
+        """
         with self._lock:
+            with suppress(FileNotFoundError):  # which flushing tells
+                if not os.path.samestat(self._status, self._folder.stat()):
+                    self.abandon()
+                    return
             try:
                 if not self._broken and self._updates:
                     self.flush()
@@ -174,8 +196,8 @@ class Collection:
                 with engine_errors("close a collection"):
                     self._shard.close()
 
-    def leave_to_parent(self) -> None:
-        """Never free the engine's object here: that waits for threads that only the parent has."""
+    def abandon(self) -> None:
+        """Never free the engine's object, which flushes, with threads that a fork does not have."""
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._shard))
 
     def vector_storage_size(self) -> VectorStorageSize:

@@ -39,6 +39,14 @@ class WorkerBackend:
                         worker.wait_closed()
                 raise
 
+    def check_open(self) -> None:
+        """Refuse a closed client.
+
+        Raises:
+            StorageError: It is closed.
+        """
+        _ = self.worker
+
     @property
     def worker(self) -> Worker:
         """What the client shares with others."""
@@ -101,6 +109,18 @@ class AsyncWorkerBackend:
         answer = await asyncio.wrap_future(worker.submit(name, args, kwargs))
         return answer.unwrap(stacklevel=_STACKLEVEL)
 
+    def check_open(self) -> None:
+        """Refuse a closed client.
+
+        Raises:
+            StorageError: It is closed.
+        """
+        self._sync.check_open()
+
+    def give_up(self) -> None:
+        """Release the process, from any thread, without waiting for its end."""
+        self._sync.give_up()
+
     async def close(self, **kwargs: Any) -> None:  # noqa: ARG002
         """Release the process; the last client flushes and ends it."""
         worker = self._sync.give_up()
@@ -111,4 +131,4 @@ class AsyncWorkerBackend:
     def __del__(self) -> None:
         """Release the process where nobody did."""
         if "_sync" in vars(self):
-            self._sync.give_up()
+            self.give_up()

@@ -60,6 +60,7 @@ class Worker(Shared):
         self._pending: dict[int, Future[Answer]] = {}
         self._process = _start_process()
         self.opened = self.submit("open", (root,), {})
+        self.opened.add_done_callback(self._note_lock)
         self.ended = _running_future()
         self._threads = [
             threading.Thread(
@@ -85,6 +86,10 @@ class Worker(Shared):
         _pipe(self._process.stdin).close()
         if self._threads[0].ident is None:
             _pipe(self._process.stdout).close()
+
+    def _note_lock(self, _: Future[Answer]) -> None:
+        with suppress(OSError):  # it could not be opened
+            self.lock_status = (self.root / ".lock").stat()
 
     @property
     def over(self) -> bool:
