@@ -13,7 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from langchain_gemini_qdrant._qdrant_values import MOST_LEVELS
+from langchain_gemini_qdrant._qdrant_values import ON_EDGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,7 +107,7 @@ def shorten(body: bytes) -> tuple[bytes, list[Any]]:
             continue
         deepest = sys.maxsize
         payloads += level == 1
-        if token.opens and level > MOST_LEVELS:
+        if token.opens and level > ON_EDGE.levels:
             deepest = token.level
             shortened.add(payloads)
         kept += _NULL if token.level == deepest else token.content
