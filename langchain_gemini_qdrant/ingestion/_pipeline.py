@@ -18,6 +18,7 @@ from langchain_gemini_qdrant.errors import (
     TextTooLongError,
 )
 from langchain_gemini_qdrant.vectorstores import _points
+from langchain_gemini_qdrant.vectorstores._comparison import same_json
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason, refuses_all
 from langchain_gemini_qdrant.vectorstores._write import named_vectors, upsert
 
@@ -222,7 +223,7 @@ class Pipeline:
             found = stored.get(key)
             if found is None or not self._embeds_alike(document, found):
                 self._waiting.append(document)
-            elif any(found.get(name) != value for name, value in document.payload.items()):
+            elif not all(same_json(new, found.get(name)) for name, new in document.payload.items()):
                 changed.append((document, document.payload))
             else:
                 self._counters.skipped += 1
@@ -238,7 +239,10 @@ class Pipeline:
     def _embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
         """Say whether a stored document has the text and the title that this one has."""
         layout = self._collection.layout
-        same_title = document.title == layout.title(found.get(layout.metadata_key))
+        metadata = found.get(layout.metadata_key)
+        same_title = document.title == layout.title(metadata) or (
+            same_json(document.payload.get(layout.metadata_key), metadata)
+        )
         return found.get(layout.content_key) == document.text and same_title
 
     async def _until_stored(self, key: str | int) -> None:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-import numpy as np
-from pydantic_core import to_jsonable_python
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
@@ -18,13 +16,14 @@ from langchain_gemini_qdrant.errors import CollectionMismatchError, Configuratio
 from langchain_gemini_qdrant.migration import _collection_copy
 from langchain_gemini_qdrant.migration._collection_copy import Side
 from langchain_gemini_qdrant.vectorstores import _points
+from langchain_gemini_qdrant.vectorstores._comparison import VectorComparison, same_payload
 from langchain_gemini_qdrant.vectorstores._connection import Connection
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
 from langchain_gemini_qdrant.vectorstores._retry import RetryingClient
 from langchain_gemini_qdrant.vectorstores._schema import create_if_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
@@ -36,15 +35,6 @@ _SAMPLE = 100  # points that are compared at the end
 _NAMED = 3  # ids in a message
 _WHOLE: dict[str, Any] = {"with_payload": True, "with_vectors": True}
 _AGAIN = "run it again, once nobody writes, to copy what is missing or different"
-
-# How far vectors may be apart after a copy, as a share of their length: what an engine rounds when
-# it makes them 1 long again, or stores them in fewer bits.
-_FLOAT32, _FLOAT16, _COARSER = 1e-5, 1e-3, 0.2
-_TOLERANCES = {
-    None: _FLOAT32,
-    models.Datatype.FLOAT32: _FLOAT32,
-    models.Datatype.FLOAT16: _FLOAT16,
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,7 +173,6 @@ class _Migration:
         self._on_progress = on_progress
         self._total = self._added = self._updated = self._skipped = 0
         self._not_kept: tuple[str, ...] = ()
-        self._tolerances: dict[str, float] = {}
         self._now = clock.now
         self._began = clock.now()
 
@@ -229,7 +218,7 @@ class _Migration:
         if self._target_kind != "local":
             await _collection_copy.create_indexes(self._target, wanted, found)
         found = await self._target.client.get_collection(self._target.name)
-        self._tolerances = _tolerances(wanted, found)
+        self._vectors = VectorComparison(wanted, found)
         self._not_kept = _collection_copy.not_kept(wanted, found, self._source_kind)
         if self._not_kept:
             warn(
@@ -280,13 +269,8 @@ class _Migration:
 
     def _alike(self, one: _Point, other: _Point) -> bool:
         """Say whether two points are the same, but for what an engine rounds."""
-        payload, other_payload = one.payload or {}, other.payload or {}
-        if payload != other_payload and _as_json(payload) != _as_json(other_payload):
-            return False
-        vectors, other_vectors = _by_name(one), _by_name(other)
-        return vectors.keys() == other_vectors.keys() and all(
-            _are_close(vector, other_vectors[name], self._tolerances.get(name, _FLOAT32))
-            for name, vector in vectors.items()
+        return same_payload(one.payload or {}, other.payload or {}) and self._vectors.same(
+            _by_name(one), _by_name(other)
         )
 
     async def _verify(self) -> None:
@@ -366,22 +350,6 @@ def _described(info: models.CollectionInfo) -> dict[str, str]:
     return described
 
 
-def _tolerances(*infos: models.CollectionInfo) -> dict[str, float]:
-    """Return how far vectors may be apart, by name: as far as the coarser engine rounds."""
-    found: dict[str, float] = {}
-    for info in infos:
-        types = {
-            name: params.datatype
-            for name, params in named_vectors(info.config.params.vectors).items()
-        }
-        for name, sparse in (info.config.params.sparse_vectors or {}).items():
-            types[name] = sparse.index.datatype if sparse.index else None
-        for name, datatype in types.items():
-            tolerance = _TOLERANCES.get(datatype, _COARSER)
-            found[name] = max(found.get(name, 0.0), tolerance)
-    return found
-
-
 def _key(point: _Point) -> str | int:
     return point_id(str(point.id))  # one spelling of a UUID, whichever the engine has
 
@@ -390,21 +358,3 @@ def _by_name(point: _Point) -> dict[str, Any]:
     """Return a point's vectors by name; the unnamed one's is empty."""
     vectors: Any = point.vector
     return dict(named_vectors(vectors))
-
-
-def _are_close(one: Any, other: Any, tolerance: float) -> bool:  # noqa: ANN401 - vectors of any kind
-    if isinstance(one, models.SparseVector) and isinstance(other, models.SparseVector):
-        values = dict(zip(one.indices, one.values, strict=True))
-        other_values = dict(zip(other.indices, other.values, strict=True))
-        if values.keys() != other_values.keys():
-            return False
-        one, other = [*values.values()], [other_values[index] for index in values]
-    vector, other_vector = np.asarray(one, np.float64), np.asarray(other, np.float64)
-    if vector.shape != other_vector.shape:
-        return False
-    apart, length = np.linalg.norm(vector - other_vector), np.linalg.norm(vector)
-    return bool(apart <= tolerance * length)
-
-
-def _as_json(payload: Mapping[str, Any]) -> object:
-    return to_jsonable_python(payload, fallback=repr)
