@@ -13,13 +13,16 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
     InvalidInputError,
     RequestRejectedError,
     TextTooLongError,
 )
 from langchain_gemini_qdrant.vectorstores import _points
 from langchain_gemini_qdrant.vectorstores._comparison import same_json
+from langchain_gemini_qdrant.vectorstores._open import checked
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason, refuses_all
+from langchain_gemini_qdrant.vectorstores._schema import read_consistency
 from langchain_gemini_qdrant.vectorstores._write import named_vectors, upsert
 
 if TYPE_CHECKING:
@@ -112,6 +115,8 @@ class Pipeline:
 
     async def run(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
         """Read documents to their end, or until an error that ends the run."""
+        if not await self._check_collection():
+            return
         name = "ingest" if self._collection.blocking else "aingest"  # in traces
         async with self._collection.open_session(name) as session:
             self._session: EmbeddingSession = session
@@ -129,6 +134,26 @@ class Pipeline:
                 raise
             if self._report is not None:
                 self._report()
+
+    async def _check_collection(self) -> bool:
+        """See that the collection is still the one that was opened, before anything is paid for.
+
+        Raises:
+            CollectionMismatchError: It is not.
+        """
+        collection = self._collection
+        try:
+            if collection.state.is_checked:
+                info = await checked(collection)
+            else:
+                info = await collection.client.get_collection(collection.name)
+        except CollectionMismatchError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told with the report
+            self._counters.error = error
+            return False
+        self._consistency = read_consistency(info)
+        return True
 
     async def _read_all(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
         """Read documents to their end, and send all that are to be embedded."""
@@ -210,7 +235,10 @@ class Pipeline:
             await self._until_stored(key)  # so that the last one stays
         try:
             records = await self._collection.client.retrieve(
-                self._collection.name, list(group), with_payload=True
+                self._collection.name,
+                list(group),
+                with_payload=True,
+                consistency=self._consistency,
             )
         except Exception as error:  # noqa: BLE001 - told with the report
             for document in group.values():

@@ -20,7 +20,7 @@ from langchain_gemini_qdrant.vectorstores._comparison import VectorComparison, s
 from langchain_gemini_qdrant.vectorstores._connection import Connection
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
 from langchain_gemini_qdrant.vectorstores._retry import RetryingClient
-from langchain_gemini_qdrant.vectorstores._schema import create_if_missing
+from langchain_gemini_qdrant.vectorstores._schema import create_if_missing, read_consistency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -219,6 +219,7 @@ class _Migration:
             await _collection_copy.create_indexes(self._target, wanted, found)
         found = await self._target.client.get_collection(self._target.name)
         self._vectors = VectorComparison(wanted, found)
+        self._consistency = read_consistency(found) if self._target_kind == "server" else None
         self._not_kept = _collection_copy.not_kept(wanted, found, self._source_kind)
         if self._not_kept:
             warn(
@@ -263,7 +264,10 @@ class _Migration:
         if not records:
             return {}
         found = await self._target.client.retrieve(
-            self._target.name, [record.id for record in records], **_WHOLE
+            self._target.name,
+            [record.id for record in records],
+            consistency=self._consistency,
+            **_WHOLE,
         )
         return {_key(record): record for record in found}
 

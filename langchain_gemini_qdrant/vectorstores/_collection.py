@@ -104,12 +104,14 @@ class CollectionState:
             by what the collection remembers, overridden by the user's.
         size: Of the dense vectors, None if it was not read.
         lacks_metadata: It is empty and does not say what makes its vectors.
+        is_checked: It was read when the store was opened, and fits it.
     """
 
     own_search_params: models.SearchParams | None = None
     search_params: models.SearchParams | None = None
     size: int | None = None
     lacks_metadata: bool = False
+    is_checked: bool = False
 
     def set_search_defaults(
         self, quantization: Quantization | None, remembered: models.SearchParams | None

@@ -11,6 +11,7 @@ from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.errors import CollectionMismatchError
 from langchain_gemini_qdrant.quantization import QuantizationPreset
 from langchain_gemini_qdrant.vectorstores import _schema
 from langchain_gemini_qdrant.vectorstores._connection import connect
@@ -94,19 +95,38 @@ async def open_collection(collection: Collection, wanted: Wanted) -> None:
 
 async def open_existing(collection: Collection, quantization: Quantization | None) -> None:
     """Check the collection and take over the search settings that it needs."""
-    info = await collection.client.get_collection(collection.name)
+    info = await checked(collection)
     layout, state = collection.layout, collection.state
-    _schema.check(layout, info)
     warn_of_embedding(layout, info)
-    params = _schema.dense_params(layout, info)
-    state.size = params.size if params is not None else None
     stored = _schema.stored_quantization(layout, info)
     needed: Quantization | None = stored
     if quantization is not None and collection.connection.kind != "local":
         _schema.check_quantization(stored, collection.name, quantization)
         needed = quantization if isinstance(quantization, QuantizationPreset) else stored
     state.set_search_defaults(needed, stored_search_params(info))
+    state.is_checked = True
+
+
+async def checked(collection: Collection) -> models.CollectionInfo:
+    """Return the description of the collection, which must fit the store.
+
+    Raises:
+        CollectionMismatchError: It does not, or has other vectors than when it was opened.
+    """
+    info = await collection.client.get_collection(collection.name)
+    layout, state = collection.layout, collection.state
+    _schema.check(layout, info)
+    params = _schema.dense_params(layout, info)
+    size = params.size if params is not None else None
+    if state.size is not None and size != state.size:
+        raise CollectionMismatchError(
+            f"collection {collection.name!r} had vectors of size {state.size} when it was opened "
+            f"and has vectors of size {size} now: it was recreated, or the alias was switched. "
+            "Open a store with the embedding that fills it now"
+        )
+    state.size = size
     state.lacks_metadata = not stored_embeddings(info) and info.points_count == 0
+    return info
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

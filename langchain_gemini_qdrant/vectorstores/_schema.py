@@ -180,6 +180,17 @@ def stored_quantization(
     return (params and params.quantization_config) or info.config.quantization_config
 
 
+def read_consistency(info: models.CollectionInfo) -> int | None:
+    """Return how many replicas a read must ask to see what a write promises, None for any one.
+
+    A write that too few replicas took is refused, and stays on those that took it: the next one
+    must not find it there.
+    """
+    params = info.config.params
+    promised = min(params.replication_factor or 1, params.write_consistency_factor or 1)
+    return promised if promised > 1 else None
+
+
 def quantization_change(
     layout: Layout, info: models.CollectionInfo, config: models.QuantizationConfig | None
 ) -> dict[str, Any]:

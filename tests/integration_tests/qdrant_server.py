@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, urlsplit
 import grpc
 
 from tests.integration_tests.qdrant_server_access import check_access
+from tests.integration_tests.qdrant_server_cluster import ReplicatedQdrant
 from tests.integration_tests.qdrant_server_exchange import (
     ConnectionLostError,
     Exchange,
@@ -78,7 +79,14 @@ class QdrantServer:
     """
 
     def __init__(
-        self, *, version=None, keeps_metadata=True, api_key=None, tls=None, upstream=UPSTREAM
+        self,
+        *,
+        version=None,
+        keeps_metadata=True,
+        replicated=False,
+        api_key=None,
+        tls=None,
+        upstream=UPSTREAM,
     ):
         """Nothing listens before the `with` statement.
 
@@ -86,15 +94,17 @@ class QdrantServer:
             version: What the server says it is; None is a new one. No real server takes its place.
             keeps_metadata: False for a server from before collections had metadata (1.16): it
                 ignores them. No real server takes its place.
+            replicated: True for a cluster of two nodes. No real one takes its place.
             api_key: The key that each request must carry; None for none.
             tls: `Tls` for both ports; None for none.
             upstream: The `Upstream` to forward to; by default the one in the environment, or none.
         """
         self._exchange = Exchange(api_key=api_key)
         self._tls = tls
-        if upstream is None or version is not None or not keeps_metadata:
+        if upstream is None or version is not None or not keeps_metadata or replicated:
             version = "1.20.0" if version is None else version
-            self._qdrant = LocalQdrant(version=version, keeps_metadata=keeps_metadata)
+            kind = ReplicatedQdrant if replicated else LocalQdrant
+            self._qdrant = kind(version=version, keeps_metadata=keeps_metadata)
         else:
             self._qdrant = ForwardedQdrant(upstream)
 
@@ -150,6 +160,10 @@ class QdrantServer:
     def clear(self):
         """Forget the requests so far and the faults that have not struck; the points stay."""
         self._exchange.clear()
+
+    def miss_next(self, times=1):
+        """Let the second replica of a cluster miss the next writes."""
+        self._qdrant.misses = times
 
     def fail_next(
         self,
@@ -279,7 +293,7 @@ class _GrpcListener(grpc.GenericRpcHandler):
 
     def __init__(self, exchange, qdrant, port, tls):
         self._exchange = exchange
-        if isinstance(qdrant, LocalQdrant):
+        if not isinstance(qdrant, ForwardedQdrant):
             self._serve = lambda request: answer_grpc(qdrant, request)
         else:
             self._serve = qdrant.grpc

@@ -103,7 +103,13 @@ def answer_grpc(qdrant, request):
     request_type, response_type = grpc_types(request.path)
     message = request_type.FromString(request.content)
     collection = getattr(message, "collection_name", None)
-    result = qdrant.call(_OPERATIONS[request.path], collection, _body(message))
+    fields = {field.name for field, _ in message.ListFields()}
+    consistency = (
+        GrpcToRest.convert_read_consistency(message.read_consistency)
+        if "read_consistency" in fields
+        else None
+    )
+    result = qdrant.call(_OPERATIONS[request.path], collection, _body(message), consistency)
     return response_type(**_RESPONSES[response_type.__name__](result)).SerializeToString()
 
 

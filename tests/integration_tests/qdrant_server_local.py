@@ -66,7 +66,7 @@ _BODIES = {
     "facet": models.FacetRequest,
 }
 # One operation of a batch of updates each, by its name there.
-_WRITES = {
+WRITES = {
     "upsert",
     "delete",
     "set_payload",
@@ -116,12 +116,13 @@ class LocalQdrant:
             body = request.body or {}
         except ValueError as error:
             raise QdrantError(400, f"Format error in JSON body: {error}") from error
-        result = self.call(operation, collection, {**body, **names})
+        consistency = request.query.get("consistency")
+        result = self.call(operation, collection, {**body, **names}, consistency)
         if operation != "version":
             result = {"result": result, "status": "ok", "time": 0.0}
         return 200, {}, to_json(result, exclude_none=True)
 
-    def call(self, operation, collection, body):
+    def call(self, operation, collection, body, consistency=None):  # noqa: ARG002 - one replica
         """Return what the operation gives, in models of qdrant-client.
 
         Raises:
@@ -129,7 +130,7 @@ class LocalQdrant:
         """
         try:
             with self._lock:
-                if operation in _WRITES:
+                if operation in WRITES:
                     [result] = self.batch(collection, _parsed("batch", [{operation: body}]))
                     return result
                 return getattr(self, operation)(collection, _parsed(operation, body))
