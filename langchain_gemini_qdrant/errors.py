@@ -13,7 +13,7 @@ GeminiQdrantError                        base class of all errors of this packag
 │  ├─ RequestRejectedError               any other 4xx; never retried
 │  ├─ ResponseMismatchError              count, size or numbers of the vectors are wrong
 │  └─ PartialEmbeddingError              some texts failed; vectors of the others, failures by index
-├─ PartialWriteError                     some documents are stored, others not; ids of both
+├─ PartialWriteError                     some documents are stored, others may not be; ids of both
 ├─ IngestError                           an ingest run did not store everything; see `report`
 ├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or embedding
 └─ StorageError                          the embedded engine failed, or its folder cannot be used
@@ -222,7 +222,8 @@ class PartialWriteError(GeminiQdrantError):
 
     Attributes:
         written: Ids of the documents that are stored, in the order given.
-        missing: Ids of the documents that are not stored.
+        missing: Ids of the documents that are not known to be stored. They may be, where only
+            the answer was lost or a part of a cluster took them; add them again under these ids.
     """
 
     def __init__(
@@ -236,7 +237,8 @@ class PartialWriteError(GeminiQdrantError):
 class IngestError(GeminiQdrantError):
     """A run of `ingest` did not store all documents; run it again to resume.
 
-    `__cause__` is the error that ended the run early, None if it ran to its end.
+    `__cause__` is the error that ended the run early; if it ran to its end, the error of the first
+    document that failed, None if nothing was sent for it. `report.causes` has one for each reason.
 
     Attributes:
         report: Counts of the run, and the reasons of failures by id.

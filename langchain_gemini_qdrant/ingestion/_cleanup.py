@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from array import array
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from qdrant_client import models
 
-from langchain_gemini_qdrant.errors import CollectionMismatchError, InvalidInputError
+from langchain_gemini_qdrant._warnings import warn_in_passing
+from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
+    ConfigurationError,
+    InvalidInputError,
+)
+from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
 from langchain_gemini_qdrant.vectorstores._write import IDS_AT_A_TIME
-from langchain_gemini_qdrant.vectorstores.filters import metadata_field
+from langchain_gemini_qdrant.vectorstores.filters import metadata_field, names_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from langchain_gemini_qdrant.ingestion._progress import Counters, RunStats
@@ -31,7 +39,10 @@ class Cleanup:
     Args:
         collection: Whose documents are deleted.
         mode: Which ones; see `ingest`.
-        source_key: Where metadata has the source.
+        source_key: Where metadata has the source, as filters name a field.
+
+    Raises:
+        ConfigurationError: No field can be named so on every engine.
     """
 
     def __init__(self, collection: Collection, mode: CleanupMode, source_key: str) -> None:
@@ -40,6 +51,21 @@ class Cleanup:
         self._collection = collection
         self._given = array("q")  # hashes of point ids: 8 bytes each
         self._sources: dict[Any, None] = {}  # of these, in order
+        self._path = _names(source_key) if mode == "source" else [source_key]
+
+    def source_of(self, metadata: Mapping[str, Any]) -> str | None:
+        """Return the source of a document, None where there is no string."""
+        value: Any = metadata
+        for name in self._path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value if isinstance(value, str) else None
+
+    def describe_missing(self, metadata: Mapping[str, Any]) -> str:
+        """Say that a document has no source."""
+        said = f"cleanup='source' needs a string in metadata {self.source_key!r}"
+        if self.source_key in metadata and self._path != [self.source_key]:
+            return f"{said}, which is nested; a name with a dot in it stands in double quotes"
+        return said
 
     def add(self, key: str | int, source: object) -> None:
         """Remember a document that was given."""
@@ -63,12 +89,25 @@ class Cleanup:
         if not sources:
             return
         field = metadata_field(self.source_key, self._collection.layout.metadata_key)
-        with suppress(CollectionMismatchError):  # it is indexed, if in another way
-            await create_payload_indexes(self._collection, {self.source_key: "keyword"})
+        await self._index_source()
         for start in range(0, len(sources), _SOURCES_AT_A_TIME):
             some = sources[start : start + _SOURCES_AT_A_TIME]
             condition = models.FieldCondition(key=field, match=models.MatchAny(any=some))
             await self._delete_others(models.Filter(must=[condition]), stats, counters)
+
+    async def _index_source(self) -> None:
+        """Index the source, unless the key has no right to or a limit forbids it: it only helps."""
+        try:
+            await create_payload_indexes(self._collection, {self.source_key: "keyword"})
+        except CollectionMismatchError:
+            return  # it is indexed in another way
+        except Exception as error:
+            if read_failure(error) is None:
+                raise
+            warn_in_passing(
+                f"metadata {self.source_key!r} of collection {self._collection.name!r} is not "
+                f"indexed, which makes cleanup='source' slow: {reason(error)}"
+            )
 
     async def _delete_others(
         self, condition: models.Filter | None, stats: RunStats, counters: Counters
@@ -86,7 +125,7 @@ class Cleanup:
             )
             others = _not_among(given, [record.id for record in records])
             if others:
-                await client.delete(name, others)
+                await in_parts(lambda some: client.delete(name, some), others)
                 counters.deleted += len(others)
                 stats.notify()
             if offset is None:
@@ -98,3 +137,15 @@ def _not_among(given: npt.NDArray[np.int64], ids: list[Any]) -> list[Any]:
     hashes = np.fromiter(map(hash, ids), dtype=np.int64, count=len(ids))
     nearest = given[np.searchsorted(given, hashes).clip(max=len(given) - 1)]
     return [each for each, other in zip(ids, nearest != hashes, strict=True) if other]
+
+
+def _names(source_key: str) -> list[str]:
+    """Return the names that lead to the source, before anything is paid for."""
+    names = names_of(source_key)
+    if names is None or any("\\" in name for name in names):
+        raise ConfigurationError(
+            f"source_key must name one metadata field, got {source_key!r}: names joined by dots, "
+            "such as 'source' or 'file.name', without brackets and backslashes; a name with a dot "
+            "in it stands in double quotes"
+        )
+    return names

@@ -21,7 +21,8 @@ from langchain_gemini_qdrant.errors import (
 from langchain_gemini_qdrant.vectorstores import _points
 from langchain_gemini_qdrant.vectorstores._comparison import same_json
 from langchain_gemini_qdrant.vectorstores._open import checked
-from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason, refuses_all
+from langchain_gemini_qdrant.vectorstores._parts import in_parts
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason, refuses_all
 from langchain_gemini_qdrant.vectorstores._schema import read_consistency
 from langchain_gemini_qdrant.vectorstores._write import named_vectors, upsert
 
@@ -44,6 +45,11 @@ _QUICK_S = 0.02  # of reading: a document as Python has it takes microseconds, a
 # What ends a run, as it would affect every other document, too. In a row:
 _REQUESTS_LOST = 3  # or as many as go side by side, to Gemini, after all their retries
 _DOCUMENTS_LOST = 1_000  # refused one by one, by Gemini or Qdrant
+_DOCUMENTS_TROUBLED = 10  # at which, one by one and after all retries, Qdrant itself failed
+
+_UNPROVED = 900  # documents that may be paid for before the first one is stored
+
+_CAUSES = 20  # exceptions that are kept for the report, with what their tracebacks hold
 
 
 class Incoming(NamedTuple):
@@ -234,18 +240,13 @@ class Pipeline:
         for key in group.keys() & self._pending.keys():
             await self._until_stored(key)  # so that the last one stays
         try:
-            records = await self._collection.client.retrieve(
-                self._collection.name,
-                list(group),
-                with_payload=True,
-                consistency=self._consistency,
-            )
+            answers = await in_parts(self._retrieve, list(group))
         except Exception as error:  # noqa: BLE001 - told with the report
             for document in group.values():
-                self._fail(document, reason(error))
+                self._fail(document, reason(error), error)
             self._stop(error)
             return
-        stored = {record.id: record.payload or {} for record in records}
+        stored = {record.id: record.payload or {} for records in answers for record in records}
         changed = []
         for key, document in group.items():
             found = stored.get(key)
@@ -263,6 +264,11 @@ class Pipeline:
             await self._write(changed, self._set_payloads)
         while len(self._waiting) >= self._request_size:
             await self._start()
+
+    async def _retrieve(self, keys: list[str | int]) -> list[models.Record]:
+        return await self._collection.client.retrieve(
+            self._collection.name, keys, with_payload=True, consistency=self._consistency
+        )
 
     def _embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
         """Say whether a stored document has the text and the title that this one has."""
@@ -284,15 +290,14 @@ class Pipeline:
 
     async def _start(self) -> None:
         """Send as many texts as go together, once there is room for a request."""
-        # As many again as go side by side: none of them shall idle while others are stored.
-        while len(self._running) >= 2 * self._session.concurrency:
+        while len(self._running) >= self._most_running():
             await self._wait()
         documents = self._waiting[: self._request_size]
         del self._waiting[: self._request_size]
         if self._stopped:
             why = f"not sent, as the run ended: {reason(self._counters.error)}"
             for document in documents:
-                self._fail(document, why)
+                self._fail(document, why, self._counters.error)
             return
         titles = (
             None
@@ -302,6 +307,14 @@ class Pipeline:
         self._running[self._session.start([document.text for document in documents], titles)] = (
             documents
         )
+
+    def _most_running(self) -> int:
+        """Return how many requests may be under way."""
+        # As many again as go side by side: none of them shall idle while others are stored.
+        most = 2 * self._session.concurrency
+        if self._counters.added + self._counters.updated:
+            return most
+        return min(most, max(_UNPROVED // self._request_size, 1))
 
     async def _wait(self) -> None:
         await self._session.wait_any(list(self._running))
@@ -336,7 +349,7 @@ class Pipeline:
             if not isinstance(result, Exception):
                 embedded.append((document, result))
             elif isinstance(result, TextTooLongError):
-                self._fail(document, reason(result))
+                self._fail(document, reason(result), result)
             else:
                 failure = result
                 self._lose(document, failure)
@@ -371,9 +384,11 @@ class Pipeline:
             self._broken = error
             self._stop(error)
             for document, _ in pairs:
-                self._fail(document, reason(error))
+                self._fail(document, reason(error), error)
         elif len(pairs) == 1:
             self._lose(pairs[0][0], error)
+            if self._counters.error is error:
+                self._broken = error
         else:
             half = len(pairs) // 2
             await self._write(pairs[:half], send)
@@ -405,7 +420,8 @@ class Pipeline:
             )
             for document, payload in changed
         ]
-        await self._collection.client.batch_update_points(self._collection.name, operations)
+        client, name = self._collection.client, self._collection.name
+        await in_parts(lambda some: client.batch_update_points(name, some), operations)
 
     # Counting
 
@@ -420,16 +436,20 @@ class Pipeline:
 
     def _lose(self, document: Incoming, error: Exception) -> None:
         """Count a document that was refused; so many in a row end the run."""
-        self._fail(document, reason(error))
+        self._fail(document, reason(error), error)
         self._documents_lost += 1
-        if self._documents_lost >= _DOCUMENTS_LOST:
+        failure = read_failure(error)
+        is_troubled = failure is not None and failure.may_pass
+        if self._documents_lost >= (_DOCUMENTS_TROUBLED if is_troubled else _DOCUMENTS_LOST):
             self._stop(error)
 
-    def _fail(self, document: Incoming, why: str) -> None:
+    def _fail(self, document: Incoming, why: str, cause: Exception | None = None) -> None:
         if self._pending.get(document.key) is document:  # and not one before it of the same id
             del self._pending[document.key]
             self._updates.discard(document.key)
         self._counters.failed[document.name] = why
+        if cause is not None and len(self._counters.causes) < _CAUSES:
+            self._counters.causes.setdefault(why, cause)
         self._counters.failed_sources.add(document.source)
 
     def _stop(self, error: Exception) -> None:

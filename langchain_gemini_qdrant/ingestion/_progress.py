@@ -24,6 +24,7 @@ class Counters:
         embedded: Vectors that have come.
         failed: Why, by the id that the caller knows.
         failed_sources: Of these.
+        causes: The exceptions behind the reasons, by these; of the first reasons.
         error: What ended the run before its time.
         usage: Returns what was sent so far.
         waiting: Returns what requests wait for, if that takes long.
@@ -37,6 +38,7 @@ class Counters:
     embedded: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     failed_sources: set[object] = field(default_factory=set)
+    causes: dict[str, Exception] = field(default_factory=dict)
     error: Exception | None = None
     usage: Callable[[], EmbeddingUsage] = EmbeddingUsage
     waiting: Callable[[], Waiting | None] = lambda: None
@@ -113,6 +115,7 @@ class RunStats:
             skipped=self._all_counters[0].skipped,
             failed=last.failed,
             stopped=None if last.error is None else reason(last.error),
+            causes=last.causes,
             **self._cost(),
         )
 
@@ -131,7 +134,7 @@ class RunStats:
 
 
 def shortfall(report: IngestReport) -> str:
-    """Say what is not stored, and why."""
+    """Say what is not known to be stored, and why."""
     parts = []
     if report.stopped is not None:
         parts.append(f"the run ended before its time: {report.stopped}")
@@ -142,3 +145,8 @@ def shortfall(report: IngestReport) -> str:
             "`report.failed` has all"
         )
     return "; ".join(parts)
+
+
+def first_cause(counters: Counters) -> Exception | None:
+    """Return what ended a run before its time, else why the first document failed."""
+    return counters.error or next(iter(counters.causes.values()), None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class IngestProgress(RunCost):
         skipped: Found stored as they are, or given twice.
         embedded: Their vectors have come.
         stored: Added, or stored in place of another text or metadata.
-        failed: Neither stored nor tried again.
+        failed: Not known to be stored, and not tried again.
         deleted: Removed by the cleanup.
         remaining_seconds: Left at the rate of the last half minute; None where that or the total
             is not known.
@@ -95,8 +96,12 @@ class IngestReport(RunCost):
         updated: Stored in place of another text or metadata of the same id.
         skipped: Found stored as they are, or given twice.
         deleted: Removed by the cleanup.
-        failed: Why a document is not stored, by its id.
+        failed: Why a document is not known to be stored, by its id. It may be stored all the
+            same, where only Qdrant's answer was lost, or where a part of a cluster took it.
         stopped: What ended the run before its time, None if nothing did.
+        causes: The exception behind each reason in `failed`, by that reason: one for each of the
+            first 20 reasons, and none where a document was refused before anything was sent.
+            They stay in the process: a pickled report has none.
     """
 
     added: int = 0
@@ -105,6 +110,12 @@ class IngestReport(RunCost):
     deleted: int = 0
     failed: Mapping[str, str] = field(default_factory=dict)
     stopped: str | None = None
+    causes: Mapping[str, Exception] = field(default_factory=dict, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions of other libraries cannot all be unpickled.
+        names = (each.name for each in fields(self) if each.name != "causes")
+        return partial(IngestReport, **{name: getattr(self, name) for name in names}), ()
 
     @property
     def complete(self) -> bool:

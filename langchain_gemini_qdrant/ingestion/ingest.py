@@ -16,7 +16,7 @@ from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, InvalidInputError
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
 from langchain_gemini_qdrant.ingestion._pipeline import Incoming, Pipeline
-from langchain_gemini_qdrant.ingestion._progress import RunStats, shortfall
+from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
 from langchain_gemini_qdrant.vectorstores._points import refuse_single
 
 if TYPE_CHECKING:
@@ -83,9 +83,10 @@ def ingest(
     refuse_single(documents, "documents")
     if isinstance(documents, AsyncIterable) and not isinstance(documents, Iterable):
         raise ConfigurationError("documents come asynchronously: await aingest(...) instead")
+    collection = store.collection.patient()
     this = _Run(
-        store.collection,
-        Cleanup(store.collection, cleanup, source_key),
+        collection,
+        Cleanup(collection, cleanup, source_key),
         id_keys=id_keys,
         batch_size=batch_size,
         total=len(documents) if total is None and isinstance(documents, Sized) else total,
@@ -114,9 +115,10 @@ async def aingest(
     Cancelling it cancels the requests under way.
     """
     refuse_single(documents, "documents")
+    collection = store.async_collection.patient()
     this = _Run(
-        store.async_collection,
-        Cleanup(store.async_collection, cleanup, source_key),
+        collection,
+        Cleanup(collection, cleanup, source_key),
         id_keys=id_keys,
         batch_size=batch_size,
         total=len(documents) if total is None and isinstance(documents, Sized) else total,
@@ -183,11 +185,10 @@ class _Run:
     def _incoming(self, document: object) -> Incoming:
         if not isinstance(document, Document):
             raise InvalidInputError(f"documents must be Documents, got {type(document).__name__}")
-        layout, source_key = self._collection.layout, self._cleanup.source_key
+        layout = self._collection.layout
         name = document.id or content_id(document, self._id_keys)
         key: str | int = name
-        source: object = document.metadata.get(source_key)
-        source = source if isinstance(source, str) else None
+        source = self._cleanup.source_of(document.metadata)
         payload: dict[str, Any] = {}
         problem = None
         try:
@@ -205,7 +206,7 @@ class _Run:
         if self._is_gemini and not document.page_content.strip():
             problem = "the text is blank"
         elif self._cleanup.mode == "source" and source is None:
-            problem = f"cleanup='source' needs a string in metadata {source_key!r}"
+            problem = self._cleanup.describe_missing(document.metadata)
         elif self._cleanup.mode != "none":
             self._cleanup.add(key, source)
         return Incoming(
@@ -228,7 +229,7 @@ class _Run:
             f"{report.added + report.updated} documents are stored and {report.skipped} were found "
             f"stored. Not all: {shortfall(report)}. Run it again to go on",
             report=report,
-        ) from self._counters.error
+        ) from first_cause(self._counters)
 
 
 def _in_order(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic_core import to_jsonable_python
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import point_id
+from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._write import IDS_AT_A_TIME
 
 if TYPE_CHECKING:
@@ -124,7 +125,10 @@ async def others(of: Side, than: Side) -> list[str | int]:
         )
         ids = [point_id(str(record.id)) for record in records]
         if ids:
-            known = await than.client.retrieve(than.name, ids, with_payload=False)
-            found += sorted({*ids} - {point_id(str(record.id)) for record in known}, key=str)
+            answers = await in_parts(
+                lambda some: than.client.retrieve(than.name, some, with_payload=False), ids
+            )
+            known = {point_id(str(record.id)) for records in answers for record in records}
+            found += sorted({*ids} - known, key=str)
         if offset is None:
             return found

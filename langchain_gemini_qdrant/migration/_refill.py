@@ -10,7 +10,7 @@ from langchain_gemini_qdrant._qdrant_values import document_id
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.errors import CollectionMismatchError, IngestError
 from langchain_gemini_qdrant.ingestion._pipeline import Incoming, Pipeline
-from langchain_gemini_qdrant.ingestion._progress import RunStats, shortfall
+from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
 from langchain_gemini_qdrant.migration import _collection_copy
 from langchain_gemini_qdrant.migration._collection_copy import Side
 from langchain_gemini_qdrant.vectorstores import _write
@@ -156,4 +156,4 @@ class Refill:
                 f"the new collection {self._collection.name!r} is not complete, and no alias "
                 f"is switched: {shortfall(report)}. Run it again to go on",
                 report=report,
-            ) from counters.error
+            ) from first_cause(counters)

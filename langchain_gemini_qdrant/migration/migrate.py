@@ -19,7 +19,8 @@ from langchain_gemini_qdrant.vectorstores import _points
 from langchain_gemini_qdrant.vectorstores._comparison import VectorComparison, same_payload
 from langchain_gemini_qdrant.vectorstores._connection import Connection
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
-from langchain_gemini_qdrant.vectorstores._retry import RetryingClient
+from langchain_gemini_qdrant.vectorstores._parts import in_parts
+from langchain_gemini_qdrant.vectorstores._retry import PATIENT, RetryingClient
 from langchain_gemini_qdrant.vectorstores._schema import create_if_missing, read_consistency
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class _Migration:
 
         def side(connection: Connection, name: str) -> Side:
             client = connection.client if blocking else connection.async_client
-            retrying = RetryingClient(client, waits, random, blocking=blocking)
+            retrying = RetryingClient(client, waits, random, blocking=blocking, policy=PATIENT)
             return Side(cast("AsyncQdrantClient", retrying), name)
 
         self._source = side(source, source_name)
@@ -254,7 +255,7 @@ class _Migration:
             for record in missing + changed
         )
         for request in _points.requests(points):
-            await self._target.client.upsert(self._target.name, request)
+            await in_parts(self._upsert, request)
         self._added += len(missing)
         self._updated += len(changed)
         self._skipped += len(records) - len(missing) - len(changed)
@@ -263,13 +264,16 @@ class _Migration:
         """Return the target's points of the same ids, by these."""
         if not records:
             return {}
-        found = await self._target.client.retrieve(
-            self._target.name,
-            [record.id for record in records],
-            consistency=self._consistency,
-            **_WHOLE,
+        answers = await in_parts(self._retrieve, [record.id for record in records])
+        return {_key(record): record for found in answers for record in found}
+
+    async def _upsert(self, points: list[models.PointStruct]) -> models.UpdateResult:
+        return await self._target.client.upsert(self._target.name, points)
+
+    async def _retrieve(self, ids: list[models.ExtendedPointId]) -> list[models.Record]:
+        return await self._target.client.retrieve(
+            self._target.name, ids, consistency=self._consistency, **_WHOLE
         )
-        return {_key(record): record for record in found}
 
     def _alike(self, one: _Point, other: _Point) -> bool:
         """Say whether two points are the same, but for what an engine rounds."""

@@ -150,7 +150,7 @@ class _Reembedding:
             )
         self._store = store
         self._blocking = blocking
-        self._collection = store.collection if blocking else store.async_collection
+        self._collection = self._face(store)
         self._client = self._collection.client
         self._embeddings = embeddings
         self._given_name = collection_name
@@ -185,7 +185,8 @@ class _Reembedding:
         )
 
     def _face(self, store: GeminiQdrantVectorStore) -> Collection:
-        return store.collection if self._blocking else store.async_collection
+        """Return a store's collection for a long run."""
+        return (store.collection if self._blocking else store.async_collection).patient()
 
     def _store_of(
         self, collection_name: str, retrieval_mode: RetrievalMode

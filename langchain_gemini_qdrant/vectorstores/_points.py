@@ -248,8 +248,8 @@ def partial_write(
     written = [row.id for index, row in enumerate(rows) if index in stored]
     missing = [row.id for index, row in enumerate(rows) if index not in stored]
     return PartialWriteError(
-        f"{len(written)} of {len(rows)} documents are stored, {len(missing)} are not: `written` "
-        f"and `missing` have their ids. The cause: {reason(cause)}",
+        f"{len(written)} of {len(rows)} documents are stored, {len(missing)} are not known to be: "
+        f"`written` and `missing` have their ids. The cause: {reason(cause)}",
         written=written,
         missing=missing,
     )

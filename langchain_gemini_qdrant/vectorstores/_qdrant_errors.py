@@ -42,6 +42,10 @@ _STATUS = {
 }
 # In a 500: a node of the cluster is away, or too few replicas took a write.
 _REPLICA_AWAY = re.compile("please retry|tonic|unavailable", re.IGNORECASE)
+# In a 429 without a delay, and in a 400: limits of the rate, of a message, of points, of JSON.
+_TOO_LARGE_AS_A_WHOLE = re.compile(
+    'larger than (?:rate limiter|max|allowed)|for "upsert limit"', re.IGNORECASE
+)
 _FORBIDDEN = frozenset({401, 403})
 _AWAY = frozenset({_UNREADABLE, _TOO_MANY, 502, 503, 504})
 _REFUSES_ALL = _FORBIDDEN | _AWAY | {404, _DISK_FULL}
@@ -137,9 +141,7 @@ def _failure(status: int, name: str, words: str, headers: Mapping[str, str]) -> 
     """Return the failure with the status that its words mean."""
     if "No space left on device" in words or "qdrant-insufficient-storage" in headers:
         status = _DISK_FULL
-    elif status == _TOO_MANY and (
-        "larger than rate limiter" in words or "larger than max" in words
-    ):
+    elif status in {400, _TOO_MANY} and _TOO_LARGE_AS_A_WHOLE.search(words):
         status = _TOO_LARGE
     seconds = read_retry_after(headers)
     return Failure(status, name, words, None if seconds is None else uncut(seconds))

@@ -25,6 +25,7 @@ from langchain_gemini_qdrant.vectorstores._metadata import (
     changed_metadata,
     embedding_metadata,
 )
+from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import is_forbidden, reason
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
@@ -167,7 +168,8 @@ async def upsert(
     """Store points; an empty collection that somebody else made learns what makes its vectors."""
     if collection.state.lacks_metadata:
         await _note_embedding(collection)
-    await collection.client.upsert(collection.name, points, **options)
+    client, name = collection.client, collection.name
+    await in_parts(lambda some: client.upsert(name, some, **options), points)
 
 
 async def _note_embedding(collection: Collection) -> None:

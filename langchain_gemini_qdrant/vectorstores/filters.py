@@ -95,6 +95,14 @@ def metadata_field(field: str, metadata_key: str) -> str:
     return _Field("", _name(metadata_key)).child(field).key
 
 
+def names_of(field: object) -> list[str] | None:
+    """Return the names that lead to a metadata field; None if it is none, or is in an array."""
+    if not isinstance(field, str) or not _PATH.fullmatch(field):
+        return None
+    parts = re.findall(_PART, field, re.DOTALL)
+    return None if any(array for _, _, array in parts) else [q or plain for q, plain, _ in parts]
+
+
 class _Field(NamedTuple):
     """A metadata field; without a name, the metadata as a whole."""
 

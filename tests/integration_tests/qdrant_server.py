@@ -293,7 +293,7 @@ class _GrpcListener(grpc.GenericRpcHandler):
 
     def __init__(self, exchange, qdrant, port, tls):
         self._exchange = exchange
-        if not isinstance(qdrant, ForwardedQdrant):
+        if isinstance(qdrant, LocalQdrant):
             self._serve = lambda request: answer_grpc(qdrant, request)
         else:
             self._serve = qdrant.grpc

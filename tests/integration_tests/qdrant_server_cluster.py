@@ -13,9 +13,10 @@ from __future__ import annotations
 from qdrant_client import models
 
 from tests.integration_tests.qdrant_server_exchange import QdrantError
-from tests.integration_tests.qdrant_server_local import WRITES, LocalQdrant
+from tests.integration_tests.qdrant_server_local import LocalQdrant
 
 _READS = {"retrieve", "scroll", "count", "query"}
+_WRITES = {"batch", "delete", "set_payload", "upsert"}
 
 
 class ReplicatedQdrant(LocalQdrant):
@@ -39,11 +40,13 @@ class ReplicatedQdrant(LocalQdrant):
         if operation in _READS:
             return self._read(operation, collection, body, consistency)
         result = super().call(operation, collection, body)
-        if self.misses and operation in {*WRITES, "batch"}:
+        if self.misses and operation in _WRITES:
             self.misses -= 1
             params = super().call("get_collection", collection, {}).config.params
             if params.write_consistency_factor > 1:
-                raise QdrantError(500, "Service internal error: tcp connect error")
+                raise QdrantError(
+                    500, "Service internal error: Tonic status error: status: Unavailable"
+                )
         self.second.call(operation, collection, body)
         return result
 

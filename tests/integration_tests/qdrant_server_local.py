@@ -66,7 +66,7 @@ _BODIES = {
     "facet": models.FacetRequest,
 }
 # One operation of a batch of updates each, by its name there.
-WRITES = {
+_WRITES = {
     "upsert",
     "delete",
     "set_payload",
@@ -130,7 +130,7 @@ class LocalQdrant:
         """
         try:
             with self._lock:
-                if operation in WRITES:
+                if operation in _WRITES:
                     [result] = self.batch(collection, _parsed("batch", [{operation: body}]))
                     return result
                 return getattr(self, operation)(collection, _parsed(operation, body))

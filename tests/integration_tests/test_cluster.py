@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import QdrantClient, models
 
-from langchain_gemini_qdrant import EdgeClient, create_vector_store, migrate, reembed
+from langchain_gemini_qdrant import EdgeClient, areembed, create_vector_store, migrate, reembed
 from langchain_gemini_qdrant.errors import IngestError
 from tests.integration_tests.ingesting import Runs, passages
 from tests.integration_tests.qdrant_server import QdrantServer
@@ -110,7 +112,7 @@ def test_a_migration_copies_what_one_replica_missed(tmp_path, cluster, clock, pr
     )
     target.create_collection("c", params, **BOTH)
     cluster.miss_next(10_000)
-    with pytest.raises(Exception, match="tcp connect error"):
+    with pytest.raises(Exception, match="Unavailable"):
         migrate(source, target, "c", batch_size=10, clock=clock)
     cluster.miss_next(0)
     report = migrate(source, target, "c", clock=clock)
@@ -121,17 +123,28 @@ def test_a_migration_copies_what_one_replica_missed(tmp_path, cluster, clock, pr
     source.close()
 
 
+@pytest.mark.parametrize("is_async", [False, True])
 def test_reembed_deletes_the_old_collection_once_all_replicas_have_the_new_one(
-    options, cluster, twin
+    options, cluster, is_async
 ):
     with create_vector_store(DeterministicFakeEmbedding(size=8), "old", **options) as store:
         store.add_documents(passages(30))
+
+        async def in_a_loop():
+            try:
+                return await areembed(store, new, **arguments)
+            finally:
+                await store.async_client.close()
+
+        def run():
+            return asyncio.run(in_a_loop()) if is_async else reembed(store, new, **arguments)
+
         new = DeterministicFakeEmbedding(size=4)
         arguments = {"collection_name": "new", "alias": "live", "delete_old": True}
         cluster.miss_next(10_000)
         with pytest.raises(IngestError):
-            reembed(store, new, **arguments)
+            run()
         cluster.miss_next(0)
         assert store.client.collection_exists("old")
-        assert reembed(store, new, **arguments).old_deleted
+        assert run().old_deleted
         assert on_replicas(store.client, "new") == {30}

@@ -32,6 +32,7 @@ from langchain_gemini_qdrant.errors import (
     RequestRejectedError,
     ServiceError,
     StorageError,
+    TextTooLongError,
 )
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.ingesting import Runs, passages, stored, texts
@@ -111,7 +112,8 @@ def test_texts_that_cannot_be_embedded_fail_alone(store, run, emulator):
     assert report.failed["blank"] == "the text is blank"
     assert "reads 8192 tokens of a text and would cut the rest" in report.failed["too long"]
     assert "cannot be stored" in report.failed["no text"]
-    assert error.__cause__ is None
+    assert isinstance(error.__cause__, TextTooLongError)
+    assert report.causes == {report.failed["too long"]: error.__cause__}
     assert len(emulator.texts) == 120
 
 
