@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._qdrant_values import point_id
-from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._points import refuse_single
 from langchain_gemini_qdrant.vectorstores._write import in_requests
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
@@ -26,10 +25,8 @@ async def get(collection: Collection, ids: Sequence[str | int]) -> list[Document
     to_document, keys = collection.layout.to_document, collection.layout.document_keys
     found: dict[Any, Document] = {}
     for some in in_requests(list(dict.fromkeys(wanted))):
-        for records in await in_parts(
-            lambda part: collection.client.retrieve(collection.name, part, with_payload=True), some
-        ):
-            found |= {record.id: to_document(record, *keys) for record in records}
+        records = await collection.client.retrieve(collection.name, some, with_payload=True)
+        found |= {record.id: to_document(record, *keys) for record in records}
     return [found[key] for key in wanted if key in found]
 
 

@@ -186,7 +186,8 @@ class QdrantServer:
             status: HTTP status.
             retry_after: Seconds or a date, for the header Retry-After.
             after_effect: Carry the request out first, so that only its answer is lost.
-            path: Only requests whose path contains it, such as `"/points"` or `"Points/Upsert"`.
+            path: Only requests whose method and path contain it, such as `"/points"`,
+                `"PUT /collections/c/points"` or `"Points/Upsert"`.
             message: What Qdrant says, in JSON or gRPC's details.
             content: The body in its place, as a proxy would send it over REST.
         """

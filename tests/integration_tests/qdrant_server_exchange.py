@@ -144,7 +144,7 @@ class Exchange:
             self._requests.append(request)
             if request.path not in _VERSION_PATHS:
                 for fault in self._faults:
-                    if fault.path in request.path:
+                    if fault.path in f"{request.method} {request.path}":
                         self._faults.remove(fault)
                         return fault
         return None

@@ -8,6 +8,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import models
 
 from langchain_gemini_qdrant import IngestError, create_vector_store, ingest
+from langchain_gemini_qdrant.errors import ConfigurationError
 from tests.integration_tests.ingesting import Runs, stored
 
 
@@ -98,6 +99,64 @@ def test_another_key_can_hold_the_source(edge, run):
     run(edge, documents(1, 2, 3), **options)
     assert run(edge, documents(3), **options).deleted == 2
     assert stored(edge) == ["page 3"]
+
+
+@pytest.mark.parametrize(
+    ("source_key", "metadata"),
+    [
+        ('"file.name"', {"file.name": "x"}),
+        ("file.name", {"file": {"name": "x"}}),
+        ('meta."my.file".name', {"meta": {"my.file": {"name": "x"}}}),
+        ("größe/Datei", {"größe/Datei": "x"}),
+    ],
+)
+def test_the_source_is_found_as_filters_find_it(store, run, source_key, metadata):
+    def documents(*pages):
+        return [Document(f"page {page}", id=str(page), metadata=metadata) for page in pages]
+
+    options = {"source_key": source_key, "cleanup": "source"}
+    run(store, [*documents(1, 2, 3), Document("y", id="9")], on_error="report", **options)
+    assert run(store, documents(3), **options).deleted == 2
+    assert stored(store) == ["page 3"]
+
+
+def test_a_dotted_name_that_is_meant_as_one_name_is_told_with_the_way_to_write_it(edge, run):
+    documents = [Document("text", id="a", metadata={"file.name": "x"})]
+    report = run(edge, documents, cleanup="source", source_key="file.name", on_error="report")
+    assert report.failed == {
+        "a": "cleanup='source' needs a string in metadata 'file.name', which is nested; a name "
+        "with a dot in it stands in double quotes"
+    }
+
+
+@pytest.mark.parametrize(
+    "source_key", ["", "a.", 'a"b', "a\\b", "tags[]", "parts[0].name", 5, None]
+)
+def test_a_source_key_that_names_no_field_on_some_engine_is_refused_first(store, run, source_key):
+    def documents():
+        raise AssertionError("nothing is read")
+        yield
+
+    with pytest.raises(ConfigurationError, match="source_key must name one metadata field"):
+        run(store, documents(), cleanup="source", source_key=source_key)
+
+
+@pytest.mark.parametrize("prefer_grpc", [False, True])
+def test_a_key_without_the_right_to_an_index_cleans_up_all_the_same(
+    run, qdrant_server, prefer_grpc
+):
+    options = {
+        "url": qdrant_server.url,
+        "grpc_port": qdrant_server.grpc_port,
+        "prefer_grpc": prefer_grpc,
+    }
+    with create_vector_store(DeterministicFakeEmbedding(size=8), "c", **options) as store:
+        run(store, files(a="123"))
+        qdrant_server.allow("prw")
+        with pytest.warns(UserWarning, match="'source' of collection 'c' is not indexed"):
+            report = run(store, files(a="14"), cleanup="source")
+        assert (report.complete, report.deleted) == (True, 2)
+        assert stored(store) == ["a1", "a4"]
 
 
 @pytest.mark.parametrize("cleanup", ["source", "full"])

@@ -168,7 +168,7 @@ def test_arguments_of_ingest_and_what_it_reports():
     shared = ["requests", "texts", "tokens", "estimated_tokens", "usd", "seconds"]
     assert [field.name for field in dataclasses.fields(package.IngestReport)] == [
         *shared,
-        *("added", "updated", "skipped", "deleted", "failed", "stopped"),
+        *("added", "updated", "skipped", "deleted", "failed", "stopped", "causes"),
     ]
     assert [field.name for field in dataclasses.fields(package.IngestProgress)] == [
         *shared,
