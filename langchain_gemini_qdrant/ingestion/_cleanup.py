@@ -17,6 +17,7 @@ from langchain_gemini_qdrant.errors import (
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
+from langchain_gemini_qdrant.vectorstores._schema import is_on_all_replicas
 from langchain_gemini_qdrant.vectorstores._write import IDS_AT_A_TIME
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field, names_of
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 CleanupMode: TypeAlias = Literal["none", "source", "full"]
 
 _SOURCES_AT_A_TIME = 500
+_KEPT_AT_A_TIME = 100_000
+"""Ids in one request: some 4 MB of UUIDs; a server takes 32 MB."""
 
 
 class Cleanup:
@@ -114,6 +117,8 @@ class Cleanup:
     ) -> None:
         given = np.unique(np.frombuffer(self._given, dtype=np.int64))
         client, name = self._collection.client, self._collection.name
+        is_on_all = is_on_all_replicas(await client.get_collection(name))
+        kept: list[Any] = []
         offset: Any = None
         while True:
             records, offset = await client.scroll(
@@ -123,13 +128,24 @@ class Cleanup:
                 offset=offset,
                 with_payload=False,
             )
-            others = _not_among(given, [record.id for record in records])
+            ids = [record.id for record in records]
+            others = _not_among(given, ids)
+            if is_on_all and len(kept) <= _KEPT_AT_A_TIME:
+                kept += {*ids}.difference(others)
             if others:
                 await in_parts(lambda some: client.delete(name, some), others)
                 counters.deleted += len(others)
                 stats.notify()
             if offset is None:
-                return
+                break
+        if is_on_all and len(kept) <= _KEPT_AT_A_TIME:
+            # A replica that was not read may have what a write left there that was refused, because
+            # another one missed it.
+            rest = models.Filter(
+                must=[condition] if condition else None,
+                must_not=[models.HasIdCondition(has_id=kept)],
+            )
+            await client.delete(name, rest)
 
 
 def _not_among(given: npt.NDArray[np.int64], ids: list[Any]) -> list[Any]:

@@ -191,6 +191,11 @@ def read_consistency(info: models.CollectionInfo) -> int | None:
     return promised if promised > 1 else None
 
 
+def is_on_all_replicas(info: models.CollectionInfo) -> bool:
+    """Say whether there are several replicas, and a write promises that all have it."""
+    return read_consistency(info) == (info.config.params.replication_factor or 1)
+
+
 def quantization_change(
     layout: Layout, info: models.CollectionInfo, config: models.QuantizationConfig | None
 ) -> dict[str, Any]:

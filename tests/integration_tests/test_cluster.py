@@ -101,6 +101,24 @@ def test_with_a_promise_of_one_replica_a_read_asks_one(options, run, cluster):
         assert not any("consistency" in str(request) for request in cluster.requests)
 
 
+@pytest.mark.parametrize("cleanup", ["source", "full"])
+def test_a_cleanup_finds_what_only_one_replica_has(store, run, cluster, cleanup):
+    run(store, passages(20))
+    miss(cluster, store, run, passages(40))
+    run(store, passages(10), cleanup=cleanup)
+    assert on_replicas(store.client) == {10}
+
+
+def test_a_cleanup_finds_what_only_one_replica_has_deleted(store, run, cluster):
+    run(store, passages(20))
+    cluster.miss_next(10_000)
+    with pytest.raises(IngestError):
+        run(store, passages(10), cleanup="source")
+    cluster.miss_next(0)
+    run(store, passages(10), cleanup="source")
+    assert on_replicas(store.client) == {10}
+
+
 @pytest.mark.parametrize("prefer_grpc", [False, True])
 def test_a_migration_copies_what_one_replica_missed(tmp_path, cluster, clock, prefer_grpc):
     source = EdgeClient(tmp_path)
