@@ -51,8 +51,11 @@ def ingest(
     without being embedded. Metadata is stored, and compared, as JSON has it.
 
     One failing document does not stop the run. Errors that would affect every document do: a
-    day's quota, a refused key, requests that all fail, an engine that is away. What had its
-    vectors by then is stored.
+    day's quota, a refused key, requests that all fail, a full disk, an engine that is away for
+    more than a minute. What had its vectors by then is stored, where it can be.
+
+    On a cluster, a document counts as stored if it is on as many replicas as the collection's
+    `write_consistency_factor` promises.
 
     Args:
         store: Where to.
@@ -63,7 +66,8 @@ def ingest(
             passages that a file no longer has; `"full"` deletes all others of the collection.
             Takes 8 bytes of memory for each document, and the names of the sources. Where
             documents have failed, those of their sources are kept, and with `"full"` all.
-        source_key: Where metadata has the source, for `cleanup="source"`; an index of it is made.
+        source_key: Where metadata has the source, for `cleanup="source"`, named as in filters:
+            `file.name` is nested. An index of it is made, if the key may.
         batch_size: Documents embedded at a time. Up to five times as many are looked up, and all
             that have come meanwhile are stored.
         total: How many documents there are, where `len` does not tell; for `on_progress`.
@@ -77,6 +81,8 @@ def ingest(
     Raises:
         IngestError: Some documents failed, or the run ended before its time; `report` says which
             and why. All others are stored.
+        CollectionMismatchError: The collection is not the one that was opened: recreated, or its
+            alias switched, for another embedding. Nothing is read or sent.
         ConfigurationError: An option is unknown, or at odds with the documents.
         InvalidInputError: `documents` is a single one.
     """

@@ -52,6 +52,7 @@ async def add(
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
     layout = collection.layout
+    collection = _patient(collection, len(rows) > batch_size)
     # All of them, before the first is paid for.
     if gemini_of(layout.embedding) is not None:
         check_texts([row.text for row in rows])
@@ -77,6 +78,11 @@ async def add(
     if not stored:
         raise failure
     raise _points.partial_write(rows, stored, failure) from failure
+
+
+def _patient(collection: Collection, is_long: bool) -> Collection:  # noqa: FBT001
+    """Return the collection for a call that pays for more than a batch, else as it is."""
+    return collection.patient() if is_long else collection
 
 
 async def _store(  # noqa: PLR0917 - of one batch, from `add` alone

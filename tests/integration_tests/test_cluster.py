@@ -29,7 +29,7 @@ def cluster():
         yield server
 
 
-@pytest.fixture(params=[False, True], ids=["rest", "grpc"])
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.slow)], ids=["rest", "grpc"])
 def options(request, cluster, clock):
     """Options of a store on the cluster."""
     return {

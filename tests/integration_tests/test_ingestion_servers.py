@@ -168,6 +168,14 @@ def test_migrations_and_reembedding_live_through_a_restart_of_a_minute(
     target.close()
 
 
+def test_more_than_a_batch_is_added_through_a_restart_of_a_minute(
+    remote, qdrant_server, options, emulator
+):
+    qdrant_server.fail_next(A_MINUTE, path=writes(options))
+    remote.add_documents(passages(150))
+    assert (remote.count(), len(emulator.texts)) == (150, 150)
+
+
 def test_a_search_does_not_wait_for_a_minute(remote, qdrant_server, clock):
     qdrant_server.fail_next(A_MINUTE)
     with pytest.raises(Exception, match=r".*"):

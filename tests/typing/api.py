@@ -142,6 +142,7 @@ def run(store: GeminiQdrantVectorStore) -> IngestReport:
         return ingest(store, iter([Document("a")]), on_progress=show)
     except IngestError as error:
         assert_type(error.report.failed, Mapping[str, str])
+        assert_type(error.report.causes, Mapping[str, Exception])
         return error.report
 
 
