@@ -6,6 +6,7 @@ A run resumes an interrupted one because stored documents are looked up and skip
 from __future__ import annotations
 
 import collections.abc
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,7 @@ from langchain_gemini_qdrant.vectorstores._comparison import same_json
 from langchain_gemini_qdrant.vectorstores._open import checked
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason, refuses_all
+from langchain_gemini_qdrant.vectorstores._retry import QUICK
 from langchain_gemini_qdrant.vectorstores._schema import read_consistency
 from langchain_gemini_qdrant.vectorstores._write import named_vectors, upsert
 
@@ -178,6 +180,7 @@ class Pipeline:
     async def _store_what_comes(self, error: BaseException) -> None:
         """Send nothing more, and store what comes of the requests under way: it is paid for."""
         self._report = None
+        self._collection = replace(self._collection, policy=QUICK)  # somebody waits for the end
         self._session.give_up(error)
         if self._collection.blocking:
             await self._session.aclose()  # ends their waiting, too

@@ -165,6 +165,10 @@ class QdrantServer:
         """Let the second replica of a cluster miss the next writes."""
         self._qdrant.misses = times
 
+    def read_from(self, replica):
+        """Let reads without consistency go to one replica of a cluster, 0 or 1; None: to both."""
+        self._qdrant.reader = replica
+
     def fail_next(
         self,
         times=1,

@@ -24,12 +24,15 @@ class ReplicatedQdrant(LocalQdrant):
 
     Attributes:
         misses: How many of the next writes the second replica misses.
+        reader: The replica that reads without consistency go to, 0 or 1; None for one after the
+            other.
     """
 
     def __init__(self, **options):
         super().__init__(**options)
         self.second = LocalQdrant(**options)
         self.misses = 0
+        self.reader = None
         self._reads = 0
 
     def close(self):
@@ -52,8 +55,9 @@ class ReplicatedQdrant(LocalQdrant):
 
     def _read(self, operation, collection, body, consistency):
         if consistency in {None, "1", 1}:
-            self._reads += 1  # one replica after the other
-            node = self.second if self._reads % 2 else super()
+            self._reads += 1
+            reader = self._reads % 2 if self.reader is None else self.reader
+            node = self.second if reader else super()
             return node.call(operation, collection, body)
         one = super().call(operation, collection, body)
         other = self.second.call(operation, collection, body)

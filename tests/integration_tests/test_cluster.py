@@ -47,9 +47,16 @@ def store(options):
         yield store
 
 
-def on_replicas(client, name="c"):
+@pytest.fixture(params=[0, 1])
+def replica(request, cluster):
+    """The replica that reads without consistency go to."""
+    cluster.read_from(request.param)
+
+
+def on_replicas(cluster, client, name="c"):
     """Return how many points each replica has."""
-    return {client.count(name).count for _ in range(4)}
+    cluster.read_from(None)
+    return {client.count(name).count for _ in range(2)}
 
 
 def miss(cluster, store, run, documents):
@@ -58,19 +65,20 @@ def miss(cluster, store, run, documents):
     with pytest.raises(IngestError):
         run(store, documents)
     cluster.miss_next(0)
-    assert len(on_replicas(store.client)) == 2
 
 
+@pytest.mark.usefixtures("replica")
 def test_what_one_replica_missed_is_written_by_the_next_run(store, run, cluster):
     assert run(store, passages(20)).added == 20
     miss(cluster, store, run, passages(40))
     report = run(store, passages(40))
     assert report.skipped == 20
     assert report.added == 20
-    assert on_replicas(store.client) == {40}
     assert run(store, passages(40)).skipped == 40
+    assert on_replicas(cluster, store.client) == {40}
 
 
+@pytest.mark.usefixtures("replica")
 def test_metadata_that_one_replica_missed_is_written_by_the_next_run(store, run, cluster):
     def documents(value):
         return [Document("text", id=str(i), metadata={"v": value}) for i in range(5)]
@@ -81,14 +89,15 @@ def test_metadata_that_one_replica_missed_is_written_by_the_next_run(store, run,
         run(store, documents(2))
     cluster.miss_next(0)
     run(store, documents(2))
-    for _ in range(4):
+    cluster.read_from(None)
+    for _ in range(2):
         assert {each.metadata["v"] for each in store.iter_documents()} == {2}
 
 
 def test_a_write_that_one_replica_misses_for_a_moment_is_written_again(store, run, cluster):
     cluster.miss_next()
     assert run(store, passages(40)).added == 40
-    assert on_replicas(store.client) == {40}
+    assert on_replicas(cluster, store.client) == {40}
 
 
 def test_with_a_promise_of_one_replica_a_read_asks_one(options, run, cluster):
@@ -102,13 +111,15 @@ def test_with_a_promise_of_one_replica_a_read_asks_one(options, run, cluster):
 
 
 @pytest.mark.parametrize("cleanup", ["source", "full"])
+@pytest.mark.usefixtures("replica")
 def test_a_cleanup_finds_what_only_one_replica_has(store, run, cluster, cleanup):
     run(store, passages(20))
     miss(cluster, store, run, passages(40))
     run(store, passages(10), cleanup=cleanup)
-    assert on_replicas(store.client) == {10}
+    assert on_replicas(cluster, store.client) == {10}
 
 
+@pytest.mark.usefixtures("replica")
 def test_a_cleanup_finds_what_only_one_replica_has_deleted(store, run, cluster):
     run(store, passages(20))
     cluster.miss_next(10_000)
@@ -116,9 +127,10 @@ def test_a_cleanup_finds_what_only_one_replica_has_deleted(store, run, cluster):
         run(store, passages(10), cleanup="source")
     cluster.miss_next(0)
     run(store, passages(10), cleanup="source")
-    assert on_replicas(store.client) == {10}
+    assert on_replicas(cluster, store.client) == {10}
 
 
+@pytest.mark.usefixtures("replica")
 @pytest.mark.parametrize("prefer_grpc", [False, True])
 def test_a_migration_copies_what_one_replica_missed(tmp_path, cluster, clock, prefer_grpc):
     source = EdgeClient(tmp_path)
@@ -135,12 +147,13 @@ def test_a_migration_copies_what_one_replica_missed(tmp_path, cluster, clock, pr
     cluster.miss_next(0)
     report = migrate(source, target, "c", clock=clock)
     assert report.added == 40
-    assert on_replicas(target) == {40}
+    assert on_replicas(cluster, target) == {40}
     assert migrate(source, target, "c", clock=clock).skipped == 40
     target.close()
     source.close()
 
 
+@pytest.mark.usefixtures("replica")
 @pytest.mark.parametrize("is_async", [False, True])
 def test_reembed_deletes_the_old_collection_once_all_replicas_have_the_new_one(
     options, cluster, is_async
@@ -165,4 +178,4 @@ def test_reembed_deletes_the_old_collection_once_all_replicas_have_the_new_one(
         cluster.miss_next(0)
         assert store.client.collection_exists("old")
         assert run().old_deleted
-        assert on_replicas(store.client, "new") == {30}
+        assert on_replicas(cluster, store.client, "new") == {30}

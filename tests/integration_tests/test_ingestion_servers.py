@@ -176,6 +176,17 @@ def test_more_than_a_batch_is_added_through_a_restart_of_a_minute(
     assert (remote.count(), len(emulator.texts)) == (150, 150)
 
 
+def test_a_run_that_is_interrupted_does_not_wait_for_a_minute(remote, run, qdrant_server, clock):
+    def stop(progress):
+        if progress.embedded:
+            qdrant_server.fail_next(10_000)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(remote, passages(2_000), on_progress=stop)
+    assert sum(clock.waits) < 4
+
+
 def test_a_search_does_not_wait_for_a_minute(remote, qdrant_server, clock):
     qdrant_server.fail_next(A_MINUTE)
     with pytest.raises(Exception, match=r".*"):
