@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from qdrant_client import models
 
@@ -19,13 +19,11 @@ from langchain_gemini_qdrant.errors import (
     RequestRejectedError,
     TextTooLongError,
 )
+from langchain_gemini_qdrant.ingestion._lookups import Incoming, LookUps, is_stored
 from langchain_gemini_qdrant.vectorstores import _points
-from langchain_gemini_qdrant.vectorstores._comparison import same_json
-from langchain_gemini_qdrant.vectorstores._open import checked
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason, refuses_all
 from langchain_gemini_qdrant.vectorstores._retry import QUICK
-from langchain_gemini_qdrant.vectorstores._schema import read_consistency
 from langchain_gemini_qdrant.vectorstores._write import named_vectors, upsert
 
 if TYPE_CHECKING:
@@ -54,32 +52,6 @@ _UNPROVED = 900  # documents that may be paid for before the first one is stored
 _CAUSES = 20  # exceptions that are kept for the report, with what their tracebacks hold
 
 
-class Incoming(NamedTuple):
-    """One document on its way.
-
-    Attributes:
-        key: Its point id.
-        name: Its id, as the caller knows it.
-        text: To be embedded.
-        title: Embedded with the text.
-        payload: To be stored.
-        vectors: Those that it has already, by name.
-        has_own_id: Another text may come under the same id later; content ids tell texts apart.
-        source: What failures are remembered by, for the cleanup.
-        problem: Why it cannot be taken, None if it can.
-    """
-
-    key: str | int
-    name: str
-    text: str
-    title: str | None
-    payload: dict[str, Any]
-    vectors: Mapping[str, Any] = {}
-    has_own_id: bool = True
-    source: object = None
-    problem: str | None = None
-
-
 class Pipeline:
     """One run: reads, looks up, embeds and stores, and holds only what is under way.
 
@@ -104,6 +76,7 @@ class Pipeline:
         report: Callable[[], None] | None,
     ) -> None:
         self._collection = collection
+        self._look_ups = LookUps(collection)
         self._to_incoming = to_incoming
         self._batch_size = batch_size
         self._counters = counters
@@ -123,7 +96,12 @@ class Pipeline:
 
     async def run(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
         """Read documents to their end, or until an error that ends the run."""
-        if not await self._check_collection():
+        try:
+            await self._look_ups.open()
+        except CollectionMismatchError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told with the report
+            self._counters.error = error
             return
         name = "ingest" if self._collection.blocking else "aingest"  # in traces
         async with self._collection.open_session(name) as session:
@@ -142,26 +120,6 @@ class Pipeline:
                 raise
             if self._report is not None:
                 self._report()
-
-    async def _check_collection(self) -> bool:
-        """See that the collection is still the one that was opened, before anything is paid for.
-
-        Raises:
-            CollectionMismatchError: It is not.
-        """
-        collection = self._collection
-        try:
-            if collection.state.is_checked:
-                info = await checked(collection)
-            else:
-                info = await collection.client.get_collection(collection.name)
-        except CollectionMismatchError:
-            raise
-        except Exception as error:  # noqa: BLE001 - told with the report
-            self._counters.error = error
-            return False
-        self._consistency = read_consistency(info)
-        return True
 
     async def _read_all(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
         """Read documents to their end, and send all that are to be embedded."""
@@ -243,19 +201,18 @@ class Pipeline:
         for key in group.keys() & self._pending.keys():
             await self._until_stored(key)  # so that the last one stays
         try:
-            answers = await in_parts(self._retrieve, list(group))
+            stored = await self._look_ups.payloads(list(group))
         except Exception as error:  # noqa: BLE001 - told with the report
             for document in group.values():
                 self._fail(document, reason(error), error)
             self._stop(error)
             return
-        stored = {record.id: record.payload or {} for records in answers for record in records}
         changed = []
         for key, document in group.items():
             found = stored.get(key)
-            if found is None or not self._embeds_alike(document, found):
+            if found is None or not self._look_ups.embeds_alike(document, found):
                 self._waiting.append(document)
-            elif not all(same_json(new, found.get(name)) for name, new in document.payload.items()):
+            elif not is_stored(document, found):
                 changed.append((document, document.payload))
             else:
                 self._counters.skipped += 1
@@ -267,20 +224,6 @@ class Pipeline:
             await self._write(changed, self._set_payloads)
         while len(self._waiting) >= self._request_size:
             await self._start()
-
-    async def _retrieve(self, keys: list[str | int]) -> list[models.Record]:
-        return await self._collection.client.retrieve(
-            self._collection.name, keys, with_payload=True, consistency=self._consistency
-        )
-
-    def _embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
-        """Say whether a stored document has the text and the title that this one has."""
-        layout = self._collection.layout
-        metadata = found.get(layout.metadata_key)
-        same_title = document.title == layout.title(metadata) or (
-            same_json(document.payload.get(layout.metadata_key), metadata)
-        )
-        return found.get(layout.content_key) == document.text and same_title
 
     async def _until_stored(self, key: str | int) -> None:
         while key in self._pending:

@@ -15,7 +15,8 @@ from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, InvalidInputError
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
-from langchain_gemini_qdrant.ingestion._pipeline import Incoming, Pipeline
+from langchain_gemini_qdrant.ingestion._lookups import Incoming
+from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
 from langchain_gemini_qdrant.vectorstores._points import refuse_single
 

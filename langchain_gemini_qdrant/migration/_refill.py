@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_gemini_qdrant._qdrant_values import document_id
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.errors import CollectionMismatchError, IngestError
-from langchain_gemini_qdrant.ingestion._pipeline import Incoming, Pipeline
+from langchain_gemini_qdrant.ingestion._lookups import Incoming
+from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
 from langchain_gemini_qdrant.migration import _collection_copy
 from langchain_gemini_qdrant.migration._collection_copy import Side

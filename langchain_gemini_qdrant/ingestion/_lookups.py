@@ -1,0 +1,88 @@
+"""Documents on their way, and what the collection has of them already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from langchain_gemini_qdrant.vectorstores._comparison import same_json
+from langchain_gemini_qdrant.vectorstores._open import checked
+from langchain_gemini_qdrant.vectorstores._parts import in_parts
+from langchain_gemini_qdrant.vectorstores._schema import read_consistency
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qdrant_client import models
+
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
+
+
+class Incoming(NamedTuple):
+    """One document on its way.
+
+    Attributes:
+        key: Its point id.
+        name: Its id, as the caller knows it.
+        text: To be embedded.
+        title: Embedded with the text.
+        payload: To be stored.
+        vectors: Those that it has already, by name.
+        has_own_id: Another text may come under the same id later; content ids tell texts apart.
+        source: What failures are remembered by, for the cleanup.
+        problem: Why it cannot be taken, None if it can.
+    """
+
+    key: str | int
+    name: str
+    text: str
+    title: str | None
+    payload: dict[str, Any]
+    vectors: Mapping[str, Any] = {}
+    has_own_id: bool = True
+    source: object = None
+    problem: str | None = None
+
+
+class LookUps:
+    """Finds what is stored on as many replicas as the collection's writes promise."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._consistency: int | None = None
+
+    async def open(self) -> None:
+        """See that the collection is still the one that was opened, before anything is paid for.
+
+        Raises:
+            CollectionMismatchError: It is not.
+        """
+        collection = self._collection
+        if collection.state.is_checked:
+            info = await checked(collection)
+        else:
+            info = await collection.client.get_collection(collection.name)
+        self._consistency = read_consistency(info)
+
+    async def payloads(self, keys: list[str | int]) -> dict[Any, dict[str, Any]]:
+        """Return the payloads of the documents that are stored, by their keys."""
+        answers = await in_parts(self._retrieve, keys)
+        return {record.id: record.payload or {} for records in answers for record in records}
+
+    async def _retrieve(self, keys: list[str | int]) -> list[models.Record]:
+        return await self._collection.client.retrieve(
+            self._collection.name, keys, with_payload=True, consistency=self._consistency
+        )
+
+    def embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
+        """Say whether a stored document has the text and the title that this one has."""
+        layout = self._collection.layout
+        metadata = found.get(layout.metadata_key)
+        same_title = document.title == layout.title(metadata) or (
+            same_json(document.payload.get(layout.metadata_key), metadata)
+        )
+        return found.get(layout.content_key) == document.text and same_title
+
+
+def is_stored(document: Incoming, found: Mapping[str, Any]) -> bool:
+    """Say whether a stored payload has all of a document's."""
+    return all(same_json(value, found.get(name)) for name, value in document.payload.items())
