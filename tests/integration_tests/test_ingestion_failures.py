@@ -186,7 +186,10 @@ def test_a_failed_document_does_not_undo_the_one_before_of_the_same_id(store, ru
 
 @pytest.mark.parametrize(
     ("vector", "reason"),
-    [([math.nan] * 8, "points[0]"), ([0.5] * 7, "stores vectors of size 8, this one has 7")],
+    [
+        ([math.nan] * 8, "finite 32-bit numbers"),
+        ([0.5] * 7, "stores vectors of size 8, this one has 7"),
+    ],
 )
 @pytest.mark.parametrize("batch_size", [1, 100])
 def test_a_point_that_qdrant_cannot_have_fails_alone(client, run, vector, reason, batch_size):

@@ -5,6 +5,7 @@ On the embedded engine, in memory, and on a server over REST and gRPC.
 
 from __future__ import annotations
 
+import shutil
 from functools import reduce
 
 import numpy as np
@@ -364,6 +365,25 @@ def test_edge_refuses_any_depth_in_process_and_in_a_worker(tmp_path, worker):
             client.delete("c", within(levels))
     assert client.count("c").count == 0
     client.close()
+
+
+def test_edge_finds_the_same_points_again_where_an_index_was_removed_after_an_update(tmp_path):
+    """An integer index has no 2.5, so the filter finds it without the index alone."""
+    client = EdgeClient(tmp_path / "index")
+    client.create_collection("c", models.VectorParams(size=2, distance="Dot"))
+    client.create_payload_index("c", "n", "integer")
+    client.upsert("c", [models.PointStruct(id=1, vector=[1.0, 0.0], payload={"n": 2.5})])
+    above = models.FieldCondition(key="n", range=models.Range(gt=2))
+    client.clear_payload("c", models.Filter(must=[above]))
+    client.close()  # which flushes the update, but the engine replays the last one even so
+    client = EdgeClient(tmp_path / "index")
+    client.delete_payload_index("c", "n")
+    before = client.retrieve("c", [1])[0].payload
+    shutil.copytree(tmp_path / "index", tmp_path / "copy")  # as a crash leaves it
+    client.close()
+    crashed = EdgeClient(tmp_path / "copy")
+    assert crashed.retrieve("c", [1])[0].payload == before
+    crashed.close()
 
 
 # The tests' own server

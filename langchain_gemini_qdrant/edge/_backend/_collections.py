@@ -181,7 +181,7 @@ class CollectionsApi(FolderAccess):
                 field_type if field_schema is None else field_schema
             )
             operation = engine().UpdateOperation.create_field_index(field_name, edge_index(schema))
-        self._collection(collection_name).update(operation)
+        self._collection(collection_name).change_schema(operation)
         self._open_folder.record_index(collection_name, field_name, schema)
         return completed()
 
@@ -192,7 +192,7 @@ class CollectionsApi(FolderAccess):
         check_options(kwargs)
         with conversion_errors("field_name"):
             operation = engine().UpdateOperation.delete_field_index(field_name)
-        self._collection(collection_name).update(operation)
+        self._collection(collection_name).change_schema(operation)
         self._open_folder.record_index(collection_name, field_name, None)
         return completed()
 
@@ -225,7 +225,7 @@ class CollectionsApi(FolderAccess):
             folder.entry(collection_name).config, vector_name, vector_name_config
         )
         check_collection(config, folder.resolve(collection_name))
-        self._collection(collection_name).update(operation)
+        self._collection(collection_name).change_schema(operation)
         folder.change_config(collection_name, config)
         if config.quantization_config is not None:  # the new vector's, too
             folder.reconfigure(collection_name, lambda config: config)
@@ -242,7 +242,7 @@ class CollectionsApi(FolderAccess):
         collection = self._collection(collection_name)
         # in this order, a crash in between leaves a vector that nobody can write to
         folder.change_config(collection_name, config)
-        collection.update(operation)
+        collection.change_schema(operation)
         return completed()
 
     def vector_storage_size(self, collection_name: str) -> VectorStorageSize:

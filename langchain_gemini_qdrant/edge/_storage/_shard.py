@@ -145,6 +145,17 @@ class Collection:
                 self.flush()
                 self.warn_if_outgrown()
 
+    def change_schema(self, operation: EdgeObject) -> None:
+        """Add or remove an index or a named vector, once no update before it will be replayed.
+
+        One with a filter would find other points at the next open: the engine's filters read an
+        index otherwise than payloads. The last update before a flush is replayed, too.
+        """
+        with self._lock:
+            self.update(engine().UpdateOperation.delete_points([]))
+            self.flush()
+            self.update(operation)
+
     def _skip_refused_update(self) -> None:
         """Move the log past a refused update, which would be applied at the next open."""
         with suppress(Exception):  # the refusal itself is what the caller has to hear of
