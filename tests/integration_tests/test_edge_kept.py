@@ -18,7 +18,7 @@ import pytest
 from qdrant_client import models
 
 from langchain_gemini_qdrant.edge import EdgeClient
-from langchain_gemini_qdrant.edge._storage._backup import _copy_tree
+from langchain_gemini_qdrant.edge._storage._backup import copy_tree
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 pytestmark = pytest.mark.slow
@@ -278,7 +278,7 @@ def test_what_is_taken_is_read_again_after_crashes_and_reopenings(tmp_path):
         if number % UPDATES_TO_A_CRASH:
             continue
         before = state(client)
-        _copy_tree(tmp_path / "index", copy)
+        copy_tree(tmp_path / "index", copy)
         crashed = EdgeClient(copy)
         assert alike(state(crashed), before), number
         crashed.close()

@@ -190,9 +190,9 @@ async def test_a_filter_within_the_bounds_is_served(store, twin):
 async def test_a_search_with_a_number_that_is_not_finite_is_refused(store, twin):
     params = models.SearchParams(quantization=models.QuantizationSearchParams(oversampling=inf))
     for options in ({"score_threshold": nan}, {"search_params": params}):
-        with pytest.raises(InvalidInputError, match="must be a finite number"):
+        with pytest.raises(InvalidInputError, match="must be a (finite )?number"):
             await twin(store, "similarity_search", "query", **options)
-    with pytest.raises(InvalidInputError, match="finite 32-bit numbers"):
+    with pytest.raises(InvalidInputError, match="finite"):
         await twin(store, "similarity_search_by_vector", [nan] * 768)
     with pytest.raises(InvalidInputError, match="oversampling must be a finite number"):
         await twin(store, "remember_search_params", params)
