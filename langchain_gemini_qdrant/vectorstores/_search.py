@@ -141,7 +141,7 @@ async def search_by_vector(
     if mmr is None:
         return await _hits(collection, request, None, options.get("score_key"))
     # A server selects `limit` of the candidates, and would then leave out `offset` of those.
-    skipped = request["offset"] or 0
+    skipped = request["offset"]
     mmr = mmr.model_copy(update={"candidates_limit": max(mmr.candidates_limit or 0, k + skipped)})
     request["query"] = models.NearestQuery(nearest=query, mmr=mmr)
     request |= {"limit": k + skipped, "offset": 0}
@@ -162,9 +162,10 @@ async def mmr_search(
     lambda_mult = as_number(lambda_mult, "lambda_mult", 0.0, 1.0)
     k = as_whole(k, "k", most=_MOST_MMR)
     fetch_k = as_whole(fetch_k, "fetch_k", most=_MOST_MMR)
+    request = _request(collection, k, options)  # wrong ones are refused before Gemini is asked
+    as_whole(k + request["offset"], "k and offset together", most=_MOST_MMR)
     if isinstance(query, str):
-        # Wrong options are refused before Gemini is asked.
-        _meet_threshold(collection, _request(collection, k, options), collection.layout.distance)
+        _meet_threshold(collection, request, collection.layout.distance)
         query = await _dense_query(collection, query)
     # Qdrant's diversity grows where LangChain's lambda_mult falls.
     mmr = models.Mmr(diversity=1.0 - lambda_mult, candidates_limit=fetch_k)

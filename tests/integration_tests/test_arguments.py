@@ -214,6 +214,7 @@ MMR = {
     "k": ({"k": 20_000}, r"k must be a whole number, in 1\.\.16384"),
     "fetch_k": ({"fetch_k": 20_000}, r"fetch_k must be a whole number, in 1\.\.16384"),
     "no fetch_k": ({"fetch_k": 0}, "fetch_k must be a whole number"),
+    "offset": ({"k": 10, "offset": 16_375}, "k and offset together must be a whole number"),
     "lambda_mult": ({"lambda_mult": "x"}, "lambda_mult must be a number"),
 }
 
