@@ -285,7 +285,7 @@ def test_metadata_beside_the_text_go_in_come_back_and_are_found(flat, on_store):
 
 
 def test_metadata_beside_the_text_cannot_take_its_key_or_that_of_the_id(flat, on_store):
-    with pytest.raises(InvalidInputError, match=r"index 1: .*cannot have the keys \['data'\]"):
+    with pytest.raises(InvalidInputError, match=r"index 1 .*cannot have the keys \['data'\]"):
         on_store(flat, "add_texts", ["a", "b"], [{}, {"data": 1}])
     with pytest.raises(InvalidInputError, match=r"cannot have the keys \['document_id'\]"):
         on_store(flat, "add_texts", ["a"], [{"document_id": "doc-42"}], ids=["mine"])
