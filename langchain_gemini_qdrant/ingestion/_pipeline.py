@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qdrant_client import models
 
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._waiting import Waits
 from langchain_gemini_qdrant.errors import (
     CollectionMismatchError,
     InvalidInputError,
@@ -75,8 +76,9 @@ class Pipeline:
         counters: Counters,
         report: Callable[[], None] | None,
     ) -> None:
-        self._collection = collection
-        self._look_ups = LookUps(collection)
+        self._waits = Waits("Qdrant", collection.clock)
+        self._collection = replace(collection, waits=self._waits)
+        self._look_ups = LookUps(self._collection)
         self._to_incoming = to_incoming
         self._batch_size = batch_size
         self._counters = counters
@@ -93,9 +95,13 @@ class Pipeline:
         self._documents_lost = 0  # since the last one was stored
         self._stopped = False  # nothing more is sent
         self._broken: Exception | None = None  # nothing more is stored
+        self._report_failed: Exception | None = None  # while Qdrant was waited for
 
     async def run(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
         """Read documents to their end, or until an error that ends the run."""
+        waits = self._waits
+        waits.on_long_wait = self._report_wait
+        self._counters.waiting = lambda: waits.current
         try:
             await self._look_ups.open()
         except CollectionMismatchError:
@@ -107,7 +113,7 @@ class Pipeline:
         async with self._collection.open_session(name) as session:
             self._session: EmbeddingSession = session
             self._counters.usage = lambda: session.usage
-            self._counters.waiting = lambda: session.waiting
+            self._counters.waiting = lambda: session.waiting or waits.current
             self._request_size = min(self._batch_size, session.batch_size or self._batch_size)
             try:
                 await self._read_all(documents)
@@ -137,7 +143,7 @@ class Pipeline:
 
     async def _store_what_comes(self, error: BaseException) -> None:
         """Send nothing more, and store what comes of the requests under way: it is paid for."""
-        self._report = None
+        self._report = self._report_failed = None
         self._collection = replace(self._collection, policy=QUICK)  # somebody waits for the end
         self._session.give_up(error)
         if self._collection.blocking:
@@ -277,8 +283,19 @@ class Pipeline:
             await self._write(embedded, self._upsert)
         if self._session.fatal_error is not None:
             self._stop(self._session.fatal_error)
+        if self._report_failed is not None:
+            raise self._report_failed
         if self._report is not None:
             self._report()
+
+    def _report_wait(self) -> None:
+        """Report a long wait for Qdrant; the call that waits goes on if the callback fails."""
+        if self._report is None or self._report_failed is not None:
+            return
+        try:
+            self._report()
+        except Exception as error:  # noqa: BLE001 - raised once that call has ended
+            self._report_failed = error
 
     def _embedded(
         self, documents: Sequence[Incoming], request: Pending[Embedded]

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant._clock import AsyncClock, Clock
     from langchain_gemini_qdrant._retry_policy import RetryPolicy
     from langchain_gemini_qdrant.embeddings._session import Embedded, EmbeddingSession
+    from langchain_gemini_qdrant.embeddings._waiting import Waits
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._connection import Connection
     from langchain_gemini_qdrant.vectorstores._scores import FusionModel
@@ -154,6 +155,7 @@ class Collection:
             `blocking`.
         sparse_embedding: As `embedding`.
         policy: How often and when calls are retried where the server is away.
+        waits: Before such retries, for whoever shows the progress of a run.
     """
 
     name: str
@@ -166,6 +168,7 @@ class Collection:
     sparse_embedding: SparseEmbeddings | None
     random: Random = field(default_factory=Random)
     policy: RetryPolicy = QUICK
+    waits: Waits | None = None
 
     def patient(self) -> Collection:
         """Return this collection for a long run: a server may be away for a minute."""
@@ -177,7 +180,10 @@ class Collection:
         connection, blocking = self.connection, self.blocking
         client = connection.client if blocking else connection.async_client
         retrying = RetryingClient(
-            client, self.clock, self.random, blocking=blocking, policy=self.policy
+            *(client, self.clock, self.random),
+            blocking=blocking,
+            policy=self.policy,
+            waits=self.waits,
         )
         return cast("AsyncQdrantClient", retrying)
 

@@ -12,6 +12,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException
 
 from langchain_gemini_qdrant._logging import LOGGER
 from langchain_gemini_qdrant._retry_policy import LONGEST_DELAY, RetryPolicy
+from langchain_gemini_qdrant.embeddings._waiting import Waiting
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
     from langchain_gemini_qdrant._clock import AsyncClock
+    from langchain_gemini_qdrant.embeddings._waiting import Waits
 
 QUICK = RetryPolicy(max_retries=3, initial_delay=0.5, max_delay=2.0, floor=0.5)
 """For a call that somebody waits for: 1.7 to 3.5 s of waiting, and then the error."""
@@ -29,6 +31,7 @@ PATIENT = RetryPolicy(max_retries=16, initial_delay=0.5, max_delay=10.0, floor=0
 """For runs of hours: 64 to 128 s of waiting, so that a server may be away for a minute."""
 
 _LONGEST_QUICK_DELAY = 61.0  # seconds; Qdrant's rate limits are of a minute
+_SHOWN = 100  # characters of a reason, in a line of progress
 _CALLS_MAX_RETRIES = 3  # where the server is there, and it may be this call that it fails at
 # The second one of these changes nothing, or fails in a way that the operation recognises: creation
 # finds its collection. All other methods that are called here only read.
@@ -50,6 +53,7 @@ class RetryingClient:
         random: Spreads them.
         blocking: Whether a call is done before its `await` returns.
         policy: How often and when, where the server is away.
+        waits: Those of a run, for whoever shows its progress.
     """
 
     def __init__(
@@ -60,12 +64,14 @@ class RetryingClient:
         *,
         blocking: bool,
         policy: RetryPolicy = QUICK,
+        waits: Waits | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
         self._random = random
         self._blocking = blocking
         self._policy = policy
+        self._waits = waits
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._client, name)
@@ -79,10 +85,13 @@ class RetryingClient:
                     delay = self._delay(name, attempt, error)
                     if delay is None:
                         raise
-                    why = reason(error)
-                said = "Qdrant: waiting %.1f s for a retry of %s, after: %s"
-                LOGGER.info(said, delay, name, why, extra={"waiting_s": delay})
-                await self._clock.asleep(delay)
+                    why = f"a retry of {name}, after: {reason(error):.{_SHOWN}}"
+                if self._waits is not None:
+                    await self._waits.for_retry(delay, why)
+                else:
+                    waiting = Waiting(seconds=delay, reason=why)
+                    LOGGER.info("Qdrant: %s", waiting, extra={"waiting_s": delay})
+                    await self._clock.asleep(delay)
                 attempt += 1
 
         return call

@@ -149,10 +149,26 @@ def test_a_restart_of_a_minute_is_lived_through_and_nothing_is_paid_twice(
     remote, run, qdrant_server, options, emulator, clock
 ):
     qdrant_server.fail_next(A_MINUTE, path=writes(options))
-    report = run(remote, passages(2_000))
+    waited = []
+    report = run(remote, passages(2_000), on_progress=lambda p: waited.append(p.waiting))
     assert sum(clock.waits) > 55
+    told = {str(each).partition(" s for ")[2][:10] for each in waited if each is not None}
+    assert told == {"a retry of"}
     assert (report.added, len(emulator.texts)) == (2_000, 2_000)
     assert stored(remote) == texts(passages(2_000))
+
+
+def test_a_callback_that_fails_during_a_wait_loses_nothing_that_waits(
+    remote, run, qdrant_server, options
+):
+    def fail(progress):
+        if progress.waiting is not None:
+            raise ValueError("no terminal")
+
+    qdrant_server.fail_next(A_MINUTE, path=writes(options))
+    with pytest.raises(ValueError, match="no terminal"):
+        run(remote, passages(100), on_progress=fail)
+    assert stored(remote) == texts(passages(100))
 
 
 def test_migrations_and_reembedding_live_through_a_restart_of_a_minute(
