@@ -11,10 +11,15 @@ What a server of version 1.19 reads otherwise than it should:
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
 from qdrant_client import models
+
+
+_FIRST = datetime.min.replace(tzinfo=timezone.utc)
+_LAST = datetime.max.replace(tzinfo=timezone.utc)
+_YEAR = timedelta(days=365)
 
 
 def portable(given: models.Filter) -> models.Filter:
@@ -91,7 +96,10 @@ def _comparable(bound: float | date) -> float | datetime:
     if not isinstance(bound, datetime):
         bound = datetime.combine(bound, time())
     aware = bound if bound.utcoffset() is not None else bound.replace(tzinfo=timezone.utc)
-    return aware.astimezone(timezone.utc)
+    try:
+        return aware.astimezone(timezone.utc)
+    except OverflowError:  # in UTC it is in the year 0 or 10000, in which nothing is stored
+        return _LAST if aware > _FIRST + _YEAR else _FIRST
 
 
 def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - of any kind

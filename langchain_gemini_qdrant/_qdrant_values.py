@@ -169,7 +169,7 @@ def check_payload(payload: object, bounds: Bounds = ON_EDGE) -> CheckedPayload:
     if payload is None:
         return CheckedPayload({}, 0)
     if type(payload) is dict and (size_bytes := _plain_bytes(payload, bounds)):
-        return CheckedPayload(payload, size_bytes)
+        return CheckedPayload(_copied(payload), size_bytes)
     try:
         # NaN and infinity come as constants, which no JSON has
         copy = from_json(to_json(payload, fallback=_number), allow_inf_nan=False)
@@ -184,6 +184,15 @@ def check_payload(payload: object, bounds: Bounds = ON_EDGE) -> CheckedPayload:
     return CheckedPayload(copy, size_bytes)
 
 
+def _copied(value: Any) -> Any:  # noqa: ANN401 - of JSON's kinds
+    """Return a copy that shares no list or dict: its owner may change them while texts are sent."""
+    if type(value) is dict:
+        return {key: _copied(inner) for key, inner in value.items()}
+    if type(value) is list:
+        return [_copied(inner) for inner in value]
+    return value
+
+
 def _number(value: object) -> object:
     """Return a number of NumPy's as Python's."""
     if isinstance(value, np.bool_ | np.integer | np.floating):
@@ -195,7 +204,10 @@ def _unfit(value: object, bounds: Bounds, path: str = "", level: int = 1) -> str
     """Say what of a value cannot be stored, where and why; never what a string holds."""
     if isinstance(value, Mapping | list | tuple):
         if level > bounds.levels:
-            return f"{path[:_SHOWN]}... is nested in more than {bounds.levels} levels"
+            return (
+                f"{path[:_SHOWN]}... is nested in more than {bounds.levels} levels, of which the "
+                "payload is the first: store it as a string of JSON"
+            )
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, inner in items:
             where = f"{path}[{key!r}]" if path else str(key)
@@ -225,8 +237,9 @@ def _unfit_leaf(value: object, bounds: Bounds) -> str | None:
 
 
 _TOO_DEEP = (
-    "A filter must not nest so deep: put conditions beside each other, in one `must`, `should`, "
-    "$and or $or, or look for one of several values with `MatchAny` or $in"
+    "A filter must not nest so deep, with more than 45 filters inside each other: put conditions "
+    "beside each other, in one `must`, `should`, $and or $or, or look for one of several values "
+    "with `MatchAny` or $in"
 )
 
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
-from langchain_gemini_qdrant._qdrant_values import check_payload, named_vectors, point_id
+from langchain_gemini_qdrant._qdrant_values import (
+    EVERYWHERE,
+    ON_EDGE,
+    Bounds,
+    check_payload,
+    named_vectors,
+    point_id,
+)
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.errors import (
@@ -175,6 +182,7 @@ class _Migration:
         self._target = side(target, target_name)
         self._source_kind = source.kind
         self._target_kind = target.kind
+        self._bounds = EVERYWHERE if target.is_grpc else ON_EDGE
         self._batch_size = batch_size
         self._on_progress = on_progress
         self._total = self._added = self._updated = self._skipped = 0
@@ -258,7 +266,8 @@ class _Migration:
             for record in records
             if _key(record) in stored and not self._alike(record, stored[_key(record)])
         ]
-        for request in _points.requests(map(_copied, missing + changed)):
+        copied = [_copied(record, self._bounds) for record in missing + changed]
+        for request in _points.requests(copied):
             await in_parts(self._upsert, request)
         self._added += len(missing)
         self._updated += len(changed)
@@ -367,14 +376,15 @@ def _key(point: _Point) -> str | int:
     return point_id(str(point.id))  # one spelling of a UUID, whichever the engine has
 
 
-def _copied(record: models.Record) -> models.PointStruct:
+def _copied(record: models.Record, bounds: Bounds) -> models.PointStruct:
     """Return a point as it is, if another engine will have it as it is.
 
     Raises:
-        InvalidInputError: Its payload holds what in-memory mode alone keeps, such as NaN.
+        InvalidInputError: Its payload holds what in-memory mode alone keeps, such as NaN, or what
+            gRPC cannot carry.
     """
     try:
-        payload = check_payload(record.payload)
+        payload = check_payload(record.payload, bounds)
     except InvalidInputError as error:
         raise InvalidInputError(f"the point {record.id!r} cannot be copied: {error}") from error
     return models.PointStruct(id=record.id, vector=_by_name(record), payload=payload)

@@ -135,9 +135,10 @@ class CollectionState:
         self.has_binary_codes = quantization is not None and isinstance(
             quantization_config(quantization), BinaryQuantization
         )
-        needed = self.limits.capped(search_params_for(quantization))
-        defaults = merge_search_params(needed, remembered)
-        self.search_params = merge_search_params(defaults, self.own_search_params)
+        defaults = merge_search_params(search_params_for(quantization), remembered)
+        self.search_params = merge_search_params(
+            self.limits.capped(defaults), self.own_search_params
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

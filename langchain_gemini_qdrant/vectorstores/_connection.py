@@ -73,6 +73,12 @@ class Connection:
         """The client for the running event loop."""
         return self._given_async or self._made.of_loop()
 
+    @property
+    def is_grpc(self) -> bool:
+        """Whether calls go over gRPC."""
+        client = self._given or self._given_async
+        return self.kind == "server" and bool(client and client.init_options.get("prefer_grpc"))
+
     def is_same_engine(self, other: Connection) -> bool:
         """Return whether both are clients of one engine, as far as their clients tell."""
         one = self._given or self._origin or self._given_async

@@ -100,6 +100,6 @@ def problem(
         value = payload.get(key)
         if value is not None and not isinstance(value, kind):
             return (
-                f"has a {type(value).__name__} under {key!r}, where others have a {kind.__name__}"
+                f"has one {type(value).__name__} under {key!r}, where others have a {kind.__name__}"
             )
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timezone
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.structured_query import Comparator, Comparison, Operation, Operator, Visitor
@@ -109,14 +109,14 @@ def _bounds(comparator: Comparator, value: dict[str, str]) -> dict[str, Any]:
     if "date" in value:
         try:
             day = date.fromisoformat(value["date"])
-            next_day = day + timedelta(days=1)
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             raise InvalidInputError(f"there is no date {value['date']!r}") from error
+        last = datetime.combine(day, time.max, timezone.utc)
         by_comparator = {
-            Comparator.GT: {"$gte": next_day},
+            Comparator.GT: {"$gt": last},
             Comparator.GTE: {"$gte": day},
             Comparator.LT: {"$lt": day},
-            Comparator.LTE: {"$lt": next_day},
+            Comparator.LTE: {"$lte": last},
         }
     else:
         by_comparator = {each: {f"${each.value}": value["datetime"]} for each in _ORDERS}
@@ -129,8 +129,9 @@ def _in_words(condition: Expr) -> str:
     if isinstance(condition, Operation):
         return " ".join(map(_in_words, condition.arguments))
     asked: Any = condition
-    value = asked.value
-    if isinstance(value, dict):
-        value = value.get("date") or value.get("datetime")
-    values = value if isinstance(value, list | tuple) else [value]
-    return " ".join(map(str, [asked.attribute, *values]))
+    values = asked.value if isinstance(asked.value, list | tuple) else [asked.value]
+    words = [
+        each.get("date") or each.get("datetime") if isinstance(each, dict) else each
+        for each in values
+    ]
+    return " ".join(map(str, [asked.attribute, *words]))

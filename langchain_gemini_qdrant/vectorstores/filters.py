@@ -180,7 +180,7 @@ def _check_keys(conditions: Mapping[Any, object], field: _Field) -> None:
     for key in operators:
         if key not in (*_OPERATORS, *_BOUNDS):
             known = [*_OPERATORS, *_BOUNDS]
-            near = difflib.get_close_matches(key, known, n=1)
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
             raise InvalidInputError(
                 f"unknown operator {key!r} for {field}"
                 + (f"; did you mean {near[0]!r}?" if near else ".")

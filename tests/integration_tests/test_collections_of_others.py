@@ -214,7 +214,9 @@ def test_nothing_is_said_where_nothing_is_missed(client, on_store, payload, opti
 def test_an_odd_point_is_shown_and_the_search_goes_on(client, on_store, odd, text, metadata, said):
     fill(client, odd, {"page_content": "as usual", "metadata": {"n": 2}})
     store = create_vector_store(Plane(), "c", client=client)
-    with pytest.warns(UserWarning, match=f"point '{POINT}' of collection 'c' has a {said}") as seen:
+    with pytest.warns(
+        UserWarning, match=f"point '{POINT}' of collection 'c' has one {said}"
+    ) as seen:
         found = on_store(store, "similarity_search_with_score", "1 0", score_key="score")
     shown = {hit.id: (hit.page_content, hit.metadata) for hit, _ in found}
     assert shown[POINT] == (text, {**metadata, "score": pytest.approx(1.0)})

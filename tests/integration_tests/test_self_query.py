@@ -211,7 +211,28 @@ def test_a_value_that_is_no_value_is_refused():
 
 
 def test_a_date_that_is_none_is_refused():
-    for day in ("1993-19-39", "9999-12-31"):
-        comparison = Comparison(Comparator.EQ, "released", {"date": day, "type": "date"})
-        with pytest.raises(InvalidInputError, match=f"no date '{day}'"):
-            comparison.accept(GeminiQdrantTranslator())
+    comparison = Comparison(Comparator.EQ, "released", {"date": "1993-19-39", "type": "date"})
+    with pytest.raises(InvalidInputError, match="no date '1993-19-39'"):
+        comparison.accept(GeminiQdrantTranslator())
+
+
+def test_the_last_of_all_days_is_no_upper_end(embeddings, tmp_path):
+    store = create_vector_store(embeddings, "c", path=tmp_path)
+    store.add_documents(FILMS)
+    end = {"date": "9999-12-31", "type": "date"}
+    found = {
+        comparator: store.count(
+            Comparison(comparator, "released", end).accept(GeminiQdrantTranslator())
+        )
+        for comparator in (Comparator.LTE, Comparator.LT, Comparator.GT, Comparator.EQ)
+    }
+    assert found[Comparator.LTE] == found[Comparator.LT] > 0
+    assert found[Comparator.GT] == found[Comparator.EQ] == 0
+    store.close()
+
+
+def test_the_words_of_a_filter_name_dates_as_dates():
+    dates = [{"date": "2024-01-05", "type": "date"}, {"date": "2024-01-06", "type": "date"}]
+    asked = StructuredQuery(query=" ", filter=Comparison(Comparator.IN, "released", dates))
+    text, _ = GeminiQdrantTranslator().visit_structured_query(asked)
+    assert text == "released 2024-01-05 2024-01-06"

@@ -84,6 +84,14 @@ async def test_oversampling_of_a_preset_keeps_to_the_limit(open_store, twin):
     assert store.search_params.quantization.oversampling == 2.0
 
 
+async def test_oversampling_that_is_remembered_keeps_to_the_limit(open_store, twin):
+    store = open_store(quantization="binary")
+    codes = models.QuantizationSearchParams(rescore=True, oversampling=5.0)
+    store.remember_search_params(models.SearchParams(quantization=codes))
+    assert store.search_params.quantization.oversampling == 2.0
+    assert len(await twin(store, "similarity_search", "text d7", k=3)) == 3
+
+
 @pytest.mark.parametrize("seed", [None, 1])
 def test_recall_is_measured_within_the_limits(open_store, seed):
     store = open_store(limits={**TIGHT, "search_allow_exact": True}, quantization="binary")

@@ -11,7 +11,7 @@ from functools import reduce
 import numpy as np
 import pytest
 from langchain_core.documents import Document
-from langchain_core.embeddings import Embeddings
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from pydantic_core import to_json
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
@@ -270,6 +270,35 @@ def test_migrate_names_the_point_that_only_memory_keeps(connection, way):
         pytest.raises(InvalidInputError, match=r"the point 7 .* a\['b'\] \(float\) is NaN"),
     ):
         migrate(source, target.client, "c")
+
+
+@pytest.mark.slow
+def test_migrate_to_grpc_names_the_point_that_grpc_cannot_carry(qdrant_server):
+    source = EdgeClient(":temporary:")
+    source.create_collection("c", models.VectorParams(size=2, distance="Dot"))
+    deep = models.PointStruct(id=7, vector=[1.0, 2.0], payload=nested(60))
+    source.upsert("c", [deep])
+    over = {"url": qdrant_server.url, "check_compatibility": False}
+    target = QdrantClient(**over, prefer_grpc=True, grpc_port=qdrant_server.grpc_port)
+    with pytest.raises(InvalidInputError, match="the point 7 .* nested in more than 31 levels"):
+        migrate(source, target, "c")
+    assert migrate(source, QdrantClient(**over), "c").added == 1
+    target.close()
+    source.close()
+
+
+@pytest.mark.parametrize("nan_or_deep", [nan, nested(200), "\ud83d"], ids=["nan", "deep", "half"])
+async def test_what_its_owner_changes_while_texts_are_embedded_is_not_stored(tmp_path, nan_or_deep):
+    metadata = {"info": {"tags": ["a"]}}
+
+    class Changing(DeterministicFakeEmbedding):
+        async def aembed_documents(self, texts):
+            metadata["info"]["tags"][0] = metadata["info"]["new"] = nan_or_deep
+            return self.embed_documents(texts)
+
+    with create_vector_store(Changing(size=2), "c", path=tmp_path) as store:
+        await store.aadd_documents([Document("text", id="a", metadata=metadata)])
+        assert store.get_by_ids(["a"])[0].metadata == {"info": {"tags": ["a"]}}
 
 
 # Requests

@@ -32,6 +32,15 @@ def test_a_range_keeps_the_narrower_bound_of_each_side(bounds, kept):
     assert portable_condition(between(**bounds)) == between(**kept)
 
 
+def test_times_beyond_the_calendar_in_utc_are_its_ends():
+    west, east = timezone(timedelta(hours=-5)), timezone(timedelta(hours=5))
+    last, first = datetime.max.replace(tzinfo=west), datetime.min.replace(tzinfo=east)
+    given = models.FieldCondition(key="a", range=models.DatetimeRange(lte=last, gte=first))
+    bounds = portable_condition(given).range
+    assert bounds.lte == datetime.max.replace(tzinfo=timezone.utc)
+    assert bounds.gte == datetime.min.replace(tzinfo=timezone.utc)
+
+
 def test_times_are_compared_in_utc():
     east = datetime(2024, 1, 1, 3, tzinfo=timezone(timedelta(hours=5)))
     naive = datetime(2024, 1, 1)  # noqa: DTZ001 - without a zone it is in UTC
