@@ -16,7 +16,6 @@ from typing import Any
 
 from qdrant_client import models
 
-
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
 _LAST = datetime.max.replace(tzinfo=timezone.utc)
 _YEAR = timedelta(days=365)

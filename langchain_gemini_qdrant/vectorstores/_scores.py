@@ -8,8 +8,7 @@ from typing import Literal, TypeAlias
 from qdrant_client import models
 
 # To what the engines' scores agree, which they sum up from 32-bit floats, each in its own order.
-_DIGITS = 6
-_PRECISION = 10.0**-_DIGITS
+_PRECISION = 1e-6
 
 FusionModel: TypeAlias = models.FusionQuery | models.RrfQuery
 
@@ -55,8 +54,7 @@ def fused_relevance(score: float, fusion: FusionModel, kinds: int) -> float:
 
 
 def _on_scale(score: float) -> float:
-    """Return a score in 0..1, rounded: a threshold that is met exactly is met on each engine."""
-    return round(min(max(score, 0.0), 1.0), _DIGITS)
+    return min(max(score, 0.0), 1.0)
 
 
 def threshold(score: float, distance: models.Distance | None) -> float:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_qdrant import QdrantVectorStore
 
 from langchain_gemini_qdrant._runtime import run
-from langchain_gemini_qdrant.vectorstores._arguments import as_vector, check_retriever
+from langchain_gemini_qdrant.vectorstores._arguments import as_number, as_vector, check_retriever
 from langchain_gemini_qdrant.vectorstores._payloads import to_document
-from langchain_gemini_qdrant.vectorstores._scores import relevance
+from langchain_gemini_qdrant.vectorstores._scores import relevance, threshold
 from langchain_gemini_qdrant.vectorstores._search import mmr_search, search, search_by_vector
 
 if TYPE_CHECKING:
@@ -118,6 +118,25 @@ class SearchMethods(QdrantVectorStore):
     ) -> list[tuple[Document, float]]:
         """Search with a text; see `similarity_search_with_score`."""
         return await search(self.async_collection, query, k=k, **kwargs)
+
+    def similarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Search with a text for hits with their relevance, from 0 to 1, best first.
+
+        Args:
+            query: Texts like it are found.
+            k: Most hits.
+            **kwargs: As of `similarity_search_with_score`; `score_threshold`, the least relevance,
+                is met by what is as relevant but for the engine's rounding.
+        """
+        return super().similarity_search_with_relevance_scores(query, k, **_lowered(kwargs))
+
+    async def asimilarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Search with a text; see `similarity_search_with_relevance_scores`."""
+        return await super().asimilarity_search_with_relevance_scores(query, k, **_lowered(kwargs))
 
     def _similarity_search_with_relevance_scores(
         self, query: str, k: int = 4, **kwargs: Any
@@ -306,6 +325,14 @@ class SearchMethods(QdrantVectorStore):
         metadata_payload_key: str,
     ) -> Document:
         return to_document(scored_point, content_payload_key, metadata_payload_key)
+
+
+def _lowered(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return options whose threshold a hit meets that is below it by the engine's rounding only."""
+    least = kwargs.get("score_threshold")
+    if least is None:
+        return kwargs
+    return {**kwargs, "score_threshold": threshold(as_number(least, "score_threshold"), None)}
 
 
 def _options(

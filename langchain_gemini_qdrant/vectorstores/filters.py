@@ -21,7 +21,7 @@ from qdrant_client import grpc, models
 from qdrant_client.conversions.conversion import GrpcToRest
 
 from langchain_gemini_qdrant._portable import portable
-from langchain_gemini_qdrant._qdrant_values import check_levels, check_model
+from langchain_gemini_qdrant._qdrant_values import check_levels, check_model, is_read_exactly
 from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.errors import InvalidInputError
 
@@ -35,7 +35,7 @@ _BOUNDS = ("$gt", "$gte", "$lt", "$lte")
 # Qdrant compares ranges as 64-bit floats, which tell whole numbers apart up to 2**53. A server that
 # reads one as `9007199254740991.0` in JSON takes it for a neighbour from some 2**52.7 on.
 _LAST_EXACT_FLOAT = 2**52
-_SMALLEST_EXACT_FLOAT = 1e-7  # of those with up to 15 digits, as they are read from JSON
+_LAST_PLACES = 8  # what is stored and what it is compared with may each be four off
 
 # Each range of a list costs a search without an index 1 to 1.5 us per point, measured on the
 # embedded engine; a match of any number of whole ones costs that once.
@@ -325,16 +325,10 @@ def _matches(value: _Scalar, key: str) -> models.Condition:
 
 
 def _around(value: float) -> tuple[float, float]:
-    """Return between which numbers an engine may keep this one.
-
-    Servers and the embedded engine read a float as its digits times a power of ten, which is exact
-    for 15 digits and small powers, and up to 5 units off in the last place otherwise:
-    https://github.com/serde-rs/json/issues/1336
-    """
-    is_read = value == 0 or _SMALLEST_EXACT_FLOAT <= abs(value) <= _LAST_EXACT_FLOAT
-    if isinstance(value, int) or (is_read and value == float(f"{value:.15g}")):
+    """Return between which numbers an engine may keep this one, and read these bounds."""
+    if isinstance(value, int) or is_read_exactly(value):
         return value, value
-    spread = abs(value) * 2**-50
+    spread = _LAST_PLACES * math.ulp(value)
     return max(value - spread, -sys.float_info.max), min(value + spread, sys.float_info.max)
 
 

@@ -105,6 +105,16 @@ def test_a_float_finds_itself_and_no_other(open_store):
         assert store.count({"time": {"$gte": time}}) == 40 - number
 
 
+def test_time_stamps_of_a_microsecond_apart_are_told_apart(open_store):
+    stamps = [1732693200 + number / 1_000_000 for number in range(40)]
+    store = filled(open_store(), [{"time": stamp} for stamp in stamps])
+    for number, stamp in enumerate(stamps):
+        assert store.count({"time": stamp}) == store.count({"time": {"$in": [stamp, "x"]}}) == 1
+        assert store.count({"time": {"$gt": stamp}}) == 39 - number
+    store.delete(filter={"time": stamps[7]})
+    assert store.count() == 39
+
+
 def test_whole_numbers_are_told_apart_where_floats_end(open_store):
     numbers = [2**53 + each for each in (-2, -1, 0, 1, 2)] + [-(2**53), -(2**53) - 1]
     store = filled(open_store(), [{"n": number} for number in numbers])
@@ -155,11 +165,13 @@ def test_a_threshold_that_a_hit_meets_exactly_lets_it_through(open_store, on_sto
         for place, (_, score) in enumerate(hits):
             met = on_store(store, "similarity_search", query, k=8, score_threshold=score)
             assert len(met) == place + 1
-        [(same, relevance), *_] = on_store(
-            store, "similarity_search_with_relevance_scores", query, k=8, score_threshold=1.0
-        ) or [(None, None)]
+        by_relevance = "similarity_search_with_relevance_scores"
+        for place, (_, least) in enumerate(on_store(store, by_relevance, query, k=8)):
+            met = on_store(store, by_relevance, query, k=8, score_threshold=least)
+            assert len(met) > place
         if distance is not models.Distance.DOT:  # these vectors are longer than 1
-            assert (same.id, relevance) == (str(number), 1.0)
+            [(same, _)] = on_store(store, by_relevance, query, k=8, score_threshold=1.0)
+            assert same.id == str(number)
 
 
 CODES = {"rescore": False}
@@ -193,7 +205,7 @@ def test_scores_that_are_similarities_have_thresholds(open_store):
     searches = [params(each) for each in REAL] + [params(CODES, exact=True)]
     for search_params in searches:
         hits = store.similarity_search_with_relevance_scores("text 1", search_params=search_params)
-        assert math.isclose(hits[0][1], 1.0)
+        assert math.isclose(hits[0][1], 1.0, rel_tol=1e-6)
         options = {"search_params": search_params, "score_threshold": 0.99}
         assert ids(store.similarity_search("text 1", **options)) == [1]
     assert len(store.similarity_search("text 1", search_params=params(CODES))) == 3
