@@ -94,10 +94,13 @@ class Cleanup:
             return
         field = metadata_field(self.source_key, self._collection.layout.metadata_key)
         await self._index_source()
-        for start in range(0, len(sources), _SOURCES_AT_A_TIME):
-            some = sources[start : start + _SOURCES_AT_A_TIME]
+
+        async def clean(some: list[Any]) -> None:
             condition = models.FieldCondition(key=field, match=models.MatchAny(any=some))
             await self._delete_others(models.Filter(must=[condition]), stats, counters)
+
+        for start in range(0, len(sources), _SOURCES_AT_A_TIME):
+            await in_parts(clean, sources[start : start + _SOURCES_AT_A_TIME])
 
     async def _index_source(self) -> None:
         """Index the source, unless the key has no right to or a limit forbids it: it only helps."""

@@ -212,6 +212,8 @@ class Pipeline:
             for document in group.values():
                 self._fail(document, reason(error), error)
             self._stop(error)
+            # What is under way is stored if that goes at once: this call has waited long already.
+            self._collection = replace(self._collection, policy=QUICK)
             return
         changed = []
         for key, document in group.items():

@@ -32,7 +32,7 @@ from langchain_gemini_qdrant.vectorstores._connection import Connection
 from langchain_gemini_qdrant.vectorstores._limits import Limits, at_most
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
-from langchain_gemini_qdrant.vectorstores._retry import PATIENT, RetryingClient
+from langchain_gemini_qdrant.vectorstores._retry import PATIENT, QUICK, RetryingClient
 from langchain_gemini_qdrant.vectorstores._schema import create_if_missing, read_consistency
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
     from langchain_gemini_qdrant._clock import Clock
+    from langchain_gemini_qdrant._retry_policy import RetryPolicy
 
     _Point: TypeAlias = models.Record | models.ScoredPoint
 
@@ -173,13 +174,15 @@ class _Migration:
         waits = BlockingClock(clock) if blocking else clock
         random = Random()  # noqa: S311 - when to try again
 
-        def side(connection: Connection, name: str) -> Side:
+        def side(connection: Connection, name: str, policy: RetryPolicy) -> Side:
             client = connection.client if blocking else connection.async_client
-            retrying = RetryingClient(client, waits, random, blocking=blocking, policy=PATIENT)
+            retrying = RetryingClient(client, waits, random, blocking=blocking, policy=policy)
             return Side(cast("AsyncQdrantClient", retrying), name)
 
-        self._source = side(source, source_name)
-        self._target = side(target, target_name)
+        # A wrong address shall be told soon, and a restart in the middle be lived through.
+        self._reached = side(source, source_name, QUICK), side(target, target_name, QUICK)
+        self._source = side(source, source_name, PATIENT)
+        self._target = side(target, target_name, PATIENT)
         self._source_kind = source.kind
         self._target_kind = target.kind
         self._bounds = EVERYWHERE if target.is_grpc else ON_EDGE
@@ -215,13 +218,16 @@ class _Migration:
 
     async def _open(self) -> None:
         """Make the target's collection like the source's, or check the one that is there."""
-        if not (await self._source.client.collection_exists(self._source.name)):
+        has_source, has_target = [
+            await side.client.collection_exists(side.name) for side in self._reached
+        ]
+        if not has_source:
             raise ConfigurationError(
                 f"the source has no collection {self._source.name!r}: pass the name of one, or "
                 "an alias"
             )
         wanted = await self._source.client.get_collection(self._source.name)
-        if not (await self._target.client.collection_exists(self._target.name)):
+        if not has_target:
             options = _collection_copy.settings(wanted, self._source_kind, self._target_kind)
             await create_if_missing(self._target.client, self._target.name, options)
         found = await self._target.client.get_collection(self._target.name)

@@ -42,9 +42,13 @@ _STATUS = {
 }
 # In a 500: a node of the cluster is away, or too few replicas took a write.
 _REPLICA_AWAY = re.compile("please retry|tonic|unavailable", re.IGNORECASE)
-# In a 429 without a delay, and in a 400: limits of the rate, of a message, of points, of JSON.
+# Of a connection that no waiting heals.
+_NEVER = re.compile("certificate|wrong[_ ]version[_ ]number|illegal request line", re.IGNORECASE)
+# In a 429 without a delay, and in a 400: limits of the rate, of a message, of points, of JSON, of
+# the values in a filter.
 _TOO_LARGE_AS_A_WHOLE = re.compile(
-    'larger than (?:rate limiter|max|allowed)|for "upsert limit"', re.IGNORECASE
+    'larger than (?:rate limiter|max|allowed)|for "upsert limit"|condition size limit',
+    re.IGNORECASE,
 )
 _FORBIDDEN = frozenset({401, 403})
 _AWAY = frozenset({_UNREADABLE, _TOO_MANY, 502, 503, 504})
@@ -73,7 +77,9 @@ class Failure(NamedTuple):
         """The server, or the way to it, serves nobody just now: it restarts, for example."""
         if self.status == _INTERNAL:
             return _REPLICA_AWAY.search(self.words) is not None
-        return self.status is None or self.status in _AWAY
+        if self.status is None:
+            return _NEVER.search(self.words) is None
+        return self.status in _AWAY
 
     @property
     def may_pass(self) -> bool:
@@ -122,7 +128,8 @@ def refuses_all(error: Exception) -> bool:
     if "No point with id" in failure.words:  # a 404 of one document
         return False
     is_other_collection = "Vector dimension error" in failure.words
-    return failure.is_away or failure.status in _REFUSES_ALL or is_other_collection
+    is_known = failure.status is None or failure.status in _REFUSES_ALL
+    return failure.is_away or is_known or is_other_collection
 
 
 def is_forbidden(error: Exception) -> bool:

@@ -199,9 +199,9 @@ async def _note_embedding(collection: Collection) -> None:
                 raise
             warn_in_passing(
                 f"collection {collection.name!r} will not remember what makes its vectors, so a "
-                f"store with another embedding will not be refused: {reason(error)}. Documents are "
-                "stored all the same; to have that check, let create_vector_store make the "
-                "collection with a key that has global access"
+                f"store with another embedding will not be refused: {reason(error)}. Where the key "
+                "may store documents, they are stored; for that check, let create_vector_store "
+                "make the collection with a key that has global access"
             )
     state.lacks_metadata = False
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 
+import grpc
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import ResponseHandlingException
 
 from langchain_gemini_qdrant import (
     EdgeClient,
@@ -175,7 +177,8 @@ def test_migrations_and_reembedding_live_through_a_restart_of_a_minute(
     tmp_path, remote, qdrant_server, clock, options, embeddings
 ):
     remote.add_documents(passages(50))
-    qdrant_server.fail_next(A_MINUTE)
+    pages = "/Scroll" if options["prefer_grpc"] else "/points/scroll"
+    qdrant_server.fail_next(A_MINUTE, path=pages)
     target = EdgeClient(tmp_path)
     assert migrate(remote.client, target, "c", clock=clock).added == 50
     qdrant_server.fail_next(A_MINUTE, path=writes(options, "new"))
@@ -303,6 +306,41 @@ def test_points_are_stored_fewer_at_a_time_where_a_server_says_so(remote, qdrant
     qdrant_server.fail_next(3, kind="status", status=400, message=LIMIT, path=writes(options))
     remote.add_documents(passages(60))
     assert remote.count() == 60
+
+
+SOURCES = "Bad request: Condition size limit reached (3 > 2). Help: ..."
+
+
+def test_sources_are_cleaned_up_fewer_at_a_time_where_a_server_says_so(
+    remote, run, qdrant_server, options
+):
+    def of_sources(text):
+        return [Document(f"{text} {each}", metadata={"source": each}) for each in "abc"]
+
+    run(remote, of_sources("old"), cleanup="source")
+    path = "/Scroll" if options["prefer_grpc"] else "/points/scroll"
+    qdrant_server.fail_next(kind="status", status=400, message=SOURCES, path=path)
+    assert run(remote, of_sources("new"), cleanup="source").deleted == 3
+
+
+def test_a_server_that_stays_away_is_waited_for_once(remote, run, qdrant_server, clock):
+    def go_away(progress):
+        if progress.embedded:
+            qdrant_server.fail_next(10_000)
+
+    error = fails(run, remote, passages(3_000), on_progress=go_away)
+    assert "no answer from Qdrant" in error.report.stopped
+    assert 60 < sum(clock.waits) < 135
+
+
+def test_a_migration_to_a_wrong_address_is_told_within_seconds(tmp_path, clock, options):
+    source = EdgeClient(tmp_path)
+    source.create_collection("c", models.VectorParams(size=2, distance="Dot"))
+    nobody = {"url": "http://127.0.0.1:9", "grpc_port": 9, "prefer_grpc": options["prefer_grpc"]}
+    with pytest.raises((ResponseHandlingException, grpc.RpcError)):
+        migrate(source, QdrantClient(**nobody, check_compatibility=False), "c", clock=clock)
+    assert sum(clock.waits) < 4
+    source.close()
 
 
 def test_a_migration_keeps_to_a_server_s_limits(qdrant_server, options, remote):
