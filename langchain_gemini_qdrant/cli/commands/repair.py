@@ -9,10 +9,11 @@ import click
 @click.argument("damaged", type=click.Path(exists=True, file_okay=False))
 @click.argument("path", type=click.Path())
 def repair(damaged: str, path: str) -> None:
-    """Make an index in PATH of the one in DAMAGED, whose log cannot be read back.
+    """Make an index in PATH of one that cannot be opened.
 
-    An update that nests too deep, or has a bound that is not finite, keeps the embedded engine
-    from opening a collection. PATH gets everything else, and DAMAGED stays as it is.
+    An update in the log of DAMAGED that nests too deep, or has a bound that is not finite, keeps
+    the embedded engine from opening a collection. PATH gets everything else, and DAMAGED stays as
+    it is.
     """
     # Imported here: `--help` must not wait for the engines.
     from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415
