@@ -178,7 +178,8 @@ class EdgeClient(QdrantClient):
             path: A folder that is empty or does not exist.
 
         Raises:
-            StorageError: `path` is not empty or cannot be written, or the disk has no room.
+            StorageError: `path` is inside the index, is not empty or cannot be written, or the disk
+                has no room.
         """
         self._edge.backup(locate(path))
 
@@ -191,8 +192,8 @@ class EdgeClient(QdrantClient):
             path: A folder that is empty or does not exist.
 
         Raises:
-            StorageError: `backup` is no index or is open, `path` is not empty, is open in this
-                process or cannot be written, or the disk has no room.
+            StorageError: `backup` is no index or is open, `path` is inside of it, is not empty, is
+                open in this process or cannot be written, or the disk has no room.
         """
         restore_index(locate(backup), locate(path))
 
@@ -214,7 +215,7 @@ class EdgeClient(QdrantClient):
 
         Raises:
             StorageError: `damaged` is no index or is open, or something else than its log is
-                damaged; `path` is not empty, is open in this process or cannot be written, or the
-                disk has no room.
+                damaged; `path` is inside of it, is not empty, is open in this process or cannot be
+                written, or the disk has no room.
         """
         return repair_index(locate(damaged), locate(path))

@@ -120,6 +120,38 @@ def test_a_backup_is_not_restored_through_a_link_to_an_open_index(tmp_path):
     client.close()
 
 
+@pytest.mark.parametrize("inside", ["backup", "collections/backup", "a/b/c"])
+@pytest.mark.parametrize("worker", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_no_copy_of_an_index_is_made_inside_of_it(tmp_path, inside, worker):
+    index = tmp_path / "index"
+    client = EdgeClient(index, worker=worker)
+    client.create_collection(NAME, VECTORS)
+    before = {*index.rglob("*")}
+    with pytest.raises(StorageError, match="is inside .*; name a folder outside of it"):
+        client.backup(index / inside)
+    client.close()
+    for copy_of in (EdgeClient.restore, EdgeClient.repair):
+        with pytest.raises(StorageError, match="is inside .*; name a folder outside of it"):
+            copy_of(index, index / inside)
+        with pytest.raises(StorageError, match="is not empty"):
+            copy_of(index, tmp_path)
+    assert {*index.rglob("*")} == before
+
+
+@POSIX_ONLY
+def test_no_copy_of_an_index_is_made_inside_of_it_through_a_link(tmp_path):
+    client = EdgeClient(tmp_path / "index")
+    client.create_collection(NAME, VECTORS)
+    (tmp_path / "link").symlink_to(tmp_path / "index" / "collections")
+    with pytest.raises(StorageError, match="is inside"):
+        client.backup(tmp_path / "link" / "backup")
+    client.close()
+    (tmp_path / "other").symlink_to(tmp_path / "index")
+    with pytest.raises(StorageError, match="is inside"):
+        EdgeClient.restore(tmp_path / "other", tmp_path / "index" / "copy")
+    assert len([*(tmp_path / "index" / "collections").iterdir()]) == 1
+
+
 # --- closing frees the folder
 
 

@@ -428,7 +428,6 @@ def test_a_backup_is_not_restored_over_an_index_that_is_open_here(tmp_path, work
 
 @pytest.mark.skipif(os.name != "posix", reason="an open folder cannot be removed elsewhere")
 def test_a_folder_that_was_replaced_while_it_is_open_is_not_shared(client, tmp_path):
-    client.backup(tmp_path / "backup")
     (tmp_path / ".lock").unlink()
     with pytest.raises(StorageError, match="removed, moved or replaced"):
         EdgeClient(tmp_path)

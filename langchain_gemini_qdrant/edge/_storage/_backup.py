@@ -26,7 +26,8 @@ def back_up(folder: Folder, target: Path) -> None:
     """Copy an open index; calls of other threads wait.
 
     Raises:
-        StorageError: `target` is not empty or cannot be written, or the disk has no room.
+        StorageError: `target` is inside the index, is not empty or cannot be written, or the disk
+            has no room.
     """
     with folder.at_rest():
         _copy_index(folder.root, target)
@@ -36,12 +37,12 @@ def restore(backup: Path, target: Path) -> None:
     """Make an index of a backup, or of another index that is closed.
 
     Raises:
-        StorageError: `backup` is no index or is in use; `target` is not empty, is open in this
-            process or cannot be written, or the disk has no room.
+        StorageError: `backup` is no index or is in use; `target` is inside of it, is not empty, is
+            open in this process or cannot be written, or the disk has no room.
     """
     check_closed(backup)
     if not (backup / "meta.json").is_file():
-        raise StorageError(f"{backup} is no backup of an index: it has no meta.json")
+        raise StorageError(f"{backup} is no index and no backup of one: it has no meta.json")
     if not (backup / ".lock").exists():
         _copy_index(backup, target)
         return
@@ -52,6 +53,8 @@ def restore(backup: Path, target: Path) -> None:
 def _copy_index(source: Path, target: Path) -> None:
     """Copy everything but the lock; the list comes last, so that half a copy is none."""
     try:
+        if any(parent.exists() and parent.samefile(source) for parent in target.resolve().parents):
+            raise StorageError(f"{target} is inside {source}; name a folder outside of it")
         if target.exists() and any(target.iterdir()):
             raise StorageError(f"{target} is not empty; name a new folder")
         check_closed(target)  # a client can have a folder open that was removed
