@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import shutil
+from contextlib import suppress
 from functools import reduce
 from math import inf, nan
 from typing import TYPE_CHECKING
@@ -302,29 +303,109 @@ def test_a_stored_payload_that_not_even_the_log_has_is_emptied_and_its_vector_ke
 
 
 @pytest.mark.slow
-def test_an_update_that_a_stored_payload_stands_in_the_way_of_is_left_out(index, tmp_path):
+def test_of_a_payload_that_is_older_than_the_log_its_changes_are_kept(index, tmp_path):
+    split_into_segments_of(index, 4_096)
+    shard = shard_of(index)
+    shard.update(upsert(3))
+    for number in range(100, 200):
+        shard.update(upsert(number, long="x" * 1_000))
+        shard.flush()
+    shard.update(Update.set_payload([3], {"a": 1}))
+    with pytest.raises(Exception, match="recursion limit"):
+        shard.update(Update.set_payload([3], {"deep": nested(READ_BACK_NOWHERE)}))
+    shard.close()
+    repaired = EdgeClient.repair(index, tmp_path / "repaired")
+    assert [(each.outcome, each.point_ids) for each in repaired] == [
+        ("shortened", (3,)),
+        ("emptied", (3,)),
+    ]
+    found = everything(tmp_path / "repaired")
+    assert set(found) == {3, *range(100, 200)}
+    payload, vector = found[3]
+    assert levels_of(payload.pop("deep")) == FEW_LEVELS - 1
+    assert (payload, vector) == ({"a": 1}, [1.0, 2.0])
+
+
+@pytest.mark.slow
+def test_an_update_that_a_stored_payload_stands_in_the_way_of_is_applied(index, tmp_path):
     shard = shard_of(index)
     shard.update(upsert(1, 2))
     shard.update(upsert(3, deep=nested(READ_BACK_NOWHERE)))
     shard.update(upsert(4))
     shard.flush()
+    shard.update(upsert(5))
+    shard.update(upsert(6))
     with pytest.raises(Exception, match="recursion limit"):
         shard.update(Update.clear_payload([3]))
     with pytest.raises(Exception, match="recursion limit"):
-        shard.update(Update.set_payload([3], {"a": 1}))
+        shard.update(Update.set_payload([3, 5], {"a": 1}))
     for copy in ("damaged", "opened"):
         copy_as_after_a_crash(index, tmp_path / copy)
     client = EdgeClient(tmp_path / "opened")
-    with pytest.raises(StorageError, match="gemini-qdrant repair"):
+    with pytest.raises(StorageError, match="Close .* clients.*gemini-qdrant repair"):
         client.count(NAME)
     client.close()
     repaired = EdgeClient.repair(tmp_path / "damaged", tmp_path / "repaired")
-    assert [(each.outcome, each.operation) for each in repaired] == [
-        ("left out", "clear_payload"),
-        ("left out", "set_payload"),
-        ("restored", ""),
-    ]
-    assert set(everything(tmp_path / "repaired")) == {1, 2, 3, 4}
+    assert [(each.outcome, each.point_ids) for each in repaired] == [("restored", (3,))]
+    found = everything(tmp_path / "repaired")
+    assert set(found) == {1, 2, 3, 4, 5, 6}
+    assert found[3] == ({"a": 1}, [1.0, 2.0])
+    assert found[5] == ({"text": "text 5", "n": 1, "a": 1}, [1.0, 2.0])
+
+
+DEEP = nested(READ_BACK_NOWHERE)
+INSERT_ONLY = Update.upsert_points(
+    [engine.Point(1, [1.0, 2.0], {"text": "text 1"})], None, engine.UpdateMode.InsertOnly
+)
+# updates, one of which is applied in part -> the payload of point 1, without what nests too deep
+APPLIED_IN_PART = {
+    "set": ([upsert(1), Update.set_payload([1], {"deep": DEEP})], {"text": "text 1", "n": 1}),
+    "set, among others": (
+        [
+            upsert(1, 2),
+            Update.set_payload([1], {"a": 1, "b": 1}),
+            Update.delete_payload([1], ["b"]),
+            Update.set_payload_by_filter(where(gte=1), {"c": 1}),
+            upsert(3),
+            Update.set_payload([1], {"deep": DEEP}),
+            Update.set_payload([1], {"d": 1}),
+        ],
+        {"text": "text 1", "n": 1, "a": 1, "c": 1, "d": 1},
+    ),
+    "set below a key": (
+        [upsert(1, key={"a": 1}), Update.set_payload([1], {"deep": DEEP}, "key")],
+        {"text": "text 1", "n": 1, "key": {"a": 1}},
+    ),
+    "set by a filter": (
+        [upsert(1), Update.set_payload_by_filter(where(gte=1), {"deep": DEEP})],
+        {"text": "text 1", "n": 1},
+    ),
+    "set after it was inserted": (
+        [INSERT_ONLY, Update.set_payload([1], {"deep": DEEP})],
+        {"text": "text 1"},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["set", *(pytest.param(each, marks=pytest.mark.slow) for each in [*APPLIED_IN_PART][1:])],
+)
+def test_an_update_that_was_applied_in_part_is_shortened_and_told_of_once(index, tmp_path, kind):
+    changes, payload = APPLIED_IN_PART[kind]
+    shard = shard_of(index)
+    for update in changes:
+        with suppress(Exception):  # the engine refuses the last ones, and logs them
+            shard.update(update)
+    shard.close()
+    repaired = EdgeClient.repair(index, tmp_path / "repaired")
+    found, vector = everything(tmp_path / "repaired")[1]
+    deep = found.get("key", found).pop("deep")
+    assert 90 < levels_of(deep) <= FEW_LEVELS
+    assert (found, vector) == (payload, [1.0, 2.0])
+    told = [("shortened", () if "filter" in kind else (1,))]
+    told += [("restored", (1,))] if "filter" in kind else []
+    assert [(each.outcome, each.point_ids) for each in repaired] == told
 
 
 def test_a_healthy_index_is_copied_as_it_is(index, tmp_path):
@@ -342,6 +423,9 @@ def test_a_repair_never_touches_an_index_that_is_open_or_there(index, tmp_path):
     client.close()
     with pytest.raises(StorageError, match="is not empty"):
         EdgeClient.repair(index, index)
+    with pytest.raises(StorageError, match="is inside .*; name a folder outside of it"):
+        EdgeClient.repair(index, index / "collections" / "repaired")
+    assert len([*(index / "collections").iterdir()]) == 1
     assert not (tmp_path / "repaired").exists()
 
 
@@ -394,6 +478,14 @@ def test_the_command_says_what_it_could_not_keep(index, tmp_path):
     again = CliRunner().invoke(cli, arguments)
     assert again.exit_code == 1
     assert "is not empty" in again.output
+
+
+def test_the_command_says_that_a_folder_is_no_index(tmp_path):
+    (tmp_path / "folder").mkdir()
+    arguments = ["repair", str(tmp_path / "folder"), str(tmp_path / "repaired")]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 1
+    assert "folder is no index and no backup of one" in done.output
 
 
 def test_a_record_that_was_half_written_is_none(index, tmp_path):

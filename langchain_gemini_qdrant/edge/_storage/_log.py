@@ -19,8 +19,11 @@ from __future__ import annotations
 import itertools
 import json
 import mmap
+import shutil
 import struct
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.edge._storage._update_bytes import is_unbounded
@@ -28,7 +31,6 @@ from langchain_gemini_qdrant.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 _MAGIC = b"wal\0"
 _LENGTH = struct.Struct("<Q")
@@ -134,12 +136,30 @@ def is_whole(record: Record) -> bool:
     return _crc32c(before, content[_CRC_BYTES:-_CRC_BYTES]) == crc
 
 
-def write_segments(log: Path, records: Sequence[Record]) -> None:
-    """Make a log of some records that follow each other."""
+def write_segments(log: Path, records: Sequence[Record], *, shift: int = 0) -> None:
+    """Make a log of some records that follow each other, with higher numbers if `shift` is."""
     for file, group in itertools.groupby(records, key=lambda record: record.file):
         first, *others = group
-        target = log / f"closed-{first.number}"
+        target = log / f"closed-{first.number + shift}"
         target.write_bytes(_segment(file.read_bytes(), first.start, [first, *others][-1].end))
+
+
+def split(log: Path, number: int, later: Path) -> None:
+    """Write the updates from a number on to another log, where they leave that number free.
+
+    This log then ends before them. A point that has an update already has it again afterwards, if
+    that was its last one.
+    """
+    before: list[Record] = []
+    after: list[Record] = []
+    for record in records(log):
+        (before if record.number < number else after).append(record)
+    write_segments(later, after, shift=1)
+    with TemporaryDirectory(dir=log.parent) as name:
+        write_segments(Path(name), before)
+        for file in [*log.glob("closed-*"), *log.glob("open-*")]:
+            file.unlink()
+        shutil.copytree(name, log, dirs_exist_ok=True)
 
 
 def replace(record: Record, body: bytes) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from operator import methodcaller
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from uuid import uuid4
 
 from langchain_gemini_qdrant.edge._convert._config import edge_config
 from langchain_gemini_qdrant.edge._convert._results import point_id
@@ -16,16 +19,15 @@ from langchain_gemini_qdrant.edge._storage import _log
 from langchain_gemini_qdrant.edge._storage import _update_bytes as updates
 from langchain_gemini_qdrant.edge._storage._backup import copy_tree, restore
 from langchain_gemini_qdrant.edge._storage._folder import open_folder, release_folder
+from langchain_gemini_qdrant.edge._storage._shard import Collection
 from langchain_gemini_qdrant.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from langchain_gemini_qdrant.edge._convert._models import EdgeObject
     from langchain_gemini_qdrant.edge._storage._folder import Folder
     from langchain_gemini_qdrant.edge._storage._log import Record
-    from langchain_gemini_qdrant.edge._storage._shard import Collection
 
 _PAGE_POINTS = 1_000
 
@@ -40,7 +42,7 @@ class Repair:
             what nests too deep in payloads, or `"left out"`, not applied. What such an update had
             changed before the index was damaged, and was flushed, stays. Or what became of
             points that are stored with payloads that nothing can read: `"restored"` from the log,
-            shortened, or `"emptied"`, if the log has them no more. Vectors are kept.
+            shortened, or `"emptied"` of what the log no longer has. Vectors are kept.
         operation: The engine's name of the update, such as `"upsert_points"`; empty for points.
         point_ids: The points concerned; none where a filter selects them.
     """
@@ -62,8 +64,10 @@ _OUTCOMES = {
     "shortened": "applied, with null for what nests too deep in payloads",
     "left out": "not applied",
     "restored": "payloads that could not be read are those of the log, shortened",
-    "emptied": "payloads that could not be read are removed; the vectors are kept",
+    "emptied": "payloads that could not be read are removed, but for what the log has of them;"
+    " the vectors are kept",
 }
+_OfPoints: TypeAlias = Literal["restored", "emptied"]
 
 
 def repair(damaged: Path, target: Path) -> list[Repair]:
@@ -87,18 +91,47 @@ def repair(damaged: Path, target: Path) -> list[Repair]:
 
 
 def _repair(folder: Folder, name: str, damaged: Path) -> Iterator[Repair]:
-    files = folder.collection_folder(name)
+    entry, files = folder.entry(name), folder.collection_folder(name)
     original = damaged / files.relative_to(folder.root)
-    trial = _Trial(files, edge_config(folder.entry(name).config))
-    yield from _repair_log(trial, name)
+    trial = _Trial(files, edge_config(entry.config))
+    points: dict[int | str, _OfPoints] = {}
+
+    def rewrite_before(number: int, first_number: int) -> None:
+        with TemporaryDirectory(dir=files) as later:
+            _log.split(files / "wal", number, Path(later))
+            collection = Collection.open(files, entry.config, threading.RLock())
+            points.update(_rewrite_unreadable(collection, trial, original / "wal", first_number))
+            collection.close()
+            shutil.rmtree(files / "wal")
+            shutil.copytree(later, files / "wal")
+
+    repaired = _repair_log(trial, name)
     try:
         collection = folder.collection(name)
     except StorageError:  # an update can be read, and not applied to what is stored
-        shutil.rmtree(files / "segments")  # it was applied in part
-        copy_tree(original / "segments", files / "segments")
-        yield from _repair_log(replace(trial, with_points=True), name)
+        for part in ("segments", "wal"):  # it was applied in part
+            shutil.rmtree(files / part)
+            copy_tree(original / part, files / part)
+        repaired = _repair_log(trial, name)
+        repaired |= _repair_log(replace(trial, with_points=True), name, rewrite_before)
         collection = folder.collection(name)
-    yield from _rewrite_unreadable(collection, original / "wal")
+    points.update(_rewrite_unreadable(collection, trial, original / "wal"))
+    yield from (repaired[number] for number in sorted(repaired))
+    yield from _report(name, points, repaired.values())
+
+
+def _report(
+    name: str, points: dict[int | str, _OfPoints], repaired: Iterable[Repair]
+) -> Iterator[Repair]:
+    """Tell of points, but not of those whose payloads an update has that is told of."""
+    shortened = {each for one in repaired if one.outcome == "shortened" for each in one.point_ids}
+    groups: dict[_OfPoints, list[int | str]] = {"restored": [], "emptied": []}
+    for point, outcome in points.items():
+        if outcome == "emptied" or point not in shortened:
+            groups[outcome].append(point)
+    for outcome, ids in groups.items():
+        if ids:
+            yield Repair(collection=name, outcome=outcome, operation="", point_ids=tuple(ids))
 
 
 @dataclass(frozen=True)
@@ -126,9 +159,9 @@ class _Trial:
                 return not (self.with_points or _log.is_unreadable(error))
         return True
 
-    def first_bad(self, start: int) -> Record | None:
-        """Return the first update, from a number on, that is read back changed or not at all."""
-        records = [each for each in _log.pending(self.files / "wal") if each.number >= start]
+    def first_bad(self) -> Record | None:
+        """Return the first update that is read back changed, or not at all."""
+        records = _log.pending(self.files / "wal")
         good = len(records)
         if not self.succeeds(records):
             good = bisect_left(
@@ -142,47 +175,110 @@ class _Trial:
         return records[good] if good < len(records) else None
 
 
-def _repair_log(trial: _Trial, name: str) -> Iterable[Repair]:
-    """Replace each update that would be read back changed, or not at all."""
+def _repair_log(
+    trial: _Trial,
+    name: str,
+    rewrite_before: Callable[[int, int], None] | None = None,
+    *,
+    upserts: bool = False,
+) -> dict[int, Repair]:
+    """Replace each update that would be read back changed, or not at all.
+
+    Args:
+        trial: What can be opened.
+        name: The collection's.
+        rewrite_before: Gets an update's number, and that before numbers changed. May make it
+            possible to apply that update, and leaves only the log from there on, with numbers
+            higher by one.
+        upserts: Apply upserts whose conditions cannot be read, rather than leave them out.
+
+    Returns:
+        What became of updates, by their first numbers.
+    """
     repaired: dict[int, Repair] = {}
-    number = 0
-    while (record := trial.first_bad(number)) is not None and record.body != updates.NOTHING:
+    rewrites, rewritten = 0, -1
+    while (record := trial.first_bad()) is not None and record.body != updates.NOTHING:
         number, body = record.number, record.body
+        if rewrite_before is not None and number != rewritten:
+            rewrite_before(number, number - rewrites)
+            rewrites, rewritten = rewrites + 1, number + 1
+            continue
         short, points = updates.shorten(body)
-        can_be_short = short != body and not updates.is_unbounded(body)
+        if upserts and (short == body or updates.is_unbounded(body)):
+            short = updates.unconditional(short)
+        can_be_short = short != body and not updates.is_unbounded(short)
         _log.replace(record, short if can_be_short else updates.NOTHING)
-        repaired[number] = Repair(  # the second time if a filter nests too deep as well
+        repaired[number - rewrites] = Repair(  # the second time if a filter nests too deep as well
             collection=name,
             outcome="shortened" if can_be_short else "left out",
             operation=updates.operation(body),
             point_ids=tuple(points if can_be_short else updates.point_ids(body)),
         )
-    return repaired.values()
+    return repaired
 
 
-def _rewrite_unreadable(collection: Collection, log: Path) -> Iterator[Repair]:
-    """Replace the payloads that the engine has stored and cannot read."""
+def _rewrite_unreadable(
+    collection: Collection, trial: _Trial, log: Path, end: int | None = None
+) -> dict[int | str, _OfPoints]:
+    """Replace the payloads that the engine has stored and cannot read.
+
+    Returns:
+        What became of each point's payload.
+    """
     unreadable = _unreadable(collection, _all_ids(collection))
     if not unreadable:
-        return
-    logged = updates.payloads_of(
-        record.body for record in _log.records(log) if _log.is_whole(record)
-    )
+        return {}
     found = collection.read("read vectors", methodcaller("retrieve", unreadable, False, True))  # noqa: FBT003
-    points: dict[Literal["restored", "emptied"], list[EdgeObject]] = {"restored": [], "emptied": []}
-    for record in found:
-        payload = logged.get(point_id(record.id))
-        point = engine().Point(record.id, record.vector, payload or {})
-        points["emptied" if payload is None else "restored"].append(point)
-    for outcome, group in points.items():
-        if group:
-            collection.update(engine().UpdateOperation.upsert_points(group))
-            yield Repair(
-                collection=collection.name,
-                outcome=outcome,
-                operation="",
-                point_ids=tuple(point_id(point.id) for point in group),
-            )
+    records = [
+        each
+        for each in _log.records(log)
+        if (end is None or each.number < end) and _log.is_whole(each)
+    ]
+    logged, whole = _logged_payloads(trial, records)
+    points = [
+        engine().Point(each.id, each.vector, logged.get(point_id(each.id), {})) for each in found
+    ]
+    collection.update(engine().UpdateOperation.upsert_points(points))
+    return {each: "restored" if each in whole else "emptied" for each in unreadable}
+
+
+def _logged_payloads(
+    trial: _Trial, records: Sequence[Record]
+) -> tuple[dict[int | str, dict[str, Any]], set[int | str]]:
+    """Let the engine apply some updates of a log to points without payloads.
+
+    Returns:
+        The payloads, shortened, and the points whose payloads the updates make from the start.
+    """
+    ids: set[int | str] = set()
+    older: set[int | str] = set()  # those that the log may not have from the start
+    for record in records:
+        new = set(updates.point_ids(record.body)) - ids
+        ids |= new
+        if records[0].number or not updates.operation(record.body).startswith("upsert_points"):
+            older |= new
+    mark = str(uuid4())  # a key that stays in a payload until the whole of it is replaced
+    update = engine().UpdateOperation.upsert_points(
+        [engine().Point(point, {}, {mark: True}) for point in older]
+    )
+    with TemporaryDirectory(dir=trial.files) as name, engine_errors("apply a log"):
+        shard = engine().EdgeShard.create(name, trial.config)
+        shard.update(update)
+        shard.close()
+        log = Path(name, "wal")
+        shutil.rmtree(log)
+        log.mkdir()
+        _log.write_segments(log, records, shift=1)  # what has the number of an update is skipped
+        scratch = replace(trial, files=Path(name))
+        _repair_log(scratch, name, upserts=True)  # one that was not applied has left no payload
+        _repair_log(replace(scratch, with_points=True), name)
+        shard = engine().EdgeShard.load(name)
+        found = {point_id(each.id): each.payload for each in shard.retrieve([*ids], True, False)}  # noqa: FBT003
+        shard.close()
+    whole = {point for point, payload in found.items() if mark not in payload}
+    for payload in found.values():
+        payload.pop(mark, None)
+    return found, whole
 
 
 def _all_ids(collection: Collection) -> Iterator[list[int | str]]:

@@ -98,9 +98,10 @@ class Collection:
             raise StorageError(
                 f"The log of the collection in {folder} has an update that the engine cannot apply"
                 " again: it nests too deep, or has a bound that is not finite. So the collection"
-                f" cannot be opened. `EdgeClient.repair({str(root)!r}, new_folder)` and the command"
-                f" `gemini-qdrant repair {root} NEW_FOLDER` make an index of all the rest and say"
-                " which points are concerned; they leave this folder as it is."
+                f" cannot be opened. Close this process's clients of {root}; then"
+                f" `EdgeClient.repair({str(root)!r}, new_folder)` or the command"
+                f" `gemini-qdrant repair {root} NEW_FOLDER` makes an index of all the rest and says"
+                " which points are concerned, and leaves this folder as it is."
             ) from error
         return cls(folder, config, shard, lock)
 

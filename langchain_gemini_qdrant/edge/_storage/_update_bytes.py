@@ -5,18 +5,16 @@ The engine writes no tags, and no text in pieces. Source: https://www.rfc-editor
 
 from __future__ import annotations
 
-import itertools
 import re
-import struct
 import sys
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from langchain_gemini_qdrant._qdrant_values import ON_EDGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 NOTHING = b"\xbfmdelete_points\xa1cids\x80\xff"
 """An update that deletes no point; it stands in for one that is left out."""
@@ -32,12 +30,11 @@ def is_unbounded(body: bytes) -> bool:
     return _NOT_FINITE.search(body) is not None
 
 
-_COUNT, _NEGATIVE, _BYTES, _TEXT, _LIST, _MAP = range(6)  # kinds of CBOR items; the rest is 7
+_COUNT, _, _BYTES, _TEXT, _LIST, _MAP = range(6)  # kinds of CBOR items; the rest is 7
 _ENDLESS = 31
 _NUMBER_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}  # after the head, which else has the number itself
-_NULL, _END = b"\xf6", b"\xff"
-_FLOATS = {25: ">e", 26: ">f", 27: ">d"}
-_CONSTANTS = {20: False, 21: True, 22: None}
+_NULL, _END, _EMPTY = b"\xf6", b"\xff", b"\xa0"
+_CONDITION_LEVEL = 2  # in an upsert; what is deeper is called otherwise
 
 
 class _Token(NamedTuple):
@@ -92,7 +89,7 @@ def _tokens_and_payloads(body: bytes) -> Iterator[tuple[_Token, int]]:
         yield token, 0
 
 
-def shorten(body: bytes) -> tuple[bytes, list[Any]]:
+def shorten(body: bytes) -> tuple[bytes, list[int | str]]:
     """Replace what nests too deep in payloads by null.
 
     Returns:
@@ -115,9 +112,24 @@ def shorten(body: bytes) -> tuple[bytes, list[Any]]:
     return bytes(kept), [ids[n] for n in sorted(shortened)] if has_one_each else ids
 
 
-def point_ids(body: bytes) -> list[Any]:
+def unconditional(body: bytes) -> bytes:
+    """Give an upsert a condition that every point meets; other updates stay as they are."""
+    kept = bytearray()
+    before, condition = b"", sys.maxsize
+    for token in _tokens(body):
+        if token.level > condition:
+            continue
+        condition = sys.maxsize
+        if token.level == _CONDITION_LEVEL and token.opens and before == _text("condition"):
+            condition = token.level
+        kept += _EMPTY if token.level == condition else token.content
+        before = token.content
+    return bytes(kept)
+
+
+def point_ids(body: bytes) -> list[int | str]:
     """Return the points that an update names: not those that a filter finds."""
-    found = []
+    found: list[int | str] = []
     last: dict[int, bytes] = {}  # the token before, at each level
     holder: dict[int, bytes] = {}  # what the list or map is called whose items are at a level
     for token, in_payload in _tokens_and_payloads(body):
@@ -127,53 +139,19 @@ def point_ids(body: bytes) -> list[Any]:
         if token.opens:
             holder[level + 1] = before
         elif before == _text("id") or holder.get(level) in {_text("ids"), _text("points")}:
-            found.append(_plain(token))
+            if token.kind == _COUNT:
+                found.append(token.number)
+            elif token.kind == _BYTES:
+                found.append(str(UUID(bytes=token.content[-16:])))
         last[level] = token.content
     return found
 
 
-def payloads_of(bodies: Iterable[bytes]) -> dict[int | str, dict[str, Any]]:
-    """Return the payload that each point was upserted with last, shortened."""
-    payloads = {}
-    for body in bodies:
-        if operation(body).startswith("upsert_points"):
-            ((_, upsert),) = _value(_tokens(shorten(body)[0])).items()
-            for point in upsert.get("points_op", upsert)["points"]:  # the first if conditional
-                payloads[point["id"]] = point["payload"] or {}
-    return payloads
-
-
 def operation(body: bytes) -> str:
     """Return the engine's name of an update, such as "upsert_points"."""
-    name: str = next(_plain(token) for token in _tokens(body) if token.kind == _TEXT)
-    return name
+    token = next(token for token in _tokens(body) if token.kind == _TEXT)
+    return token.content[-token.number :].decode()
 
 
 def _text(name: str) -> bytes:
     return bytes([_TEXT << 5 | len(name)]) + name.encode()
-
-
-def _value(tokens: Iterator[_Token]) -> Any:  # noqa: ANN401 - any of JSON's
-    token = next(tokens)
-    if not token.opens:
-        return token if token.content == _END else _plain(token)
-    pieces: Iterator[Any] = (_value(tokens) for _ in itertools.count())
-    if token.detail == _ENDLESS:
-        items = list(itertools.takewhile(lambda each: not isinstance(each, _Token), pieces))
-    else:
-        items = list(itertools.islice(pieces, token.number * (2 if token.kind == _MAP else 1)))
-    return dict(zip(items[::2], items[1::2], strict=True)) if token.kind == _MAP else items
-
-
-def _plain(token: _Token) -> Any:  # noqa: ANN401 - any of JSON's that is no list or map
-    if token.kind == _COUNT:
-        return token.number
-    if token.kind == _NEGATIVE:
-        return -1 - token.number
-    if token.kind == _TEXT:
-        return token.content[len(token.content) - token.number :].decode()
-    if token.kind == _BYTES:  # nothing but ids is written so
-        return str(UUID(bytes=token.content[-16:]))
-    if token.detail in _FLOATS:
-        return struct.unpack(_FLOATS[token.detail], token.content[1:])[0]
-    return _CONSTANTS[token.detail]
