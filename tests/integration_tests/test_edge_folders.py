@@ -68,7 +68,8 @@ def test_a_client_of_a_folder_that_was_replaced_says_so_and_never_writes_there(t
     old = EdgeClient(index, worker=worker)
     old.create_collection(NAME, VECTORS)
     old.backup(other)
-    old.upsert(NAME, [point(1), point(2)])
+    old.upsert(NAME, [point(1)])
+    old.upsert(NAME, [point(2)])
     shutil.rmtree(index)
     other.rename(index)
     before = files_of(index)
@@ -80,7 +81,8 @@ def test_a_client_of_a_folder_that_was_replaced_says_so_and_never_writes_there(t
     (index / ".lock").touch()  # as another process has it that opened the folder meanwhile
     with pytest.raises(StorageError, match="removed, moved or replaced"):
         EdgeClient(index, worker=worker)
-    old.close()
+    with pytest.raises(StorageError, match="removed, moved or replaced.*2 updates"):
+        old.close()
     assert files_of(index).items() >= before.items()
     new = EdgeClient(index, worker=worker)
     new.upsert(NAME, [point(3)])
@@ -100,13 +102,155 @@ def test_a_client_of_a_folder_that_is_gone_says_so_and_leaves_its_path_free(tmp_
     for use in USES.values():
         with pytest.raises(StorageError, match="removed, moved or replaced"):
             use(old)
-    with pytest.raises(StorageError, match="cannot flush"):
+    with pytest.raises(StorageError, match="removed, moved or replaced.*1 updates"):
         old.close()
     assert not index.exists()
     if (tmp_path / "index.moved").exists():
         moved = EdgeClient(tmp_path / "index.moved")
         assert moved.count(NAME).count == 1
         moved.close()
+
+
+def remove_all_but_the_lock(index, _):
+    for entry in index.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != ".lock":
+            entry.unlink()
+
+
+def restore_all_but_the_lock(index, backup):
+    remove_all_but_the_lock(index, backup)
+    shutil.copytree(backup, index, dirs_exist_ok=True)
+
+
+def restore_files_only(index, backup):
+    for file in index.rglob("*"):
+        if file.is_file() and file.name != ".lock":
+            file.unlink()
+    shutil.copytree(backup, index, dirs_exist_ok=True)
+
+
+CHANGES = [remove_all_but_the_lock, restore_all_but_the_lock, restore_files_only]
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("worker", WORKER)
+@pytest.mark.parametrize("is_used", [True, False])
+@pytest.mark.parametrize("change", CHANGES)
+def test_files_that_were_changed_around_the_lock_are_another_folder(
+    tmp_path, change, is_used, worker
+):
+    index, backup = tmp_path / "index", tmp_path / "backup"
+    old = EdgeClient(index, worker=worker)
+    old.create_collection(NAME, VECTORS)
+    old.upsert(NAME, [point(1)])
+    old.backup(backup)
+    if is_used:
+        old.upsert(NAME, [point(2)])
+    else:
+        old.close()
+        old = EdgeClient(index, worker=worker)
+    change(index, backup)
+    before = files_of(index)
+    for use in USES.values():
+        with pytest.raises(StorageError, match="removed, moved or replaced.*Close that client"):
+            use(old)
+    with pytest.raises(StorageError, match="removed, moved or replaced"):
+        EdgeClient(index, worker=worker)
+    if is_used:
+        with pytest.raises(StorageError, match="removed, moved or replaced.*1 updates"):
+            old.close()
+    old.close()
+    assert files_of(index).items() >= before.items()
+    if change is remove_all_but_the_lock:
+        EdgeClient.restore(backup, tmp_path / "again")
+        return
+    new = EdgeClient(index)
+    new.upsert(NAME, [point(3)])
+    assert [record.id for record in new.scroll(NAME)[0]] == [1, 3]
+    new.close()
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("use", ["count", "upsert", "optimize", "settings"])
+def test_a_collection_whose_files_alone_were_replaced_is_not_written_to(tmp_path, use):
+    index, backup = tmp_path / "index", tmp_path / "backup"
+    old = EdgeClient(index)
+    old.create_collection(NAME, VECTORS)
+    old.upsert(NAME, [point(1)])
+    old.backup(backup)
+    old.upsert(NAME, [point(2)])
+    shutil.rmtree(index / "collections")
+    shutil.copytree(backup / "collections", index / "collections")
+    before = files_of(index)
+    with pytest.raises(StorageError, match="removed, moved or replaced"):
+        {**USES, "settings": change_settings}[use](old)
+    with pytest.raises(StorageError, match="removed, moved or replaced.*1 updates"):
+        old.close()
+    assert files_of(index) == before
+    new = EdgeClient(index)
+    assert [record.id for record in new.scroll(NAME)[0]] == [1]
+    new.close()
+
+
+def change_settings(client):
+    client.update_collection(NAME, hnsw_config=models.HnswConfigDiff(m=8))
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("worker", WORKER)
+def test_a_file_in_place_of_an_open_folder_does_not_block_the_path(tmp_path, worker):
+    index, backup = tmp_path / "index", tmp_path / "backup"
+    old = EdgeClient(index, worker=worker)
+    old.create_collection(NAME, VECTORS)
+    old.backup(backup)
+    old.upsert(NAME, [point(1)])
+    shutil.rmtree(index)
+    index.touch()
+    for use in USES.values():
+        with pytest.raises(StorageError, match="removed, moved or replaced"):
+            use(old)
+    with pytest.raises(StorageError, match="removed, moved or replaced"):
+        old.close()
+    index.unlink()
+    EdgeClient.restore(backup, index)
+    new = EdgeClient(index, worker=worker)
+    assert new.count(NAME).count == 0
+    new.close()
+
+
+@POSIX_ONLY
+def test_a_folder_that_was_moved_and_replaced_can_be_opened_where_it_is_now(tmp_path):
+    index, moved = tmp_path / "index", tmp_path / "moved"
+    old = EdgeClient(index)
+    old.create_collection(NAME, VECTORS)
+    old.backup(tmp_path / "backup")
+    old.upsert(NAME, [point(1)])
+    index.rename(moved)
+    EdgeClient.restore(tmp_path / "backup", tmp_path / "new")
+    (tmp_path / "new").rename(index)
+    with pytest.raises(StorageError, match="in the log of the folder that was there"):
+        old.close()
+    for path, count in ((moved, 1), (index, 0)):
+        client = EdgeClient(path)
+        assert client.count(NAME).count == count
+        client.close()
+
+
+def test_a_list_that_another_thread_is_writing_is_no_other_folder(tmp_path):
+    client = EdgeClient(tmp_path / "index")
+    client.create_collection(NAME, VECTORS)
+
+    def write():
+        for number in range(100):
+            client.update_collection(NAME, metadata={"number": number})
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while thread.is_alive():
+        assert client.count(NAME).count == 0
+    client.close()
 
 
 @POSIX_ONLY

@@ -569,10 +569,11 @@ print("parent", here.count("c").count, len(apart.get_collections().collections))
 
 
 def test_a_client_whose_durability_cannot_be_had_leaves_nothing_open(client, tmp_path):
-    (tmp_path / "collections").rename(tmp_path / "elsewhere")
+    (segments,) = tmp_path.glob("collections/*/segments")
+    segments.rename(tmp_path / "elsewhere")
     with pytest.raises(StorageError, match="cannot flush") as refused:
         EdgeClient(tmp_path, durability="power")
-    (tmp_path / "elsewhere").rename(tmp_path / "collections")
+    (tmp_path / "elsewhere").rename(segments)
     assert client.count(NAME).count == 1
     client.close()
     assert refused.value  # which holds on to what was made
@@ -722,10 +723,11 @@ def test_a_collection_that_cannot_be_made_leaves_nothing_behind(client, tmp_path
 
 
 def test_a_collection_that_cannot_be_flushed_still_gives_the_folder_free(client, tmp_path):
-    (tmp_path / "collections").rename(tmp_path / "elsewhere")
+    (segments,) = tmp_path.glob("collections/*/segments")
+    segments.rename(tmp_path / "elsewhere")
     with pytest.raises(StorageError, match="cannot flush"):
         client.close()
-    (tmp_path / "elsewhere").rename(tmp_path / "collections")
+    (tmp_path / "elsewhere").rename(segments)
     again = EdgeClient(tmp_path)
     assert again.retrieve(NAME, [1])[0].payload == {"kept": True}
     again.close()

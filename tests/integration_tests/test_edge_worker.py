@@ -441,10 +441,11 @@ def test_the_death_of_the_worker_is_an_error_and_a_new_client_has_what_was_ackno
 @pytest.mark.slow
 def test_a_worker_that_cannot_flush_says_so_ends_and_gives_the_folder_free(own_client):
     root = Path(own_client.init_options["path"])
-    (root / "collections").rename(root / "elsewhere")
+    (segments,) = root.glob("collections/*/segments")
+    segments.rename(root / "elsewhere")
     with pytest.raises(StorageError, match="cannot flush"):
         own_client.close()
-    (root / "elsewhere").rename(root / "collections")
+    (root / "elsewhere").rename(segments)
     again = EdgeClient(root)
     assert again.count(NAME).count == 2
     again.close()
@@ -460,9 +461,10 @@ def test_a_durability_that_cannot_be_had_is_told_by_the_first_call(own_client):
                 with pytest.raises(StorageError, match="cannot flush"):
                     await client.get_collections()
 
-    (root / "collections").rename(root / "elsewhere")
+    (segments,) = root.glob("collections/*/segments")
+    segments.rename(root / "elsewhere")
     asyncio.run(use())
-    (root / "elsewhere").rename(root / "collections")
+    (root / "elsewhere").rename(segments)
     assert own_client.count(NAME).count == 2
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 class StorageApi(FolderAccess):
     """Durability, sizes and backups."""
 
+    def check_folder(self) -> None:
+        """Refuse a folder that is not where it was."""
+        _ = self._open_folder
+
     def require_power_safety(self) -> None:
         """Flush after every update from here on."""
         self._open_folder.require_power_safety()

@@ -6,13 +6,15 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from langchain_gemini_qdrant.edge._storage._folder import Folder, locked
 from langchain_gemini_qdrant.edge._storage._info import occupied_bytes
+from langchain_gemini_qdrant.edge._storage._lock import locked
 from langchain_gemini_qdrant.edge._storage._open_folders import check_closed
 from langchain_gemini_qdrant.errors import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from langchain_gemini_qdrant.edge._storage._folder import Folder
 
 _CHUNK_BYTES = 64 * 1024
 _HOLE = bytes(_CHUNK_BYTES)

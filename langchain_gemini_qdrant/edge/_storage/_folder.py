@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from contextlib import ExitStack, contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Literal
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
@@ -21,7 +21,13 @@ from qdrant_client import models  # noqa: TC002 - pydantic reads it at run time
 
 from langchain_gemini_qdrant.edge._convert._config import vector_schema
 from langchain_gemini_qdrant.edge._engine import engine
-from langchain_gemini_qdrant.edge._storage._open_folders import Shared, release, share
+from langchain_gemini_qdrant.edge._storage._lock import lock, unlock
+from langchain_gemini_qdrant.edge._storage._open_folders import (
+    Shared,
+    release,
+    replaced_error,
+    share,
+)
 from langchain_gemini_qdrant.edge._storage._shard import FLUSH_AFTER_UPDATES, Collection
 from langchain_gemini_qdrant.errors import InvalidInputError, StorageError
 
@@ -53,12 +59,13 @@ class Folder(Shared):
         """Lock the folder, which is made where it is missing, and read its list."""
         super().__init__(root)
         self._lock = threading.RLock()
+        self._list_path = root / "meta.json"
         self._open: dict[str, Collection] = {}
         self._flush_after_updates = FLUSH_AFTER_UPDATES
         self.temporary = False
         try:
             (root / "collections").mkdir(parents=True, exist_ok=True)
-            self._lock_file = _lock(root / ".lock")
+            self._lock_file = lock(root / ".lock")
         except OSError as error:
             raise StorageError(
                 f"{root} cannot be used as the folder of an index: {error}."
@@ -66,9 +73,11 @@ class Folder(Shared):
             ) from error
         self.lock_status = os.fstat(self._lock_file.fileno())
         try:
+            # the list as this process left it; two, while it is being replaced
+            self._lists: tuple[tuple[int, int] | None, ...] = (_state(self._list_path),)
             self._meta = self._read_meta()
         except BaseException:
-            _unlock(self._lock_file)
+            unlock(self._lock_file)
             raise
 
     def check_usable(self) -> None:
@@ -83,7 +92,21 @@ class Folder(Shared):
         if self._lock_file.closed:
             raise StorageError(f"The index in {self.root} is closed; make a new EdgeClient")
         if self.replaced:
-            self.refuse_replaced()
+            raise replaced_error(self.root)
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the path leads to other files by now, though the lock may be the same."""
+        return super().replaced or self._has_other_list
+
+    @property
+    def _has_other_list(self) -> bool:
+        while True:
+            lists = self._lists
+            if _state(self._list_path) in lists:
+                return False
+            if lists is self._lists:  # otherwise another thread has replaced it meanwhile
+                return True
 
     def names(self) -> list[str]:
         """Return the collections' names, oldest first."""
@@ -245,18 +268,17 @@ class Folder(Shared):
     def start_closing(self) -> None:
         """Flush and close every collection, and unlock the folder; the first error is raised."""
         with self._lock:
-            is_elsewhere = self.replaced
             try:
                 for collection in self._drain():
-                    collection.close()
+                    collection.close(is_elsewhere=self._has_other_list)
             finally:
                 try:
                     for collection in self._drain():  # those after one that failed
                         with suppress(StorageError):
-                            collection.close()
+                            collection.close(is_elsewhere=self._has_other_list)
                 finally:
-                    _unlock(self._lock_file)
-                    if self.temporary and not is_elsewhere:
+                    unlock(self._lock_file)
+                    if self.temporary and not self.replaced:
                         shutil.rmtree(self.root, ignore_errors=True)
 
     def leave_to_parent(self) -> None:
@@ -273,7 +295,7 @@ class Folder(Shared):
         return self.root / "collections" / entry.folder
 
     def _read_meta(self) -> _Meta:
-        file = self.root / "meta.json"
+        file = self._list_path
         collections = self.root / "collections"
         try:
             text = file.read_bytes()
@@ -308,11 +330,23 @@ class Folder(Shared):
                 file.write(meta.model_dump_json(exclude_unset=True, indent=1).encode())
                 file.flush()
                 os.fsync(file.fileno())
-            new.replace(self.root / "meta.json")
+            written = _state(new)
+            self._lists = (*self._lists, written)
+            new.replace(self._list_path)
+            self._lists = (written,)
             _sync_folder(self.root)
         except OSError as error:
-            raise StorageError(f"{self.root / 'meta.json'} cannot be written: {error}") from error
+            raise StorageError(f"{self._list_path} cannot be written: {error}") from error
         self._meta = meta
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    """Return by what a version of a file is known; its inode may be that of one before it."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _sync_folder(folder: Path) -> None:
@@ -323,60 +357,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _lock(path: Path) -> IO[str]:
-    # imported here: on a read-only system the import itself fails
-    import portalocker  # noqa: PLC0415
-
-    with ExitStack() as unless_locked:
-        file = path.open("a+", encoding="ascii", errors="replace")
-        unless_locked.callback(file.close)
-        try:
-            portalocker.lock(
-                file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
-            )
-        except portalocker.LockException as error:
-            holder = ""
-            with suppress(OSError):  # on Windows a locked file cannot be read
-                file.seek(0)
-                holder = file.read().strip()
-            raise StorageError(
-                f"The index in {path.parent} is open in another process"
-                f"{f' ({holder})' if holder else ''}, and one process at a time can use it. Close"
-                " it there, or use a Qdrant server (`url=`) for several processes."
-            ) from error
-        unless_locked.callback(portalocker.unlock, file)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        unless_locked.pop_all()
-    return file
-
-
-@contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Keep an index that is not open here from being opened.
-
-    Raises:
-        StorageError: It is open.
-    """
-    try:
-        file = _lock(root / ".lock")
-    except OSError as error:
-        raise StorageError(f"{root} cannot be used: {error}") from error
-    try:
-        yield
-    finally:
-        _unlock(file)
-
-
-def _unlock(file: IO[str]) -> None:
-    import portalocker  # noqa: PLC0415
-
-    if not file.closed:
-        portalocker.unlock(file)  # closing alone would leave it to forked children
-        file.close()
 
 
 def open_folder(path: Path) -> Folder:

@@ -41,6 +41,7 @@ def first_calls(*, temporary: bool, durability: Durability) -> list[str]:
             f"durability must be one of {get_args(Durability)}, got {durability!r}"
         )
     return [
+        "check_folder",  # the engine may have it open already, for another client
         *(["remove_on_close"] if temporary else []),
         *(["require_power_safety"] if durability == "power" else []),
     ]

@@ -25,6 +25,7 @@ class Shared:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.lock_path = root / ".lock"
         self.users = 0
         self.process_id = os.getpid()
         self.lock_status = None
@@ -45,16 +46,9 @@ class Shared:
         if self.lock_status is None:
             return False
         try:
-            return not os.path.samestat(self.lock_status, (self.root / ".lock").stat())
-        except FileNotFoundError:
+            return not os.path.samestat(self.lock_status, self.lock_path.stat())
+        except OSError:  # as of a file where the folder was
             return True
-
-    def refuse_replaced(self) -> NoReturn:
-        """Raise what users of a folder are told that is not where it was."""
-        raise StorageError(
-            f"The folder {self.root} was removed, moved or replaced while a client of this process"
-            " has it open. Close that client, then open the folder again."
-        )
 
     def start_closing(self) -> None:
         """Flush and close the folder, or begin to."""
@@ -84,6 +78,14 @@ class Shared:
         )
 
 
+def replaced_error(folder: Path) -> StorageError:
+    """Return what users of a folder are told that is not where it was."""
+    return StorageError(
+        f"The folder {folder} was removed, moved or replaced while a client of this process"
+        " has it open. Close that client, then open the folder again."
+    )
+
+
 S = TypeVar("S", bound=Shared)
 
 _opened: dict[Path, Shared] = {}
@@ -102,7 +104,7 @@ def share(root: Path, kind: type[S]) -> S:
             if opened is None or opened.over:
                 opened = _opened[root] = kind(root)
             if opened.replaced:
-                opened.refuse_replaced()
+                raise replaced_error(root)
             if not opened.closing:
                 if not isinstance(opened, kind):
                     raise StorageError(

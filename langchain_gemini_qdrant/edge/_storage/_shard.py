@@ -14,6 +14,7 @@ from langchain_gemini_qdrant.edge._convert._results import point_id
 from langchain_gemini_qdrant.edge._engine import engine, engine_errors, is_panic, translate
 from langchain_gemini_qdrant.edge._storage._info import StorageInfo, storage_info
 from langchain_gemini_qdrant.edge._storage._log import check_readable, is_unreadable
+from langchain_gemini_qdrant.edge._storage._open_folders import replaced_error
 from langchain_gemini_qdrant.edge._storage._sizes import (
     VectorStorageSize,
     unindexed_vectors,
@@ -62,7 +63,9 @@ class Collection:
         self.name = ""
         self.flush_after_updates = FLUSH_AFTER_UPDATES
         self._folder = folder
-        self._status = folder.stat()
+        # the engine holds this folder open, so that its number is not given to another one
+        self._log = folder / "wal"
+        self._log_status = self._log.stat()
         self._shard = shard
         self._lock = lock
         self._updates = 0
@@ -112,6 +115,7 @@ class Collection:
     def read(self, action: str, run: Callable[[EdgeObject], T]) -> T:
         """Return what `run` gets from the shard; `action` completes "cannot ..."."""
         with self._lock:
+            self._check_in_place()
             return self._guarded(action, run, self._shard)
 
     def stored_ids(self, ids: Sequence[int | str]) -> list[int | str]:
@@ -130,6 +134,7 @@ class Collection:
     def update(self, operation: EdgeObject, *, size_bytes: int = 0) -> None:
         """Apply an update that has been checked; it survives the process from here on."""
         with self._lock:
+            self._check_in_place()
             require_space(self._folder, size_bytes)
             try:
                 self._guarded("write", self._shard.update, operation)
@@ -166,6 +171,7 @@ class Collection:
     def flush(self) -> None:
         """Make all updates so far survive a power cut."""
         with self._lock:
+            self._check_in_place()  # the engine writes by the path
             self._guarded("flush", self._shard.flush)
             self._updates = self._unflushed_bytes = 0
 
@@ -191,22 +197,64 @@ class Collection:
                 self._shard = self._guarded("open a collection", load, path)
                 raise
 
-    def close(self) -> None:
+    def close(self, *, is_elsewhere: bool = False) -> None:
         """Flush and close the shard; where its files were replaced, do neither.
 
         The engine writes by the path, which would be into the other index's files.
+
+        Raises:
+            StorageError: It cannot be flushed, or updates are left behind with its files.
         """
         with self._lock:
-            with suppress(FileNotFoundError):  # which flushing tells
-                if not os.path.samestat(self._status, self._folder.stat()):
-                    self.abandon()
-                    return
+            if is_elsewhere or not self._is_in_place():
+                self._leave_files()
+                return
             try:
                 if not self._broken and self._updates:
                     self.flush()
             finally:
                 with engine_errors("close a collection"):
                     self._shard.close()
+
+    def _leave_files(self) -> None:
+        try:
+            is_gone = not self._folder.exists()
+        except OSError:  # it cannot be reached
+            is_gone = False
+        if is_gone:  # closing flushes, which finds nothing to write to
+            with engine_errors("close a collection"):
+                self._shard.close()
+        else:
+            self.abandon()
+            self._unlock_log()
+        if self._updates:
+            raise StorageError(
+                f"The folder {self._folder} was removed, moved or replaced while a client had it"
+                f" open. What was written to collection {self.name!r} since its last flush"
+                f" ({self._updates} updates) is in the log of the folder that was there, if it"
+                " still exists, and in no other. Open it where it is now, or write that again."
+            )
+
+    def _unlock_log(self) -> None:
+        """Let the files be opened where they are now; the engine unlocks them after a flush."""
+        if os.name != "posix":
+            return
+        import fcntl  # noqa: PLC0415
+
+        for name in os.listdir("/dev/fd"):  # noqa: PTH208 - names, not paths
+            with suppress(OSError):  # it is closed by now
+                if os.path.samestat(self._log_status, os.fstat(int(name))):
+                    fcntl.flock(int(name), fcntl.LOCK_UN)
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(self._log_status, self._log.stat())
+        except OSError:
+            return False
+
+    def _check_in_place(self) -> None:
+        if not self._is_in_place():
+            raise replaced_error(self._folder)
 
     def abandon(self) -> None:
         """Never free the engine's object, which flushes, with threads that a fork does not have."""
