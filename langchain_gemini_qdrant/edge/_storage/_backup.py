@@ -31,6 +31,7 @@ def back_up(folder: Folder, target: Path) -> None:
         StorageError: `target` is inside the index, is not empty or cannot be written, or the disk
             has no room.
     """
+    check_closed(target)  # not within: who closes this folder has the list of folders, and waits
     with folder.at_rest():
         _copy_index(folder.root, target)
 
@@ -43,6 +44,7 @@ def restore(backup: Path, target: Path) -> None:
             open in this process or cannot be written, or the disk has no room.
     """
     check_closed(backup)
+    check_closed(target)  # a client can have a folder open that was removed
     if not (backup / "meta.json").is_file():
         raise StorageError(f"{backup} is no index and no backup of one: it has no meta.json")
     if not (backup / ".lock").exists():
@@ -59,7 +61,6 @@ def _copy_index(source: Path, target: Path) -> None:
             raise StorageError(f"{target} is inside {source}; name a folder outside of it")
         if target.exists() and any(target.iterdir()):
             raise StorageError(f"{target} is not empty; name a new folder")
-        check_closed(target)  # a client can have a folder open that was removed
         target.mkdir(parents=True, exist_ok=True)
         _require_room(target, occupied_bytes(source.rglob("*")))
         try:
