@@ -96,6 +96,8 @@ def test_many_memories_go_in_one_batch(client, index):
     assert {item.key for item in found} == {str(i) for i in range(990, 1_000)}
 
 
+# Of google-genai, where aiohttp is installed, as it is with the other examples.
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 async def test_async_memory(embeddings, index, tmp_path):
     async with aclosing(AsyncEdgeClient(tmp_path / "index")) as client:
         store = AsyncQdrantStore(client, index=index)
