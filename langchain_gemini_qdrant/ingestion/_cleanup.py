@@ -14,12 +14,11 @@ from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     InvalidInputError,
 )
-from langchain_gemini_qdrant.vectorstores._limits import at_most
+from langchain_gemini_qdrant.vectorstores._limits import IDS_AT_A_TIME, at_most
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
 from langchain_gemini_qdrant.vectorstores._schema import is_on_all_replicas
-from langchain_gemini_qdrant.vectorstores._write import IDS_AT_A_TIME
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field, names_of
 
 if TYPE_CHECKING:

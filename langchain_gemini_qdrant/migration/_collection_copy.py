@@ -8,9 +8,8 @@ from pydantic_core import to_jsonable_python
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import point_id
-from langchain_gemini_qdrant.vectorstores._limits import Limits, at_most, exact_count
+from langchain_gemini_qdrant.vectorstores._limits import IDS_AT_A_TIME, Limits, at_most, exact_count
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
-from langchain_gemini_qdrant.vectorstores._write import IDS_AT_A_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -22,7 +22,7 @@ from langchain_gemini_qdrant.errors import (
     PartialEmbeddingError,
 )
 from langchain_gemini_qdrant.vectorstores import _points
-from langchain_gemini_qdrant.vectorstores._limits import at_most
+from langchain_gemini_qdrant.vectorstores._limits import IDS_AT_A_TIME, at_most
 from langchain_gemini_qdrant.vectorstores._metadata import (
     METADATA_KEY,
     changed_metadata,
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores.filters import Filter
 
 T = TypeVar("T")
-
-IDS_AT_A_TIME = 1_000
-"""Ids in one request: some 40 kB of UUIDs."""
 
 
 async def add(
