@@ -13,6 +13,7 @@ from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._backends import create_backend
 from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
 from langchain_gemini_qdrant.testing import GeminiEmulator
+from tests.integration_tests.ingesting import Runs
 from tests.integration_tests.places import PLACES
 from tests.integration_tests.qdrant_server import QdrantServer
 from tests.integration_tests.qdrant_server_proxy import UPSTREAM, is_cluster, version_of
@@ -207,3 +208,40 @@ def client(request, tmp_path):
         client = QdrantClient(url=url, check_compatibility=False, verify=False)
     yield client
     client.close()
+
+
+@pytest.fixture
+def engine(tmp_path):
+    """Make a client of an engine: `engine("edge")`, `":memory:"`, `"server"` or `"grpc"`."""
+    made = []
+
+    def make(kind):
+        if kind == "edge":
+            client = EdgeClient(tmp_path / f"index {len(made)}")
+        elif kind == ":memory:":
+            client = QdrantClient(":memory:")
+        else:
+            server = QdrantServer()
+            server.__enter__()
+            client = QdrantClient(
+                url=server.url,
+                grpc_port=server.grpc_port,
+                prefer_grpc=kind == "grpc",
+                check_compatibility=False,
+                verify=False,
+            )
+            client.server = server
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        client.close()
+        if hasattr(client, "server"):
+            client.server.__exit__()
+
+
+@pytest.fixture
+def run(call):
+    """Call `ingest`, or `aingest` in an event loop of its own."""
+    return lambda store, documents, **options: call(Runs(store), "ingest", documents, **options)

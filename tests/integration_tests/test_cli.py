@@ -14,12 +14,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
-import portalocker
 import pytest
 from click.testing import CliRunner
 
 from langchain_gemini_qdrant.cli import cli
 from langchain_gemini_qdrant.cli.options import until_the_end
+from tests.integration_tests.folders import is_free
 
 
 @pytest.fixture
@@ -45,19 +45,6 @@ def texts(tmp_path):
     (folder / "empty.md").write_text("\n")
     (folder / "image.png").write_bytes(b"\x89PNG")
     return folder
-
-
-def is_free(folder):
-    """Return whether no client, of this process either, has an index open."""
-    with (folder / ".lock").open("a") as file:
-        try:
-            portalocker.lock(
-                file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
-            )
-        except portalocker.LockException:
-            return False
-        portalocker.unlock(file)
-    return True
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,10 @@ from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import EdgeClient, areembed, create_vector_store, migrate, reembed
 from langchain_gemini_qdrant.errors import IngestError
-from tests.integration_tests.ingesting import Runs, passages
+from tests.integration_tests.ingesting import passages
 from tests.integration_tests.qdrant_server import QdrantServer
 
 BOTH = {"shard_number": 1, "replication_factor": 2, "write_consistency_factor": 2}
-
-
-@pytest.fixture
-def run(call):
-    """Call `ingest`, or `aingest` in an event loop of its own."""
-    return lambda store, documents, **options: call(Runs(store), "ingest", documents, **options)
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pickle
 import shutil
 import threading
 
-import portalocker
 import pytest
 from qdrant_client import models
 
 from langchain_gemini_qdrant import acreate_vector_store, create_vector_store
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.errors import StorageError
+from tests.integration_tests.folders import is_free
 from tests.integration_tests.plane import Plane
 
 NAME = "points"
@@ -32,19 +32,6 @@ def files_of(index):
     return {
         file.relative_to(index): file.read_bytes() for file in index.rglob("*") if file.is_file()
     }
-
-
-def is_free(index):
-    """Return whether no client, of this process either, has an index open."""
-    with (index / ".lock").open("a") as file:
-        try:
-            portalocker.lock(
-                file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
-            )
-        except portalocker.LockException:
-            return False
-        portalocker.unlock(file)
-    return True
 
 
 # --- a folder is known by more than its path

@@ -24,13 +24,7 @@ from langchain_gemini_qdrant._clock import SystemClock
 from langchain_gemini_qdrant.embeddings import EmbeddingUsage
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.testing import GeminiEmulator
-from tests.integration_tests.ingesting import Runs, passages, stored, texts
-
-
-@pytest.fixture
-def run(call):
-    """Call `ingest`, or `aingest` in an event loop of its own."""
-    return lambda store, documents, **options: call(Runs(store), "ingest", documents, **options)
+from tests.integration_tests.ingesting import passages, stored, texts
 
 
 @pytest.fixture(scope="module")

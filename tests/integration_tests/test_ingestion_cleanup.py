@@ -9,13 +9,7 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant import IngestError, create_vector_store, ingest
 from langchain_gemini_qdrant.errors import ConfigurationError
-from tests.integration_tests.ingesting import Runs, stored
-
-
-@pytest.fixture
-def run(call):
-    """Call `ingest`, or `aingest` in an event loop of its own."""
-    return lambda store, documents, **options: call(Runs(store), "ingest", documents, **options)
+from tests.integration_tests.ingesting import stored
 
 
 @pytest.fixture

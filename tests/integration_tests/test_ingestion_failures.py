@@ -35,15 +35,9 @@ from langchain_gemini_qdrant.errors import (
     TextTooLongError,
 )
 from langchain_gemini_qdrant.testing import GeminiEmulator
-from tests.integration_tests.ingesting import Runs, passages, stored, texts
+from tests.integration_tests.ingesting import passages, stored, texts
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def run(call):
-    """Call `ingest`, or `aingest` in an event loop of its own."""
-    return lambda store, documents, **options: call(Runs(store), "ingest", documents, **options)
 
 
 @pytest.fixture(scope="module")

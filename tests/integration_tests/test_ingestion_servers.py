@@ -21,15 +21,9 @@ from langchain_gemini_qdrant import (
 )
 from langchain_gemini_qdrant.errors import CollectionMismatchError
 from langchain_gemini_qdrant.testing import GeminiEmulator
-from tests.integration_tests.ingesting import Runs, passages, stored, texts
+from tests.integration_tests.ingesting import passages, stored, texts
 
 A_MINUTE = 15  # failed attempts; at least 57 s of waiting, and 110 s at most
-
-
-@pytest.fixture
-def run(call):
-    """Call `ingest`, or `aingest` in an event loop of its own."""
-    return lambda store, documents, **options: call(Runs(store), "ingest", documents, **options)
 
 
 @pytest.fixture(scope="module")

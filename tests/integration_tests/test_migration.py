@@ -38,37 +38,6 @@ SCALAR = models.ScalarQuantization(scalar=models.ScalarQuantizationConfig(type="
 
 
 @pytest.fixture
-def engine(tmp_path):
-    """Make a client of an engine: `engine("edge")`, `":memory:"`, `"server"` or `"grpc"`."""
-    made = []
-
-    def make(kind):
-        if kind == "edge":
-            client = EdgeClient(tmp_path / f"index {len(made)}")
-        elif kind == ":memory:":
-            client = QdrantClient(":memory:")
-        else:
-            server = QdrantServer()
-            server.__enter__()
-            client = QdrantClient(
-                url=server.url,
-                grpc_port=server.grpc_port,
-                prefer_grpc=kind == "grpc",
-                check_compatibility=False,
-                verify=False,
-            )
-            client.server = server
-        made.append(client)
-        return client
-
-    yield make
-    for client in made:
-        client.close()
-        if hasattr(client, "server"):
-            client.server.__exit__()
-
-
-@pytest.fixture
 def edge(engine):
     return engine("edge")
 

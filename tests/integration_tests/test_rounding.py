@@ -11,9 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from qdrant_client import QdrantClient, models
 
-from langchain_gemini_qdrant import EdgeClient, create_vector_store, migrate, reembed
-from tests.integration_tests.ingesting import Runs
-from tests.integration_tests.qdrant_server import QdrantServer
+from langchain_gemini_qdrant import create_vector_store, migrate, reembed
 
 KINDS = ["edge", ":memory:", "server", "grpc"]
 QUICK = [("edge", ":memory:"), (":memory:", "edge"), ("edge", "edge")]
@@ -23,47 +21,11 @@ PAIRS = [
 ]
 
 
-@pytest.fixture
-def run(call):
-    """Call `ingest`, or `aingest` in an event loop of its own."""
-    return lambda store, documents, **options: call(Runs(store), "ingest", documents, **options)
-
-
 @pytest.fixture(autouse=True)
 def _engines_keep_other_settings():
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have these settings")
         yield
-
-
-@pytest.fixture
-def engine(tmp_path):
-    """Make a client of an engine, by its name in `KINDS`."""
-    made = []
-
-    def make(kind):
-        if kind == "edge":
-            client = EdgeClient(tmp_path / f"index {len(made)}")
-        elif kind == ":memory:":
-            client = QdrantClient(":memory:")
-        else:
-            server = QdrantServer()
-            server.__enter__()
-            client = QdrantClient(
-                url=server.url,
-                grpc_port=server.grpc_port,
-                prefer_grpc=kind == "grpc",
-                check_compatibility=False,
-            )
-            client.server = server
-        made.append(client)
-        return client
-
-    yield make
-    for client in made:
-        client.close()
-        if hasattr(client, "server"):
-            client.server.__exit__()
 
 
 def times(count):
