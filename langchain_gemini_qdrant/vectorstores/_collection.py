@@ -181,7 +181,9 @@ class Collection:
         connection, blocking = self.connection, self.blocking
         client = connection.client if blocking else connection.async_client
         retrying = RetryingClient(
-            *(client, self.clock, self.random),
+            client,
+            self.clock,
+            self.random,
             blocking=blocking,
             policy=self.policy,
             waits=self.waits,
