@@ -433,14 +433,10 @@ def test_a_new_index_can_be_backed_up_and_restored(tmp_path):
 
 def test_a_backup_or_an_index_is_never_overwritten(client, tmp_path):
     client.backup(tmp_path / "backup")
-    refusals = {
-        tmp_path / "backup": "is not empty; name a new folder",
-        client.init_options["path"]: "is open in this process",
-    }
-    for target, refusal in refusals.items():
-        with pytest.raises(StorageError, match=refusal):
+    for target in (tmp_path / "backup", client.init_options["path"]):
+        with pytest.raises(StorageError, match="is not empty; name a new folder"):
             client.backup(target)
-        with pytest.raises(StorageError, match=refusal):
+        with pytest.raises(StorageError, match="is not empty; name a new folder"):
             EdgeClient.restore(tmp_path / "backup", target)
     assert client.count(NAME).count == 10
 

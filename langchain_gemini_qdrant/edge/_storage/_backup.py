@@ -31,7 +31,8 @@ def back_up(folder: Folder, target: Path) -> None:
         StorageError: `target` is inside the index, is not empty or cannot be written, or the disk
             has no room.
     """
-    check_closed(target)  # not within: who closes this folder has the list of folders, and waits
+    # Not within: who closes this folder has the list of open folders, and waits.
+    _check_target(folder.root, target)
     with folder.at_rest():
         _copy_index(folder.root, target)
 
@@ -44,9 +45,9 @@ def restore(backup: Path, target: Path) -> None:
             open in this process or cannot be written, or the disk has no room.
     """
     check_closed(backup)
-    check_closed(target)  # a client can have a folder open that was removed
     if not (backup / "meta.json").is_file():
         raise StorageError(f"{backup} is no index and no backup of one: it has no meta.json")
+    _check_target(backup, target)
     if not (backup / ".lock").exists():
         _copy_index(backup, target)
         return
@@ -54,13 +55,25 @@ def restore(backup: Path, target: Path) -> None:
         _copy_index(backup, target)
 
 
-def _copy_index(source: Path, target: Path) -> None:
-    """Copy everything but the lock; the list comes last, so that half a copy is none."""
+def _check_target(source: Path, target: Path) -> None:
+    """Refuse a folder that no copy of `source` can be made in.
+
+    Raises:
+        StorageError: It is inside of `source`, is not empty, or is open in this process.
+    """
     try:
         if any(parent.exists() and parent.samefile(source) for parent in target.resolve().parents):
             raise StorageError(f"{target} is inside {source}; name a folder outside of it")
         if target.exists() and any(target.iterdir()):
             raise StorageError(f"{target} is not empty; name a new folder")
+    except OSError as error:
+        raise StorageError(f"{source} cannot be copied to {target}: {error}") from error
+    check_closed(target)  # a client can have a folder open that was removed
+
+
+def _copy_index(source: Path, target: Path) -> None:
+    """Copy everything but the lock; the list comes last, so that half a copy is none."""
+    try:
         target.mkdir(parents=True, exist_ok=True)
         _require_room(target, occupied_bytes(source.rglob("*")))
         try:
