@@ -11,6 +11,7 @@ import pytest
 
 from langchain_gemini_qdrant.cli.documents import readers
 from langchain_gemini_qdrant.cli.documents.files import find_files
+from langchain_gemini_qdrant.cli.documents.reading import Reading
 from tests.samples import paragraphs, pdf
 
 
@@ -21,7 +22,7 @@ def read(tmp_path):
     def read(name, content, **options):
         (tmp_path / name).write_bytes(content)
         [file] = find_files([str(tmp_path / name)]).files
-        reading = readers.Reading(file=file, **options)
+        reading = Reading(file=file, **options)
         parts = [(part.page_content, part.metadata) for part in readers.read(reading)]
         assert reading.position == len(content)
         return parts, reading

@@ -11,7 +11,8 @@ from langchain_core.documents import Document
 
 from langchain_gemini_qdrant._qdrant_values import content_id
 from langchain_gemini_qdrant.cli.documents.passages import Outline, Splitter
-from langchain_gemini_qdrant.cli.documents.readers import Reading, read
+from langchain_gemini_qdrant.cli.documents.readers import read
+from langchain_gemini_qdrant.cli.documents.reading import Reading
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 
 if TYPE_CHECKING:
