@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
+import json
 import pydoc
 import re
 import shlex
@@ -32,7 +34,11 @@ from langchain_gemini_qdrant import (
 from langchain_gemini_qdrant.cli import cli
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+# Their blocks need what the ones before them left in the folder, whatever their language.
+TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
+GENERATED = {"changelog.md", "examples.md"}
 
 
 def blocks(page):
@@ -42,7 +48,11 @@ def blocks(page):
 
 
 def pages_with(*languages):
-    return [page for page in PAGES if {language for language, _, _ in blocks(page)} & {*languages}]
+    return [
+        page
+        for page in PAGES
+        if page not in TUTORIALS and {language for language, _, _ in blocks(page)} & {*languages}
+    ]
 
 
 def as_python(language, text):
@@ -61,27 +71,100 @@ def _in_an_empty_folder(monkeypatch, emulator, qdrant_server, tmp_path):
     monkeypatch.setenv("QDRANT_URL", qdrant_server.url)
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "README.md", tmp_path)
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("*.py", "assets"))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_in_an_empty_folder")
 @pytest.mark.parametrize("page", pages_with("python", "diff"), ids=lambda page: page.name)
 def test_python_blocks_run_in_order_and_print_what_the_page_says(page):
+    with namespace_of(page) as namespace:
+        printed = ""
+        for language, text, line in blocks(page):
+            if language in {"python", "diff"}:
+                printed = execute(as_python(language, text), namespace, page, line)
+            elif language == "console":
+                printed = None
+            elif language == "text" and printed is not None:
+                assert printed.rstrip() == text.rstrip()
+
+
+@contextlib.contextmanager
+def namespace_of(page):
+    """The names of a page's code; the clients among them are closed at the end."""
     namespace = {"__name__": page.stem}
-    printed = ""
-    for language, text, line in blocks(page):
-        if language in {"python", "diff"}:
-            code = compile("\n" * line + as_python(language, text), str(page), "exec")
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                exec(code, namespace)  # noqa: S102 - the page's own code
-            printed = out.getvalue()
-        elif language == "console":
-            printed = None
-        elif language == "text" and printed is not None:
-            assert printed.rstrip() == text.rstrip()
+    yield namespace
     for value in namespace.values():
         if hasattr(value, "client") and hasattr(value.client, "close"):
             value.client.close()
+
+
+def execute(text, namespace, page, line):
+    """Run a page's code and return what it printed."""
+    code = compile("\n" * line + text, str(page), "exec")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(code, namespace)  # noqa: S102 - the page's own code
+    return out.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_in_an_empty_folder")
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.name)
+def test_a_tutorial_runs_from_top_to_bottom(page):
+    written = page.read_text(encoding="utf-8")
+    for module in re.findall(r"^from (langchain)\.", written, re.MULTILINE):
+        pytest.importorskip(module, reason="`make examples` has it")
+    with namespace_of(page) as namespace:
+        printed = ""
+        for language, text, line in blocks(page):
+            if language == "python":
+                printed = execute(text, namespace, page, line)
+            elif language == "console":
+                printed = [run(shlex.split(each.removeprefix("$ "))) for each in text.splitlines()]
+            else:
+                assert printed.rstrip() == text.rstrip()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_pages_can_be_followed_one_after_the_other_in_one_folder():
+    """Where one opens what another made, with other settings, is a CollectionMismatchError."""
+    for page in pages_with("python"):
+        if 'path="./index"' in page.read_text(encoding="utf-8"):
+            with namespace_of(page) as namespace:
+                for language, text, line in blocks(page):
+                    if language == "python":
+                        execute(text, namespace, page, line)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_the_quick_start_can_be_run_twice():
+    """Its documents are stored once."""
+    page = ROOT / "README.md"
+    code = next((text, line) for language, text, line in blocks(page) if language == "python")
+    for _ in range(2):
+        with namespace_of(page) as namespace:
+            execute(code[0], namespace, page, code[1])
+            assert namespace["store"].count() == 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_in_an_empty_folder")
+@pytest.mark.parametrize(
+    ("page", "answer"),
+    [(ROOT / "README.md", "the Gemini API does"), (DOCS / "quickstart.md", "gemini_emulator")],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_the_search_that_a_newcomer_types_finds_its_answer(page, answer):
+    texts = [text for language, text, _ in blocks(page) if language == "console"]
+    lines = [line.removeprefix("$ ") for text in texts for line in text.splitlines()]
+    for line in lines:
+        if line.startswith("gemini-qdrant ingest"):
+            run(shlex.split(line))
+        elif line.startswith("gemini-qdrant search"):
+            [hit] = run([*shlex.split(line), "--json"]).splitlines()
+            assert answer in json.loads(hit)["text"]
 
 
 @pytest.mark.slow
@@ -121,7 +204,7 @@ def run(command):
 def test_every_kind_of_block_is_tested():
     for page in PAGES:
         languages = {language for language, _, _ in blocks(page)}
-        assert languages <= {"python", "text", "console", "diff", "mermaid"}
+        assert languages <= {"python", "text", "console", "diff"}
 
 
 def test_the_reference_has_every_command():
@@ -129,10 +212,16 @@ def test_the_reference_has_every_command():
     assert sorted(found) == sorted(cli.commands)
 
 
+def reference():
+    """Return the options of each name that a page of the reference shows."""
+    pattern = r"^::: langchain_gemini_qdrant\.(\S+)(?:\n +options: (.*))?$"
+    pages = sorted((DOCS / "reference").glob("*.md"))
+    found = [each for page in pages for each in re.findall(pattern, page.read_text("utf-8"), re.M)]
+    assert len(found) == len(dict(found))
+    return dict(found)
+
+
 def test_the_reference_has_every_public_name():
-    found = re.findall(
-        r"^::: langchain_gemini_qdrant\.(.+)$", text_of("reference.md"), re.MULTILINE
-    )
     homes = (edge, embeddings, errors, ingestion, migration, quantization, recall, sizing)
     inner = {
         f"{home.__name__.rpartition('.')[2]}.{name}"
@@ -140,12 +229,11 @@ def test_the_reference_has_every_public_name():
         for name in home.__all__
         if name not in package.__all__
     }
-    assert sorted(found) == sorted({*package.__all__, *inner})
+    assert sorted(reference()) == sorted({*package.__all__, *inner})
 
 
 def test_the_reference_shows_what_a_class_has_of_one_that_is_not_public():
-    pattern = r"^::: langchain_gemini_qdrant\.(\S+)(?:\n +options: (.*))?$"
-    entries = dict(re.findall(pattern, text_of("reference.md"), re.MULTILINE))
+    entries = reference()
     checked = 0
     for name, options in entries.items():
         found = pydoc.locate(f"langchain_gemini_qdrant.{name}")
@@ -169,9 +257,32 @@ def test_every_error_has_advice():
 def test_every_page_can_be_reached():
     """And no entry of the site's menu leads nowhere."""
     config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    listed = re.findall(r": (\w+\.md)$", config, re.MULTILINE)
-    assert sorted(listed) == sorted(page.name for page in PAGES[1:])
+    listed = re.findall(r" ([\w/]+\.md)$", config, re.MULTILINE)
+    written = {page.relative_to(DOCS).as_posix() for page in PAGES[1:]}
+    assert sorted(listed) == sorted(written | GENERATED)
+
+
+def test_pictures_are_as_they_are_drawn():
+    """`make docs` draws them; the README shows them without it."""
+    spec = importlib.util.spec_from_file_location("drawings", DOCS / "drawings.py")
+    drawings = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(drawings)
+    kept = {path.name: path.read_text(encoding="utf-8") for path in drawings.ASSETS.iterdir()}
+    assert kept == drawings.files()
+
+
+def test_links_of_the_readme_lead_to_files():
+    """On PyPI, too, where the build makes them absolute."""
+    page = ROOT / "README.md"
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    relative = [link for link in links if "://" not in link]
+    assert relative
+    assert [link for link in relative if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
 
 
 def text_of(page):
-    return (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return (DOCS / page).read_text(encoding="utf-8")
