@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import email
 import importlib
 import json
 import os
@@ -128,11 +129,43 @@ def test_sdist_has_sources_tests_and_pages_and_nothing_else(sdist):
         "Makefile",
         "README.md",
         "SECURITY.md",
+        "hatch_build.py",
         "mkdocs.yml",
     )
     expected = {*alone, ".gitignore", "PKG-INFO", "pyproject.toml"}.union(*map(sources, folders))
     files = {each.relative_to(sdist).as_posix() for each in sdist.rglob("*") if each.is_file()}
     assert files == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("repository", ["somebody/their-fork", None])
+def test_links_lead_to_the_repository_that_a_workflow_builds(monkeypatch, tmp_path, repository):
+    """To its files of this version; elsewhere there is no link to a repository."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    if repository:
+        monkeypatch.setenv("GITHUB_REPOSITORY", repository)
+        monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    with zipfile.ZipFile(tmp_path / hatchling.build.build_wheel(str(tmp_path))) as archive:
+        [name] = [each for each in archive.namelist() if each.endswith("/METADATA")]
+        about = email.message_from_bytes(archive.read(name))
+    urls = dict(each.split(", ") for each in about.get_all("Project-URL", []))
+    assert about["Description-Content-Type"] == "text/markdown"
+    described = about.get_payload(decode=True).decode()
+    links = re.findall(r"\]\(([^)]+)\)", described)
+    own = [link for link in links if not link.startswith("https:")]
+    if not repository:
+        assert (urls, described) == ({}, (ROOT / "README.md").read_text(encoding="utf-8"))
+        return
+    address = f"https://github.com/{repository}"
+    assert urls.keys() == {"Documentation", "Changelog", "Issues", "Source"}
+    assert all(url.startswith(address) for url in urls.values())
+    assert own == []
+    files = [urlsplit(link) for link in (*links, *urls.values()) if f"{address}/blob" in link]
+    prefix = f"/{repository}/blob/v{PROJECT['version']}/"
+    assert files
+    assert all((ROOT / each.path.removeprefix(prefix)).is_file() for each in files)
+    assert f"({address}/blob/v{PROJECT['version']}/docs/assets/overview.svg?raw=true)" in described
 
 
 @pytest.mark.slow
