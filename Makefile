@@ -72,9 +72,11 @@ server_tests: $(TEST)/.installed
 lowest: $(LOWEST)/.installed
 	$(LOWEST)/$(PYTEST) tests/unit_tests $(VERSIONED:%=tests/integration_tests/test_%.py)
 
-# Each example as its first lines say, and LangGraph's store, with the packages that only they need.
+# Each example as its first lines say, the tutorials and LangGraph's store, with the packages that only
+# they need.
 examples: $(EXAMPLES)/.installed
-	$(EXAMPLES)/$(PYTEST) tests/integration_tests/test_examples.py tests/integration_tests/test_langgraph_store.py
+	$(EXAMPLES)/$(PYTEST) $(addprefix tests/integration_tests/,test_examples.py test_langgraph_store.py \
+	  test_docs.py::test_a_tutorial_runs_from_top_to_bottom)
 
 # The pages as a site, in site/; a warning is an error. Writes docs/cli.md from `--help` first.
 docs: $(DOCS)/.installed

@@ -148,8 +148,8 @@ def quantization() -> Drawing:
         drawing.box(x, 138, 55, 34, "", "chosen" if number > 0 else "plain")
         drawing.text(x + 27.5, 160, str(int(number > 0)), "code")
     drawing.text(20, 206, "3,072 numbers take, to scale:", "left")
-    drawing.box(20, 218, 352, 18, "", "full")
-    drawing.text(382, 232, "12,288 bytes", "left")
+    drawing.box(20, 218, 340, 18, "", "full")
+    drawing.text(370, 232, "12,288 bytes", "left")
     drawing.box(20, 252, 11, 18, "", "full")
     drawing.text(41, 266, "384 bytes", "left")
     return drawing

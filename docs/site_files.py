@@ -86,7 +86,7 @@ def _pages(item: object) -> Iterator[Page]:
 
 
 def _source(page: Page) -> str:
-    return page.file.content_string.strip()
+    return re.sub(r"\A---\n.*?\n---\n", "", page.file.content_string, flags=re.DOTALL).strip()
 
 
 def _entry(page: Page, site_url: str) -> str:
