@@ -1,14 +1,17 @@
-"""A newcomer's path: from `pip install` of the wheel to the first retrieved document.
+"""A newcomer's path: from `pip install` of the wheel over the first answer to measured recall.
 
 Run by `make bench-newcomer`. The wheel, the environment and the folder are new; pip takes from its
 cache what it has there, unless told otherwise. The code is the README's quick start, up to its
-first answer, and the emulator answers in place of the Gemini API.
+first answer, then its command lines, over the manual of this checkout. The emulator answers in
+place of the Gemini API.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +27,7 @@ from tables import Table
 _QUICK_START = re.compile(
     r"^## Quick start\n.*?```python\n(.*?)```.*?```text\n(.*?)```", re.MULTILINE | re.DOTALL
 )
+_COMMANDS = re.compile(r"^## Command line\n.*?```console\n(.*?)```", re.MULTILINE | re.DOTALL)
 _VERSIONS = "import machine, sys; print(machine.listed(machine.versions(*sys.argv[1:])))"
 
 
@@ -43,7 +47,7 @@ def main() -> None:
 
 
 def go(folder: Path, *, with_cache: bool) -> tuple[str, Table]:
-    """Install the wheel and run the quick start twice; return the packages and what it took.
+    """Install the wheel, run quick start and commands; return the packages and what it took.
 
     Raises:
         RuntimeError: The quick start printed something else than the README says.
@@ -54,12 +58,13 @@ def go(folder: Path, *, with_cache: bool) -> tuple[str, Table]:
     call(sys.executable, "-m", "venv", str(new))
     terminal.progress(f"installing {wheel.name}")
     pip = [python(new), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    pip += [] if with_cache else ["--no-cache-dir"]
     began = time.monotonic()
-    call(*pip, *([] if with_cache else ["--no-cache-dir"]), str(wheel))
+    call(*pip, str(wheel))
     installing = time.monotonic() - began
     code, expected = quick_start()
     runs = []
-    with Emulator(new) as emulator:
+    with Emulator(new, stand_in_vectors=False) as emulator:
         given = {"GOOGLE_API_KEY": emulator.addresses["key"]}
         given["GOOGLE_GEMINI_BASE_URL"] = emulator.addresses["rest"]
         for name in ("first", "second"):
@@ -72,6 +77,7 @@ def go(folder: Path, *, with_cache: bool) -> tuple[str, Table]:
             if printed != expected:
                 message = f"the quick start printed {printed!r}, the README says {expected!r}"
                 raise RuntimeError(message)
+        steps = [step(line, new, [*pip, f"{wheel}[cli]"], place, given) for line in commands()]
     lines = sum(1 for line in code.splitlines() if line.strip())
     names = ("langchain-gemini-qdrant", "google-genai", "qdrant-client", "qdrant-edge-py")
     given = {"PYTHONPATH": str(HERE)}
@@ -82,11 +88,13 @@ def go(folder: Path, *, with_cache: bool) -> tuple[str, Table]:
         ("the quick start, to its first document", f"{lines}", f"{runs[0]:.1f}"),
         ("all", f"{lines + 2}", f"{installing + runs[0]:.1f}"),
         ("the quick start in another folder", "-", f"{runs[1]:.1f}"),
+        *((f"`{line}`", "1", f"{seconds:.1f}") for line, seconds in steps),
     ]
-    how = "pip had the packages in its cache" if with_cache else "pip downloaded every package"
+    how = "Pip had the packages in its cache" if with_cache else "Pip downloaded every package"
     note = (
         "Lines typed, without blank ones, and seconds from `pip install` to the first retrieved "
-        f"document, in a process of its own each; {how}. The emulator answered, without latency."
+        "document, then of the README's command lines, over the pages of this manual; each in a "
+        f"process of its own. {how}. The emulator answered, without latency."
     )
     table = Table(title="A newcomer's path", note=note, head=("step", "lines", "s"), rows=rows)
     return versions, table
@@ -98,6 +106,27 @@ def quick_start() -> tuple[str, str]:
     if found is None:
         sys.exit("README.md has no quick start with code and its output")
     return found[1], found[2]
+
+
+def commands() -> list[str]:
+    """Return the command lines of the README."""
+    found = _COMMANDS.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    if found is None:
+        sys.exit("README.md has no command lines")
+    return [line.removeprefix("$ ") for line in found[1].splitlines()]
+
+
+def step(
+    line: str, environment: Path, pip: list[str], place: Path, given: dict[str, str]
+) -> tuple[str, float]:
+    """Run a command line in a folder with the manual; `pip` is what installs the wheel here."""
+    terminal.progress(line)
+    shutil.copytree(ROOT / "docs", place / "docs", dirs_exist_ok=True)
+    program, *arguments = shlex.split(line)
+    command = [python(environment), "-m", "langchain_gemini_qdrant", *arguments]
+    began = time.monotonic()
+    output(*(pip if program == "pip" else command), place=place, given=given)
+    return line, time.monotonic() - began
 
 
 def output(*command: str, place: Path, given: dict[str, str]) -> str:

@@ -16,7 +16,8 @@ def main() -> None:
     speed = settings.pop("speed", 1.0)
     # With the quotas' clock accelerated, the delays that the emulator asks for are, too.
     clock = (lambda: time.monotonic() * speed) if speed != 1.0 else time.monotonic
-    with GeminiEmulator(stand_in_vectors=True, compact=True, clock=clock, **settings) as emulator:
+    settings = {"stand_in_vectors": True, "compact": True} | settings
+    with GeminiEmulator(clock=clock, **settings) as emulator:
         _say(
             key=emulator.api_key,
             rest=emulator.base_url,

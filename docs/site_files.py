@@ -94,7 +94,7 @@ def _entry(page: Page, site_url: str) -> str:
     text = _source(page)
     prose = re.search(r"^[A-Z`\[*].*$", text, re.MULTILINE)
     words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", prose[0] if prose else "")
-    sentence = re.split(r"(?<=[.?!:]) ", words.replace("**", ""))[0].rstrip(":")
+    sentence = re.split(r"(?<=[.?!:]) ", words.replace("**", ""))[0].rstrip(".:")
     title = re.findall(r"^# (.+)$", text, re.MULTILINE)[0]
     return f"- [{title}]({site_url}{page.url or './'}): {sentence}"
 
