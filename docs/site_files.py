@@ -47,7 +47,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that other files of the repository are the source of."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    files.append(File.generated(config, "changelog.md", content=changelog))
+    lists = re.sub(r":\n- ", ":\n\n- ", changelog)  # Python-Markdown wants a blank line before them
+    files.append(File.generated(config, "changelog.md", content=lists))
     files.append(File.generated(config, "examples.md", content="\n\n".join(_examples())))
     return files
 
@@ -64,6 +65,13 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
     for name, parts in {"llms.txt": listed, "llms-full.txt": full}.items():
         files.append(File.generated(config, name, content="\n\n".join(parts) + "\n"))
     return nav
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Show the landing page without a menu beside it: the tabs above are enough."""
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation"]
+    return markdown
 
 
 def on_post_build(config: MkDocsConfig) -> None:
@@ -86,7 +94,7 @@ def _pages(item: object) -> Iterator[Page]:
 
 
 def _source(page: Page) -> str:
-    return re.sub(r"\A---\n.*?\n---\n", "", page.file.content_string, flags=re.DOTALL).strip()
+    return page.file.content_string.strip()
 
 
 def _entry(page: Page, site_url: str) -> str:
@@ -101,15 +109,17 @@ def _entry(page: Page, site_url: str) -> str:
 
 def _examples() -> Iterator[str]:
     """Yield the parts of the page with all examples: the overview, then each of them."""
-    overview = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    folder = ROOT / "examples"
+    overview = (folder / "README.md").read_text(encoding="utf-8")
     yield re.sub(r"\((\w+)\.(py|ipynb)\)", r"(#\1\2)", overview)
-    for path in sorted((ROOT / "examples").glob("*.py")):
-        yield f"## {path.name}"
-        yield _fence(path.read_text(encoding="utf-8"), "python")
-    for path in sorted((ROOT / "examples").glob("*.ipynb")):
-        yield f"## {path.name}"
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            yield from _cell(cell)
+    for name in re.findall(r"\]\((\w+\.(?:py|ipynb))\)", overview):
+        text = (folder / name).read_text(encoding="utf-8")
+        yield f"## {name}"
+        if name.endswith(".py"):
+            yield _fence(text, "python")
+        else:
+            for cell in json.loads(text)["cells"]:
+                yield from _cell(cell)
 
 
 def _cell(cell: dict[str, Any]) -> Iterator[str]:
