@@ -12,7 +12,8 @@ from pathlib import Path
 ASSETS = Path(__file__).with_name("assets")
 WIDTH = 480
 FRAME = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
+<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" role="img"
+  viewBox="0 0 {width} {height}">
 <title>{title}</title>
 <style>
   text {{ font: 15px system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif }}
