@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 _OUTSIDE = re.compile(
     r"""<(?:script|img|iframe|source)\b[^>]*\bsrc\s*=\s*["']?(?:https?:)?//[^"'\s>]+
-    |<link\b[^>]*\brel="?(?:stylesheet|icon|preload|preconnect)[^>]*\bhref="?(?:https?:)?//[^"\s>]+
+    |<link\b(?=[^>]*\brel="?(?:stylesheet|icon|preload|preconnect))[^>]*\bhref="?(?:https?:)?//[^"\s>]+
     |(?:url\(|@import)\s*["']?(?:https?:)?//[^"')\s]+""",
     re.VERBOSE,
 )
