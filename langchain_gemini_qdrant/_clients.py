@@ -71,7 +71,7 @@ class Clients(Generic[SyncT, AsyncT]):
             return self._by_process[1]
 
     def has_one_of(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Say whether an event loop has its client."""
+        """Return whether an event loop has its client."""
         return loop in self._by_loop
 
     def of_loop(self) -> AsyncT:

@@ -33,7 +33,7 @@ class Clock(Protocol):
         ...
 
     async def asleep(self, seconds: float) -> None:
-        """Wait for `seconds` and let the event loop go on; cancel the task to end it sooner."""
+        """Wait for `seconds` and let the event loop run; cancel the task to end it sooner."""
         ...
 
 
@@ -47,7 +47,7 @@ class SystemClock:
         cancelled.wait(seconds)
 
     async def asleep(self, seconds: float) -> None:
-        """Wait for `seconds` and let the event loop go on."""
+        """Wait for `seconds` and let the event loop run."""
         await asyncio.sleep(seconds)
 
 

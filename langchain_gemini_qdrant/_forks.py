@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 _LONGEST_WAIT = 20.0  # seconds of a fork for an import; longer would be a deadlock of somebody's
 _POLL = 0.001  # seconds
-# Python's own, private: nothing public says that an import is under way.
+# Python's own, private: no public function says that an import is running.
 _MODULE_LOCKS: dict[str, Any] = getattr(importlib._bootstrap, "_module_locks", {})  # noqa: SLF001
 
 
@@ -65,7 +65,7 @@ class Making:
 
 
 def _others_import() -> bool:
-    """Say whether other threads are importing."""
+    """Return whether other threads are importing."""
     locks = [reference() for reference in list(_MODULE_LOCKS.values())]
     owners = {getattr(lock, "owner", None) for lock in locks}
     return not owners <= {None, threading.get_ident()}

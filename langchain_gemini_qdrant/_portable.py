@@ -1,4 +1,4 @@
-"""Filters and payload indexes in that of several forms which every engine reads alike.
+"""Filters and payload indexes in the one form that every engine reads in the same way.
 
 What a server of version 1.19 reads otherwise than it should:
 
@@ -22,7 +22,7 @@ _YEAR = timedelta(days=365)
 
 
 def portable(given: models.Filter) -> models.Filter:
-    """Return a filter that means the same, in the form that every engine reads alike."""
+    """Return an equivalent filter in the form that every engine reads in the same way."""
     clauses = _clauses(given)
     if len(clauses) > 1 or "min_should" in clauses:
         for name in ("min_should", "must_not"):
@@ -44,7 +44,7 @@ def _clauses(given: models.Filter) -> dict[str, Any]:
 
 
 def portable_condition(condition: models.Condition) -> models.Condition:
-    """Return a condition that means the same, in the form that every engine reads alike."""
+    """Return an equivalent condition in the form that every engine reads in the same way."""
     match condition:
         case models.Filter():
             return models.Filter(**_clauses(condition))

@@ -50,7 +50,7 @@ def point_id(document_id: str | int) -> str | int:
     UUID that it read in such a string has that UUID as its id.
 
     Raises:
-        InvalidInputError: UTF-8 cannot carry the id, or it is no string, integer or UUID.
+        InvalidInputError: UTF-8 cannot carry the id, or it is not a string, integer or UUID.
     """
     text = str(document_id)
     if CANONICAL_UUID.fullmatch(text):
@@ -81,7 +81,7 @@ def id_payload(document_id: str | int, point: str | int) -> dict[str, str]:
 def document_id(point: str | int | uuid.UUID, payload: Mapping[str, object] | None) -> str:
     """Return the id by which a stored document is found: the caller's, or the point's.
 
-    Other programs keep something else under `ID_KEY`; that is no id of the point.
+    Other programs keep other values under `ID_KEY`, which are not ids of points.
     """
     kept = (payload or {}).get(ID_KEY)
     with suppress(InvalidInputError):  # local mode keeps what no id can be
@@ -373,7 +373,7 @@ def _zeros(size: int) -> tuple[float, ...]:
 
 
 def check_finite(numbers: Sequence[Any], name: str) -> None:
-    """Refuse what is no number or no finite one in the engine's 32 bits.
+    """Refuse values that are not numbers, or not finite as 32-bit floats of the engine.
 
     Raises:
         InvalidInputError: There is one among the numbers.

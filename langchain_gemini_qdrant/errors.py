@@ -8,7 +8,7 @@ GeminiQdrantError                        base class of all errors of this packag
 ├─ EmbeddingError                        model, attempts, status_code; __cause__ is the SDK's error
 │  ├─ RateLimitError                     429 after the last retry; retry_after in s, limit, unit
 │  │  ├─ DailyQuotaError                 the day's quota is used up; not retried
-│  │  └─ BillingError                    429 that no waiting heals: credits, spending cap, limit 0
+│  │  └─ BillingError                    429 about credits, spending cap or limit 0; not retried
 │  ├─ ServiceError                       5xx, timeout or lost connection after the last retry
 │  ├─ RequestRejectedError               any other 4xx; never retried
 │  ├─ ResponseMismatchError              count, size or numbers of the vectors are wrong
@@ -143,7 +143,7 @@ class DailyQuotaError(RateLimitError):
 
 
 class BillingError(RateLimitError):
-    """429 that no waiting heals: a balance, a spending cap, or a quota of 0 in the project's tier.
+    """429 that waiting does not end: a balance, a spending cap, or a quota of 0 in the tier.
 
     Source: https://ai.google.dev/gemini-api/docs/billing
     """

@@ -197,7 +197,7 @@ _PRESETS = (
         bits=1,
         # Qdrant's page for Gemini: https://qdrant.tech/documentation/embeddings/gemini/
         oversampling=3.0,
-        use="Least memory, before turbo, too; for vectors of 768 components and more.",
+        use="Least memory, also on servers without turbo; for vectors of 768 components and more.",
     ),
     _preset(
         "binary-1.5bit",
@@ -213,7 +213,7 @@ _PRESETS = (
         {"encoding": "two_bits", **_QUERY},
         bits=2,
         oversampling=3.0,
-        use="Higher recall than binary once there is a graph, where there is no turbo.",
+        use="Higher recall than binary once there is a graph, on servers without turbo.",
     ),
     _preset(
         "scalar",
@@ -221,7 +221,7 @@ _PRESETS = (
         {"type": "int8", "quantile": 0.99},
         bits=8,
         oversampling=1.0,
-        use="Nearly exact, whatever the embedding; a quarter of the memory.",
+        use="Nearly exact for every embedding; a quarter of the memory.",
     ),
     _preset(
         "product",
@@ -229,7 +229,7 @@ _PRESETS = (
         {"compression": "x16"},
         bits=2,
         oversampling=1.5,
-        use="Where the other kinds fail; it takes minutes to build for some thousand vectors.",
+        use="If the other kinds fail; building takes minutes for some thousand vectors.",
     ),
     _preset(
         "turbo-1bit",
@@ -237,7 +237,7 @@ _PRESETS = (
         {"bits": "bits1"},
         bits=1,
         oversampling=3.0,
-        use="As binary, faster to scan and with higher recall in a graph.",
+        use="Like binary, but faster to scan and with higher recall in a graph.",
     ),
     _preset(
         "turbo-2bit",
@@ -245,7 +245,7 @@ _PRESETS = (
         {"bits": "bits2"},
         bits=2,
         oversampling=2.0,  # 1.5 is enough for some thousand vectors, and too little for 20,000
-        use="Little loss at a sixteenth of the memory: the first to try where there is turbo.",
+        use="Little loss at a sixteenth of the memory: try it first if your engine has turbo.",
     ),
     _preset(
         "turbo-4bit",

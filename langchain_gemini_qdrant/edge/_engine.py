@@ -16,7 +16,7 @@ _MISSING = (
     "The embedded engine needs the package qdrant-edge-py (>=0.9,<0.10), which is not installed"
     " or cannot be loaded: {reason}. There are wheels for Linux (x86-64, ARM64), macOS (x86-64,"
     " ARM64) and Windows (x86-64) from Python 3.10 on. Install it, or use a Qdrant server with"
-    ' `url=`, or `location=":memory:"` for a throw-away index.'
+    ' `url=`, or `location=":memory:"` for a temporary index.'
 )
 
 
@@ -60,7 +60,7 @@ def engine_errors(action: str) -> Iterator[None]:
 
 
 def translate(error: BaseException, action: str) -> InvalidInputError | StorageError | None:
-    """Return the error to raise for one of the engine; None for what is no error, as Ctrl-C."""
+    """Return the error to raise for an exception of the engine; None for Ctrl-C and the like."""
     if is_panic(error):
         return StorageError(
             f"The embedded engine broke down when it should {action}: {error}."

@@ -37,11 +37,11 @@ class AsyncEdgeClient(AsyncQdrantClient):
     ends. It is shared with the clients of the same folder that `EdgeClient(path, worker=True)`
     makes, in any thread and any event loop.
 
-    A call that is cancelled is carried out all the same; only its answer is dropped. If the
+    A cancelled call is still carried out; only its result is dropped. If the
     engine dies, calls raise `StorageError`, and a new client starts another with all that was
     acknowledged. Close the client with `await client.close()`.
 
-    `upload_points` and `upload_collection` are no coroutines in qdrant-client: they block the
+    `upload_points` and `upload_collection` are not coroutines in qdrant-client: they block the
     loop until all is written. `upsert` does not.
 
     Args:
@@ -49,7 +49,7 @@ class AsyncEdgeClient(AsyncQdrantClient):
         durability: As in `EdgeClient`.
 
     Raises:
-        ConfigurationError: An argument is none that `EdgeClient` has.
+        ConfigurationError: An argument is unknown to `EdgeClient`.
         StorageError: The folder is open in this process without a worker.
     """
 

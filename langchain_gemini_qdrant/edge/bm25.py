@@ -117,7 +117,7 @@ class EdgeBm25(SparseEmbeddings):
     their settings are, and may be shared by threads; the engine is loaded on first use.
 
     Attributes:
-        language: Whose stemmer and stop words apply. `none` has neither.
+        language: The language whose stemmer and stop words apply. `none` has neither.
         tokenizer: What makes tokens of a text. The default is `word`; `multilingual` for bengali,
             chinese, japanese, nepali and tamil. `multilingual` drops numbers and accents.
         k: How much more a repeated token weighs, at least 0. The usual 1.2 by default.
@@ -174,7 +174,7 @@ class EdgeBm25(SparseEmbeddings):
             0. A text without tokens, as one of stop words, has an empty vector.
 
         Raises:
-            InvalidInputError: A text is no string, or has half of a surrogate pair; `indices`.
+            InvalidInputError: A text is not a string, or has half of a surrogate pair (`indices`).
             ConfigurationError: The engine is not installed.
         """
         check_list(texts, "texts")
@@ -185,7 +185,7 @@ class EdgeBm25(SparseEmbeddings):
         """Return the tokens of a text to search for: ids, unique and ascending, at weight 1.0.
 
         Raises:
-            InvalidInputError: The text is no string, or has half of a surrogate pair.
+            InvalidInputError: The text is not a string, or has half of a surrogate pair.
             ConfigurationError: The engine is not installed.
         """
         return self._embed(_model(self).embed_query, 0, text)

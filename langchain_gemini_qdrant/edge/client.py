@@ -138,7 +138,7 @@ class EdgeClient(QdrantClient):
         The numbers come from the engine's own files, after a flush: bytes per vector times the
         vectors stored, without the room that the engine reserves ahead and without the few
         kilobytes for each segment that some quantizations add. Deleted vectors count until an
-        optimizer removes them, in both numbers alike.
+        optimizer removes them, in both numbers.
 
         Args:
             collection_name: A collection of this client.

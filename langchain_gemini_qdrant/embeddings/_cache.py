@@ -18,7 +18,7 @@ def encode(vector: Vector) -> bytes:
 
 
 def decode(data: object, size: int | None) -> Vector | None:
-    """Return the vector, or None for anything that is no vector of this size: it is replaced."""
+    """Return the vector, or None for any other value, which is then replaced."""
     if not isinstance(data, (bytes, bytearray, memoryview)) or not data:
         return None
     data = bytes(data)

@@ -17,10 +17,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Pending(Protocol[T_co]):
-    """An operation under way: a `concurrent.futures.Future` or an `asyncio.Task`."""
+    """A running operation: a `concurrent.futures.Future` or an `asyncio.Task`."""
 
     def done(self) -> bool:
-        """Say whether it has ended."""
+        """Return whether it has ended."""
         ...
 
     def result(self) -> T_co:
@@ -52,7 +52,7 @@ class SideBySide(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """End all waiting, drop what has not begun, and wait for what is under way."""
+        """End all waiting, drop operations that have not begun, and wait for the running ones."""
         ...
 
 
@@ -120,7 +120,7 @@ class Tasks:
             return await operation(*args)
 
     async def wait_any(self, pendings: Sequence[Pending[Any]]) -> None:
-        """Let the event loop go on until at least one has ended."""
+        """Let the event loop run until at least one operation has ended."""
         tasks: Any = pendings
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 

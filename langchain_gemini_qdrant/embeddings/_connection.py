@@ -1,4 +1,4 @@
-"""Where requests go and on whose account: decided once, from options and environment."""
+"""The destination and the account of requests, decided once from options and environment."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _is_vertex(options: GeminiEmbeddings) -> bool:
 
 
 def _is_given(options: GeminiEmbeddings, name: str) -> bool:
-    """Say whether an option was given in code, not by the environment."""
+    """Return whether an option was given in code, not by the environment."""
     return name in options.model_fields_set and getattr(options, name) is not None
 
 
@@ -109,7 +109,7 @@ def as_decided(options: Mapping[str, Any], connection: Connection) -> dict[str, 
 
 
 def has_own_client(options: GeminiEmbeddings) -> bool:
-    """Say whether requests go through a client of the user's own."""
+    """Return whether requests go through a client of the user's own."""
     return options.client is not None or options.async_client is not None
 
 

@@ -115,7 +115,7 @@ class Embedder:
         query_services: Blocking ones, for a single text: nothing runs beside it.
         max_texts: In one request.
         max_tokens: In one request, None for no bound.
-        max_concurrency: Requests under way at a time, in one call.
+        max_concurrency: Requests of one call that may be in flight at the same time.
         on_too_long: What to do with texts that the model would cut.
         deadline: Seconds for a call.
     """
@@ -360,7 +360,7 @@ class Embedder:
                     raise problem
 
     async def _embed_wanted(self, call: CallContext, wanted: Vectors) -> list[Vector | Exception]:
-        """Return what became of one batch of a stream."""
+        """Return the results of one batch of a stream."""
         batch = wanted.missing
         try:
             await self._check_lengths(call, wanted, batch)
@@ -431,7 +431,7 @@ async def _ended(side_by_side: SideBySide, pending: Pending[T]) -> T:
 async def _first_ended(
     call: CallContext, side_by_side: SideBySide, running: deque[Pending[list[Vector | Exception]]]
 ) -> list[Vector | Exception]:
-    """Return what became of the first batch; once one has failed, no further one is sent."""
+    """Return the results of the first batch; once a batch has failed, no further one is sent."""
     batch = await _ended(side_by_side, running.popleft())
     _, failure = until_failure(batch)
     if failure is not None:

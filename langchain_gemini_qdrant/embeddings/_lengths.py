@@ -70,7 +70,7 @@ async def too_long(
 
 
 def _is_short(content: Content, known: Sequence[Counted], limit: int) -> bool:
-    """Say whether the counts of texts of its kind show that a text is within the limit."""
+    """Return whether the counts of texts of its kind show that a text is within the limit."""
     density = _density(content)
     ratios = [c.ratio for c in known if abs(c.density - density) <= _ALIKE * density]
     return bool(ratios) and content.tokens * max(ratios) * _MARGIN <= limit

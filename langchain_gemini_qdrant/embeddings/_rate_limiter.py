@@ -180,7 +180,7 @@ class Limiter:
                 self._tokens.grow(reservation.tokens)
 
     def fits(self, *, texts: int, tokens: int) -> bool:
-        """Say whether a request of several texts is small enough for the limits that are known.
+        """Return whether a request of several texts is small enough for the limits that are known.
 
         One that is bigger than a limit would never be let through, and of tokens, which differ
         from batch to batch, several should fit into a minute.
@@ -191,7 +191,7 @@ class Limiter:
             return texts <= most and tokens * self._ratio() <= room / _REQUESTS_A_MINUTE
 
     def wants_count(self) -> bool:
-        """Say whether the tokens of a request should be counted beforehand, once each time.
+        """Return whether the tokens of a request should be counted beforehand, once each time.
 
         Some models report none in their answers. Only a limit of tokens needs to know them, and a
         sample is enough: see `calibrate`.
@@ -265,7 +265,7 @@ class Limiter:
             return Pause(self._paused_until - now, was_too_short, lesson)
 
     def _was_too_short(self, retry_after: float | None, reservation: Reservation | None) -> bool:
-        """Say whether a 429 asks for nothing but the rest of the pause before it."""
+        """Return whether a 429 asks for nothing but the rest of the pause before it."""
         if reservation is None or retry_after is None or retry_after > _CUT:
             return False
         return 0 <= reservation.after_pause <= _CUT and self._cuts < _MOST_CUTS

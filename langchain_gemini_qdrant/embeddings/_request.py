@@ -100,7 +100,7 @@ class RequestSpec:
         """Condition the texts of a call.
 
         Raises:
-            InvalidInputError: They are no lists, a text is blank or no string, a title is no
+            InvalidInputError: They are not lists, a text is blank or not a string, a title is not a
                 string, or titles are more or fewer.
             ConfigurationError: A title where none is read.
         """
@@ -152,7 +152,7 @@ class RequestSpec:
         ]
 
     def is_surely_too_long(self, content: Content) -> bool:
-        """Say whether the estimate is so far above the limit that nobody need be asked."""
+        """Return whether the estimate is so far above the limit that the API need not be asked."""
         limit = self.max_input_tokens
         return limit is not None and content.tokens > limit * _SURELY_LONG
 
@@ -270,7 +270,7 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
     """Refuse texts that the API would refuse; `first` is the position of the first one.
 
     Raises:
-        InvalidInputError: One is no string, blank, or cut inside a character.
+        InvalidInputError: A text is not a string, is blank, or was cut inside a character.
     """
     for text in texts:
         if not isinstance(text, str) or not text.isascii() or not text.strip():

@@ -65,7 +65,7 @@ class Services:
         backend: `Backend`, by its asynchronous methods.
         cache: LangChain's `ByteStore`, likewise, None for none.
         rate_limiter: LangChain's, likewise, None for none.
-        side_by_side: Makes what runs so many batches at a time.
+        side_by_side: Makes the runner of this many concurrent batches.
     """
 
     backend: Any
@@ -165,7 +165,7 @@ async def count_tokens(call: CallContext, content: Content) -> int:
         else:
             if not _is_plausible(tokens, [content.text]):
                 raise RequestRejectedError(
-                    f"{call.spec.model}: countTokens answered {tokens}, which is no count",
+                    f"{call.spec.model}: countTokens answered {tokens}, which is not a count",
                     model=call.spec.model,
                     status_code=200,
                 )
@@ -179,7 +179,7 @@ def _without_odd_count(answer: EmbedAnswer, request: EmbedRequest) -> EmbedAnswe
 
 
 def _is_plausible(tokens: int, texts: Sequence[str]) -> bool:
-    """Say whether texts may have so many tokens: each has a byte at least."""
+    """Return whether texts can have this many tokens: each token has at least one byte."""
     return 0 < tokens <= sum([4 * len(text) + 16 for text in texts])
 
 
@@ -203,7 +203,7 @@ async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Ve
 
 
 def is_too_large(error: Exception) -> bool:
-    """Say whether a request was refused for its size, so that its halves may be taken."""
+    """Return whether a request was refused for its size, so that its halves may be taken."""
     return isinstance(error, RequestRejectedError) and (
         error.status_code == _TOO_LARGE_STATUS or _TOO_LARGE in str(error)
     )
@@ -259,7 +259,7 @@ async def _load(call: CallContext, keys: list[str]) -> list[Vector | None]:
 async def _save(call: CallContext, pairs: list[tuple[str, bytes]]) -> None:
     try:
         await call.services.cache.amset(pairs)
-    except Exception as error:  # noqa: BLE001 - any store's; the vectors are here all the same
+    except Exception as error:  # noqa: BLE001 - any store's; the vectors are complete anyway
         _warn_of_cache("writing", error)
 
 
@@ -402,7 +402,7 @@ async def _before_retry(call: CallContext, error: EmbeddingError, attempt: int) 
     """Wait before the next attempt, or raise the error where there is none."""
     error.attempts = attempt + 1
     if call.deadline is not None and call.services.clock.now() >= call.deadline:
-        raise _out_of_time(call, f"a request was under way ({error})", error.attempts) from error
+        raise _out_of_time(call, f"a request was in flight ({error})", error.attempts) from error
     _check_attempts(call, error, attempt)
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None and retry_after > LONGEST_DELAY:

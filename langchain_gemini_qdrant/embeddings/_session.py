@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.errors import GeminiQdrantError
 
 Embedded: TypeAlias = list[list[float] | Exception | None]
-"""For each text a vector (None where there is no embedding), or why there is none."""
+"""For each text its vector (None without an embedding), or the error."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -84,7 +84,7 @@ class EmbeddingSession:
         return None if self._call is None else self._call.fatal_error
 
     async def aclose(self) -> None:
-        """Drop what is not sent, and wait for what is under way; tasks are cancelled."""
+        """Drop unsent texts, and wait for the requests in flight; tasks are cancelled."""
         await self._side_by_side.aclose()
 
     def give_up(self, error: BaseException) -> None:
@@ -124,7 +124,7 @@ async def stream_outcomes(
 async def open_session(
     embedding: Embeddings | None, name: str, *, blocking: bool
 ) -> AsyncIterator[EmbeddingSession]:
-    """Open a session; leaving it drops what is not sent and waits for what is under way.
+    """Open a session; leaving it drops unsent texts and waits for the requests in flight.
 
     Args:
         embedding: Any; None makes None of each text.

@@ -51,7 +51,7 @@ def traced(name: str, call: CallContext, texts: int | None) -> Iterator[None]:
         yield
         return
     # In a context of its own: a stream hands control back between its vectors, and what its
-    # consumer does then is no part of the embedding.
+    # consumer does then is not part of the embedding.
     context = copy_context()
     manager = _in_passing(lambda: context.run(_begin, name, call, texts))
     failure: BaseException | None = None

@@ -98,7 +98,7 @@ class Vectors:
         return [i for i, c in enumerate(self._contents, self._first) if c in contents]
 
     def collect(self, batch: Sequence[Content], result: Result[list[Vector]]) -> None:
-        """Keep what became of a batch."""
+        """Keep the results of a batch."""
         if result.error is None:
             self._vectors.update(zip(batch, result.unwrap(), strict=True))
             return
@@ -122,7 +122,7 @@ class Vectors:
         """
         if not self._errors:
             return [vector for vector in self._in_order() if vector is not None]
-        # Requests under way together may each have met it.
+        # Concurrent requests may each have met it.
         causes = list({str(error): error for error in self._errors.values()}.values())
         if not self._vectors and len(causes) == 1:
             raise causes[0]
@@ -160,7 +160,7 @@ class Vectors:
 
 
 def outcomes(batch: Sequence[Content], error: Exception) -> dict[Content, Vector | Exception]:
-    """Return what became of each content of a batch that failed, as a whole or in part."""
+    """Return the result of each content of a batch that failed, completely or partly."""
     if not isinstance(error, PartialEmbeddingError):
         return dict.fromkeys(batch, error)
     return dict(zip(batch, outcomes_of(error), strict=True))

@@ -24,7 +24,7 @@ def gemini_of(embedding: object) -> GeminiEmbeddings | None:
 
 
 def mixes_sides(embedding: object) -> bool:
-    """Say whether a wrapper caches documents and queries in one place, by the text alone.
+    """Return whether a wrapper caches documents and queries together, keyed only by text.
 
     LangChain's `query_embedding_cache=True` does: a query that is the text of a document gets the
     document's vector.

@@ -420,7 +420,7 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     # Copies and pickles
 
     def __eq__(self, other: object) -> bool:
-        """Say whether the other has the same settings; what either has sent makes no difference."""
+        """Return whether the other has the same settings, whatever either has sent."""
         if type(self) is not type(other) or not isinstance(other, GeminiEmbeddings):
             return NotImplemented
         return self.__dict__ == other.__dict__ and self._connection == other._connection

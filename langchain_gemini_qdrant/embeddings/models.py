@@ -61,7 +61,7 @@ class GeminiModel:
     vertex_only: bool = False
 
     def is_shut_down(self, today: date) -> bool:
-        """Say whether the shutdown date on the Gemini Developer API has come."""
+        """Return whether the shutdown date on the Gemini Developer API has come."""
         return self.shutdown is not None and self.shutdown <= today
 
 

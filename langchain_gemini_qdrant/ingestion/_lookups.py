@@ -74,7 +74,7 @@ class LookUps:
         )
 
     def embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
-        """Say whether a stored document has the text and the title that this one has."""
+        """Return whether a stored document has the text and the title that this one has."""
         layout = self._collection.layout
         metadata = layout.metadata(found)
         same_title = document.title == layout.title(metadata) or (
@@ -83,7 +83,7 @@ class LookUps:
         return found.get(layout.content_key) == document.text and same_title
 
     def differs(self, document: Incoming, found: Mapping[str, Any]) -> bool:
-        """Say whether the stored payload is another; fields beside the metadata may be there."""
+        """Return whether the stored payload differs; extra fields beside metadata are allowed."""
         payload = document.payload
         if not self._collection.layout.metadata_key and payload.keys() != found.keys():
             return True

@@ -54,7 +54,7 @@ _CAUSES = 20  # exceptions that are kept for the report, with what their traceba
 
 
 class Pipeline:
-    """One run: reads, looks up, embeds and stores, and holds only what is under way.
+    """One run: reads, looks up, embeds and stores; holds only the documents in progress.
 
     While some requests are with Gemini, the vectors of others are stored. A document that fails
     does not stop the run; an error that would affect every other one does.
@@ -63,7 +63,7 @@ class Pipeline:
         collection: Where to.
         to_incoming: Prepares what is read.
         batch_size: Documents embedded at a time.
-        counters: Counts, as the run goes on.
+        counters: Counts so far.
         report: Called whenever it has changed; None if nobody listens.
     """
 
@@ -142,7 +142,7 @@ class Pipeline:
             await self._start()
 
     async def _store_what_comes(self, error: BaseException) -> None:
-        """Send nothing more, and store what comes of the requests under way: it is paid for."""
+        """Send nothing more, and store the results of the requests in flight: they are paid for."""
         self._report = self._report_failed = None
         self._collection = replace(self._collection, policy=QUICK)  # somebody waits for the end
         self._session.give_up(error)
@@ -212,7 +212,7 @@ class Pipeline:
             for document in group.values():
                 self._fail(document, reason(error), error)
             self._stop(error)
-            # What is under way is stored if that goes at once: this call has waited long already.
+            # Results in flight are stored if that works at once: this call has waited long already.
             self._collection = replace(self._collection, policy=QUICK)
             return
         changed = []
@@ -263,7 +263,7 @@ class Pipeline:
         )
 
     def _most_running(self) -> int:
-        """Return how many requests may be under way."""
+        """Return how many requests may be in flight."""
         # As many again as go side by side: none of them shall idle while others are stored.
         most = 2 * self._session.concurrency
         if self._counters.added + self._counters.updated:
@@ -291,7 +291,7 @@ class Pipeline:
             self._report()
 
     def _report_wait(self) -> None:
-        """Report a long wait for Qdrant; the call that waits goes on if the callback fails."""
+        """Report a long wait for Qdrant; the waiting call continues if the callback fails."""
         if self._report is None or self._report_failed is not None:
             return
         try:
@@ -378,7 +378,7 @@ class Pipeline:
             await upsert(self._collection, request, {})
 
     async def _set_payloads(self, changed: Sequence[tuple[Incoming, dict[str, Any]]]) -> None:
-        """Change what is stored beside the vectors, which need not be made again."""
+        """Change the payload of stored vectors, without embedding again."""
         operations: list[models.UpdateOperation] = []
         for document, payload in changed:
             change = models.SetPayload(payload=payload, points=[document.key])
@@ -401,7 +401,7 @@ class Pipeline:
                 self._counters.added += 1
 
     def _lose(self, document: Incoming, error: Exception) -> None:
-        """Count a document that was refused; so many in a row end the run."""
+        """Count a refused document; too many in a row end the run."""
         self._fail(document, reason(error), error)
         self._documents_lost += 1
         failure = read_failure(error)

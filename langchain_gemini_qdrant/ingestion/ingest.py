@@ -80,7 +80,7 @@ def ingest(
             that have come meanwhile are stored.
         total: How many documents there are, where `len` does not tell; for `on_progress`.
         on_progress: Called as documents are read, embedded, stored and deleted; what it raises
-            ends the run and comes out as it is, once what comes of requests under way is stored.
+            ends the run and is raised unchanged, once results of requests in flight are stored.
         on_error: `"report"` returns the report of a run that is not complete, too.
 
     Returns:
@@ -126,7 +126,7 @@ async def aingest(
 ) -> IngestReport:
     """Embed and store documents, without blocking the event loop; see `ingest`.
 
-    Cancelling it cancels the requests under way.
+    Cancelling it cancels the requests in flight.
     """
     check_list(documents, "documents")
     collection = store.async_collection.patient()
@@ -241,7 +241,7 @@ class _Run:
             return report
         raise IngestError(
             f"{report.added + report.updated} documents are stored and {report.skipped} were found "
-            f"stored. Not all: {shortfall(report)}. Run it again to go on",
+            f"stored. Not all: {shortfall(report)}. Run it again to resume",
             report=report,
         ) from first_cause(self._counters)
 

@@ -40,7 +40,7 @@ class Refill:
         may_delete: Whether the new collection has nothing but what came from the old one, so that
             what the old one has no more can go.
         batch_size: Points read and embedded at a time.
-        on_progress: Called as a pass goes on.
+        on_progress: Called during a pass.
     """
 
     def __init__(
@@ -156,6 +156,6 @@ class Refill:
         if not report.complete:
             raise IngestError(
                 f"the new collection {self._collection.name!r} is not complete, and no alias "
-                f"is switched: {shortfall(report)}. Run it again to go on",
+                f"is switched: {shortfall(report)}. Run it again to resume",
                 report=report,
             ) from first_cause(counters)

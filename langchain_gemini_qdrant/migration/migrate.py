@@ -295,7 +295,7 @@ class _Migration:
         )
 
     def _alike(self, one: _Point, other: _Point) -> bool:
-        """Say whether two points are the same, but for what an engine rounds."""
+        """Return whether two points are the same, but for what an engine rounds."""
         return same_payload(one.payload or {}, other.payload or {}) and self._vectors.same(
             _by_name(one), _by_name(other)
         )

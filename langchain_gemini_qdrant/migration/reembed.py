@@ -315,7 +315,7 @@ class _Reembedding:
         )
 
     def _options(self, old: models.CollectionInfo, layout: Layout) -> dict[str, Any]:
-        """Return what the new collection is created with: the old one's, but for the vector.
+        """Return the settings of the new collection: the old one's, except for the vector.
 
         Raises:
             CollectionMismatchError: The old one has no such vector.

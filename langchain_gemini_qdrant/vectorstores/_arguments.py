@@ -1,4 +1,4 @@
-"""Arguments of stores and searches, read once when they are given: what is wrong is told then."""
+"""Arguments of stores and searches, checked and converted once, when they are passed."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _KINDS_FUSED = 2  # dense and sparse hits
 
 
 def as_member(kind: type[EnumT], value: object, name: str) -> EnumT:
-    """Return the member of an enum that is meant: itself, its value or its name in any case.
+    """Return a member of an enum, given as the member, its value or its name in any case.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: There is no such member.
     """
     for member in kind:
         if value is member:
@@ -48,10 +48,10 @@ def as_member(kind: type[EnumT], value: object, name: str) -> EnumT:
 def as_model(
     model: type[ModelT], fields: object, name: str, known: Mapping[str, object] | None = None
 ) -> ModelT:
-    """Return a dict of fields as a model of qdrant-client, over those that are known.
+    """Return a dict of fields as a model of qdrant-client, merged over the known fields.
 
     Raises:
-        ConfigurationError: It is no dict, or a field is unknown or has a wrong value.
+        ConfigurationError: It is not a dict, or a field is unknown or has a wrong value.
     """
     if not isinstance(fields, Mapping):
         raise ConfigurationError(
@@ -107,7 +107,7 @@ def as_fusion(value: object) -> FusionModel | None:
 
 
 def check_embedding(embedding: object, name: str) -> None:
-    """Refuse what cannot embed.
+    """Refuse an object that cannot embed.
 
     Raises:
         ConfigurationError: It is a class, or has no method `embed_query`.
@@ -127,10 +127,10 @@ def check_embedding(embedding: object, name: str) -> None:
 
 
 def check_clients(client: object, async_client: object) -> None:
-    """Refuse a client of the other kind, or what is none.
+    """Refuse a client of the other kind, or an object that is not a client.
 
     Raises:
-        ConfigurationError: It is.
+        ConfigurationError: The object is refused.
     """
     given = (("client", client, QdrantClient), ("async_client", async_client, AsyncQdrantClient))
     for name, value, kind in given:
@@ -143,20 +143,20 @@ def check_clients(client: object, async_client: object) -> None:
 
 
 def check_name(value: object, name: str) -> None:
-    """Refuse what is no name.
+    """Refuse a value that is not a name.
 
     Raises:
-        ConfigurationError: It is no string, or empty.
+        ConfigurationError: It is not a string, or is empty.
     """
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{name} must be a string that is not empty, got {value!r}")
 
 
 def check_retriever(options: Mapping[str, object]) -> None:
-    """Refuse what LangChain's retriever would drop, or refuse in its own terms.
+    """Refuse options that LangChain's retriever would drop, or would refuse in unclear words.
 
     Raises:
-        ConfigurationError: It is no field of a retriever, or no type of search.
+        ConfigurationError: An option is not a field of a retriever, or the search type is unknown.
     """
     taken = VectorStoreRetriever.model_fields.keys() - {"vectorstore"}
     if others := sorted(options.keys() - taken):
@@ -180,7 +180,7 @@ def as_whole(value: object, name: str, least: int = 1, most: int | None = None) 
     """Return a whole number.
 
     Raises:
-        InvalidInputError: It is none, or out of its range.
+        InvalidInputError: It is not a whole number, or out of range.
     """
     number: int | None = None
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):  # NumPy's, too
@@ -195,7 +195,7 @@ def as_number(value: object, name: str, low: float = -math.inf, high: float = ma
     """Return a number.
 
     Raises:
-        InvalidInputError: It is none, NaN, or out of its range.
+        InvalidInputError: It is not a number, NaN, or out of range.
     """
     number = float(value) if isinstance(value, Real) else math.nan
     if isinstance(value, bool) or not low <= number <= high:
@@ -207,7 +207,7 @@ def as_vector(value: Any) -> list[float]:  # noqa: ANN401 - checked here
     """Return a vector to search with, given as any sequence of numbers or an array.
 
     Raises:
-        InvalidInputError: It is none, or has a number that is not finite.
+        InvalidInputError: It is not a vector, or has a number that is not finite.
     """
     try:
         vector = np.asarray(value, dtype=np.float64)

@@ -227,7 +227,7 @@ class Collection:
     async def stream(
         self, texts: Sequence[str], titles: Sequence[str | None] | None
     ) -> AsyncGenerator[Embedded, None]:
-        """Embed many documents with `GeminiEmbeddings`; yield what became of them as it comes."""
+        """Embed many documents with `GeminiEmbeddings`; yield their results as they arrive."""
         embedding: Any = self.layout.embedding
         if type(embedding) is GeminiEmbeddings:
             outcomes = stream_outcomes(embedding, texts, titles, blocking=self.blocking)

@@ -1,4 +1,4 @@
-"""Points compared across engines: the same, but for what an engine changes as it stores them."""
+"""Compare points across engines, which may round values when they store them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TOLERANCES = {
 
 
 def same_json(one: object, other: object) -> bool:
-    """Say whether two values of JSON are the same, but for the last places of floats.
+    """Return whether two values of JSON are equal, except for the last digits of floats.
 
     Args:
         one: As it was written.
@@ -55,7 +55,7 @@ def same_json(one: object, other: object) -> bool:
 
 
 def same_payload(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Say whether two payloads are the same as JSON has them; local mode keeps Python's objects."""
+    """Return whether two payloads are equal as JSON; local mode keeps Python objects."""
     return same_json(one, other) or same_json(_as_json(one), _as_json(other))
 
 
@@ -86,7 +86,7 @@ class VectorComparison:
                 self._tolerances[name] = max(self._tolerances.get(name, 0.0), tolerance)
 
     def same(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Say whether a point's vectors by name are the same as those of another."""
+        """Return whether a point's vectors by name are the same as those of another."""
         return one.keys() == other.keys() and all(
             self._are_close(name, vector, other[name]) for name, vector in one.items()
         )

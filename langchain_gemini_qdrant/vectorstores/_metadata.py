@@ -65,7 +65,7 @@ def stored_search_params(info: models.CollectionInfo) -> models.SearchParams | N
     """Return the search settings that the collection keeps, None if it has none.
 
     Raises:
-        CollectionMismatchError: They are none that this version of qdrant-client knows.
+        CollectionMismatchError: This version of qdrant-client does not know them.
     """
     entry = own_metadata(info).get("search_params")
     try:

@@ -1,4 +1,4 @@
-"""Graphs and codes built to the end: by the embedded engine at once, by a server meanwhile."""
+"""Build all graphs and codes: the embedded engine does it at once, a server in the background."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _problem(name: str, info: models.CollectionInfo, waited: float) -> str:
     if info.status is not models.CollectionStatus.RED:
         return (
             f"collection {name!r} is not optimized after {waited:.0f} s, its status is "
-            f"{info.status.value}: the server goes on by itself; call optimize again, or with a "
+            f"{info.status.value}: the server continues to build; call optimize again, or with a "
             "longer timeout"
         )
     said = getattr(info.optimizer_status, "error", "the server does not say why")

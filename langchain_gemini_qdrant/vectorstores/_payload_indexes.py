@@ -56,7 +56,7 @@ def wanted_indexes(
     """Return payload keys and how they are to be indexed.
 
     Raises:
-        ConfigurationError: It is no dict, or a type is unknown.
+        ConfigurationError: `fields` is not a dict, or a type is unknown.
         InvalidInputError: A field's name cannot be read.
     """
     if not isinstance(fields, Mapping):

@@ -42,7 +42,7 @@ def to_payload(
     """Return what is stored of a document; `id_mark` is what keeps its id.
 
     Raises:
-        InvalidInputError: Metadata that stand beside the text have a key of its or of the id.
+        InvalidInputError: Metadata next to the text has the key of the text or of the id.
     """
     if metadata_key:
         return {content_key: text, metadata_key: metadata, **id_mark}
@@ -59,7 +59,8 @@ def to_document(
 ) -> Document:
     """Return the document of a stored point.
 
-    A text that is no string comes as JSON. Metadata that are no dict stand under their key.
+    A text that is not a string is returned as JSON. Metadata that is not a dict is returned under
+    its key.
     """
     payload = point.payload or {}
     name = document_id(point.id, payload)

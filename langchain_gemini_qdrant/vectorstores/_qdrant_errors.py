@@ -1,4 +1,4 @@
-"""What an error of a Qdrant client says, over REST and gRPC alike.
+"""Read the errors of a Qdrant client, over REST and gRPC in the same way.
 
 Qdrant has one list of errors and gives each an HTTP status and a gRPC code, so the rules here speak
 of statuses alone. Source: `StorageError` in
@@ -42,7 +42,7 @@ _STATUS = {
 }
 # In a 500: a node of the cluster is away, or too few replicas took a write.
 _REPLICA_AWAY = re.compile("please retry|tonic|unavailable", re.IGNORECASE)
-# Of a connection that no waiting heals.
+# Of a connection that fails however long one waits.
 _NEVER = re.compile("certificate|wrong[_ ]version[_ ]number|illegal request line", re.IGNORECASE)
 # In a 429 without a delay, and in a 400: limits of the rate, of a message, of points, of JSON, of
 # the values in a filter.

@@ -201,7 +201,7 @@ def read_consistency(info: models.CollectionInfo) -> int | None:
 
 
 def is_on_all_replicas(info: models.CollectionInfo) -> bool:
-    """Say whether there are several replicas, and a write promises that all have it."""
+    """Return whether there are several replicas and a write guarantees that all of them have it."""
     return read_consistency(info) == (info.config.params.replication_factor or 1)
 
 

@@ -58,7 +58,7 @@ def _on_scale(score: float) -> float:
 
 
 def threshold(score: float, distance: models.Distance | None) -> float:
-    """Return the threshold that lets through what meets `score` but for rounding.
+    """Return the threshold that also passes scores which differ from `score` only by rounding.
 
     Args:
         score: The lowest score of a hit; the highest, if it is a distance.

@@ -74,11 +74,11 @@ def create_vector_store(
         path: A folder for the embedded engine, Qdrant Edge; made if it is missing.
             `":temporary:"` is one that goes when the store is closed.
         url: A Qdrant server, cluster or Qdrant Cloud.
-        location: `":memory:"` for a throw-away collection in pure Python.
+        location: `":memory:"` for a temporary collection in pure Python.
         client: A `QdrantClient` of your own. Of `path`, `url`, `location` and `client`, one.
         async_client: An `AsyncQdrantClient` of your own for async use, with `client` or alone.
         worker: With `path`, run the engine in a process of its own, so that event loops and other
-            threads go on while it works; see `EdgeClient`.
+            threads keep running while it works; see `EdgeClient`.
         durability: With `path`, what an update survives once it is stored: `"process"`, the end
             of the process (None means this), or `"power"`, a power cut too.
         api_key: Qdrant's, with `url`.
@@ -106,7 +106,7 @@ def create_vector_store(
         hybrid_fusion: How hybrid search merges hits: `"rrf"`, `"dbsf"` or a model of
             qdrant-client; None is RRF as Qdrant has it.
         content_payload_key: The payload key of a point's text.
-        metadata_payload_key: The payload key of its metadata; `""` if their fields stand beside the
+        metadata_payload_key: The payload key of its metadata; `""` if its fields are next to the
             text, as some other programs store them.
         vector_params: Further fields of `VectorParams` for a new collection: `on_disk` or
             `memory`, `datatype`, `hnsw_config`, `quantization_config`.

@@ -49,7 +49,7 @@ _DATETIME = TypeAdapter(datetime)
 
 
 def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
-    """Return the conditions as every engine reads them alike.
+    """Return the conditions in the form that every engine reads in the same way.
 
     Args:
         filter: A dict of conditions on metadata fields, or what a `QdrantClient` takes itself:
@@ -125,9 +125,9 @@ class _Field(NamedTuple):
     def child(self, name: object) -> _Field:
         if not isinstance(name, str) or not _PATH.fullmatch(name):
             raise InvalidInputError(
-                f"{name!r} is no metadata field: expected a string of names joined by dots, such "
-                "as 'author.name', 'tags[]' or 'parts[0].name'; a name with a dot in it stands "
-                "in double quotes, and no name contains one"
+                f"{name!r} is not a metadata field: expected a string of names joined by dots, "
+                "such as 'author.name', 'tags[]' or 'parts[0].name'; put a name that has a dot "
+                "in double quotes; no name contains a double quote"
             )
         parts = re.findall(_PART, name, re.DOTALL)
         path = ".".join(_name(quoted or plain) + array for quoted, plain, array in parts)

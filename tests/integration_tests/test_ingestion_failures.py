@@ -116,7 +116,7 @@ def test_error_says_what_is_stored_what_is_not_and_what_to_do(store, run):
     error = fails(run, store, [*passages(5), Document(" ", id="a"), Document("", id="b")])
     assert str(error) == (
         "3 documents are stored and 2 were found stored. Not all: 2 documents failed, the first "
-        "is 'a': the text is blank; `report.failed` has all. Run it again to go on"
+        "is 'a': the text is blank; `report.failed` has all. Run it again to resume"
     )
 
 

@@ -222,9 +222,9 @@ def test_the_metadata_key_is_one_name():
 
 @pytest.mark.parametrize("field", ["", ".", "a.", ".a", "a..b", 'a"b', '"a', 'a."b', 3, None])
 def test_what_is_no_path_is_refused(field):
-    with pytest.raises(InvalidInputError, match="no metadata field"):
+    with pytest.raises(InvalidInputError, match="not a metadata field"):
         metadata_field(field, "metadata")
-    with pytest.raises(InvalidInputError, match="no metadata field"):
+    with pytest.raises(InvalidInputError, match="not a metadata field"):
         to_filter({field: 1}, "metadata")
 
 

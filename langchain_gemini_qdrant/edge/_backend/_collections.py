@@ -188,7 +188,7 @@ class CollectionsApi(FolderAccess):
     def delete_payload_index(
         self, collection_name: str, field_name: str, **kwargs: Any
     ) -> models.UpdateResult:
-        """Remove the index of a payload field; a field without one is no error."""
+        """Remove the index of a payload field; a field without one is ignored."""
         check_options(kwargs)
         with conversion_errors("field_name"):
             operation = engine().UpdateOperation.delete_field_index(field_name)
@@ -203,7 +203,7 @@ class CollectionsApi(FolderAccess):
         vector_name_config: types.VectorNameConfig,
         **kwargs: Any,
     ) -> models.UpdateResult:
-        """Add a named vector, which no point has yet; the same one again is no error."""
+        """Add a named vector, which no point has yet; repeating the call is not an error."""
         check_options(kwargs)
         folder, updates = self._open_folder, engine().UpdateOperation
         with conversion_errors("vector configuration"):
@@ -234,7 +234,7 @@ class CollectionsApi(FolderAccess):
     def delete_vector_name(
         self, collection_name: str, vector_name: str, **kwargs: Any
     ) -> models.UpdateResult:
-        """Take a named vector off the collection and all points; a missing one is no error."""
+        """Take a named vector off the collection and all points; a missing one is ignored."""
         check_options(kwargs)
         folder = self._open_folder
         operation = engine().UpdateOperation.delete_vector_name(vector_name)

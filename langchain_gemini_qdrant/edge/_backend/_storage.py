@@ -25,7 +25,7 @@ class StorageApi(FolderAccess):
         self._open_folder.require_power_safety()
 
     def remove_on_close(self) -> None:
-        """Take the folder for a throw-away one."""
+        """Delete the folder when its last client closes."""
         self._open_folder.temporary = True
 
     def storage_info(self, collection_name: str) -> StorageInfo:

@@ -119,7 +119,7 @@ def delete_vectors(names: Sequence[str], selector: object, schema: VectorSchema)
 
 
 def delete(selector: object) -> Update:
-    """Return the update that deletes points; ids that are not stored are no error."""
+    """Return the update that deletes points; ids that are not stored are ignored."""
     selected, updates = _selected(selector), engine().UpdateOperation
     if isinstance(selected, models.Filter):
         operation = updates.delete_points_by_filter(edge_filter(selected))

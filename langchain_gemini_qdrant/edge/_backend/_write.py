@@ -69,7 +69,7 @@ class WritingApi(FolderAccess):
     def delete(
         self, collection_name: str, points_selector: types.PointsSelector, **kwargs: Any
     ) -> models.UpdateResult:
-        """Delete points by id or by filter; ids that are not stored are no error."""
+        """Delete points by id or by filter; ids that are not stored are ignored."""
         return self._write(collection_name, _updates.delete(points_selector), kwargs)
 
     def set_payload(

@@ -134,7 +134,7 @@ def _same_vector(old: BaseModel, new: BaseModel) -> bool:
 
 
 def without_vector_name(config: models.CreateCollection, name: str) -> models.CreateCollection:
-    """Return the settings without a vector; a name that is not there is no error."""
+    """Return the settings without a vector; a missing name is ignored."""
     if name == "" and isinstance(config.vectors, models.VectorParams):
         raise InvalidInputError(
             "The unnamed vector cannot be deleted while it is the only dense one"

@@ -1,4 +1,4 @@
-"""Copies of a whole index that are no larger than what it holds."""
+"""Copies of a whole index, without the space that the engine reserves."""
 
 from __future__ import annotations
 

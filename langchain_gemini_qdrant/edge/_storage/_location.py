@@ -25,7 +25,7 @@ def locate(path: str | os.PathLike[str]) -> Path:
         return Path(tempfile.mkdtemp(prefix="gemini-qdrant-")).resolve()
     if not text or text == ":memory:":
         raise ConfigurationError(
-            f"path must name a folder, got {text!r}; a throw-away index is {TEMPORARY!r}"
+            f"path must name a folder, got {text!r}; a temporary index is {TEMPORARY!r}"
         )
     return Path(text).expanduser().resolve()
 

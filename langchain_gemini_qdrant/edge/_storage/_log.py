@@ -3,11 +3,11 @@
 ```
 wal/first-index   JSON, `ack_index`: from which number on updates are applied when it is opened
 wal/closed-<n>    a full segment; its first record has the number n
-wal/open-<n>      the segment that is written to; it goes on from the last closed one
+wal/open-<n>      the segment that is being written; it continues the last closed one
 ```
 
 A segment is `wal`, a zero byte and 4 bytes of seed, then its records: 8 bytes of length, an
-update as CBOR, padding, and a CRC-32C. That goes on from the 4 bytes before the record, the CRC of
+update as CBOR, padding, and a CRC-32C. The CRC continues the 4 bytes before the record, the CRC of
 the one before it or the seed. So a segment may be cut in two between any records, as the first 4
 bytes of a part can be its seed: its records keep their CRCs.
 

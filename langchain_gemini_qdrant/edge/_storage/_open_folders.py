@@ -110,8 +110,9 @@ def share(root: Path, kind: type[S]) -> S:
                     raise StorageError(
                         f"The index in {root} is open in this process already, with {opened.mode},"
                         f" and cannot be opened with {kind.mode} beside it. Close the other client,"
-                        " or make all clients of a folder alike: `EdgeClient(path, worker=True)`"
-                        " and `AsyncEdgeClient(path)` share an engine, `EdgeClient(path)` does not."
+                        " or open all clients of a folder in the same way:"
+                        " `EdgeClient(path, worker=True)` and `AsyncEdgeClient(path)` share an"
+                        " engine, `EdgeClient(path)` does not."
                     )
                 opened.users += 1
                 return opened

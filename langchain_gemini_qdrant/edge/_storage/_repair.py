@@ -34,13 +34,13 @@ _PAGE_POINTS = 1_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repair:
-    """What of a damaged index could not be kept as it was.
+    """A part of a damaged index that could not be kept unchanged.
 
     Attributes:
         collection: Its name.
-        outcome: What became of an update in the log: `"shortened"`, applied with null in place of
+        outcome: What happened to an update in the log: `"shortened"`, applied with null in place of
             what nests too deep in payloads, or `"left out"`, not applied. What such an update had
-            changed before the index was damaged, and was flushed, stays. Or what became of
+            changed before the index was damaged, and was flushed, stays. Or what happened to
             points that are stored with payloads that nothing can read: `"restored"` from the log,
             shortened, or `"emptied"` of what the log no longer has. Vectors are kept.
         operation: The engine's name of the update, such as `"upsert_points"`; empty for points.
@@ -64,7 +64,7 @@ _OUTCOMES = {
     "shortened": "applied, with null for what nests too deep in payloads",
     "left out": "not applied",
     "restored": "payloads that could not be read are those of the log, shortened",
-    "emptied": "payloads that could not be read are removed, but for what the log has of them;"
+    "emptied": "payloads that could not be read are removed, except the parts that the log has;"
     " the vectors are kept",
 }
 _OfPoints: TypeAlias = Literal["restored", "emptied"]
@@ -123,7 +123,7 @@ def _repair(folder: Folder, name: str, damaged: Path) -> Iterator[Repair]:
 def _report(
     name: str, points: dict[int | str, _OfPoints], repaired: Iterable[Repair]
 ) -> Iterator[Repair]:
-    """Tell of points, but not of those whose payloads an update has that is told of."""
+    """Report points, except those whose payloads belong to an update that is reported."""
     shortened = {each for one in repaired if one.outcome == "shortened" for each in one.point_ids}
     groups: dict[_OfPoints, list[int | str]] = {"restored": [], "emptied": []}
     for point, outcome in points.items():
@@ -193,7 +193,7 @@ def _repair_log(
         upserts: Apply upserts whose conditions cannot be read, rather than leave them out.
 
     Returns:
-        What became of updates, by their first numbers.
+        What happened to updates, by their first numbers.
     """
     repaired: dict[int, Repair] = {}
     rewrites, rewritten = 0, -1
@@ -223,7 +223,7 @@ def _rewrite_unreadable(
     """Replace the payloads that the engine has stored and cannot read.
 
     Returns:
-        What became of each point's payload.
+        What happened to each point's payload.
     """
     unreadable = _unreadable(collection, _all_ids(collection))
     if not unreadable:

@@ -128,7 +128,7 @@ class Worker(Shared):
         """Close this process's ends of the pipes, so that the engine's process sees its end."""
         _pipe(self._process.stdin).close()
         _pipe(self._process.stdout).close()
-        self._process.returncode = 0  # nothing to wait for: it is no child of this process
+        self._process.returncode = 0  # nothing to wait for: it is not a child of this process
 
     def _write_calls(self) -> None:
         pipe = _pipe(self._process.stdin)

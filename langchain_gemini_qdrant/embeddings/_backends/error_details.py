@@ -52,7 +52,7 @@ def used_up(name: object, value: object = None) -> UsedUp:
 
 @dataclass(kw_only=True, slots=True)
 class ErrorDetails:
-    """What Google's error body says beside its message.
+    """The contents of Google's error body, except its message.
 
     Attributes:
         status: The name of its code, such as `FAILED_PRECONDITION`.

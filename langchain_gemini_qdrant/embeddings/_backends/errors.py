@@ -156,7 +156,7 @@ def unsendable(error: BaseException) -> ConfigurationError:
 
 
 def says_closed(error: BaseException) -> bool:
-    """Say whether an error is of a client that cannot send: these have no class of their own."""
+    """Return whether a client cannot send: such errors have no class of their own."""
     return re.search(r"clos|event loop|different loop", str(error), re.IGNORECASE) is not None
 
 

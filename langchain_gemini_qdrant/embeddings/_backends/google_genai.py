@@ -169,7 +169,7 @@ class GenaiConnections:
             return (await asyncio.wait_for(sending, timeout)).total_tokens or 0
 
     def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
-        """Return what is sent, but for the model."""
+        """Return the request's parameters, except the model."""
         raise NotImplementedError
 
     def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
@@ -253,7 +253,7 @@ def _checked_client(client: object) -> genai.Client:
 
 
 def _is_watched(method: object) -> bool:
-    """Say whether a method of the SDK is wrapped, overridden or replaced, as tracers do."""
+    """Return whether a method of the SDK is wrapped, overridden or replaced, as tracers do."""
     function = getattr(method, "__func__", None)
     return (
         type(method) is not MethodType
@@ -344,7 +344,7 @@ def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
 
 
 def _is_of_header(error: BaseException) -> bool:
-    """Say whether a header cannot be sent; h11 quotes it."""
+    """Return whether a header cannot be sent; h11 quotes it."""
     return isinstance(error, UnicodeEncodeError) or bool(_ILLEGAL_HEADER.search(str(error)))
 
 

@@ -253,7 +253,7 @@ def _count_message(model: str, text: str) -> CountTokensRequest:
 
 
 def _read(response: object, model: str) -> EmbedAnswer:
-    # grpc.aio returns its end-of-stream mark, not an error, for bytes that are no protobuf.
+    # grpc.aio returns its end-of-stream mark, not an error, for bytes that are not protobuf.
     if not isinstance(response, BatchEmbedContentsResponse):
         raise unreadable(TypeError(f"got {response!r}"), model=model)
     message = BatchEmbedContentsResponse.pb(response)
@@ -298,7 +298,7 @@ def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
 
 
 def _is_of_settings(error: BaseException) -> bool:
-    """Say whether an address, a proxy or a header that is sent is wrong; requests quotes each."""
+    """Return whether an address, a proxy or a header is wrong; requests quotes each."""
     if isinstance(error, requests.exceptions.InvalidHeader):
         return error.request is None  # else the answer has it
     return isinstance(error, ValueError)

@@ -189,7 +189,7 @@ def _credentials(settings: BackendSettings) -> Credentials | None:
 
 
 def _has_client_certificate() -> bool:
-    """Say whether the environment has a certificate that identifies this machine to Google."""
+    """Return whether the environment has a certificate that identifies this machine to Google."""
     wanted = getattr(mtls, "should_use_client_cert", None)
     return wanted is not None and wanted() and mtls.has_default_client_cert_source()
 
@@ -213,7 +213,7 @@ def _project(settings: BackendSettings) -> str | None:
 
 
 def _is_predicted(model: str) -> bool:
-    """Say whether `:predict` takes several texts to this model, by the SDK's own rule."""
+    """Return whether `:predict` takes several texts to this model, by the SDK's own rule."""
     model_id = model.rsplit("/", 1)[-1]
     return "gemini" not in model_id and "maas" not in model_id
 
