@@ -163,8 +163,8 @@ def _pipeline(side: Side) -> Seen:
     )
     return Seen(
         passed=during > 0,
-        evidence=f"{during} of {len(arrivals)} requests were in flight during one of "
-        f"{len(client.writes)} writes",
+        evidence=f"{during} of {len(arrivals)} requests overlapped one of "
+        f"the {len(client.writes)} writes",
     )
 
 
