@@ -83,6 +83,17 @@ def probe(side: str, ids: Sequence[str], google_genai: list[str]) -> dict[str, d
     return seen
 
 
+def newest_google_genai() -> list[str]:
+    """Return the newest release of each major version of google-genai that this package allows."""
+    command = [python(FOLDERS["ours"]), "-m", "pip", "index", "versions", "google-genai"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)  # noqa: S603 - ours
+    _, _, listed = done.stdout.partition("Available versions: ")
+    newest: dict[str, str] = {}
+    for version in listed.splitlines()[0].split(", "):  # the newest first
+        newest.setdefault(version.partition(".")[0], version)
+    return [newest["2"], newest["3"]]
+
+
 def main() -> None:
     """Install, probe, print."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -98,7 +109,7 @@ def main() -> None:
         each for each in about["ours"]["promises"] if not given.only or each["id"] in given.only
     ]
     ids = [each["id"] for each in promises if not each["reason"]]
-    google_genai = sorted(each["versions"]["google-genai"] for each in about.values())
+    google_genai = newest_google_genai()
     with ThreadPoolExecutor() as sides:
         try_all = partial(probe, ids=ids, google_genai=google_genai)
         seen = dict(zip(FOLDERS, sides.map(try_all, FOLDERS), strict=True))

@@ -21,25 +21,27 @@ _CODE_WITH_BAR = re.compile(r"`([^`]*\|[^`]*)`")
 _HEAD = """<!-- Written whole by `make compare BENCH=--write`: nothing here is typed by hand. -->
 # Why not langchain-google-genai with langchain-qdrant?
 
-Each row below is a promise that was tried against both, on the day and with the versions named \
-here. One command makes an environment for each side with its newest versions, runs everything \
-and prints this page:
+Each row below is a promise. It was tested against both sides, on the day and with the versions \
+named here. One command creates an environment for each side with its newest versions, runs \
+everything and prints this page:
 
 ```console
 make compare
 ```
 """
-_HOW = """- A row is one function in `benchmarks/promises`, which both sides run: names of \
-classes and arguments apart, they do the same. What was seen is as the function found it.
-- Both sides are used as their documentation has it: collections made by hand for \
+_HOW = """- A row is one function in `benchmarks/promises`. Both sides run it; only the names of \
+classes and arguments differ. The evidence is what the function found.
+- Both sides are used as their documentation says: collections created by hand for \
 langchain-qdrant, `request_options` for the timeout, LangChain's `CacheBackedEmbeddings` for a \
-cache and its `index` for runs that go on. What has no option there is left at its default.
-- Gemini is the [emulator](testing.md) of this package, with gemini-embedding-001 where no other \
-model is named; Qdrant is qdrant-client's local mode or its folder, and for S9 the stand-in \
+cache and its `index` for runs that resume. Everything without an option keeps its default.
+- A row is decided by the order and the number of events, such as requests that overlap a write, \
+and not by how long they took. Only E5 and E14 promise a duration.
+- Gemini is the [emulator](testing.md) of this package, with gemini-embedding-001 unless the row \
+names another model. Qdrant is qdrant-client's local mode or its folder, and for S9 the Qdrant \
 server of this package's tests.
-- For E6 a minute takes some seconds, for the emulator and for our limiter's clock. For S9 nothing \
-is passed with the search: there langchain-qdrant takes `search_params`, too.
-- The list is this package's own, so it holds what was found wanting in its peers.
+- For E6, a minute takes some seconds, for the emulator and for our limiter's clock. For S9, \
+nothing is passed with the search; langchain-qdrant accepts `search_params` there, too.
+- This package made the list, so it contains weaknesses found in its peers.
 """
 _GROUPS = {
     (True, False): "ours passes, theirs fails",
@@ -59,7 +61,7 @@ def make_page(
     """Return the page as Markdown.
 
     Args:
-        promises: `id`, `sentence` and `reason` of each, in order.
+        promises: `id`, `sentence`, `reason` and `mended` of each, in order.
         seen: `passed` and `evidence` by side, `ours` and `theirs`, and id.
         versions: What is installed, by side and package.
     """
@@ -97,7 +99,8 @@ def _promises(letter: str, promises: Sequence[Mapping[str, str]], seen: Seen) ->
         [
             each["id"],
             _cell(each["sentence"]),
-            *(_verdict(seen[side][each["id"]]) for side in ("ours", "theirs")),
+            _verdict(seen["ours"][each["id"]]),
+            _verdict(seen["theirs"][each["id"]]) + _since(each, seen["theirs"][each["id"]]),
         ]
         for each in promises
         if each["id"].startswith(letter)
@@ -111,6 +114,11 @@ def _promises(letter: str, promises: Sequence[Mapping[str, str]], seen: Seen) ->
 
 def _verdict(seen: Mapping[str, Any]) -> str:
     return f"{'**pass**' if seen['passed'] else '**fail**'}: {_cell(seen['evidence'])}"
+
+
+def _since(promise: Mapping[str, str], seen: Mapping[str, Any]) -> str:
+    """Return since which release of a peer a row passes that failed before."""
+    return f" (since {promise['mended']})" if promise["mended"] and seen["passed"] else ""
 
 
 def _cell(text: str) -> str:

@@ -87,7 +87,13 @@ def about() -> dict[str, object]:
     return {
         "versions": versions(*_PACKAGES),
         "promises": [
-            {"id": each.id, "sentence": each.sentence, "reason": each.reason} for each in ordered
+            {
+                "id": each.id,
+                "sentence": each.sentence,
+                "reason": each.reason,
+                "mended": each.mended,
+            }
+            for each in ordered
         ],
     }
 

@@ -22,8 +22,8 @@ _TEXT = "The office closes at six."
 
 @promise(
     "E1",
-    f"With {PREFIXED}, which ignores `task_type`, documents and queries are still embedded each "
-    "in their way",
+    f"With {PREFIXED}, which ignores `task_type`, documents and queries are still embedded "
+    "differently",
 )
 def _conditioning(side: Side) -> Seen:
     embeddings = side.embeddings(PREFIXED)
@@ -33,7 +33,7 @@ def _conditioning(side: Side) -> Seen:
 
 
 @promise(
-    "E2", "One task sets both sides: QUESTION_ANSWERING for queries means RETRIEVAL_DOCUMENT else"
+    "E2", "One task sets both sides: with QUESTION_ANSWERING, documents are RETRIEVAL_DOCUMENT"
 )
 def _sides(side: Side) -> Seen:
     embeddings = side.embeddings(task_type="QUESTION_ANSWERING")
@@ -102,7 +102,11 @@ def _usage(side: Side) -> Seen:
     )
 
 
-@promise("E16", "The newest google-genai of both major versions can be installed beside it")
+@promise(
+    "E16",
+    "The newest google-genai of both major versions can be installed beside it",
+    mended="langchain-google-genai 4.4.3",
+)
 def _requirements(side: Side) -> Seen:
     listed = map(Requirement, metadata.requires(side.packages[0]) or ())
     required = next(each for each in listed if each.name == "google-genai")

@@ -37,12 +37,14 @@ class Promise:
         sentence: What is promised.
         probe: Runs it against a side; None where nothing is run.
         reason: Why nothing is run.
+        mended: The first release of a peer that was seen to keep it, if an earlier one did not.
     """
 
     id: str
     sentence: str
     probe: Probe | None = None
     reason: str = ""
+    mended: str = ""
 
     def try_on(self, side: Side) -> Seen:
         """Run the probe."""
@@ -55,11 +57,11 @@ class Promise:
 PROMISES: dict[str, Promise] = {}
 
 
-def promise(id: str, sentence: str) -> Callable[[Probe], Probe]:
+def promise(id: str, sentence: str, *, mended: str = "") -> Callable[[Probe], Probe]:
     """List a promise with the function below it as its probe."""
 
     def listed(probe: Probe) -> Probe:
-        PROMISES[id] = Promise(id=id, sentence=sentence, probe=probe)
+        PROMISES[id] = Promise(id=id, sentence=sentence, probe=probe, mended=mended)
         return probe
 
     return listed

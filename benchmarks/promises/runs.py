@@ -26,7 +26,7 @@ _REFUSED = 429
 _PATIENCE = 10.0  # seconds for what takes a fraction of one
 
 
-@promise("E5", "A 429 is waited for as long as the server asks, and a 503 is tried again")
+@promise("E5", "After a 429 the call waits as long as the server asks, and a 503 is retried")
 def _retries(side: Side) -> Seen:
     found = []
     passed = True
@@ -45,7 +45,7 @@ def _retries(side: Side) -> Seen:
     return Seen(passed=passed, evidence="; ".join(found))
 
 
-@promise("E6", "Told the quota, a run keeps below it, counting texts as Google does")
+@promise("E6", "With a given quota, a run stays below it and counts texts as Google does")
 def _quota(side: Side) -> Seen:
     side.emulator.settings(requests_per_minute=100, quota_window=_MINUTE)
     texts = _TEXTS[:200]
@@ -60,7 +60,7 @@ def _quota(side: Side) -> Seen:
     )
 
 
-@promise("E7", "Requests go out side by side, in async too, and the vectors keep their order")
+@promise("E7", "Requests run concurrently, also in async, and the vectors keep their order")
 def _concurrency(side: Side) -> Seen:
     embeddings = side.embeddings()
     right = embeddings.embed_documents(_TEXTS[:1] + _TEXTS[-1:])
@@ -72,17 +72,15 @@ def _concurrency(side: Side) -> Seen:
     passed = True
     for name, embed in ways.items():
         side.emulator.clear()
-        side.emulator.settings(latency=0.3)
-        start = time.perf_counter()
+        side.emulator.settings(latency=1.0)
         vectors = embed(_TEXTS)
-        wall = time.perf_counter() - start
         most = max(request["in_flight"] for request in side.emulator.requests)
         passed &= most == _REQUESTS and [vectors[0], vectors[-1]] == right
-        found.append(f"{name} {most} at a time, {wall:.1f} s")
-    return Seen(passed=passed, evidence=f"3 requests of 0.3 s: {'; '.join(found)}")
+        found.append(f"{name} {most} at a time")
+    return Seen(passed=passed, evidence=f"3 requests: {'; '.join(found)}")
 
 
-@promise("E8", "A request that fails does not take the vectors of the others along")
+@promise("E8", "A failed request does not lose the vectors of the others")
 def _partial(side: Side) -> Seen:
     side.emulator.fail_next(status=400, times=None, containing="number 150.")
     error = failure(lambda: side.embeddings().embed_documents(_TEXTS))
@@ -95,7 +93,11 @@ def _partial(side: Side) -> Seen:
     )
 
 
-@promise("E11", "Instances work in one event loop after the other")
+@promise(
+    "E11",
+    "Instances work in one event loop after the other",
+    mended="langchain-google-genai 4.4.3",
+)
 def _loops(side: Side) -> Seen:
     embeddings = side.embeddings()
     vectors: list[list[float]] = []
@@ -194,7 +196,10 @@ def _options(side: Side) -> Seen:
     )
 
 
-@promise("E18", "Making an instance needs no network, and a retired model's 404 names another one")
+@promise(
+    "E18",
+    "Constructing an instance needs no network, and the 404 of a retired model names a replacement",
+)
 def _retired(side: Side) -> Seen:
     model = "text-embedding-004"
     embeddings = side.embeddings(model)

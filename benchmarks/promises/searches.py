@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import warnings
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ def _mmr(side: Side) -> Seen:
     )
 
 
-@promise("S5", "Nothing is asked of Gemini or Qdrant but what was asked for")
+@promise("S5", "No requests to Gemini or Qdrant except those that were asked for")
 def _hidden_calls(side: Side) -> Seen:
     client = RecordingClient()
     store = side.store(side.embeddings(), client)
@@ -59,7 +58,7 @@ def _hidden_calls(side: Side) -> Seen:
     )
 
 
-@promise("S6", "Async is native: 40 searches wait at once, not as many as there are threads")
+@promise("S6", "Async is native: 40 searches wait at the same time, more than there are threads")
 def _native_async(side: Side) -> Seen:
     store = side.store(side.embeddings(), RecordingClient())
     store.add_texts(["a"])
@@ -70,14 +69,12 @@ def _native_async(side: Side) -> Seen:
         )
 
     side.emulator.clear()
-    side.emulator.settings(latency=0.5)
-    start = time.perf_counter()
+    side.emulator.settings(latency=2.0)  # seconds, in which a busy machine starts all of them
     asyncio.run(search())
-    wall = time.perf_counter() - start
     most = max(request["in_flight"] for request in side.emulator.requests)
     return Seen(
         passed=most == _SEARCHES,
-        evidence=f"{_SEARCHES} searches of 0.5 s: at most {most} at a time, {wall:.1f} s",
+        evidence=f"{_SEARCHES} searches: at most {most} at a time",
     )
 
 

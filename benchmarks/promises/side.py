@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import threading
+import time
 import urllib.request
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -77,7 +78,7 @@ class Side(ABC):
         Args:
             emulator: Answers for Gemini.
             folder: Empty, for what the probe stores.
-            google_genai: The versions of that SDK that the two environments hold.
+            google_genai: The newest release of each major version of that SDK.
         """
         self.emulator = emulator
         self.folder = folder
@@ -129,12 +130,14 @@ class RecordingClient(QdrantClient):
 
     Attributes:
         calls: Names and options.
-        write_seconds: How long a write takes besides.
+        writes: When each write began and ended, in seconds of `time.monotonic()`.
+        write_seconds: Seconds that are added to each write.
     """
 
     def __init__(self, location: str = ":memory:") -> None:
         super().__init__(location, check_compatibility=False)
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.writes: list[tuple[float, float]] = []
         self.write_seconds = 0.0
 
     def named(self, name: str) -> list[dict[str, Any]]:
@@ -154,8 +157,12 @@ class RecordingClient(QdrantClient):
     def upsert(self, *args: object, **options: Any) -> object:
         """Write points, as slowly as asked for."""
         self.calls.append(("upsert", options))
+        begin = time.monotonic()
         threading.Event().wait(self.write_seconds)
-        return super().upsert(*args, **options)
+        try:
+            return super().upsert(*args, **options)
+        finally:
+            self.writes.append((begin, time.monotonic()))
 
 
 def stand_in_server() -> AbstractContextManager[Any]:
