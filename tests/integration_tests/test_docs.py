@@ -153,7 +153,7 @@ def test_the_quick_start_can_be_run_twice():
 @pytest.mark.usefixtures("_in_an_empty_folder")
 @pytest.mark.parametrize(
     ("page", "answer"),
-    [(ROOT / "README.md", "the Gemini API does"), (DOCS / "quickstart.md", "gemini_emulator")],
+    [(ROOT / "README.md", "like the Gemini API"), (DOCS / "quickstart.md", "gemini_emulator")],
     ids=lambda value: getattr(value, "name", None),
 )
 def test_the_search_that_a_newcomer_types_finds_its_answer(page, answer):
