@@ -18,6 +18,7 @@ GeminiQdrantError                        base class of all errors of this packag
 ├─ OptimizationError                     graphs or codes were not built; status
 ├─ CollectionMismatchError (ValueError)  an existing collection's size, distance or embedding
 └─ StorageError                          the embedded engine failed, or its folder cannot be used
+   └─ LocalModeError                     the folder is one of qdrant-client's local mode; migrate it
 ```
 
 Messages never contain an API key or a document's text.
@@ -42,6 +43,7 @@ __all__ = [
     "GeminiQdrantError",
     "IngestError",
     "InvalidInputError",
+    "LocalModeError",
     "OptimizationError",
     "PartialEmbeddingError",
     "PartialWriteError",
@@ -269,3 +271,27 @@ class CollectionMismatchError(GeminiQdrantError, ValueError):
 
 class StorageError(GeminiQdrantError):
     """The embedded engine failed, or its folder cannot be used."""
+
+
+class LocalModeError(StorageError):
+    """The folder is one of qdrant-client's local mode, which has a format of its own.
+
+    Nothing is wrong with the folder, and nothing was written into it. `migrate` copies its
+    collections into a folder of the embedded engine.
+
+    Attributes:
+        path: The folder.
+        collections: Names of the collections in it.
+    """
+
+    def __init__(self, path: str, collections: Sequence[str]) -> None:
+        call = "migrate(QdrantClient(path={!r}), EdgeClient({!r}), {!r})"
+        super().__init__(
+            f"{path} is a folder of qdrant-client's local mode, with the collections "
+            f"{list(collections)}. Nothing is wrong with it, but Qdrant Edge has another format. "
+            "Copy each collection into a new folder with "
+            f"{call.format(path, f'{path}-edge', next(iter(collections), 'name'))}, and open that "
+            "folder; or pass client=QdrantClient(path=...) to use this one as it is"
+        )
+        self.path = path
+        self.collections = tuple(collections)

@@ -127,6 +127,7 @@ ERRORS = [
     errors.CollectionMismatchError("another size"),
     errors.OptimizationError("not in time", status="yellow"),
     errors.StorageError("full"),
+    errors.LocalModeError("/data", ["handbook"]),
     _ErrorInWorker("Traceback"),
     _TooBigForQuotaError("halves"),
     ApiError(429, "slowly", details=[{"@type": "x"}], headers={"Retry-After": "3"}, raw=b"{}"),

@@ -16,12 +16,14 @@ from langchain_gemini_qdrant.cli.commands.recall import recall
 from langchain_gemini_qdrant.cli.commands.repair import repair
 from langchain_gemini_qdrant.cli.commands.search import search
 from langchain_gemini_qdrant.cli.commands.tune import tune
+from langchain_gemini_qdrant.cli.local_mode import describe_local_mode
 from langchain_gemini_qdrant.cli.progress import shown_log
 from langchain_gemini_qdrant.errors import (
     BillingError,
     DailyQuotaError,
     GeminiQdrantError,
     IngestError,
+    LocalModeError,
     RateLimitError,
 )
 
@@ -86,6 +88,8 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
 def _told(error: Exception) -> str:
     """Return what an expected error says; qdrant-client's show an answer as it came."""
+    if isinstance(error, LocalModeError):
+        return describe_local_mode(error)
     if isinstance(error, GeminiQdrantError | OSError):
         return str(error)
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason  # noqa: PLC0415

@@ -677,9 +677,6 @@ DAMAGES = {
     "a folder": lambda root: ((root / "meta.json").unlink(), (root / "meta.json").mkdir()),
     "missing": lambda root: (root / "meta.json").unlink(),
     "newer format": damaged(lambda content: content.update(format=2)),
-    "of local mode": lambda root: (root / "meta.json").write_text(
-        '{"collections": {}, "aliases": {}}'
-    ),
     "wrong configuration": damaged(
         lambda content: content["collections"][NAME]["config"].update(vectors=5)
     ),

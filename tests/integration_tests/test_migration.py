@@ -532,10 +532,12 @@ def test_the_command_copies_once_and_says_so(run, engine):
         assert_same(contents(source), contents(server, "d"))
 
 
-def test_the_command_says_what_is_wrong_and_exits_with_1(run):
+def test_the_command_says_what_is_wrong_and_exits_with_1(run, tmp_path):
+    EdgeClient("from").close()
     missing = run("migrate", "--collection", "none", "--path", "from", "--to-path", "to")
     assert missing.exit_code == 1
-    assert "Error: the source has no collection 'none'" in missing.output
+    assert "Error: the source has no collection 'none'; it has none" in missing.output
+    assert not (tmp_path / "to").exists()
     assert run("migrate").exit_code == 2
     assert "one of --to-path and --to-url" in run("migrate").output
 

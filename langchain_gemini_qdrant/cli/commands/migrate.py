@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
+from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.cli.local_mode import open_local_mode
 from langchain_gemini_qdrant.cli.options import (
     DEFAULT_PATH,
     TITLE_KEY,
@@ -16,9 +22,12 @@ from langchain_gemini_qdrant.cli.options import (
     store_options,
 )
 from langchain_gemini_qdrant.cli.progress import console, cost, ingest_line, progress_bar
+from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from qdrant_client import models
 
     from langchain_gemini_qdrant.migration.migrate import MigrationReport
     from langchain_gemini_qdrant.vectorstores._connection import Connection
@@ -44,18 +53,27 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Copy a collection to another engine, with vectors and settings, without calling Gemini.
 
-    The same command resumes an interrupted copy: points already there are compared and not
-    sent again. At the end the copy is verified. Without --path and --url the source is
-    ./gemini-qdrant-index.
+    --path can also be a folder of qdrant-client's local mode, as langchain-qdrant fills it with
+    path=; it must be one that you trust, as its points are pickles. The same command resumes an
+    interrupted copy: points already there are compared and not sent again. At the end the copy is
+    verified. Without --path and --url the source is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
+    from langchain_gemini_qdrant.edge._storage._local_mode import local_collections  # noqa: PLC0415
     from langchain_gemini_qdrant.migration.migrate import migrate as migrate_collection  # noqa: PLC0415
 
     if (to_path is None) == (to_url is None):
         raise click.UsageError("one of --to-path and --to-url is needed")
-    with _connected(path, url, qdrant_api_key) as source, ExitStack() as stack:
-        target = stack.enter_context(_connected(to_path, to_url, to_qdrant_api_key))
-        with _bar(_migration_line) as show:
+    if to_path is not None and local_collections(Path(to_path)) is not None:
+        raise click.UsageError(
+            f"--to-path {to_path} is a folder of qdrant-client's local mode: name a new folder"
+        )
+    with _source(path, url, qdrant_api_key) as source:
+        _check_collection(source, collection)  # before the target's folder is made
+        with (
+            _connected(to_path, to_url, to_qdrant_api_key) as target,
+            _bar(_migration_line) as show,
+        ):
             report = migrate_collection(
                 source.client,
                 target.client,
@@ -63,9 +81,16 @@ def migrate(  # noqa: PLR0917 - one argument for each option
                 target_collection_name=to_collection,
                 on_progress=lambda done: show(done.total, done.done, done),
             )
+            copy = target.client.get_collection(to_collection or collection)
     console.print(
         f"{report.added:,} points copied, {report.updated:,} replaced, {report.skipped:,} found "
-        "there already; verified by count and sample"
+        "there already; verified by count and sample",
+        soft_wrap=True,
+    )
+    where = f"--path {shlex.quote(to_path)}" if to_path else f"--url {to_url}"
+    console.print(
+        _next_step(copy, f"{where} --collection {shlex.quote(to_collection or collection)}"),
+        soft_wrap=True,
     )
 
 
@@ -127,6 +152,62 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         f"New collection {report.collection_name!r}{leading}; {report.old_collection_name!r} is "
         f"{kept}",
         soft_wrap=True,
+    )
+
+
+@contextmanager
+def _source(path: str | None, url: str | None, api_key: str | None) -> Iterator[Connection]:
+    """Connect to a server, an index or a folder of qdrant-client's local mode.
+
+    Raises:
+        ConfigurationError: There is no index; none is made.
+    """
+    from langchain_gemini_qdrant.edge._storage._local_mode import local_collections  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores._connection import Connection  # noqa: PLC0415
+
+    folder = Path(path or DEFAULT_PATH)
+    if not url and local_collections(folder) is not None:
+        with open_local_mode(folder) as client:
+            yield Connection(client)
+        return
+    if not url and not any((folder / name).exists() for name in ("meta.json", "collections")):
+        raise ConfigurationError(f"{folder} has no index: name the folder of one with --path")
+    with _connected(path, url, api_key) as connection:
+        yield connection
+
+
+def _check_collection(source: Connection, name: str) -> None:
+    """Refuse a collection that is not there, before a folder is made for its copy.
+
+    Raises:
+        ConfigurationError: There is none of this name.
+    """
+    from langchain_gemini_qdrant.vectorstores._retry import RetryingClient  # noqa: PLC0415
+
+    waits, random = BlockingClock(SYSTEM_CLOCK), Random()  # noqa: S311 - when to try again
+    client = RetryingClient(source.client, waits, random, blocking=True)
+    if run(client.collection_exists(name)):
+        return
+    names = [each.name for each in run(client.get_collections()).collections]
+    raise ConfigurationError(
+        f"the source has no collection {name!r}; it has {', '.join(map(repr, names)) or 'none'}: "
+        "name one with --collection"
+    )
+
+
+def _next_step(copy: models.CollectionInfo, where: str) -> str:
+    """Return the command that searches a copy, with what the copy does not say of its vectors."""
+    from langchain_gemini_qdrant._qdrant_values import named_vectors  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings  # noqa: PLC0415
+
+    command = f'Next: gemini-qdrant search "..." {where}'
+    unnamed = named_vectors(copy.config.params.vectors).get("")
+    if unnamed is None or stored_embeddings(copy):
+        return command
+    return (
+        f"{command} --output-dimensionality {unnamed.size} --model MODEL\n"
+        "MODEL is the one that made the vectors, such as gemini-embedding-001: the collection does "
+        "not say which."
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.edge._storage._info import occupied_bytes
+from langchain_gemini_qdrant.edge._storage._local_mode import refuse_local_mode
 from langchain_gemini_qdrant.edge._storage._lock import locked
 from langchain_gemini_qdrant.edge._storage._open_folders import check_closed
 from langchain_gemini_qdrant.errors import StorageError
@@ -45,6 +46,7 @@ def restore(backup: Path, target: Path) -> None:
             open in this process or cannot be written, or the disk has no room.
     """
     check_closed(backup)
+    refuse_local_mode(backup)
     if not (backup / "meta.json").is_file():
         raise StorageError(f"{backup} is no index and no backup of one: it has no meta.json")
     _check_target(backup, target)

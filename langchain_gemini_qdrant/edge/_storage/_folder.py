@@ -21,6 +21,7 @@ from qdrant_client import models  # noqa: TC002 - pydantic reads it at run time
 
 from langchain_gemini_qdrant.edge._convert._config import vector_schema
 from langchain_gemini_qdrant.edge._engine import engine
+from langchain_gemini_qdrant.edge._storage._local_mode import refuse_local_mode
 from langchain_gemini_qdrant.edge._storage._lock import lock, unlock
 from langchain_gemini_qdrant.edge._storage._open_folders import (
     Shared,
@@ -63,6 +64,7 @@ class Folder(Shared):
         self._open: dict[str, Collection] = {}
         self._flush_after_updates = FLUSH_AFTER_UPDATES
         self.temporary = False
+        refuse_local_mode(root)
         try:
             (root / "collections").mkdir(parents=True, exist_ok=True)
             self._lock_file = lock(root / ".lock")
@@ -313,9 +315,8 @@ class Folder(Shared):
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise StorageError(
-                f"{file} is damaged, or was written by another program (qdrant-client's local mode"
-                f" keeps a file of this name, too): {where} {first['msg']}. Restore it from a"
-                " backup, or name another folder."
+                f"{file} is damaged, or was written by another program: {where} {first['msg']}."
+                " Restore it from a backup, or name another folder."
             ) from error
 
     def _write_meta(
