@@ -30,6 +30,16 @@ _EMPTY: dict[str, tuple[object, ...]] = {
     "location": ("",),
 }
 
+_OWN_CLIENT = "pass client=google.genai.Client(api_key=..., http_options=...), which takes it"
+_INSTEAD = {
+    "request_options": "pass timeout=, in seconds",
+    "client_options": "pass base_url= for its api_endpoint",
+    "client_args": _OWN_CLIENT,
+    "additional_headers": _OWN_CLIENT,
+    "api_version": _OWN_CLIENT,
+}
+"""Options of langchain-google-genai, and what does here what they do there."""
+
 
 def given_options(options: object) -> object:
     """Return the options of a constructor without those that are empty.
@@ -161,13 +171,15 @@ def describe_options(error: ValidationError, model: type[BaseModel]) -> str:
 def _describe(detail: dict[str, Any], model: type[BaseModel]) -> str:
     name = ".".join(map(str, detail["loc"]))
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, model.model_fields, n=1)
-        return f"unknown option {name!r}: " + (
-            f"did you mean {near[0]!r}?"
-            if near
-            else f"options are {', '.join(sorted(model.model_fields))}"
-        )
+        return f"unknown option {name!r}: {_INSTEAD.get(name) or _near(name, model)}"
     if isinstance(cause := detail.get("ctx", {}).get("error"), ConfigurationError):
         return str(cause)
     found = "" if "key" in name else f", got {detail['input']!r}"
     return f"{name}: {detail['msg']}{found}"
+
+
+def _near(name: str, model: type[BaseModel]) -> str:
+    """Return the option that an unknown name may stand for, or all of them."""
+    if near := difflib.get_close_matches(name, model.model_fields, n=1):
+        return f"did you mean {near[0]!r}?"
+    return f"options are {', '.join(sorted(model.model_fields))}"

@@ -1,8 +1,7 @@
 """Ask the emulator with every client it is for, and compare what they get.
 
-Used by `make compat-clients`. Each set of clients has an environment of its own, since
-langchain-google-genai and google-genai 3 do not fit into one. Fails where two clients get other
-vectors, statuses or details from the emulator of this checkout.
+Used by `make compat-clients`. Each set of clients has an environment of its own.
+Fails where two clients get other vectors, statuses or details from the emulator of this checkout.
 """
 
 from __future__ import annotations
