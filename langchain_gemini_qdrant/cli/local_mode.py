@@ -9,6 +9,7 @@ import warnings
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant.cli.progress import console
 from langchain_gemini_qdrant.errors import LocalModeError, StorageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def open_local_mode(folder: Path) -> Iterator[QdrantClient]:
     from qdrant_client import QdrantClient  # noqa: PLC0415 - `--help` must not wait for it
 
     try:
-        with warnings.catch_warnings():
+        with console.status(f"Reading {folder}"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # from 20,000 points on, it recommends a server
             client = QdrantClient(path=str(folder))
     except RuntimeError as error:

@@ -53,10 +53,10 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Copy a collection to another engine, with vectors and settings, without calling Gemini.
 
-    --path can also be a folder of qdrant-client's local mode, as langchain-qdrant fills it with
-    path=; it must be one that you trust, as its points are pickles. The same command resumes an
-    interrupted copy: points already there are compared and not sent again. At the end the copy is
-    verified. Without --path and --url the source is ./gemini-qdrant-index.
+    --path can also be a folder of qdrant-client's local mode, which langchain-qdrant fills; name
+    only one that you trust, as its points are unpickled. The same command resumes an interrupted
+    copy: points already there are compared and not sent again. At the end the copy is verified.
+    Without --path and --url the source is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
     from langchain_gemini_qdrant.edge._storage._local_mode import local_collections  # noqa: PLC0415
@@ -84,14 +84,10 @@ def migrate(  # noqa: PLR0917 - one argument for each option
             copy = target.client.get_collection(to_collection or collection)
     console.print(
         f"{report.added:,} points copied, {report.updated:,} replaced, {report.skipped:,} found "
-        "there already; verified by count and sample",
-        soft_wrap=True,
+        "there already; verified by count and sample"
     )
     where = f"--path {shlex.quote(to_path)}" if to_path else f"--url {to_url}"
-    console.print(
-        _next_step(copy, f"{where} --collection {shlex.quote(to_collection or collection)}"),
-        soft_wrap=True,
-    )
+    _print_next_step(copy, f"{where} --collection {shlex.quote(to_collection or collection)}")
 
 
 @click.command()
@@ -195,20 +191,24 @@ def _check_collection(source: Connection, name: str) -> None:
     )
 
 
-def _next_step(copy: models.CollectionInfo, where: str) -> str:
-    """Return the command that searches a copy, with what the copy does not say of its vectors."""
+def _print_next_step(copy: models.CollectionInfo, where: str) -> None:
+    """Print the command that searches a copy, with what the copy does not say of its vectors."""
     from langchain_gemini_qdrant._qdrant_values import named_vectors  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings  # noqa: PLC0415
 
-    command = f'Next: gemini-qdrant search "..." {where}'
     unnamed = named_vectors(copy.config.params.vectors).get("")
-    if unnamed is None or stored_embeddings(copy):
-        return command
-    return (
-        f"{command} --output-dimensionality {unnamed.size} --model MODEL\n"
-        "MODEL is the one that made the vectors, such as gemini-embedding-001: the collection does "
-        "not say which."
+    unknown = (
+        ""
+        if unnamed is None or stored_embeddings(copy)
+        else (f" --output-dimensionality {unnamed.size} --model MODEL")
     )
+    # Not wrapped: it is there to be copied.
+    console.print(f'Next: gemini-qdrant search "..." {where}{unknown}', soft_wrap=True)
+    if unknown:
+        console.print(
+            "MODEL is the one that made the vectors, such as gemini-embedding-001: the collection "
+            "does not say which."
+        )
 
 
 @contextmanager
