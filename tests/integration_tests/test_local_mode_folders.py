@@ -21,7 +21,7 @@ from langchain_gemini_qdrant import (
 from langchain_gemini_qdrant.cli import cli
 from langchain_gemini_qdrant.errors import LocalModeError
 
-SIZE, COUNT = 768, 120
+SIZE, COUNT = 768, 24
 LENGTH = 0.58
 """Of gemini-embedding-001's vectors at 768; langchain-google-genai stores them as they come."""
 
@@ -255,6 +255,7 @@ def test_what_cannot_be_copied_is_told_before_a_folder_is_made(run, folder):
     missing = run(*MOVE[:3], "--collection", "other", "--to-path", "new")
     assert "no collection 'other'; it has 'handbook': name one with --collection" in missing.output
     assert "nowhere has no index" in run("migrate", "--path", "nowhere", "--to-path", "new").output
+    assert "nowhere has no index" in run("reembed", "--path", "nowhere").output
     onto = run("migrate", "--path", "x", "--to-path", "local")
     assert "--to-path local is a folder of qdrant-client's local mode" in onto.output
     with closing(QdrantClient(path=str(folder))):

@@ -120,7 +120,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     embeddings = make_embeddings(**options)
-    with _connected(path, url, qdrant_api_key) as connection, _bar(ingest_line) as show:
+    with _index(path, url, qdrant_api_key) as connection, _bar(ingest_line) as show:
         store = GeminiQdrantVectorStore(
             connection.client,
             collection,
@@ -153,11 +153,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
 
 @contextmanager
 def _source(path: str | None, url: str | None, api_key: str | None) -> Iterator[Connection]:
-    """Connect to a server, an index or a folder of qdrant-client's local mode.
-
-    Raises:
-        ConfigurationError: There is no index; none is made.
-    """
+    """Connect to a server, an index or a folder of qdrant-client's local mode."""
     from langchain_gemini_qdrant.edge._storage._local_mode import local_collections  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores._connection import Connection  # noqa: PLC0415
 
@@ -165,7 +161,19 @@ def _source(path: str | None, url: str | None, api_key: str | None) -> Iterator[
     if not url and local_collections(folder) is not None:
         with open_local_mode(folder) as client:
             yield Connection(client)
-        return
+    else:
+        with _index(path, url, api_key) as connection:
+            yield connection
+
+
+@contextmanager
+def _index(path: str | None, url: str | None, api_key: str | None) -> Iterator[Connection]:
+    """Connect to a server, or to an index that is there.
+
+    Raises:
+        ConfigurationError: There is no index; none is made.
+    """
+    folder = Path(path or DEFAULT_PATH)
     if not url and not any((folder / name).exists() for name in ("meta.json", "collections")):
         raise ConfigurationError(f"{folder} has no index: name the folder of one with --path")
     with _connected(path, url, api_key) as connection:
@@ -196,19 +204,17 @@ def _print_next_step(copy: models.CollectionInfo, where: str) -> None:
     from langchain_gemini_qdrant._qdrant_values import named_vectors  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings  # noqa: PLC0415
 
+    command, note = f'Next: gemini-qdrant search "..." {where}', ""
     unnamed = named_vectors(copy.config.params.vectors).get("")
-    unknown = (
-        ""
-        if unnamed is None or stored_embeddings(copy)
-        else (f" --output-dimensionality {unnamed.size} --model MODEL")
-    )
-    # Not wrapped: it is there to be copied.
-    console.print(f'Next: gemini-qdrant search "..." {where}{unknown}', soft_wrap=True)
-    if unknown:
-        console.print(
+    if unnamed is not None and not stored_embeddings(copy):
+        command += f" --output-dimensionality {unnamed.size} --model MODEL"
+        note = (
             "MODEL is the one that made the vectors, such as gemini-embedding-001: the collection "
             "does not say which."
         )
+    console.print(command, soft_wrap=True, markup=False)  # on one line, to be copied
+    if note:
+        console.print(note)
 
 
 @contextmanager
