@@ -304,7 +304,8 @@ class Folder(Shared):
         except FileNotFoundError:
             if collections.is_dir() and any(collections.iterdir()):
                 raise StorageError(
-                    f"{file} is missing although {collections} has data; restore it from a backup"
+                    f"{file} is missing although {collections} has data; restore it from a backup,"
+                    " or, if a Qdrant server wrote the folder, start the server and pass `url=`"
                 ) from None
             return _Meta(format=1, collections={})
         except OSError as error:
