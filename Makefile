@@ -17,13 +17,13 @@ PYTEST = bin/pytest --numprocesses=$(strip $(WORKERS)) --dist=worksteal
 VERSIONED := cli cli_ingest cli_recall docs edge_congruence edge_storage embeddings_retries \
   embeddings_standard embeddings_vertex embeddings_wire emulator_batches emulator_grpc emulator_modes \
   emulator_rest emulator_vertex examples google_generativeai_rest langchain_contract \
-  langchain_indexing langchain_retrievers pytest_plugin qdrant_server server_wire vcr_config \
-  vectorstores_standard vertex_backend
+  langchain_indexing langchain_retrievers local_mode_folders moving_page pytest_plugin \
+  qdrant_server server_wire vcr_config vectorstores_standard vertex_backend
 # What meets a Qdrant server.
 SERVED := collections_of_others docs edge_programs event_loops hybrid ingestion ingestion_cleanup \
   ingestion_failures langchain_community langchain_contract langchain_indexing langchain_retrievers \
-  migration qdrant_retries qdrant_server quantization recall reembedding self_query server_wire \
-  store_connections store_promises vectorstores vectorstores_standard
+  local_mode_folders migration qdrant_retries qdrant_server quantization recall reembedding self_query \
+  server_wire store_connections store_promises vectorstores vectorstores_standard
 
 .PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples docs compat compat-clients moving bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer house compare clean
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from qdrant_client import QdrantClient
 
-_UNREADABLE = (AttributeError, KeyError, ValueError, pickle.PickleError, sqlite3.Error)
+_UNREADABLE = (
+    *(AttributeError, EOFError, ImportError, LookupError, TypeError, ValueError),
+    *(pickle.PickleError, sqlite3.Error),
+)
 """What qdrant-client lets through of a folder that is damaged, or that a later version wrote."""
 
 

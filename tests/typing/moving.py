@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qdrant_client import models
+from qdrant_client import QdrantClient, models
 from typing_extensions import assert_type
 
 from langchain_gemini_qdrant import (
+    EdgeClient,
     GeminiQdrantVectorStore,
     ameasure_recall,
     amigrate,
@@ -17,6 +18,7 @@ from langchain_gemini_qdrant import (
     recommend,
     reembed,
 )
+from langchain_gemini_qdrant.errors import LocalModeError
 from langchain_gemini_qdrant.migration import MigrationReport, ReembedReport
 from langchain_gemini_qdrant.recall import (
     QuantizationComparison,
@@ -31,7 +33,7 @@ from langchain_gemini_qdrant.sizing import MemoryEstimate, memory_size
 from langchain_gemini_qdrant.testing import assert_statuses, assert_texts, gemini_vcr_config
 
 if TYPE_CHECKING:
-    from qdrant_client import AsyncQdrantClient, QdrantClient
+    from qdrant_client import AsyncQdrantClient
 
     from langchain_gemini_qdrant import GeminiEmbeddings
     from langchain_gemini_qdrant.testing import GeminiEmulator
@@ -63,6 +65,17 @@ async def moved(source: QdrantClient, target: QdrantClient, twin: AsyncQdrantCli
     assert_type(migrate(source, target, "c"), MigrationReport)
     assert_type(await amigrate(twin, twin, "c", target_collection_name="d"), MigrationReport)
     migrate(twin, target, "c")  # type: ignore[arg-type] # asynchronous
+
+
+def opened_or_moved(path: str) -> EdgeClient:
+    try:
+        return EdgeClient(path)
+    except LocalModeError as error:
+        assert_type(error.collections, tuple[str, ...])
+        client = EdgeClient(f"{error.path}-edge")
+        for name in error.collections:
+            migrate(QdrantClient(path=error.path), client, name)
+        return client
 
 
 async def embedded_anew(store: GeminiQdrantVectorStore, embeddings: GeminiEmbeddings) -> None:
