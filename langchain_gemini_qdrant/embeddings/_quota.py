@@ -68,6 +68,7 @@ class Quota:
             return None
         self.configured, put_aside = value, self.server_limit
         self.server_limit, self.limit, self.doubted_at = None, value, math.inf
+        self.clear_at = -math.inf  # of the limit before; the window keeps to the new one at once
         return put_aside if put_aside is not None and put_aside < value else None
 
     def learn(self, server_limit: float, now: float) -> bool:

@@ -120,6 +120,17 @@ class Limiter:
                         f"{value:,.0f}",
                     )
 
+    @property
+    def limits(self) -> str:
+        """The limits in force, as `300 texts and 30,000 tokens a minute`; empty for none."""
+        with self._lock:
+            known = [
+                f"{quota.limit:,.0f} {quota.unit}"
+                for quota in (self._texts, self._tokens)
+                if quota.limit is not None
+            ]
+        return f"{' and '.join(known)} a minute" if known else ""
+
     def try_acquire(
         self, now: float, *, texts: int, tokens: int, since: float | None = None
     ) -> Reservation | float:
