@@ -145,10 +145,12 @@ class QuantizationComparison:
         """Draw recall against latency: a panel for each limit, a line for each quantization.
 
         Args:
-            path: A file to write, whose ending names the format, such as `.png` or `.svg`.
+            path: A file to write, whose ending names the format, such as `.svg`; without an
+                ending it gets `.png`.
 
         Raises:
-            ConfigurationError: matplotlib is missing.
+            ConfigurationError: matplotlib or the folder is missing, or the ending names no format
+                that matplotlib writes. Nothing is drawn.
         """
         names = list(dict.fromkeys(row.quantization for row in self.rows))
         panels = []

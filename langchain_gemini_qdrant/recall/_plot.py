@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
@@ -38,6 +39,45 @@ class Line:
     hollow: bool = False
 
 
+def checked_picture(path: str | os.PathLike[str]) -> Path:
+    """Check that a plot can be written to a file, before anything is measured for it.
+
+    Returns:
+        The path, with the ending `.png` if it has none.
+
+    Raises:
+        ConfigurationError: matplotlib is missing, the ending names no format that it writes, or
+            the folder is missing or cannot be written to.
+    """
+    formats = sorted(_figure_class()().canvas.get_supported_filetypes())
+    picture = Path(path)
+    if not picture.suffix:
+        picture = picture.with_suffix(".png")
+    if picture.suffix[1:].lower() not in formats:
+        raise ConfigurationError(
+            f"the ending of {str(picture)!r} names no format of pictures: use one of "
+            f"{', '.join(f'.{each}' for each in formats)}"
+        )
+    if not picture.parent.is_dir():
+        raise ConfigurationError(
+            f"there is no folder {str(picture.parent)!r} for the picture {picture.name!r}: "
+            "create it, or name another"
+        )
+    if picture.is_dir() or not os.access(picture if picture.exists() else picture.parent, os.W_OK):
+        raise ConfigurationError(f"{str(picture)!r} cannot be written: name another file")
+    return picture
+
+
+def _figure_class() -> type[Figure]:
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError(
+            "a plot needs matplotlib: pip install 'langchain-gemini-qdrant[plot]'"
+        ) from error
+    return Figure
+
+
 def draw(
     panels: Sequence[tuple[str, Sequence[Line]]],
     title: str,
@@ -46,17 +86,12 @@ def draw(
     """Draw panels side by side, each with a title of its own, and write them to a file.
 
     Raises:
-        ConfigurationError: matplotlib is missing.
+        ConfigurationError: As for `checked_picture`; nothing is drawn.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ConfigurationError(
-            "a plot needs matplotlib: pip install 'langchain-gemini-qdrant[plot]'"
-        ) from error
+    picture = None if path is None else checked_picture(path)
     width, height = _INCHES
     # A Figure of its own, not pyplot's: it needs no display and nobody has to close it.
-    figure = Figure(
+    figure = _figure_class()(
         figsize=(width * (1 + 0.6 * (len(panels) - 1)), height),
         dpi=_DOTS_PER_INCH,
         layout="constrained",
@@ -70,8 +105,8 @@ def draw(
     figure.axes[0].set_ylabel("recall (share of the exact hits)")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
-    if path is not None:
-        figure.savefig(path)
+    if picture is not None:
+        figure.savefig(picture)
     return figure
 
 

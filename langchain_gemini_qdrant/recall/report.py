@@ -264,10 +264,12 @@ class RecallReport:
         Without latencies the x axis is the oversampling.
 
         Args:
-            path: A file to write, whose ending names the format, such as `.png` or `.svg`.
+            path: A file to write, whose ending names the format, such as `.svg`; without an
+                ending it gets `.png`.
 
         Raises:
-            ConfigurationError: matplotlib is missing.
+            ConfigurationError: matplotlib or the folder is missing, or the ending names no format
+                that matplotlib writes. Nothing is drawn.
         """
         groups = list(dict.fromkeys((row.limit, row.hnsw_ef) for row in self.rows))
         lines = []

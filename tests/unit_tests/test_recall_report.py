@@ -271,6 +271,26 @@ def test_a_plot_has_a_line_for_each_limit_and_error_bars(tmp_path):
     assert (tmp_path / "recall.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("report", [REPORT, COMPARISON])
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("x.bmp", r"'.*x.bmp' names no format of pictures: use one of .*\.png, .*\.svg"),
+        ("missing/x.png", r"there is no folder '.*missing' for the picture 'x.png'"),
+        ("folder.png", r"'.*folder.png' cannot be written"),
+    ],
+)
+def test_a_file_that_cannot_be_a_picture_is_refused(report, tmp_path, file, message):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ConfigurationError, match=message):
+        report.plot(tmp_path / file)
+
+
+def test_a_picture_without_an_ending_is_a_png(tmp_path):
+    REPORT.plot(tmp_path / "recall")
+    assert (tmp_path / "recall.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_plot_without_latencies_is_over_oversampling():
     rows = tuple(replace(each, p50_s=None, p95_s=None) for each in ROWS)
     (axes,) = replace(REPORT, rows=rows, latency_queries=0).plot().axes

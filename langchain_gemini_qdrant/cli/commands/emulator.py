@@ -107,6 +107,16 @@ def emulator(
         server.start()
     except ImportError as error:  # says which extra
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {options['host']}, port {options['port']}: {error.strerror}. "
+            "Choose with --host and --port; --port 0 takes any that is free"
+        ) from error
+    except RuntimeError as error:  # of gRPC
+        raise click.ClickException(
+            f"gRPC cannot listen on {options['host']}, port {options['grpc_port']}. Choose with "
+            "--host and --grpc-port; without it gRPC takes any that is free"
+        ) from error
     with server:
         _print_address(server, grpc=options["grpc"], tls=options["tls"])
         try:

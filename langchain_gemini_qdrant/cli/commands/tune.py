@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from langchain_gemini_qdrant.cli.commands.recall import (
+    draw,
     measured_settings,
     measuring_options,
     opened,
@@ -17,6 +18,8 @@ from langchain_gemini_qdrant.cli.options import embedding_options, store_options
 from langchain_gemini_qdrant.cli.progress import console
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from langchain_gemini_qdrant.recall.recommend import Recommendation
     from langchain_gemini_qdrant.recall.report import RecallReport
 
@@ -52,7 +55,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
     limit: int,
     apply: bool,
     as_json: bool,
-    picture: str | None,
+    picture: Path | None,
     model: str,
     output_dimensionality: int | None,
     backend: str,
@@ -88,20 +91,20 @@ def tune(  # noqa: PLR0917 - one argument for each option
             **settings,
         )
     found = recommend(report, recall_at_k, limit=limit)
-    applied = apply and found.search_params is not None
-    if applied:
-        store.remember_search_params(found.search_params)
-    if picture is not None:
-        report.plot(picture)
-    if as_json:
-        click.echo(json.dumps(_as_dict(report, found, applied=applied), indent=2))
-    else:
+    if not as_json:
         console.print(report)
         console.print(str(found), markup=False, soft_wrap=True)
-        if picture is not None:
-            console.print(f"drawn in {picture}")
-        if applied:
-            console.print("All searches of this collection use it from now on.")
+    applied = False
+    try:
+        draw(report, picture, quiet=as_json)
+        if apply and found.search_params is not None:
+            store.remember_search_params(found.search_params)
+            applied = True
+    finally:  # what was measured is printed, whatever fails
+        if as_json:
+            click.echo(json.dumps(_as_dict(report, found, applied=applied), indent=2))
+    if applied and not as_json:
+        console.print("All searches of this collection use it from now on.")
     if found.row is None:
         context.exit(1)
 
