@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _INCHES = (8.0, 5.0)
 _DOTS_PER_INCH = 150
+_MARGIN = 0.15  # of the axis, for the marks right of the points
+_LOG_TICKS = (1.0, 2.0, 5.0)  # of each decade
 _LOG_FROM = 4.0  # times between the fastest and the slowest: a linear axis would press one end
 
 
@@ -111,7 +113,10 @@ def draw(
 
 
 def _panel(axes: Axes, lines: Sequence[Line]) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415 - an extra
+
     timed = all(row.p50_s is not None for line in lines for row in line.rows)
+    is_annotated = False
     for line in lines:
         color = f"C{line.color}"
         across = [
@@ -137,9 +142,10 @@ def _panel(axes: Axes, lines: Sequence[Line]) -> None:
             elinewidth=0.8,
             capsize=2,
         )
-        if timed and not line.hollow and len(line.rows) > 1:
+        if timed and not line.hollow:
             for row, x, y in zip(line.rows, across, recall, strict=True):
                 if row.oversampling is not None:
+                    is_annotated = True
                     axes.annotate(
                         f"\N{MULTIPLICATION SIGN}{row.oversampling:g}",
                         (x, y),
@@ -152,11 +158,13 @@ def _panel(axes: Axes, lines: Sequence[Line]) -> None:
         shown = [row.p50_s for line in lines for row in line.rows if row.p50_s]
         if shown and max(shown) > _LOG_FROM * min(shown):
             axes.set_xscale("log")
-            for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-                axis("{x:g}")
-    axes.set_xlabel(
-        "median latency of a search, ms (\N{MULTIPLICATION SIGN}n: oversampling)"
-        if timed
-        else "oversampling"
-    )
+            axes.margins(x=_MARGIN)
+            axes.xaxis.set_major_locator(LogLocator(subs=_LOG_TICKS))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter("{x:g}")
+        else:
+            # From 0, else the noise of a hundredth of a millisecond fills the axis.
+            axes.set_xlim(0, (1 + _MARGIN) * 1000 * max(shown, default=1.0))
+    marks = " (\N{MULTIPLICATION SIGN}n: oversampling)" if is_annotated else ""
+    axes.set_xlabel(f"median latency of a search, ms{marks}" if timed else "oversampling")
     axes.grid(visible=True, alpha=0.3)
