@@ -16,6 +16,7 @@ from rich.text import Text
 
 from langchain_gemini_qdrant._eta import EtaEstimator
 from langchain_gemini_qdrant._logging import LOGGER, LONG_WAIT
+from langchain_gemini_qdrant._words import counted as counted  # noqa: PLC0414 - commands use it
 from langchain_gemini_qdrant.embeddings._waiting import Waiting
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def ingest_line(done: IngestProgress) -> str:
 def cost(sent: RunCost) -> tuple[str, str]:
     """Return tokens and price as text; `~` is an estimate."""
     about = "~" if sent.is_estimate else ""
-    return f"{about}{sent.tokens:,} tokens", price(sent.usd, about)
+    return f"{about}{counted(sent.tokens, 'token')}", price(sent.usd, about)
 
 
 def price(usd: float | None, about: str = "") -> str:
@@ -249,8 +250,3 @@ def price(usd: float | None, about: str = "") -> str:
 def duration(seconds: float | None) -> str:
     """Return a time as `h:mm:ss`."""
     return "?" if seconds is None else str(timedelta(seconds=round(seconds)))
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from langchain_gemini_qdrant._words import counted
+
 if TYPE_CHECKING:
     from collections import deque
 
@@ -61,6 +63,11 @@ class Quota:
     @property
     def ceiling(self) -> float | None:
         return min((x for x in (self.configured, self.server_limit) if x is not None), default=None)
+
+    @property
+    def amount(self) -> str:
+        """The limit in words, such as `300 texts`."""
+        return counted(round(self.limit or 0), self.unit.removesuffix("s"))
 
     def configure(self, value: float) -> float | None:
         """Take the user's limit, which wins; return the server's that it puts aside, if any."""

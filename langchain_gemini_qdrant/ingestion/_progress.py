@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._eta import EtaEstimator
+from langchain_gemini_qdrant._words import counted
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
@@ -144,7 +145,7 @@ def shortfall(report: IngestReport) -> str:
     if report.failed:
         first, why = next(iter(report.failed.items()))
         parts.append(
-            f"{len(report.failed)} documents failed, the first is {first!r}: {why}; "
+            f"{counted(len(report.failed), 'document')} failed, the first is {first!r}: {why}; "
             "`report.failed` has all"
         )
     return "; ".join(parts)

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from langchain_gemini_qdrant._words import counted
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.recall import _tables
 from langchain_gemini_qdrant.recall._plot import Line, draw
@@ -109,7 +110,7 @@ class RecallReport:
     def describe(self) -> list[str]:
         """Return lines that describe what was measured, and how."""
         stored = "full vectors" if self.quantization is None else codes_text(self.quantization)
-        segments = "" if self.segments is None else f"{_tables.count(self.segments, 'segment')}, "
+        segments = "" if self.segments is None else f"{counted(self.segments, 'segment')}, "
         graph = (
             "index built"
             if self.index_built
@@ -117,7 +118,7 @@ class RecallReport:
             if self.indexed_vectors
             else "no index"
         )
-        points = _tables.count(self.points, "point")
+        points = counted(self.points, "point")
         where = f"{self.collection!r} ({self.engine}): {points} of size {self.vector_size:,}"
         how = query_text(self.queries, self.query_kind) + (", filtered" if self.filtered else "")
         lines = [

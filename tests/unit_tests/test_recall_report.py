@@ -306,7 +306,7 @@ def test_a_logarithmic_axis_has_three_labels_in_each_decade():
     low, high = axes.get_xlim()
     shown = [label.get_text() for label in axes.get_xticklabels(which="both")]
     assert [each for each in shown if each and low <= float(each) <= high] == [
-        *("1", "2", "5", "10", "20", "50", "100", "200"),
+        *("0.5", "1", "2", "5", "10", "20", "50", "100", "200"),
     ]
 
 

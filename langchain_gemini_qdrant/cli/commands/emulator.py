@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant._words import counted
+
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedRequest
 
@@ -141,5 +143,5 @@ def _print_request(request: RecordedRequest) -> None:
     model = (request.model or "").removeprefix("models/")
     what = " ".join(filter(None, [request.method or request.path, model]))
     reason = request.answer_message.partition("\n")[0]
-    texts = f", {len(request.texts)} texts" if request.texts else ""
+    texts = f", {counted(len(request.texts), 'text')}" if request.texts else ""
     click.echo(f"{request.status or '---'} {what}{texts}{reason and ': '}{reason}", err=True)
