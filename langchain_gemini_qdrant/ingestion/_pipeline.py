@@ -120,11 +120,12 @@ class Pipeline:
                 while self._running:
                     await self._wait()
             except BaseException as error:  # of the callback, or Ctrl-C
-                report = self._report
+                report, failed = self._report, dict(self._counters.failed)
                 # A cancelled task must end soon, and leaving the session cancels its requests.
                 if self._collection.blocking or isinstance(error, Exception):
                     await self._store_what_comes(error)
                 if report is not None and isinstance(error, KeyboardInterrupt):
+                    self._counters.failed = failed  # what was not sent any more did not fail
                     report()
                 raise
             if self._report is not None:

@@ -172,3 +172,4 @@ def test_progress_after_ctrl_c_counts_what_came_of_the_requests_under_way():
         with pytest.raises(KeyboardInterrupt):
             ingest(store, documents(), on_progress=seen.append)
         assert seen[-1].stored == store.count() > 0
+        assert seen[-1].failed == 0
