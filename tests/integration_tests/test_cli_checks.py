@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from langchain_gemini_qdrant import create_vector_store
 from langchain_gemini_qdrant.cli import cli
+from tests.integration_tests.qdrant_server import QdrantServer
 
 QUICK = ("--limit", "5", "--sample-size", "10", "--seed", "1")
 NOWHERE = ("--collection", "not-there")  # a check that comes first does not mind
@@ -98,6 +99,19 @@ def test_what_was_measured_is_printed_and_nothing_applied_if_the_picture_fails(
         assert "Take oversampling" in result.stdout
         assert "from now on" not in result.stdout
     assert applied() is None
+
+
+def test_a_server_too_old_to_remember_a_setting_is_refused_before_anything_is_measured(
+    run, embeddings
+):
+    with QdrantServer(version="1.15.5") as server:
+        with create_vector_store(embeddings, "documents", url=server.url) as store:
+            store.add_texts([f"text {i}" for i in range(30)])
+        server.clear()
+        result = run("tune", *QUICK, "--url", server.url, "--apply")
+        assert result.exit_code == 1
+        assert "a collection that remembers needs Qdrant 1.16" in result.stderr
+        assert not any("query" in request.path for request in server.requests)
 
 
 def test_a_comparison_refuses_options_that_it_would_ignore(run):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.cli.commands.recall import (
     draw,
     measured_settings,
@@ -70,6 +71,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
     # Imported here: `--help` must not wait for LangChain and the engines.
     from langchain_gemini_qdrant.recall import measure_recall  # noqa: PLC0415
     from langchain_gemini_qdrant.recall.recommend import recommend  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores._settings import require_metadata  # noqa: PLC0415
 
     settings = {"oversampling": _OVERSAMPLING, **measured_settings(**options)}
     store = opened(
@@ -83,6 +85,8 @@ def tune(  # noqa: PLR0917 - one argument for each option
         backend=backend,
         base_url=base_url,
     )
+    if apply:
+        run(require_metadata(store.collection))
     with searches_bar(shown=not as_json) as move:
         report = measure_recall(
             store,
