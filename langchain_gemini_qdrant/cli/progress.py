@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from contextlib import contextmanager
 from datetime import timedelta
@@ -119,6 +120,7 @@ class _Shown:
         self.line = ""
         self.now = now
         self.began = now()
+        self._lock = threading.Lock()  # waits are told by the threads that send
         self._eta = EtaEstimator()
         self._ends_at: float | None = None
         self._waiting: tuple[float, str] | None = None
@@ -134,8 +136,9 @@ class _Shown:
     def _estimate(self) -> None:
         now, waiting = self.now(), self.waiting
         wait = 0.0 if waiting is None else waiting.seconds
-        left = self._eta.remaining(now - self.began, self.completed, self.total, wait=wait)
-        self._ends_at = None if left is None else now + left
+        with self._lock:
+            left = self._eta.remaining(now - self.began, self.completed, self.total, wait=wait)
+            self._ends_at = None if left is None else now + left
 
     @property
     def waiting(self) -> Waiting | None:
