@@ -53,7 +53,7 @@ COMMANDS = [("recall",), ("recall", "--compare"), ("tune",), ("tune", "--apply")
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("x.bmp", "names no format of pictures: use one of .avif, .eps"),
+        ("x.bmp", "names no format of pictures: use one of ."),
         ("missing/x.png", "there is no folder 'missing' for the picture 'x.png'"),
         ("gemini-qdrant-index", "is a directory"),
         ("folder.png", "is a directory"),
