@@ -141,11 +141,22 @@ class RateLimitError(EmbeddingError):
 
 
 class DailyQuotaError(RateLimitError):
-    """429: the day's quota is used up, or the server asks to wait for more than an hour."""
+    """429: the day's quota is used up, or the server asks to wait for more than an hour.
+
+    Attributes:
+        retry_after: None for the quota of a day, which is renewed at midnight Pacific time: the
+            delay of some seconds that Google names beside it does not help. Else the seconds that
+            the server asks for, more than an hour.
+
+    Source: https://ai.google.dev/gemini-api/docs/rate-limits
+    """
 
 
 class BillingError(RateLimitError):
     """429 that waiting does not end: a balance, a spending cap, or a quota of 0 in the tier.
+
+    Attributes:
+        retry_after: None, whatever delay the server names.
 
     Source: https://ai.google.dev/gemini-api/docs/billing
     """

@@ -17,7 +17,7 @@ from langchain_gemini_qdrant.cli.commands.repair import repair
 from langchain_gemini_qdrant.cli.commands.search import search
 from langchain_gemini_qdrant.cli.commands.tune import tune
 from langchain_gemini_qdrant.cli.local_mode import describe_local_mode
-from langchain_gemini_qdrant.cli.progress import shown_log
+from langchain_gemini_qdrant.cli.progress import say, shown_log
 from langchain_gemini_qdrant.errors import (
     BillingError,
     DailyQuotaError,
@@ -73,7 +73,7 @@ def _show_warning(  # noqa: PLR0917
     file: TextIO | None = None,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> None:
-    click.echo(f"Warning: {message}", err=True)
+    say(f"Warning: {message}")
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

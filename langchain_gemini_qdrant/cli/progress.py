@@ -1,8 +1,10 @@
-"""A progress bar with the time left; numbers formatted for people."""
+"""A progress bar with the time left and what is waited for; numbers formatted for people."""
 
 from __future__ import annotations
 
 import logging
+import math
+import threading
 import time
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,80 +12,75 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TimeElapsedColumn
 from rich.text import Text
 
+from langchain_gemini_qdrant._eta import EtaEstimator
 from langchain_gemini_qdrant._logging import LOGGER, LONG_WAIT
+from langchain_gemini_qdrant._words import counted as counted  # noqa: PLC0414 - commands use it
+from langchain_gemini_qdrant.embeddings._waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import RenderableType
+    from rich.progress import Task
 
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, RunCost
 
 console = Console(highlight=False)
 
-_shown: list[Callable[[str], None]] = []  # the lines of the bars on show, the innermost last
+_shown: list[_Bar | _Lines] = []  # what shows the runs under way, the innermost last
 
 _QUIET = 60.0  # seconds between two lines where there is no terminal
-_RATE_OVER = 120.0  # seconds: a quota lets texts through in lumps of a minute
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[int, str], None]]:
+def progress_bar(
+    total: int, *, now: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[int, str], None]]:
     """Show a bar with time passed and left, and a line below it, until the block ends.
 
-    If the output is not a terminal, a line is printed every minute.
+    While the run waits, a line between them counts down, and what is logged is printed above. If
+    the output is no terminal, or one that cannot move its cursor (`TERM=dumb`), a line is printed
+    as a wait begins, and one every minute.
 
     Args:
         total: The value at which the bar is full.
+        now: Returns seconds that never go backwards.
 
     Yields:
         A function that moves it, called with the value so far and the line.
     """
-    if not console.is_terminal:
-        with _on_show(lambda line: console.print(line, soft_wrap=True)):
-            yield _print_lines(total)
+    run = _Shown(total, now)
+    if not console.is_interactive:
+        lines = _Lines(run)
+        with _on_show(lines):
+            yield lines.show
         return
-    columns = (
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    bar = _Bar(
-        *columns,
-        console=console,
-        expand=True,
-        transient=True,
-        speed_estimate_period=_RATE_OVER,
-    )
-    with bar, _on_show(bar.say):
-        task = bar.add_task("", total=total)
-
-        def show(completed: int, line: str) -> None:
-            bar.line = line
-            bar.update(task, completed=completed)
-
-        yield show
+    with _Bar(run) as bar, _on_show(bar):
+        yield bar.show
 
 
 @contextmanager
-def _on_show(say: Callable[[str], None]) -> Iterator[None]:
-    _shown.append(say)
+def _on_show(shown: _Bar | _Lines) -> Iterator[None]:
+    _shown.append(shown)
     try:
         yield
     finally:
-        _shown.remove(say)
+        _shown.remove(shown)
+
+
+def say(message: str) -> None:
+    """Print a message on standard error, or above the bar that is on show."""
+    if _shown and isinstance(_shown[-1], _Bar):
+        _print_line(message)
+    else:
+        click.echo(message, err=True)
+
+
+def _print_line(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -100,55 +97,138 @@ def shown_log() -> Iterator[None]:
 
 
 class _LogHandler(logging.Handler):
-    """Shows records below the bar that is on show, else on standard error."""
+    """Says what is logged, and shows long waits as the bar's own; short ones are left out."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record; short waits are not worth a line."""
-        if getattr(record, "waiting_s", LONG_WAIT) < LONG_WAIT:
-            return
-        if _shown:
-            _shown[-1](record.getMessage())
-        else:
-            click.echo(record.getMessage(), err=True)
+        """Show one record."""
+        waiting = getattr(record, "waiting", None)
+        if waiting is None:
+            say(record.getMessage())
+        elif waiting.seconds >= LONG_WAIT:
+            if _shown:
+                _shown[-1].wait(waiting)
+            else:
+                say(record.getMessage())
+
+
+class _Shown:
+    """What is known of a run: how far it is, what it waits for, how long it takes."""
+
+    def __init__(self, total: int, now: Callable[[], float]) -> None:
+        self.total = total
+        self.completed = 0
+        self.line = ""
+        self.now = now
+        self.began = now()
+        self._lock = threading.Lock()  # waits are told by the threads that send
+        self._eta = EtaEstimator()
+        self._ends_at: float | None = None
+        self._waiting: tuple[float, str] | None = None
+
+    def show(self, completed: int, line: str) -> None:
+        self.completed, self.line = completed, line
+        self._estimate()
+
+    def wait(self, waiting: Waiting) -> None:
+        self._waiting = self.now() + waiting.seconds, waiting.reason
+        self._estimate()
+
+    def _estimate(self) -> None:
+        now, waiting = self.now(), self.waiting
+        wait = 0.0 if waiting is None else waiting.seconds
+        with self._lock:
+            left = self._eta.remaining(now - self.began, self.completed, self.total, wait=wait)
+            self._ends_at = None if left is None else now + left
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """The wait, if it is not over."""
+        if self._waiting is None or self._waiting[0] <= self.now():
+            return None
+        return Waiting(seconds=self._waiting[0] - self.now(), reason=self._waiting[1])
+
+    @property
+    def left(self) -> float | None:
+        """The seconds left, None where nobody knows."""
+        if self._ends_at is None or self._ends_at < self.now():
+            return None
+        return self._ends_at - self.now()
+
+
+class _Left(ProgressColumn):
+    """The time left."""
+
+    def __init__(self, run: _Shown) -> None:
+        self._run = run
+        super().__init__()
+
+    def render(self, _: Task) -> Text:
+        """Return it as `left 0:01:53`."""
+        left = self._run.left
+        return Text(f"left {'-:--:--' if left is None else duration(left)}")
 
 
 class _Bar(Progress):
-    """A bar with a line of text below it."""
+    """A bar, what the run waits for, and a line of text."""
 
-    line = ""
+    def __init__(self, run: _Shown) -> None:
+        self._run = run
+        super().__init__(
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            _Left(run),
+            console=console,
+            expand=True,
+            transient=True,
+            get_time=run.now,
+        )
+        self._task = self.add_task("", total=run.total)
 
-    def say(self, line: str) -> None:
-        self.line = line
+    def show(self, completed: int, line: str) -> None:
+        self._run.show(completed, line)
+        self.update(self._task, completed=completed)
+
+    def wait(self, waiting: Waiting) -> None:
+        self._run.wait(waiting)
         self.refresh()
 
     def get_renderables(self) -> Iterator[RenderableType]:
         yield self.make_tasks_table(self.tasks)
-        yield Text(self.line)
+        if self._run.waiting is not None:
+            yield Text(str(self._run.waiting), style="yellow")
+        yield Text(self._run.line)
 
 
-def _print_lines(total: int) -> Callable[[int, str], None]:
-    began = last = time.monotonic()
+class _Lines:
+    """Lines where a bar cannot be drawn."""
 
-    def show(completed: int, line: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= _QUIET:
-            last = now
-            passed = now - began
-            left = passed * (total - completed) / completed if completed else None
-            console.print(
-                f"{completed / max(total, 1):.0%}, {duration(passed)} passed, "
-                f"{duration(left)} left: {line}",
-                soft_wrap=True,
-            )
+    def __init__(self, run: _Shown) -> None:
+        self._run = run
+        self._last, self._last_wait = run.began, -math.inf
 
-    return show
+    def show(self, completed: int, line: str) -> None:
+        run = self._run
+        run.show(completed, line)
+        if run.now() - self._last >= _QUIET:
+            self._last = run.now()
+            parts = [
+                f"{completed / max(run.total, 1):.0%}",
+                f"{duration(run.now() - run.began)} passed",
+                f"{duration(run.left)} left: {line}",
+            ]
+            _print_line(", ".join(parts))
+
+    def wait(self, waiting: Waiting) -> None:
+        self._run.wait(waiting)
+        if self._run.now() - self._last_wait >= _QUIET:
+            self._last_wait = self._run.now()
+            _print_line(str(waiting))
 
 
 def ingest_line(done: IngestProgress) -> str:
     """Return passages, rate, tokens and price of a run so far."""
     parts = [
-        "" if done.waiting is None else str(done.waiting),
         f"{done.stored:,} stored",
         f"{done.skipped:,} found stored" if done.skipped else "",
         f"{done.failed:,} failed" if done.failed else "",
@@ -162,7 +242,7 @@ def ingest_line(done: IngestProgress) -> str:
 def cost(sent: RunCost) -> tuple[str, str]:
     """Return tokens and price as text; `~` is an estimate."""
     about = "~" if sent.is_estimate else ""
-    return f"{about}{sent.tokens:,} tokens", price(sent.usd, about)
+    return f"{about}{counted(sent.tokens, 'token')}", price(sent.usd, about)
 
 
 def price(usd: float | None, about: str = "") -> str:
@@ -173,8 +253,3 @@ def price(usd: float | None, about: str = "") -> str:
 def duration(seconds: float | None) -> str:
     """Return a time as `h:mm:ss`."""
     return "?" if seconds is None else str(timedelta(seconds=round(seconds)))
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -137,6 +137,11 @@ def check_connection(options: GeminiEmbeddings, connection: Connection) -> None:
         )
     if connection.address:
         check_base_url(connection.address, scheme_needed=options.backend == "google-genai")
+    if not connection.is_vertex and options.model.startswith(("projects/", "publishers/")):
+        raise ConfigurationError(
+            f"model={options.model!r} is a name of Vertex AI: pass vertexai=True and project, or "
+            f"model={model_id(options.model)!r} for the Gemini API"
+        )
     if connection.is_vertex:
         _check_vertex(options)
     elif not own and not _key(options, connection):

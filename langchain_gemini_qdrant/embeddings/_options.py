@@ -5,18 +5,19 @@ from __future__ import annotations
 import difflib
 import os
 import pickle
+import re
 import warnings
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, ValidationInfo
 
 from langchain_gemini_qdrant.embeddings.tasks import TaskType, parse_task_type
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from pydantic import BaseModel, ValidationError
+    from pydantic import ValidationError
 
 
 T = TypeVar("T")
@@ -39,6 +40,17 @@ _INSTEAD = {
     "api_version": _OWN_CLIENT,
 }
 """Options of langchain-google-genai, and what does here what they do there."""
+
+
+_PASSWORD = re.compile(r"(?<=://)[^/?#]+@")
+
+
+class Options(BaseModel):
+    """Options whose `repr` shows no password of an address."""
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        for name, value in super().__repr_args__():
+            yield name, _PASSWORD.sub("***@", value) if isinstance(value, str) else value
 
 
 def given_options(options: object) -> object:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from langchain_gemini_qdrant._words import counted
+
 if TYPE_CHECKING:
     from collections import deque
 
@@ -62,12 +64,18 @@ class Quota:
     def ceiling(self) -> float | None:
         return min((x for x in (self.configured, self.server_limit) if x is not None), default=None)
 
+    @property
+    def amount(self) -> str:
+        """The limit in words, such as `300 texts`."""
+        return counted(round(self.limit or 0), self.unit.removesuffix("s"))
+
     def configure(self, value: float) -> float | None:
         """Take the user's limit, which wins; return the server's that it puts aside, if any."""
         if value == self.configured:
             return None
         self.configured, put_aside = value, self.server_limit
         self.server_limit, self.limit, self.doubted_at = None, value, math.inf
+        self.clear_at = -math.inf  # of the limit before; the window keeps to the new one at once
         return put_aside if put_aside is not None and put_aside < value else None
 
     def learn(self, server_limit: float, now: float) -> bool:

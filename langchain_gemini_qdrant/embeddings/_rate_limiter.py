@@ -120,6 +120,15 @@ class Limiter:
                         f"{value:,.0f}",
                     )
 
+    @property
+    def limits(self) -> str:
+        """The limits in force, as `300 texts and 30,000 tokens a minute`; empty for none."""
+        with self._lock:
+            known = [
+                quota.amount for quota in (self._texts, self._tokens) if quota.limit is not None
+            ]
+        return f"{' and '.join(known)} a minute" if known else ""
+
     def try_acquire(
         self, now: float, *, texts: int, tokens: int, since: float | None = None
     ) -> Reservation | float:
@@ -257,8 +266,7 @@ class Limiter:
             for quota in quotas:  # the server's bucket is empty, so after the pause no burst
                 quota.clear_at = max(quota.clear_at, self._paused_until + BURST)
             lesson = ", ".join(
-                f"{quota.limit:,.0f} {quota.unit} a minute"
-                f" ({'named by the API' if quota in news else 'a guess'})"
+                f"{quota.amount} a minute ({'named by the API' if quota in news else 'a guess'})"
                 for quota, was in zip(quotas, before, strict=True)
                 if quota.limit is not None and quota.limit != was
             )

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _UNIT_TOLERANCE = 1e-6  # float32 rounding of a unit vector of 3,072 components stays below it
 
 
+_ADVICE = ". Check base_url: a gateway may send an error of its own with status 200"
+
+
 def check_answer(request: EmbedRequest, answer: EmbedAnswer, size: int | None) -> list[Vector]:
     """Return the answer's vectors at length 1, or refuse an answer that does not fit.
 
@@ -26,7 +29,7 @@ def check_answer(request: EmbedRequest, answer: EmbedAnswer, size: int | None) -
     if len(answer.vectors) != len(request.texts):
         raise ResponseMismatchError(
             f"{request.model}: {len(request.texts)} texts were sent, {len(answer.vectors)} "
-            "vectors came back; none of them is used",
+            f"vectors came back; none of them is used{'' if answer.vectors else _ADVICE}",
             model=request.model,
         )
     return [_unit(vector, size or len(answer.vectors[0]), request) for vector in answer.vectors]

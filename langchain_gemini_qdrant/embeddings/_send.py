@@ -102,7 +102,7 @@ class CallContext:
 
     def __post_init__(self) -> None:
         """Begin without a wait."""
-        self.waits = Waits(self.name, self.services.clock)
+        self.waits = Waits(self.name, self.services.clock, lambda: self.fatal_error is not None)
 
     @property
     def name(self) -> str:
@@ -362,7 +362,7 @@ async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
             return grant
         if call.deadline is not None and now + grant > call.deadline:
             raise _out_of_time(call, f"the rate limit asks for {grant:.1f} s more")
-        await call.waits.for_quota(grant)
+        await call.waits.for_quota(grant, call.limiter.limits)
         now = clock.now()
 
 

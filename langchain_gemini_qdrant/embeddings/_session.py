@@ -52,7 +52,7 @@ class EmbeddingSession:
         """Listen for long waits."""
         self._signal = self._side_by_side.signal()
         if self._call is not None:
-            self._call.waits.on_long_wait = self._tell
+            self._call.waits.on_wait = self._tell
 
     def _tell(self) -> None:
         if not self._signal.done():
@@ -63,7 +63,7 @@ class EmbeddingSession:
         return self._side_by_side.start(self._operation, texts, titles)
 
     async def wait_any(self, pendings: Sequence[Pending[Embedded]]) -> None:
-        """Wait until at least one request has ended, or a long wait has begun."""
+        """Wait until at least one request has ended, or a second of a long wait has passed."""
         await self._side_by_side.wait_any([*pendings, self._signal])
         if self._signal.done():
             self._signal = self._side_by_side.signal()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant._clock import AsyncClock
 
 _SAME = 1.0  # seconds by which the ends of waits differ that are one pause
+_STEP = 1.0  # seconds of a long wait, between two looks at whether it is still to be waited
 _EXACT = 10.0  # seconds; below, tenths are shown
 
 
@@ -25,14 +26,14 @@ class Waiting:
 
     Attributes:
         seconds: How long it still waits, as far as is known.
-        reason: What it waits for, such as `the quota`.
+        reason: What it waits for, such as `the quota: 300 texts a minute`.
     """
 
     seconds: float
     reason: str
 
     def __str__(self) -> str:
-        """Return it as `waiting 38 s for the quota`."""
+        """Return it as `waiting 38 s for the quota: 300 texts a minute`."""
         decimals = 0 if self.seconds >= _EXACT else 1
         return f"waiting {self.seconds:.{decimals}f} s for {self.reason}"
 
@@ -43,41 +44,72 @@ class Waits:
     Args:
         model: In words to the user.
         clock: What waits.
+        is_over: Ends all waiting within a second once it returns True.
 
     Attributes:
-        on_long_wait: Called as a long wait begins, by whatever thread waits.
+        on_wait: Called as a long wait begins, and every second of it, by whatever thread waits.
     """
 
-    def __init__(self, model: str, clock: AsyncClock) -> None:
-        self.on_long_wait: Callable[[], None] | None = None
+    def __init__(
+        self, model: str, clock: AsyncClock, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.on_wait: Callable[[], None] | None = None
         self._model = model
         self._clock = clock
+        self._is_over = is_over
         self._lock = threading.Lock()
         renew_lock_in_children(self)
-        self._until = -math.inf
+        self._until = self._noted_at = -math.inf
         self._reason = ""
 
-    async def for_quota(self, seconds: float) -> None:
-        """Wait until the quota has room; a short wait, or the rest of one told, is quiet."""
+    async def for_quota(self, seconds: float, limits: str = "") -> None:
+        """Wait for room in the quota, a second of it if that is far away: limits may be raised.
+
+        A short wait, or the rest of one told, is quiet.
+
+        Args:
+            seconds: Until there is room.
+            limits: What is known of the quota, in words.
+        """
         if seconds >= LONG_WAIT:
-            self._tell(Waiting(seconds=seconds, reason="the quota"), once=True)
-        await self._clock.asleep(seconds)
+            reason = f"the quota: {limits}" if limits else "the quota"
+            self._tell(Waiting(seconds=seconds, reason=reason), once=True)
+        await self._wait(seconds)
 
     async def for_retry(self, seconds: float, reason: str) -> None:
         """Wait before a request is sent again."""
         self._tell(Waiting(seconds=seconds, reason=reason), once=False)
-        await self._clock.asleep(seconds)
+        while seconds > 0 and not self._is_over():
+            seconds -= await self._wait(seconds)
+
+    async def _wait(self, seconds: float) -> float:
+        """Wait for `seconds`, or a part of them if they are many; return how long."""
+        step = seconds if seconds < LONG_WAIT else _STEP
+        await self._clock.asleep(step)
+        if self.current is not None:
+            self._note()
+        return step
 
     def _tell(self, waiting: Waiting, *, once: bool) -> None:
         until = self._clock.now() + waiting.seconds
         with self._lock:
             if once and until <= self._until + _SAME:
                 return
-            if waiting.seconds >= LONG_WAIT:
-                self._until, self._reason = until, waiting.reason
-                if self.on_long_wait is not None:
-                    self.on_long_wait()
-        LOGGER.info("%s: %s", self._model, waiting, extra={"waiting_s": waiting.seconds})
+            is_long = waiting.seconds >= LONG_WAIT
+            if is_long:
+                self._until, self._reason, self._noted_at = until, waiting.reason, -math.inf
+        if is_long:
+            self._note()
+        LOGGER.info("%s: %s", self._model, waiting, extra={"waiting": waiting})
+
+    def _note(self) -> None:
+        """Let the caller know of a long wait, once a second."""
+        now = self._clock.now()
+        with self._lock:
+            if self.on_wait is None or now < self._noted_at + _STEP:
+                return
+            self._noted_at = now
+        self.on_wait()
 
     @property
     def current(self) -> Waiting | None:

@@ -100,7 +100,7 @@ class Pipeline:
     async def run(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
         """Read documents to their end, or until an error that ends the run."""
         waits = self._waits
-        waits.on_long_wait = self._report_wait
+        waits.on_wait = self._report_wait
         self._counters.waiting = lambda: waits.current
         try:
             await self._look_ups.open()
@@ -120,9 +120,13 @@ class Pipeline:
                 while self._running:
                     await self._wait()
             except BaseException as error:  # of the callback, or Ctrl-C
+                report, failed = self._report, dict(self._counters.failed)
                 # A cancelled task must end soon, and leaving the session cancels its requests.
                 if self._collection.blocking or isinstance(error, Exception):
                     await self._store_what_comes(error)
+                if report is not None and isinstance(error, KeyboardInterrupt):
+                    self._counters.failed = failed  # what was not sent any more did not fail
+                    report()
                 raise
             if self._report is not None:
                 self._report()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from langchain_gemini_qdrant._eta import EtaEstimator
+from langchain_gemini_qdrant._words import counted
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
-from langchain_gemini_qdrant.ingestion._report import EtaEstimator, IngestProgress, IngestReport
+from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
 
 if TYPE_CHECKING:
@@ -79,10 +81,11 @@ class RunStats:
         return None if self._on_progress is None else self.notify
 
     def notify(self) -> None:
-        """Tell how far this pass has come."""
-        if self._on_progress is None:
+        """Tell how far this pass has come; a callback that raised is not called again."""
+        if self._on_progress is None or self.in_callback:
             return
         counters = self._all_counters[-1]
+        waiting = counters.waiting()
         progress = IngestProgress(
             total=self._total,
             read=counters.read,
@@ -91,11 +94,12 @@ class RunStats:
             stored=counters.added + counters.updated,
             failed=len(counters.failed),
             deleted=counters.deleted,
-            waiting=counters.waiting(),
+            waiting=waiting,
             **self._cost(),
         )
         seconds = self._clock.now() - self._pass_began
-        left = self._eta.remaining(seconds, progress.done, self._total)
+        wait = 0.0 if waiting is None else waiting.seconds
+        left = self._eta.remaining(seconds, progress.done, self._total, wait=wait)
         self.in_callback = True
         self._on_progress(replace(progress, remaining_seconds=left))
         self.in_callback = False
@@ -141,7 +145,7 @@ def shortfall(report: IngestReport) -> str:
     if report.failed:
         first, why = next(iter(report.failed.items()))
         parts.append(
-            f"{len(report.failed)} documents failed, the first is {first!r}: {why}; "
+            f"{counted(len(report.failed), 'document')} failed, the first is {first!r}: {why}; "
             "`report.failed` has all"
         )
     return "; ".join(parts)

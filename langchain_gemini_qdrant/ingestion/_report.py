@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,9 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from langchain_gemini_qdrant.embeddings._waiting import Waiting
-
-
-_LATE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,10 +56,11 @@ class IngestProgress(RunCost):
         stored: Added, or stored in place of another text or metadata.
         failed: Not known to be stored, and not tried again.
         deleted: Removed by the cleanup.
-        remaining_seconds: Left at the rate of the last half minute; None where that or the total
-            is not known.
+        remaining_seconds: Seconds left, at the rate of the last half minute, or of the last two
+            minutes in a run that has waited; `waiting.seconds` are among them. None where the
+            rate or the total is not known.
         waiting: What the run waits for, such as a quota, if that takes long: its text is
-            `waiting 38 s for the quota`. None while requests go out.
+            `waiting 38 s for the quota: 300 texts a minute`. None while requests go out.
     """
 
     total: int | None = None
@@ -137,23 +134,6 @@ class IngestReport(RunCost):
             f"{self.deleted:,} deleted, {len(self.failed):,} failed; "
             f"sent: texts {self.texts:,}, tokens {about}{self.tokens:,}{price}"
         )
-
-
-class EtaEstimator:
-    """How fast a run is of late: finding documents stored goes much faster than embedding them."""
-
-    def __init__(self) -> None:
-        self._marks: deque[tuple[float, int]] = deque([(0.0, 0)])
-
-    def remaining(self, seconds: float, done: int, total: int | None) -> float | None:
-        """Return the seconds left, from how many documents were done after how many seconds."""
-        self._marks.append((seconds, done))
-        while self._marks[1][0] < seconds - _LATE_S:
-            self._marks.popleft()
-        since, before = self._marks[0]
-        if total is None or done == before:
-            return None
-        return max(total - done, 0) * (seconds - since) / (done - before)
 
 
 def _rate(count: int, seconds: float) -> float:

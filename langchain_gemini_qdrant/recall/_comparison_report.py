@@ -144,18 +144,22 @@ class QuantizationComparison:
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw recall against latency: a panel for each limit, a line for each quantization.
 
+        The legend has the measured bytes of a vector.
+
         Args:
-            path: A file to write, whose ending names the format, such as `.png` or `.svg`.
+            path: A file to write, whose ending names the format, such as `.svg`; without an
+                ending it gets `.png`.
 
         Raises:
-            ConfigurationError: matplotlib is missing.
+            ConfigurationError: matplotlib or the folder is missing, or the ending names no format
+                that matplotlib writes. Nothing is drawn.
         """
-        names = list(dict.fromkeys(row.quantization for row in self.rows))
+        names = {row.quantization: row.bytes_per_vector for row in self.rows}
         panels = []
         for limit in self._limits():
             lines = [
                 Line(
-                    label=name,
+                    label=f"{name}, {size:,.0f} bytes",
                     color=color,
                     rows=[
                         row.figures
@@ -163,7 +167,7 @@ class QuantizationComparison:
                         if (row.quantization, row.figures.limit) == (name, limit)
                     ],
                 )
-                for color, name in enumerate(names)
+                for color, (name, size) in enumerate(names.items())
             ]
             panels.append((f"limit {limit}", lines))
         return draw(panels, "\n".join(self.describe()[:2]), path)

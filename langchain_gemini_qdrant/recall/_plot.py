@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _INCHES = (8.0, 5.0)
 _DOTS_PER_INCH = 150
+_MARGIN = 0.15  # of the axis, for the marks right of the points
+_LOG_TICKS = (1.0, 2.0, 5.0)  # of each decade
 _LOG_FROM = 4.0  # times between the fastest and the slowest: a linear axis would press one end
 
 
@@ -38,6 +41,45 @@ class Line:
     hollow: bool = False
 
 
+def checked_picture(path: str | os.PathLike[str]) -> Path:
+    """Check that a plot can be written to a file, before anything is measured for it.
+
+    Returns:
+        The path, with the ending `.png` if it has none.
+
+    Raises:
+        ConfigurationError: matplotlib is missing, the ending names no format that it writes, or
+            the folder is missing or cannot be written to.
+    """
+    formats = sorted(_figure_class()().canvas.get_supported_filetypes())
+    picture = Path(path)
+    if not picture.suffix:
+        picture = picture.with_suffix(".png")
+    if picture.suffix[1:].lower() not in formats:
+        raise ConfigurationError(
+            f"the ending of {str(picture)!r} names no format of pictures: use one of "
+            f"{', '.join(f'.{each}' for each in formats)}"
+        )
+    if not picture.parent.is_dir():
+        raise ConfigurationError(
+            f"there is no folder {str(picture.parent)!r} for the picture {picture.name!r}: "
+            "create it, or name another"
+        )
+    if picture.is_dir() or not os.access(picture if picture.exists() else picture.parent, os.W_OK):
+        raise ConfigurationError(f"{str(picture)!r} cannot be written: name another file")
+    return picture
+
+
+def _figure_class() -> type[Figure]:
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError(
+            "a plot needs matplotlib: pip install 'langchain-gemini-qdrant[plot]'"
+        ) from error
+    return Figure
+
+
 def draw(
     panels: Sequence[tuple[str, Sequence[Line]]],
     title: str,
@@ -46,17 +88,12 @@ def draw(
     """Draw panels side by side, each with a title of its own, and write them to a file.
 
     Raises:
-        ConfigurationError: matplotlib is missing.
+        ConfigurationError: As for `checked_picture`; nothing is drawn.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ConfigurationError(
-            "a plot needs matplotlib: pip install 'langchain-gemini-qdrant[plot]'"
-        ) from error
+    picture = None if path is None else checked_picture(path)
     width, height = _INCHES
     # A Figure of its own, not pyplot's: it needs no display and nobody has to close it.
-    figure = Figure(
+    figure = _figure_class()(
         figsize=(width * (1 + 0.6 * (len(panels) - 1)), height),
         dpi=_DOTS_PER_INCH,
         layout="constrained",
@@ -70,13 +107,16 @@ def draw(
     figure.axes[0].set_ylabel("recall (share of the exact hits)")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
-    if path is not None:
-        figure.savefig(path)
+    if picture is not None:
+        figure.savefig(picture)
     return figure
 
 
 def _panel(axes: Axes, lines: Sequence[Line]) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415 - an extra
+
     timed = all(row.p50_s is not None for line in lines for row in line.rows)
+    is_annotated = False
     for line in lines:
         color = f"C{line.color}"
         across = [
@@ -102,9 +142,10 @@ def _panel(axes: Axes, lines: Sequence[Line]) -> None:
             elinewidth=0.8,
             capsize=2,
         )
-        if timed and not line.hollow and len(line.rows) > 1:
+        if timed and not line.hollow:
             for row, x, y in zip(line.rows, across, recall, strict=True):
                 if row.oversampling is not None:
+                    is_annotated = True
                     axes.annotate(
                         f"\N{MULTIPLICATION SIGN}{row.oversampling:g}",
                         (x, y),
@@ -117,11 +158,13 @@ def _panel(axes: Axes, lines: Sequence[Line]) -> None:
         shown = [row.p50_s for line in lines for row in line.rows if row.p50_s]
         if shown and max(shown) > _LOG_FROM * min(shown):
             axes.set_xscale("log")
-            for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-                axis("{x:g}")
-    axes.set_xlabel(
-        "median latency of a search, ms (\N{MULTIPLICATION SIGN}n: oversampling)"
-        if timed
-        else "oversampling"
-    )
+            axes.margins(x=_MARGIN)
+            axes.xaxis.set_major_locator(LogLocator(subs=_LOG_TICKS))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter("{x:g}")
+        else:
+            # From 0, else the noise of a hundredth of a millisecond fills the axis.
+            axes.set_xlim(0, (1 + _MARGIN) * 1000 * max(shown, default=1.0))
+    marks = " (\N{MULTIPLICATION SIGN}n: oversampling)" if is_annotated else ""
+    axes.set_xlabel(f"median latency of a search, ms{marks}" if timed else "oversampling")
     axes.grid(visible=True, alpha=0.3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from qdrant_client import models
 
-from langchain_gemini_qdrant.recall import _tables
+from langchain_gemini_qdrant._words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,10 +87,10 @@ def codes_text(quantization: Mapping[str, Any]) -> str:
 def query_text(queries: int, kind: QueryKind) -> str:
     """Return the number and kind of the queries in words."""
     if kind == "texts":
-        return f"{_tables.count(queries, 'text')} embedded as queries"
+        return f"{counted(queries, 'text')} embedded as queries"
     if kind == "vectors":
-        return f"{_tables.count(queries, 'vector')} given"
-    return f"{_tables.count(queries, 'stored vector')}, each without its own point"
+        return f"{counted(queries, 'vector')} given"
+    return f"{counted(queries, 'stored vector')}, each without its own point"
 
 
 def interval_text(row: RecallRow) -> str:

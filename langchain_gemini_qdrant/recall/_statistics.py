@@ -62,7 +62,8 @@ def interval(shares: Sequence[float], hits: int, confidence: float) -> tuple[flo
     spread = z * math.sqrt(mean * (1 - mean) / independent + (z / (2 * independent)) ** 2)
     centre = mean + z**2 / (2 * independent)
     scale = 1 + z**2 / independent
-    return max((centre - spread) / scale, 0.0), min((centre + spread) / scale, 1.0)
+    low, high = max((centre - spread) / scale, 0.0), min((centre + spread) / scale, 1.0)
+    return min(low, mean), max(high, mean)  # rounding may put an end on the other side of it
 
 
 def percentile(values: list[float], share: float) -> float:

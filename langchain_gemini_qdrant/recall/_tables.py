@@ -67,11 +67,6 @@ def rich(
     return Group(Text("\n".join(title)), table, *below)
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it is one."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _cell(lines: Sequence[str]) -> Text:
     from rich.text import Text  # noqa: PLC0415
 

@@ -30,7 +30,13 @@ from langchain_gemini_qdrant.recall._queries import (
     stored_vectors,
 )
 from langchain_gemini_qdrant.recall._row import codes_text
-from langchain_gemini_qdrant.recall.measure import Plan, measure, vector_params
+from langchain_gemini_qdrant.recall.measure import (
+    Plan,
+    RecallProgress,
+    measure,
+    search_count,
+    vector_params,
+)
 from langchain_gemini_qdrant.vectorstores._arguments import as_member
 from langchain_gemini_qdrant.vectorstores._limits import Limits, at_most
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
@@ -43,7 +49,6 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.recall._queries import Queries
-    from langchain_gemini_qdrant.recall.measure import RecallProgress
     from langchain_gemini_qdrant.recall.report import RecallReport
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores.filters import Filter
@@ -94,7 +99,8 @@ def compare_quantizations(
         seed: The same seed draws the same sample.
         latency_queries: Searches timed for each row; 0 for none.
         confidence: Confidence level of the intervals, in (0, 1).
-        on_progress: Called as searches are done, with the name of the quantization.
+        on_progress: Called as searches are done, with the name of the quantization that is
+            measured; it counts the searches of all of them.
 
     Returns:
         A report that prints as a table.
@@ -285,9 +291,11 @@ class _Comparison:
         """Measure each quantization in `collection`, created again for each."""
         rows: list[ComparisonRow] = []
         report: RecallReport | None = None
-        for candidate in candidates:
+        counts = [self._search_count(candidate, sample) for candidate in candidates]
+        for number, candidate in enumerate(candidates):
             code_bytes = await _filled(collection, sample, candidate)
-            report = await measure(collection, sample.queries, self._plan_of(candidate))
+            show = partial(self._show, candidate.name, counts, number)
+            report = await measure(collection, sample.queries, self._plan_of(candidate, show))
             await collection.client.delete_collection(collection.name)
             rows += [
                 ComparisonRow(
@@ -312,13 +320,24 @@ class _Comparison:
             rows=tuple(rows),
         )
 
-    def _plan_of(self, candidate: _Candidate) -> Plan:
-        show = self.on_progress
+    def _plan_of(self, candidate: _Candidate, show: Callable[[RecallProgress], None]) -> Plan:
         return replace(
             self._plan(),
             oversampling=self.oversampling or (candidate.oversampling,),
-            on_progress=show and partial(show, candidate.name),
+            on_progress=show,
         )
+
+    def _search_count(self, candidate: _Candidate, sample: _Sample) -> int:
+        queries = len(sample.queries or sample.vectors[: self.query_count])
+        settings = 1 if candidate.config is None else len(self.oversampling or (1.0,))
+        return search_count(queries, len(self.limits) * settings, self.latency_queries)
+
+    def _show(self, name: str, counts: list[int], number: int, progress: RecallProgress) -> None:
+        """Add one measurement to those before it; its own count of searches may have grown."""
+        counts[number] = progress.total
+        if self.on_progress is not None:
+            done = sum(counts[:number]) + progress.done
+            self.on_progress(name, RecallProgress(done=done, total=sum(counts)))
 
 
 def _candidate(quantization: Quantization) -> _Candidate:

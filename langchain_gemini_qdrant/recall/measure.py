@@ -230,6 +230,11 @@ class Plan:
             )
 
 
+def search_count(queries: int, rows: int, latency_queries: int) -> int:
+    """Return how many searches a measurement takes: exact ones, and those of each row."""
+    return queries + rows * (queries + min(queries, latency_queries))
+
+
 async def measure(collection: Collection, queries: Queries | None, plan: Plan) -> RecallReport:
     """Measure recall and latency of a collection."""
     info = await collection.client.get_collection(collection.name)
@@ -264,7 +269,7 @@ async def measure(collection: Collection, queries: Queries | None, plan: Plan) -
         timeout=at_most(plan.timeout, limits.timeout),
         deepest=limits.hits,
         takes_settings=collection.connection.kind != "local",
-        total=len(asked) + rows * (len(asked) + len(timed)),
+        total=search_count(len(asked), rows, plan.latency_queries),
         show=show,
     )
     exact = await searches.exact(asked, max(plan.limits))

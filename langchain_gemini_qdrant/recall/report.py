@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from langchain_gemini_qdrant._words import counted
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.recall import _tables
 from langchain_gemini_qdrant.recall._plot import Line, draw
@@ -109,7 +110,7 @@ class RecallReport:
     def describe(self) -> list[str]:
         """Return lines that describe what was measured, and how."""
         stored = "full vectors" if self.quantization is None else codes_text(self.quantization)
-        segments = "" if self.segments is None else f"{_tables.count(self.segments, 'segment')}, "
+        segments = "" if self.segments is None else f"{counted(self.segments, 'segment')}, "
         graph = (
             "index built"
             if self.index_built
@@ -117,7 +118,7 @@ class RecallReport:
             if self.indexed_vectors
             else "no index"
         )
-        points = _tables.count(self.points, "point")
+        points = counted(self.points, "point")
         where = f"{self.collection!r} ({self.engine}): {points} of size {self.vector_size:,}"
         how = query_text(self.queries, self.query_kind) + (", filtered" if self.filtered else "")
         lines = [
@@ -264,10 +265,12 @@ class RecallReport:
         Without latencies the x axis is the oversampling.
 
         Args:
-            path: A file to write, whose ending names the format, such as `.png` or `.svg`.
+            path: A file to write, whose ending names the format, such as `.svg`; without an
+                ending it gets `.png`.
 
         Raises:
-            ConfigurationError: matplotlib is missing.
+            ConfigurationError: matplotlib or the folder is missing, or the ending names no format
+                that matplotlib writes. Nothing is drawn.
         """
         groups = list(dict.fromkeys((row.limit, row.hnsw_ef) for row in self.rows))
         lines = []

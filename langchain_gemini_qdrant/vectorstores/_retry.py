@@ -90,7 +90,7 @@ class RetryingClient:
                     await self._waits.for_retry(delay, why)
                 else:
                     waiting = Waiting(seconds=delay, reason=why)
-                    LOGGER.info("Qdrant: %s", waiting, extra={"waiting_s": delay})
+                    LOGGER.info("Qdrant: %s", waiting, extra={"waiting": waiting})
                     await self._clock.asleep(delay)
                 attempt += 1
 

@@ -49,8 +49,7 @@ async def remember_search_params(
     """Keep search parameters in the collection's metadata, and search with them."""
     search_params = as_search_params(search_params)
     check_model(search_params, "search_params")
-    alternative = "pass search_params= wherever the collection is opened"
-    await _require(collection, _METADATA_SINCE, "a collection that remembers", alternative)
+    await require_metadata(collection)
     info = await collection.client.get_collection(collection.name)
     entry = search_params and search_params.model_dump(mode="json", exclude_unset=True)
     metadata = changed_metadata(info, search_params=entry)
@@ -58,6 +57,16 @@ async def remember_search_params(
     state = collection.state
     state.own_search_params = None  # given before these, which override them
     state.set_search_defaults(_schema.stored_quantization(collection.layout, info), search_params)
+
+
+async def require_metadata(collection: Collection) -> None:
+    """Refuse a server that is too old to keep what a collection is to remember.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    alternative = "pass search_params= wherever the collection is opened"
+    await _require(collection, _METADATA_SINCE, "a collection that remembers", alternative)
 
 
 async def require_quantization(collection: Collection, quantization: Quantization | None) -> None:

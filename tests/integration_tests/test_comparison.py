@@ -29,13 +29,17 @@ def test_every_preset_is_measured_at_its_own_setting_after_the_full_vectors(vect
         vectors,
         query_count=20,
         latency_queries=2,
-        on_progress=lambda name, progress: steps.append((name, progress.done == progress.total)),
+        on_progress=lambda name, progress: steps.append((name, progress)),
     )
     names = ["none", *QUANTIZATION_PRESETS]
     assert [(row.quantization, row.figures.limit) for row in report.rows] == [
         (name, limit) for name in names for limit in (10, 100)
     ]
-    assert [name for name, done in steps if done] == names
+    assert list(dict.fromkeys(name for name, _ in steps)) == names
+    progress = [progress for _, progress in steps]
+    done = [each.done for each in progress]
+    assert done == sorted(done)  # of all of them: it does not begin again with each
+    assert [each.done == each.total for each in progress].index(True) == len(progress) - 1
     assert (report.collection, report.points, report.queries) == (None, COUNT, 20)
     none, *others = report.rows[::2]
     assert (none.bytes_per_vector, none.figures.recall) == (SIZE * 4, 1.0)

@@ -72,11 +72,12 @@ def test_limiter_is_one_for_all_spellings(make_vertex, emulator, clock):
     assert sum(clock.waits) >= 40
 
 
-@pytest.mark.parametrize("model", ["text-embedding-004", "publishers/google/models/embedding-001"])
+@pytest.mark.parametrize("model", ["text-embedding-004", "embedding-001"])
 def test_shutdown_on_the_developer_api_is_none_of_vertex_ai(make_vertex, model):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make_vertex(model=model)
+        make_vertex(model=f"publishers/google/models/{model}")
     with pytest.warns(UserWarning, match="shutdown of .* on the Gemini Developer API"):
         GeminiEmbeddings(model=model, api_key="key")
 

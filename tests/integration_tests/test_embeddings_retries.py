@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from langchain_gemini_qdrant.errors import (
@@ -37,12 +39,15 @@ def test_retry_after_header_is_waited_for(emulator, call, clock, make_embeddings
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
 def test_passing_failures_are_tried_again_with_growing_random_waits(
-    make_embeddings, emulator, call, clock, status
+    make_embeddings, emulator, call, clock, status, caplog
 ):
+    caplog.set_level(logging.INFO, "langchain_gemini_qdrant")
     emulator.fail_next(status=status, times=3)
     call(make_embeddings(clock=clock), "embed_query", "a")
     assert len(emulator.requests) == 4
-    assert all(wait <= longest for wait, longest in zip(clock.waits, (1, 2, 4), strict=True))
+    told = [each.waiting.seconds for each in caplog.records if hasattr(each, "waiting")]
+    assert sum(told) == pytest.approx(sum(clock.waits))
+    assert all(wait <= longest for wait, longest in zip(told, (1, 2, 4), strict=True))
 
 
 @pytest.mark.parametrize("wrong", ["disconnect", "short", "empty", "nan", "size", "not-json"])

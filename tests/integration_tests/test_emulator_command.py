@@ -68,8 +68,8 @@ def test_options_reach_the_emulator_and_each_request_is_a_line():
         with pytest.raises(errors.ClientError, match="limit: 1, model: gemini-embedding-2"):
             client.models.embed_content(model=MODEL, contents="b")
         lines = [log.readline().strip() for _ in range(2)]
-    assert lines[0] == "200 batchEmbedContents gemini-embedding-2, 1 texts"
-    assert lines[1].startswith("429 batchEmbedContents gemini-embedding-2, 1 texts: You exceeded")
+    assert lines[0] == "200 batchEmbedContents gemini-embedding-2, 1 text"
+    assert lines[1].startswith("429 batchEmbedContents gemini-embedding-2, 1 text: You exceeded")
 
 
 @pytest.mark.slow

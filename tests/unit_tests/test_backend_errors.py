@@ -156,6 +156,64 @@ def test_429_of_a_day_is_no_429_of_a_minute(body):
     assert type(error_of(body)) is DailyQuotaError
 
 
+PER_DAY = violated(("EmbedContentRequestsPerDayPerProject", "1000"))
+MIDNIGHT = "The quota of a day is renewed at midnight Pacific time."
+UNPAID = "Waiting does not help: change the project's plan, balance or spending cap."
+
+
+@pytest.mark.parametrize(
+    ("body", "ending"),
+    [
+        (google("Used up.\nPlease retry in 45.4s.", PER_DAY, {"retryDelay": "45s"}), MIDNIGHT),
+        (google("Used up.", PER_DAY), MIDNIGHT),
+        (
+            google("Quota exceeded for metric: a/b, limit: 0, model: c\nPlease retry in 22s."),
+            UNPAID,
+        ),
+        (google("Your prepayment credits are depleted."), UNPAID),
+    ],
+)
+def test_429_that_a_short_delay_does_not_heal_names_none(body, ending):
+    error = error_of(body)
+    assert error.retry_after is None
+    assert "retry in" not in str(error)
+    assert str(error).endswith(f" {ending}")
+    assert "  " not in str(error)
+
+
+def test_a_delay_of_more_than_an_hour_is_kept():
+    error = error_of(google("Please retry in 16h3m12.5s."))
+    assert error.retry_after == pytest.approx(57792.5)
+    assert str(error) == "m: the API answered 429: Please retry in 16h3m12.5s."
+
+
+def test_words_of_several_lines_are_one_line():
+    error = error_of(google("You exceeded it. \n* metric: a\n* metric: b\n"), 500)
+    assert str(error) == "m: the API answered 500: You exceeded it. * metric: a * metric: b"
+
+
+PAGE = "<!DOCTYPE html>\n<html><head>{}<style>p {{}}</style></head><body>{}</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        (
+            PAGE.format("<title>502 Bad &amp;\nGateway</title>", "<p>words</p>" * 99),
+            "502 Bad & Gateway",
+        ),
+        (
+            PAGE.format("", "<h1>Access denied</h1><script>x < y</script>ask IT"),
+            "Access denied ask IT",
+        ),
+        (PAGE.format("<title>" + "long " * 99 + "</title>", ""), ("long " * 20)),
+        ("<html><body>half of a page <scr", "half of a page"),
+    ],
+)
+def test_of_a_proxy_s_page_the_title_is_shown_or_its_first_words(page, shown):
+    assert str(error_of(page, 502)) == f"m: the API answered 502: a web page, {shown!r}"
+
+
 @pytest.mark.parametrize(
     "body",
     [

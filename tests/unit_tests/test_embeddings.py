@@ -54,6 +54,20 @@ def test_missing_key_is_refused_at_construction(options):
         GeminiEmbeddings(**options)
 
 
+def test_password_of_an_address_is_not_shown():
+    shown = repr(make(base_url="https://user:very-secret@gateway.example/a@b"))
+    assert "base_url='https://***@gateway.example/a@b'" in shown
+    assert "very-secret" not in shown
+
+
+@pytest.mark.parametrize(
+    "prefix", ["projects/p/locations/us/publishers/google", "publishers/google"]
+)
+def test_name_of_vertex_ai_is_refused_for_the_gemini_api(prefix):
+    with pytest.raises(ConfigurationError, match=r"or model='gemini-embedding-2' for the Gemini"):
+        make(model=f"{prefix}/models/gemini-embedding-2", vertexai=False)
+
+
 def test_key_is_shown_nowhere():
     embeddings = make(api_key="very-secret")
     assert "very-secret" not in repr(embeddings) + str(embeddings) + embeddings.model_dump_json()

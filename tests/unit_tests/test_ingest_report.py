@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport
-from langchain_gemini_qdrant.ingestion._report import EtaEstimator
 
 
 def test_a_report_says_its_counts_in_one_line_that_is_the_same_each_run():
@@ -45,27 +44,3 @@ def test_rates_are_per_second_and_zero_before_the_first():
     assert (report.documents_per_second, report.tokens_per_second) == (0.0, 0.0)
     progress = IngestProgress(skipped=3, stored=5, failed=2, tokens=50, seconds=5.0)
     assert (progress.done, progress.documents_per_second, progress.tokens_per_second) == (10, 2, 10)
-
-
-def test_remaining_time_follows_from_the_rate():
-    pace = EtaEstimator()
-    assert pace.remaining(0.0, 0, 100) is None
-    assert pace.remaining(10.0, 20, 100) == pytest.approx(40)
-    assert pace.remaining(20.0, 60, None) is None
-    assert pace.remaining(25.0, 100, 100) == 0
-    assert pace.remaining(26.0, 120, 100) == 0
-
-
-def test_remaining_time_forgets_how_fast_it_was_to_skip():
-    """9,000 documents are found stored in a second, then 10 are embedded each second."""
-    pace = EtaEstimator()
-    pace.remaining(1.0, 9_000, 10_000)
-    for second in range(2, 62):
-        left = pace.remaining(second, 9_000 + 10 * (second - 1), 10_000)
-    assert left == pytest.approx(40)
-
-
-def test_a_pause_of_a_minute_still_has_a_rate():
-    pace = EtaEstimator()
-    pace.remaining(1.0, 100, 300)
-    assert pace.remaining(100.0, 199, 300) == pytest.approx(101)

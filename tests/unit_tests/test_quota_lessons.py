@@ -143,3 +143,24 @@ def test_a_server_that_always_asks_for_a_little_more_uses_up_the_attempts():
         pause = target.rate_limited(now, retry_after=0.5, limits={}, reservation=turn)
         short.append(pause.was_too_short)
     assert short == [False, True, True] + [False] * 6
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({}, ""),
+        ({"texts": 300}, "300 texts a minute"),
+        ({"texts": 1}, "1 text a minute"),
+        ({"texts": 3000, "tokens": 1_000_000}, "3,000 texts and 1,000,000 tokens a minute"),
+    ],
+)
+def test_limits_in_force_are_told_in_words(known, words):
+    assert limiter(**known).limits == words
+
+
+def test_a_raised_limit_of_one_s_own_is_kept_to_at_once():
+    target = limiter(texts=10)
+    granted(acquire(target, 0.0, texts=100))
+    assert acquire(target, 1.0, texts=1) > 50
+    target.configure(requests_per_minute=3000, tokens_per_minute=None)
+    granted(acquire(target, 1.0, texts=1))

@@ -271,6 +271,54 @@ def test_a_plot_has_a_line_for_each_limit_and_error_bars(tmp_path):
     assert (tmp_path / "recall.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("report", [REPORT, COMPARISON])
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("x.bmp", r"'.*x.bmp' names no format of pictures: use one of .*\.png, .*\.svg"),
+        ("missing/x.png", r"there is no folder '.*missing' for the picture 'x.png'"),
+        ("folder.png", r"'.*folder.png' cannot be written"),
+    ],
+)
+def test_a_file_that_cannot_be_a_picture_is_refused(report, tmp_path, file, message):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ConfigurationError, match=message):
+        report.plot(tmp_path / file)
+
+
+def test_a_picture_without_an_ending_is_a_png(tmp_path):
+    REPORT.plot(tmp_path / "recall")
+    assert (tmp_path / "recall.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_latencies_that_are_alike_are_drawn_on_an_axis_from_zero():
+    """The noise between them would fill an axis of its own, and a line would run backwards."""
+    rows = tuple(replace(each, p50_s=0.0002 + 0.00001 * i) for i, each in enumerate(ROWS[:4]))
+    (axes,) = replace(REPORT, rows=rows).plot().axes
+    assert axes.get_xscale() == "linear"
+    assert axes.get_xlim() == pytest.approx((0, 1.15 * 0.23))
+
+
+def test_a_logarithmic_axis_has_three_labels_in_each_decade():
+    figure = REPORT.plot()
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    shown = [label.get_text() for label in axes.get_xticklabels(which="both")]
+    assert [each for each in shown if each and low <= float(each) <= high] == [
+        *("0.5", "1", "2", "5", "10", "20", "50", "100", "200"),
+    ]
+
+
+def test_oversampling_stands_at_each_point_where_the_axis_promises_it():
+    (axes,) = COMPARISON.plot().axes
+    assert [text.get_text() for text in axes.texts] == ["\N{MULTIPLICATION SIGN}3"]
+    assert axes.get_xlabel().endswith("(\N{MULTIPLICATION SIGN}n: oversampling)")
+    plain = replace(REPORT, rows=(row(10, None, None, 1.0, p50_s=0.001),), quantization=None)
+    (axes,) = plain.plot().axes
+    assert axes.get_xlabel() == "median latency of a search, ms"
+
+
 def test_a_plot_without_latencies_is_over_oversampling():
     rows = tuple(replace(each, p50_s=None, p95_s=None) for each in ROWS)
     (axes,) = replace(REPORT, rows=rows, latency_queries=0).plot().axes
@@ -282,7 +330,10 @@ def test_a_comparison_is_drawn_with_a_panel_for_each_limit_and_a_color_for_each_
     figure = COMPARISON.plot(tmp_path / "compared.svg")
     (axes,) = figure.axes
     assert axes.get_title() == "limit 10"
-    assert [each.get_label() for each in axes.containers] == ["none", "binary"]
+    assert [each.get_label() for each in axes.containers] == [
+        "none, 3,072 bytes",
+        "binary, 96 bytes",
+    ]
     assert (tmp_path / "compared.svg").exists()
 
 

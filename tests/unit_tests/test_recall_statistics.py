@@ -70,7 +70,7 @@ def test_perfect_recall_of_few_queries_is_no_certainty():
 
 
 def test_interval_holds_the_mean_and_stays_within_0_and_1():
-    for shares in ([0.0] * 5, [1.0], [0.5, 1.0, 0.9], [0.0, 1.0] * 40):
+    for shares in ([0.0] * 5, [1.0], [0.5, 1.0, 0.9], [0.0, 1.0] * 40, [1.0] * 60, [0.0] * 60):
         low, high = interval(shares, 10, 0.9)
         assert 0.0 <= low <= sum(shares) / len(shares) <= high <= 1.0
 

@@ -14,7 +14,7 @@ from langchain_gemini_qdrant.cli.options import (
     open_store,
     until_the_end,
 )
-from langchain_gemini_qdrant.cli.progress import console, ingest_line, progress_bar
+from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar
 from langchain_gemini_qdrant.cli.tables import hits_table
 from langchain_gemini_qdrant.embeddings._options import environments_key
 from langchain_gemini_qdrant.embeddings.models import model_id
@@ -79,8 +79,8 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
             store, passages, on_progress=lambda done: show(done.done, ingest_line(done))
         )
     console.print(
-        f"{report.added + report.updated} passages embedded and stored, "
-        f"{report.skipped} found stored already or repeated"
+        f"{counted(report.added + report.updated, 'passage')} embedded and stored, "
+        f"{report.skipped:,} found stored already or repeated"
     )
     chain = _question_chain(store)
     for question in QUESTIONS:
@@ -125,7 +125,7 @@ def _figures(store: GeminiQdrantVectorStore, vector_size: int | None, seconds: f
     )
     without, rescored = (row.recall for row in recall.rows)
     return (
-        f"{count:,} passages, vector size {vector_size:,}, "
+        f"{counted(count, 'passage')}, vector size {vector_size:,}, "
         f"float vectors {bytes_of.original_bytes:,} bytes, "
         f"binary {bytes_of.quantized_bytes:,} bytes "
         f"(1/{bytes_of.original_bytes / bytes_of.quantized_bytes:.0f}), "

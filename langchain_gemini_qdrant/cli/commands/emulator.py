@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant._words import counted
+
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedRequest
 
@@ -107,6 +109,16 @@ def emulator(
         server.start()
     except ImportError as error:  # says which extra
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {options['host']}, port {options['port']}: {error.strerror}. "
+            "Choose with --host and --port; --port 0 takes any that is free"
+        ) from error
+    except RuntimeError as error:  # of gRPC
+        raise click.ClickException(
+            f"gRPC cannot listen on {options['host']}, port {options['grpc_port']}. Choose with "
+            "--host and --grpc-port; without it gRPC takes any that is free"
+        ) from error
     with server:
         _print_address(server, grpc=options["grpc"], tls=options["tls"])
         try:
@@ -131,5 +143,5 @@ def _print_request(request: RecordedRequest) -> None:
     model = (request.model or "").removeprefix("models/")
     what = " ".join(filter(None, [request.method or request.path, model]))
     reason = request.answer_message.partition("\n")[0]
-    texts = f", {len(request.texts)} texts" if request.texts else ""
+    texts = f", {counted(len(request.texts), 'text')}" if request.texts else ""
     click.echo(f"{request.status or '---'} {what}{texts}{reason and ': '}{reason}", err=True)

@@ -21,7 +21,7 @@ from langchain_gemini_qdrant.cli.options import (
     quota_options,
     store_options,
 )
-from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar
+from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar, say
 from langchain_gemini_qdrant.embeddings._options import variable
 from langchain_gemini_qdrant.errors import IngestError
 
@@ -235,7 +235,7 @@ def _quick_to_stop() -> Iterator[None]:
 
     def stop(*_: object) -> None:
         signal.signal(signal.SIGINT, end)
-        click.echo("Stopping after the requests under way; Ctrl-C again stops at once.", err=True)
+        say("Stopping after the requests under way; Ctrl-C again stops at once.")
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, stop)

@@ -17,7 +17,7 @@ from langchain_gemini_qdrant.cli.options import (
     until_the_end,
 )
 from langchain_gemini_qdrant.cli.progress import console, progress_bar
-from langchain_gemini_qdrant.errors import InvalidInputError
+from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.recall._comparison_report import QuantizationComparison
     from langchain_gemini_qdrant.recall.report import RecallReport
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+
+def _checked_picture(_: object, __: object, file: str | None) -> Path | None:
+    """Check the file of --plot before anything is measured for it."""
+    if file is None:
+        return None
+    # Imported here: `--help` must not wait for the engines.
+    from langchain_gemini_qdrant.recall._plot import checked_picture  # noqa: PLC0415
+
+    try:
+        return checked_picture(file)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from error
+
 
 _RESCORE = {"both": (False, True), "on": (True,), "off": (False,)}
 _OPTIONS = (
@@ -68,7 +82,8 @@ _OPTIONS = (
         "picture",
         type=click.Path(dir_okay=False),
         metavar="FILE",
-        help="Plot recall against latency into a .png or .svg file.",
+        callback=_checked_picture,
+        help="Plot recall against latency into a .png, .svg or .pdf file.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON for programs."),
 )
@@ -107,9 +122,15 @@ def read_queries(file: Path) -> list[str]:
     """Return the lines of a file that are not blank.
 
     Raises:
-        InvalidInputError: There are none.
+        InvalidInputError: There are none, or the file is not UTF-8.
     """
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"{file} is not UTF-8 (byte {error.start + 1}): save it as UTF-8"
+        ) from error
+    lines = [line.strip() for line in text.splitlines()]
     queries = [line for line in lines if line]
     if not queries:
         raise InvalidInputError(f"{file} has no text: one query a line is expected")
@@ -185,7 +206,7 @@ def recall(  # noqa: PLR0917 - one argument for each option
     url: str | None,
     qdrant_api_key: str | None,
     limit: tuple[int, ...],
-    picture: str | None,
+    picture: Path | None,
     as_json: bool,
     compare: bool,
     oversampling: tuple[float, ...],
@@ -205,6 +226,11 @@ def recall(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.recall import measure_recall  # noqa: PLC0415
     from langchain_gemini_qdrant.recall.compare import compare_quantizations  # noqa: PLC0415
 
+    if compare and (hnsw_ef or rescore != "both"):
+        raise click.UsageError(
+            "--compare measures without a graph and always rescores: leave out --hnsw-ef and "
+            "--rescore"
+        )
     settings = measured_settings(
         oversampling=oversampling,
         rescore=rescore,
@@ -233,11 +259,19 @@ def recall(  # noqa: PLR0917 - one argument for each option
             report = measure_recall(
                 store, on_progress=lambda progress: move("", progress), **settings
             )
-    if picture is not None:
-        report.plot(picture)
     if as_json:
         click.echo(report.to_json(indent=2))
+    else:
+        console.print(report)
+    draw(report, picture, quiet=as_json)
+
+
+def draw(
+    report: RecallReport | QuantizationComparison, picture: Path | None, *, quiet: bool
+) -> None:
+    """Write the picture of a report, if one is wanted, and say where it is."""
+    if picture is None:
         return
-    console.print(report)
-    if picture is not None:
-        console.print(f"drawn in {picture}")
+    report.plot(picture)
+    if not quiet:
+        console.print(f"drawn in {picture}", markup=False, soft_wrap=True)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.cli.commands.recall import (
+    draw,
     measured_settings,
     measuring_options,
     opened,
@@ -17,6 +19,8 @@ from langchain_gemini_qdrant.cli.options import embedding_options, store_options
 from langchain_gemini_qdrant.cli.progress import console
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from langchain_gemini_qdrant.recall.recommend import Recommendation
     from langchain_gemini_qdrant.recall.report import RecallReport
 
@@ -52,7 +56,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
     limit: int,
     apply: bool,
     as_json: bool,
-    picture: str | None,
+    picture: Path | None,
     model: str,
     output_dimensionality: int | None,
     backend: str,
@@ -67,6 +71,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
     # Imported here: `--help` must not wait for LangChain and the engines.
     from langchain_gemini_qdrant.recall import measure_recall  # noqa: PLC0415
     from langchain_gemini_qdrant.recall.recommend import recommend  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores._settings import require_metadata  # noqa: PLC0415
 
     settings = {"oversampling": _OVERSAMPLING, **measured_settings(**options)}
     store = opened(
@@ -80,6 +85,8 @@ def tune(  # noqa: PLR0917 - one argument for each option
         backend=backend,
         base_url=base_url,
     )
+    if apply:
+        run(require_metadata(store.collection))
     with searches_bar(shown=not as_json) as move:
         report = measure_recall(
             store,
@@ -88,20 +95,20 @@ def tune(  # noqa: PLR0917 - one argument for each option
             **settings,
         )
     found = recommend(report, recall_at_k, limit=limit)
-    applied = apply and found.search_params is not None
-    if applied:
-        store.remember_search_params(found.search_params)
-    if picture is not None:
-        report.plot(picture)
-    if as_json:
-        click.echo(json.dumps(_as_dict(report, found, applied=applied), indent=2))
-    else:
+    if not as_json:
         console.print(report)
         console.print(str(found), markup=False, soft_wrap=True)
-        if picture is not None:
-            console.print(f"drawn in {picture}")
-        if applied:
-            console.print("All searches of this collection use it from now on.")
+    applied = False
+    try:
+        draw(report, picture, quiet=as_json)
+        if apply and found.search_params is not None:
+            store.remember_search_params(found.search_params)
+            applied = True
+    finally:  # what was measured is printed, whatever fails
+        if as_json:
+            click.echo(json.dumps(_as_dict(report, found, applied=applied), indent=2))
+    if applied and not as_json:
+        console.print("All searches of this collection use it from now on.")
     if found.row is None:
         context.exit(1)
 

@@ -5,6 +5,7 @@ Whatever is not Google's is passed over: its type, size and depth may be any.
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -21,6 +22,14 @@ _RETRY_IN_MESSAGE = re.compile(rf"retry in ({DURATION})", re.IGNORECASE)
 _QUOTA_IN_MESSAGE = re.compile(
     r"Quota exceeded for (?:metric: )?([\w./-]+)(?:, limit: ([\d.,]*\d))?", re.IGNORECASE
 )
+
+_PAGE = re.compile(r"\s*<(?:!doctype\s+html|\?xml|html|head|body)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_MARKUP = re.compile(
+    r"<(script|style)\b.*?(?:</\1>|\Z)|<!--.*?(?:-->|\Z)|<[^>]*(?:>|\Z)", re.IGNORECASE | re.DOTALL
+)
+_READ_OF_TEXT = 20_000  # characters
+_SHOWN_OF_PAGE = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,6 +144,20 @@ def read_error_details(details: object) -> ErrorDetails:
                 quota_id = violation.get("quotaId") or metric
                 read.violations.append((metric, used_up(quota_id, violation.get("quotaValue"))))
     return read
+
+
+def without_markup(text: str) -> str:
+    """Return a web page's title, or else its first words; any other text in one line.
+
+    A proxy answers with a page of its own, whose markup would fill the screen.
+    """
+    text = text[:_READ_OF_TEXT]
+    if _PAGE.match(text) is None:
+        return " ".join(text.split())
+    title = _TITLE.search(text)
+    words = text if title is None else title[1]
+    shown = " ".join(html.unescape(_MARKUP.sub(" ", words)).split())
+    return f"a web page, {shown[:_SHOWN_OF_PAGE]!r}" if shown else "a web page without text"
 
 
 def _first(value: object) -> object:

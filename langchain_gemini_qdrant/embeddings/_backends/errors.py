@@ -9,7 +9,8 @@ import ssl
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
-from langchain_gemini_qdrant._retry_policy import LONGEST_DELAY
+from langchain_gemini_qdrant._retry_policy import DURATION, LONGEST_DELAY
+from langchain_gemini_qdrant.embeddings._backends.error_details import without_markup
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, GEMINI_MODELS, find_model
 from langchain_gemini_qdrant.errors import (
     BillingError,
@@ -38,6 +39,7 @@ _UNANSWERED = frozenset({408, 499})
 _REFUSES_ALL = frozenset({401, 403, 404, _NOT_IMPLEMENTED})
 
 _UNPAID = re.compile(r"credits are depleted|spending (?:cap|limit)", re.IGNORECASE)
+_RETRY_SENTENCE = re.compile(rf"(?:please )?retry in {DURATION}\.?", re.IGNORECASE)
 _LONGEST_MESSAGE = 2_000  # characters of a body's own words; a proxy's page may have thousands
 
 # Google's keys and access tokens, and what stands where they do: a gateway may quote a request.
@@ -71,20 +73,12 @@ def error_for_status(
     message = message.encode(errors="replace").decode()
     for key in list(_keys):
         message = message.replace(key, "***")
-    message = _SECRET.sub("***", message.strip()[:_LONGEST_MESSAGE]) or "no message"
+    message = without_markup(message)[:_LONGEST_MESSAGE]
+    message = _SECRET.sub("***", message) or "no message"
     text = f"{model}: the API answered {status_code}: {message}"
-    retry_after = details.delay(message)
     if status_code == _TOO_MANY_REQUESTS:
-        quotas = details.quotas(message)
-        if any(quota.limit == 0 for quota in quotas) or (
-            retry_after is None and _UNPAID.search(message)
-        ):
-            kind: type[RateLimitError] = BillingError
-        elif any(quota.per_day for quota in quotas) or (retry_after or 0.0) > LONGEST_DELAY:
-            kind = DailyQuotaError
-        else:
-            kind = RateLimitError
-        return kind(text, model=model, retry_after=retry_after, limits=_limits(quotas, kind))
+        return _rate_limit_error(text, message, model, details)
+    retry_after = details.delay(message)
     is_refusal = status_code in _CLIENT_ERRORS or status_code == _NOT_IMPLEMENTED
     if is_refusal and status_code not in _UNANSWERED:
         bad_key = "API_KEY_INVALID" in details.reasons or "API key not valid" in message
@@ -99,6 +93,23 @@ def error_for_status(
             text, model=model, status_code=status_code, refuses_all=refuses_all
         )
     return ServiceError(text, model=model, status_code=status_code, retry_after=retry_after)
+
+
+def _rate_limit_error(text: str, message: str, model: str, details: ErrorDetails) -> RateLimitError:
+    retry_after, quotas = details.delay(message), details.quotas(message)
+    if any(quota.limit == 0 for quota in quotas) or (
+        retry_after is None and _UNPAID.search(message)
+    ):
+        kind: type[RateLimitError] = BillingError
+        advice = "Waiting does not help: change the project's plan, balance or spending cap."
+    elif any(quota.per_day for quota in quotas):
+        kind, advice = DailyQuotaError, "The quota of a day is renewed at midnight Pacific time."
+    else:
+        kind = DailyQuotaError if (retry_after or 0.0) > LONGEST_DELAY else RateLimitError
+        return kind(text, model=model, retry_after=retry_after, limits=_limits(quotas, kind))
+    # The delay that Google names beside such a quota is one of a minute's.
+    text = f"{_RETRY_SENTENCE.sub('', text).strip()} {advice}"
+    return kind(text, model=model, limits=_limits(quotas, kind))
 
 
 def unreachable(error: BaseException, *, model: str) -> ServiceError | ConfigurationError:
