@@ -17,6 +17,7 @@ from langchain_gemini_qdrant.cli.commands.repair import repair
 from langchain_gemini_qdrant.cli.commands.search import search
 from langchain_gemini_qdrant.cli.commands.tune import tune
 from langchain_gemini_qdrant.cli.progress import shown_log
+from langchain_gemini_qdrant.cli.reasons import first_sentence
 from langchain_gemini_qdrant.errors import (
     BillingError,
     DailyQuotaError,
@@ -86,6 +87,8 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
 def _told(error: Exception) -> str:
     """Return what an expected error says; qdrant-client's show an answer as it came."""
+    if isinstance(error, RateLimitError):  # of a dozen lines
+        return first_sentence(str(error))
     if isinstance(error, GeminiQdrantError | OSError):
         return str(error)
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason  # noqa: PLC0415
