@@ -61,7 +61,8 @@ def _advice(error: Exception) -> str:
         when = "after midnight Pacific time, when the day's quota is renewed"
     else:
         when = "later"
-    return f"\nStored data is kept: run the command again {when}."
+    kept = "Stored data is kept: run" if isinstance(error, IngestError) else "Run"
+    return f"\n{kept} the command again {when}."
 
 
 def _show_warning(  # noqa: PLR0917

@@ -67,7 +67,7 @@ def show_files(corpus: Corpus, *, list_skipped: bool) -> None:
         counts = {reason: listed(kinds) for reason, kinds in count_skipped(skipped).items()}
         console.print(reasons_table("Not read (--list-skipped names them)", counts))
     copies = {
-        source: f"stored as {other}, too: vectors of the same text were copied, not paid for"
+        source: f"its text is stored as {other}, too, and is not paid for again"
         for source, other in corpus.copies.items()
     }
     kinds = {

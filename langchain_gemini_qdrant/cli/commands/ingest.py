@@ -174,7 +174,7 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     index = None if place["url"] else Path(place["path"] or DEFAULT_PATH)
     found = find_files(
         paths,
-        root=root or (index.absolute().parent if index else Path.cwd()),
+        root=root or (index and index.absolute().parent),
         include=include,
         exclude=exclude,
         gitignore=not no_gitignore,
@@ -306,13 +306,13 @@ def _what_is_missing(
     stopped = first_sentence(report.stopped or "") if is_quota else report.stopped
     unread = counted(len(corpus.problems), "file")
     parts = [
-        f"not stored: {counted(failed, 'passage')}" if failed else "",
-        f"not read, or not in full: {unread}" if corpus.problems else "",
-        f"the run ended early: {stopped}" if stopped else "",
+        f"The run ended early: {stopped}" if stopped else "",
+        f"Not read, or not in full: {unread}" if corpus.problems else "",
+        f"Not stored: {counted(failed, 'passage')} of those read" if failed else "",
+        # After a quota is used up, the time is said in place of this.
+        "" if is_quota else "What is stored is kept: run the same command to resume",
     ]
-    # After a quota is used up, it is said when to do that.
-    resume = "" if is_quota else ". What is stored is kept: run the same command to resume"
-    return "; ".join(filter(None, parts)).removesuffix(".") + resume
+    return ". ".join(part.removesuffix(".") for part in parts if part)
 
 
 @contextmanager

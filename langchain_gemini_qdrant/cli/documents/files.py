@@ -96,7 +96,7 @@ class Found:
 def find_files(
     paths: Iterable[str],
     *,
-    root: Path,
+    root: Path | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     gitignore: bool = True,
@@ -110,7 +110,8 @@ def find_files(
 
     Args:
         paths: Paths of files and folders.
-        root: Folder that sources are relative to. Files outside of it have their absolute path.
+        root: Folder that sources are relative to, None for the current one. Files outside of it
+            have their absolute path.
         include: Patterns as in `.gitignore`; only files that match one of them are read. A file
             that a pattern for names matches is read as text if its kind is unknown.
         exclude: Patterns as in `.gitignore`; files and folders that match are skipped.
@@ -125,7 +126,7 @@ def find_files(
     named = [path for path in paths if stdin is None or path != STDIN]
     _check_names(named)
     walk = _Walk(
-        root=os.path.abspath(root),  # noqa: PTH100 - `resolve` would follow links
+        root=os.path.abspath(root or "."),  # noqa: PTH100 - `resolve` would follow links
         include=Patterns("--include", include),
         exclude=Patterns("--exclude", exclude),
         gitignore=gitignore,
@@ -138,8 +139,9 @@ def find_files(
         found.files.append(stdin)
     if not found.files and not found.problems:
         raise InvalidInputError(
-            f"no file to read in {', '.join(named)}{_described(found.skipped)}. What is read ends "
-            f"with {', '.join(KINDS)}, or is named, or its ending is in --include"
+            f"no file to read in {', '.join(named)}{_described(found.skipped)}. `gemini-qdrant "
+            "ingest --help` lists the kinds that are read; files of other kinds are read as text if "
+            "you name them, or their ending with --include"
         )
     return found
 

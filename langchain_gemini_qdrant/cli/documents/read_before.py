@@ -83,6 +83,8 @@ class ReadFiles:
 
     def find(self, files: Iterable[SourceFile]) -> dict[str, ReadBefore]:
         """Return by source what those files gave that have not changed since they were read."""
+        if not self._path.exists():
+            return {}
         keys = {_key(file): file for file in files}
         found = {}
         marks = ", ".join("?" * len(keys))
