@@ -160,8 +160,7 @@ def show_estimate(
         facts_table(
             {
                 "files": files_line(corpus),
-                "passages": f"{done.passages:,}, of which {done.stored:,} are stored already or "
-                "come again",
+                "passages": f"{done.passages:,}; stored already or repeated: {done.stored:,}",
                 "to send": f"{counted(done.texts, 'text')}, ~{done.tokens:,} tokens",
                 "price": price(done.usd(embeddings.model), "~"),
                 "time": _time(done, embeddings),

@@ -244,9 +244,11 @@ def _ingest(
     if cleanup != "none" and not report.complete:
         kept = "all is" if cleanup == "full" or report.stopped else "what these files had is"
         console.print(f"Not everything is stored, so {kept} kept from the cleanup.")
-    where = None if report.stopped else _where(store)
+    # Nobody asks a Qdrant that may be away.
+    total = 0 if report.stopped else store.count()
+    where = f"{_where(store)}, which has {counted(total, 'passage')} now" if total else None
     console.print(summary_table(corpus, report, len(failed), where))
-    if report.stopped is None:
+    if total:
         console.print(f"Search it: {_search_command()}", soft_wrap=True)
     if not report.complete:
         message = _what_is_missing(corpus, report, len(failed), cause)
@@ -254,11 +256,10 @@ def _ingest(
 
 
 def _where(store: GeminiQdrantVectorStore) -> str:
-    """Return where passages are stored, and how many there are now."""
+    """Return where passages are stored."""
     place = _given()
     engine = place.get("--url") or place.get("--path") or DEFAULT_PATH
-    passages = counted(store.count(), "passage")
-    return f"collection {store.collection_name!r} in {engine}, which has {passages} now"
+    return f"collection {store.collection_name!r} in {engine}"
 
 
 def _search_command() -> str:

@@ -140,8 +140,8 @@ def find_files(
     if not found.files and not found.problems:
         raise InvalidInputError(
             f"no file to read in {', '.join(named)}{_described(found.skipped)}. `gemini-qdrant "
-            "ingest --help` lists the kinds that are read; files of other kinds are read as text if "
-            "you name them, or their ending with --include"
+            "ingest --help` lists the kinds that are read; others are read as text if you "
+            "name them, or their ending with --include"
         )
     return found
 
