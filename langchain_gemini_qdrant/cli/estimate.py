@@ -128,7 +128,7 @@ def show_estimate(
     corpus: Corpus,
     embeddings: GeminiEmbeddings,
     place: Mapping[str, Any],
-    read_files: ReadFiles | None,
+    read_files: ReadFiles,
     *,
     list_skipped: bool,
 ) -> None:
@@ -138,7 +138,7 @@ def show_estimate(
         corpus: The files.
         embeddings: The embeddings they would be embedded with; nothing is sent.
         place: Arguments of `open_store_if_any`.
-        read_files: What files gave when they were read last, None to read all of them again.
+        read_files: What files gave when they were read last.
         list_skipped: Whether to name what is not read.
 
     Raises:
@@ -148,7 +148,7 @@ def show_estimate(
         open_store_if_any(embeddings, **place) as store,
         progress_bar(corpus.total_bytes) as show,
     ):
-        corpus.stored = None if store is None else StoredFiles(store, read_files)
+        corpus.stored = None if store is None else StoredFiles(store, read_files, dry_run=True)
 
         def on_progress(done: Estimate) -> None:
             line = f"{done.passages:,} passages · ~{done.tokens:,} tokens"

@@ -55,6 +55,7 @@ def test_unchanged_files_are_not_read_again(emulator):
     assert emulator.requests == []
     assert cells(ingest("docs", "--dry-run"))["to send"] == "0 texts, ~0 tokens"
     assert files(ingest("docs", "--reread")) == "3 read"
+    assert files(ingest("docs")) == "0 read, 3 unchanged"
 
 
 def test_a_changed_file_is_read_though_its_size_and_time_are_the_same(docs):
@@ -148,6 +149,18 @@ def test_a_run_that_ends_early_remembers_nothing_that_is_not_stored(tmp_path, em
     emulator.fail_next(status=429, quota="requests_per_day")
     assert ingest("docs").exit_code == 1
     assert counts(ingest("docs")) == [4, 0, 0, 0, 0]
+
+
+def test_a_dry_run_leaves_index_and_memory_as_they_are(docs):
+    memory = Path(INDEX, "read-files.sqlite")
+    with closing(EdgeClient(INDEX)) as client:
+        client.delete_payload_index("documents", "metadata.source")
+    before = memory.read_bytes()
+    aged(write(docs, {"new/a.md": FILES["a.md"]}), ["new/a.md"])
+    assert cells(ingest("docs", "--dry-run"))["to send"].startswith("1 text,")
+    assert memory.read_bytes() == before
+    with closing(EdgeClient(INDEX)) as client:
+        assert client.get_collection("documents").payload_schema == {}
 
 
 # The same files under other names

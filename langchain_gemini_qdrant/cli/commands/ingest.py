@@ -184,7 +184,7 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     how: dict[str, Any] = {"chunk_size": chunk_size, "encoding": encoding, "text_field": text_field}
     corpus = Corpus(found, **how)
     kept_in = index or Path(click.get_app_dir("gemini-qdrant"))
-    read_files = None if reread else ReadFiles(kept_in / _READ_FILES, how)
+    read_files = ReadFiles(kept_in / _READ_FILES, how, reread=reread)
     if dry_run:
         api_key = None if variable(*_KEYS) else "not needed"
         embeddings = make_embeddings(**options, api_key=api_key)

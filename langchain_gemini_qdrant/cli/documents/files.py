@@ -241,7 +241,7 @@ class _Walk:
             return HIDDEN
         if folder.is_symlink():
             return LINK
-        if folder.name in PACKAGES or (folder / "pyvenv.cfg").exists():
+        if folder.name in PACKAGES or os.path.exists(folder / "pyvenv.cfg"):  # noqa: PTH110
             return INSTALLED
         if folder.resolve() == self._leave_out:
             return INDEX

@@ -73,17 +73,19 @@ class ReadFiles:
     Args:
         path: The database.
         options: What else makes a file's passages, such as their length.
+        reread: Whether to find nothing, so that all files are read and remembered again.
     """
 
-    def __init__(self, path: Path, options: Mapping[str, object]) -> None:
+    def __init__(self, path: Path, options: Mapping[str, object], *, reread: bool) -> None:
         self._path = path
+        self._reread = reread
         self._options = json.dumps([_readers(), options], sort_keys=True)
         self._new: list[tuple[object, ...]] = []
         self._is_usable = True
 
     def find(self, files: Iterable[SourceFile]) -> dict[str, ReadBefore]:
         """Return by source what those files gave that have not changed since they were read."""
-        if not self._path.exists():
+        if self._reread or not self._path.exists():
             return {}
         keys = {_key(file): file for file in files}
         found = {}

@@ -33,31 +33,32 @@ class StoredFiles:
 
     Args:
         store: The collection.
-        read_files: What files gave when they were read last, None to read all of them again.
+        read_files: What files gave when they were read last.
+        dry_run: Whether to change nothing. Copies are then found if sources are indexed.
     """
 
-    def __init__(self, store: GeminiQdrantVectorStore, read_files: ReadFiles | None) -> None:
+    def __init__(
+        self, store: GeminiQdrantVectorStore, read_files: ReadFiles, *, dry_run: bool = False
+    ) -> None:
         self._collection = store.collection.patient()
+        self._dry_run = dry_run
         self._read_files = read_files
         self._look_ups = LookUps(self._collection)
         run(self._look_ups.open())
 
     def unchanged(self, files: Sequence[SourceFile]) -> dict[str, ReadBefore]:
         """Return by source the files that have not changed and whose passages are all stored."""
-        if self._read_files is None:
-            return {}
         read = self._read_files.find(files)
         stored = self._existing([each for before in read.values() for each in before.ids])
         return {source: before for source, before in read.items() if stored.issuperset(before.ids)}
 
     def remember(self, file: SourceFile, state: Stamp, read: ReadBefore) -> None:
         """Remember what a file gave, and its state before and after it was read."""
-        if self._read_files is not None:
-            self._read_files.keep(file, state, read)
+        self._read_files.keep(file, state, read)
 
     def save(self) -> None:
         """Write what is to be remembered."""
-        if self._read_files is not None:
+        if not self._dry_run:
             self._read_files.save()
 
     def copies_of(self, passage: Document) -> list[str]:
@@ -78,7 +79,10 @@ class StoredFiles:
         collection = self._collection
         field = metadata_field(SOURCE_KEY, collection.layout.metadata_key)
         try:
-            run(create_payload_indexes(collection, {SOURCE_KEY: "keyword"}))
+            if not self._dry_run:
+                run(create_payload_indexes(collection, {SOURCE_KEY: "keyword"}))
+            elif field not in run(collection.client.get_collection(collection.name)).payload_schema:
+                return set()
             facet = collection.client.facet(collection.name, field, limit=_MOST, exact=True)
             return {str(hit.value) for hit in run(facet).hits}
         except Exception as error:
