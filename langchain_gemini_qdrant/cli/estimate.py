@@ -103,9 +103,9 @@ def _wanted(
             elif given.document.page_content:
                 done.passages += 1
                 name = content_id(given.document)
-                if hash(name) not in seen:
-                    seen.add(hash(name))
+                if seen.isdisjoint(map(hash, [name, *given.other_ids])):
                     new[name] = given
+                seen.add(hash(name))
         yield from (given.document for given in _missing(store, new))
         on_progress(done)
 
@@ -148,7 +148,7 @@ def show_estimate(
         open_store_if_any(embeddings, **place) as store,
         progress_bar(corpus.total_bytes) as show,
     ):
-        corpus.stored = None if store is None else StoredFiles(store, read_files, dry_run=True)
+        corpus.stored = StoredFiles(store, read_files, dry_run=True)
 
         def on_progress(done: Estimate) -> None:
             line = f"{done.passages:,} passages · ~{done.tokens:,} tokens"

@@ -186,6 +186,9 @@ class Pipeline:
             elif document.is_stored or self._is_repeated(document):
                 self._counters.skipped += 1
             else:
+                if not group.keys().isdisjoint(document.other_keys):
+                    await self._look_up(group)
+                    group = {}
                 self._counters.skipped += document.key in group  # the last one of an id stays
                 group[document.key] = document
         if group:
@@ -204,8 +207,9 @@ class Pipeline:
 
     async def _look_up(self, group: Mapping[str | int, Incoming]) -> None:
         """Skip what is stored already, which resumes an interrupted run; embed the rest."""
-        for key in group.keys() & self._pending.keys():
-            await self._until_stored(key)  # so that the last one stays
+        others = {key for document in group.values() for key in document.other_keys}
+        for key in (group.keys() | others) & self._pending.keys():
+            await self._until_stored(key)  # so that the last one stays, and its vector is known
         try:
             stored = await self._look_ups.payloads(list(group))
             group = await self._copy_vectors(group, stored)

@@ -10,7 +10,7 @@ import pytest
 
 from langchain_gemini_qdrant import EdgeClient
 from tests.integration_tests.command_line import cells, counts, ingest, stored
-from tests.samples import write
+from tests.samples import paragraphs, write
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -206,6 +206,22 @@ def test_a_copy_is_stored_told_and_not_paid_for(docs, emulator, others):
         points = client.retrieve("documents", [copy.id, original.id], with_vectors=True)
     assert points[0].vector == pytest.approx(points[1].vector)
     assert "copy/a.md" not in cells(ingest("copy", "--reread"))
+
+
+def test_copies_that_are_read_in_one_run_are_paid_for_once(tmp_path, emulator):
+    text = paragraphs(150_000).encode()
+    write(
+        tmp_path, {"old/big.txt": text, "old/b.md": b"# B", "new/big.txt": text, "new/b.md": b"# B"}
+    )
+    foretold = ingest("old", "new", "--dry-run")
+    result = ingest("old", "new")
+    for each in (foretold, result):
+        assert cells(each)["new/big.txt"].startswith("its text is stored as old/big.txt, too")
+    sent = len(emulator.texts)
+    added, *others = counts(result)
+    assert (added, others) == (2 * sent, [0, 0, 0, 0])
+    assert cells(foretold)["to send"].startswith(f"{sent} texts,")
+    assert len(stored()["new/big.txt"]) == len(stored()["old/big.txt"]) == sent - 1
 
 
 def test_of_a_copy_that_was_edited_only_what_is_new_is_paid_for(tmp_path, emulator):

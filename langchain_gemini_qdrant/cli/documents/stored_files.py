@@ -29,22 +29,24 @@ _MOST_COPIES = 3
 
 
 class StoredFiles:
-    """Finds files whose passages a collection has, so that they are not read or paid for again.
+    """Finds files whose passages are stored, so that they are not read or paid for again.
 
     Args:
-        store: The collection.
+        store: The collection, None if there is none yet.
         read_files: What files gave when they were read last.
         dry_run: Whether to change nothing. Copies are then found if sources are indexed.
     """
 
     def __init__(
-        self, store: GeminiQdrantVectorStore, read_files: ReadFiles, *, dry_run: bool = False
+        self, store: GeminiQdrantVectorStore | None, read_files: ReadFiles, *, dry_run: bool = False
     ) -> None:
-        self._collection = store.collection.patient()
+        self._collection = None if store is None else store.collection.patient()
         self._dry_run = dry_run
         self._read_files = read_files
-        self._look_ups = LookUps(self._collection)
-        run(self._look_ups.open())
+        self._look_ups = None if self._collection is None else LookUps(self._collection)
+        if self._look_ups is not None:
+            run(self._look_ups.open())
+        self._begun: set[str] = set()  # ids of the first passages of files read in this run
 
     def unchanged(self, files: Sequence[SourceFile]) -> dict[str, ReadBefore]:
         """Return by source the files that have not changed and whose passages are all stored."""
@@ -62,11 +64,16 @@ class StoredFiles:
             self._read_files.save()
 
     def copies_of(self, passage: Document) -> list[str]:
-        """Return other sources of the same file name that have the passage."""
+        """Return other sources of the same file name that have a file's first passage.
+
+        They are stored, or were read before in this run.
+        """
         source = passage.metadata[SOURCE_KEY]
-        others = (each for each in self._by_name.get(_name(source), ()) if each != source)
-        ids = {id_under(passage, other): other for other in others}
-        found = self._existing(list(ids))
+        same_name = self._by_name.setdefault(_name(source), [])
+        ids = {id_under(passage, other): other for other in same_name if other != source}
+        found = self._begun.intersection(ids) | self._existing(list(ids))
+        same_name.append(source)
+        self._begun.add(id_under(passage, source))
         return [other for each, other in ids.items() if each in found][:_MOST_COPIES]
 
     def is_new(self, source: str) -> bool:
@@ -77,6 +84,8 @@ class StoredFiles:
     def _sources(self) -> set[str]:
         """All sources of the collection; none if the key has no right to count them."""
         collection = self._collection
+        if collection is None:
+            return set()
         field = metadata_field(SOURCE_KEY, collection.layout.metadata_key)
         try:
             if not self._dry_run:
@@ -100,6 +109,8 @@ class StoredFiles:
 
     def _existing(self, ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
+        if self._look_ups is None:
+            return found
         for start in range(0, len(ids), _IDS_AT_A_TIME):
             found |= run(self._look_ups.existing([*ids[start : start + _IDS_AT_A_TIME]]))
         return found
