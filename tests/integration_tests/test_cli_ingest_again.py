@@ -91,6 +91,21 @@ def test_what_was_deleted_from_the_collection_is_read_and_stored_again(cleanup):
     assert len(stored()["docs/rows.csv"]) == 2
 
 
+@pytest.mark.slow
+def test_of_many_files_only_the_one_that_lacks_a_passage_is_read_again(tmp_path, emulator):
+    rows = "".join(f"row {i}\n" for i in range(2_300))
+    many = {f"{i}.md": b"# %d" % i for i in range(130)} | {"big.csv": f"title\n{rows}".encode()}
+    aged(write(tmp_path / "docs", many), many)
+    ingest("docs")
+    assert files(ingest("docs")) == "0 read, 131 unchanged"
+    gone = stored()["docs/big.csv"][2_200].id
+    with closing(EdgeClient(INDEX)) as client:
+        client.delete("documents", [gone])
+    emulator.clear()
+    assert files(ingest("docs")) == "1 read, 130 unchanged"
+    assert len(emulator.texts) == 1
+
+
 @pytest.mark.usefixtures("docs")
 def test_another_collection_or_a_new_one_of_the_name_gets_everything():
     assert counts(ingest("docs", "--collection", "other")) == [4, 0, 0, 0, 0]

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from langchain_core.documents import Document
 
@@ -104,19 +105,19 @@ class Corpus:
     def _known_passages(self, file: SourceFile, known: ReadBefore, before: int) -> Iterator[Given]:
         self.unchanged += bool(known.ids)
         self._note(file, known.notice, is_empty=not known.ids)
-        for name in known.ids:
+        for name in known.names():
             self._ids.append(hash(name))
             self._ends.append(before + file.size)
             yield Given(Document("", id=name, metadata={SOURCE_KEY: file.source}), is_stored=True)
 
     def _read(self, file: SourceFile, before: int) -> Iterator[Given]:
         reading = Reading(file=file, encoding=self._encoding, text_field=self._text_field)
-        ids: dict[str, None] = {}
+        ids = bytearray()
         copies: list[str] | None = None
         state = _stamp_if_any(file.path)
         for passage, position in self._passages(reading):
             name = content_id(passage)
-            ids[name] = None
+            ids += UUID(name).bytes
             self._ids.append(hash(name))
             self._ends.append(before + position)
             if copies is None:
@@ -129,7 +130,7 @@ class Corpus:
             self.problems[file.source] = reading.problem
             yield self._failure(file.source, before + file.size)
         elif state is not None and self.stored is not None:
-            self.stored.remember(file, state, ReadBefore([*ids], reading.notice))
+            self.stored.remember(file, state, ReadBefore(bytes(ids), reading.notice))
 
     def _copies_of(self, passage: Document, stored: StoredFiles) -> list[str]:
         copies = stored.copies_of(passage)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from langchain_gemini_qdrant._warnings import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from langchain_gemini_qdrant.cli.documents.files import SourceFile
 
@@ -56,12 +56,17 @@ class ReadBefore(NamedTuple):
     """What a file gave when it was read.
 
     Attributes:
-        ids: Of its passages, each once.
+        ids: Of its passages, 16 bytes each, as a file may have a million.
         notice: On how it was read.
     """
 
-    ids: list[str]
+    ids: bytes
     notice: str | None
+
+    def names(self) -> Iterator[str]:
+        """Yield the ids as documents have them."""
+        for start in range(0, len(self.ids), _ID_BYTES):
+            yield str(uuid.UUID(bytes=self.ids[start : start + _ID_BYTES]))
 
 
 class ReadFiles:
@@ -95,7 +100,7 @@ class ReadFiles:
             file = keys[path]
             with suppress(OSError):  # told when it is read
                 if (how, state) == (self._how(file), str(stamp(file.path))):
-                    found[file.source] = ReadBefore(_unpacked(ids), notice)
+                    found[file.source] = ReadBefore(ids, notice)
         return found
 
     def keep(self, file: SourceFile, state: Stamp, read: ReadBefore) -> None:
@@ -107,7 +112,7 @@ class ReadFiles:
             read: What it gave.
         """
         if state.modified_ns < time.time_ns() - _COARSE_NS:
-            row = (_key(file), self._how(file), str(state), _packed(read.ids), read.notice)
+            row = (_key(file), self._how(file), str(state), *read)
             self._new.append(row)
 
     def save(self) -> None:
@@ -144,15 +149,6 @@ CREATE TABLE IF NOT EXISTS files
 
 def _key(file: SourceFile) -> bytes:
     return os.fsencode(os.path.abspath(file.path))  # noqa: PTH100 - `resolve` would follow links
-
-
-def _packed(ids: Sequence[str]) -> bytes:
-    return b"".join(uuid.UUID(each).bytes for each in ids)
-
-
-def _unpacked(ids: bytes) -> list[str]:
-    starts = range(0, len(ids), _ID_BYTES)
-    return [str(uuid.UUID(bytes=ids[start : start + _ID_BYTES])) for start in starts]
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._runtime import run
@@ -51,8 +52,11 @@ class StoredFiles:
     def unchanged(self, files: Sequence[SourceFile]) -> dict[str, ReadBefore]:
         """Return by source the files that have not changed and whose passages are all stored."""
         read = self._read_files.find(files)
-        stored = self._existing([each for before in read.values() for each in before.ids])
-        return {source: before for source, before in read.items() if stored.issuperset(before.ids)}
+        names = ((name, source) for source, before in read.items() for name in before.names())
+        gone: set[str] = set()
+        while some := dict(islice(names, _IDS_AT_A_TIME)):
+            gone.update(some[name] for name in some.keys() - self._existing(list(some)))
+        return {source: before for source, before in read.items() if source not in gone}
 
     def remember(self, file: SourceFile, state: Stamp, read: ReadBefore) -> None:
         """Remember what a file gave, and its state before and after it was read."""
