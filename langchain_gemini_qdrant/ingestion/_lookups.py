@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Given(NamedTuple):
-    """A document of which more is known than it says.
+    """A document, and what is known of it before it is looked up.
 
     Attributes:
         document: The document.

@@ -1,4 +1,4 @@
-"""Documents of which a run is told more: that they are stored, or under which other ids."""
+"""Documents that a run knows: that they are stored, or under which other ids they are."""
 
 from __future__ import annotations
 

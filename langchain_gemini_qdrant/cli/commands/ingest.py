@@ -237,14 +237,14 @@ def _ingest(
         report = replace(report, deleted=report.deleted + _delete_all_of(store, [*corpus.empty]))
     failed = {name: why for name, why in report.failed.items() if name not in corpus.problems}
     show_files(corpus, list_skipped=list_skipped)
-    # What ended the run is the last line, and true of all that was not sent.
+    # The reason why the run ended is told at the end, not for each file.
     own = {name: why for name, why in failed.items() if not why.endswith(report.stopped or "\0")}
     if own:
         console.print(reasons_table("Passages not stored", _by_source(corpus, own)))
     if cleanup != "none" and not report.complete:
         kept = "all is" if cleanup == "full" or report.stopped else "what these files had is"
         console.print(f"Not everything is stored, so {kept} kept from the cleanup.")
-    # Nobody asks a Qdrant that may be away.
+    # A run that ended early may have lost Qdrant.
     total = 0 if report.stopped else store.count()
     where = f"{_where(store)}, which has {counted(total, 'passage')} now" if total else None
     console.print(summary_table(corpus, report, len(failed), where))
