@@ -23,9 +23,13 @@ settings.load_profile("quick")
 
 @pytest.fixture(autouse=True, scope="session")
 def _outside_the_checkout(tmp_path_factory):
-    """Python imports from where it is started: what tests start must find what is installed."""
+    """Python imports from where it is started: what tests start must find what is installed.
+
+    The command line keeps files in the user's folders.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("outside"))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
 
 

@@ -8,22 +8,24 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._qdrant_values import content_id
+from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles
 from langchain_gemini_qdrant.cli.options import TITLE_KEY, open_store_if_any
 from langchain_gemini_qdrant.cli.progress import console, counted, duration, price, progress_bar
-from langchain_gemini_qdrant.cli.tables import facts_table, files_line, files_tables
+from langchain_gemini_qdrant.cli.tables import facts_table, files_line, show_files
 from langchain_gemini_qdrant.embeddings._request import request_spec
 from langchain_gemini_qdrant.embeddings._usage import billed_tokens
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, find_model
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from langchain_core.documents import Document
 
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus
-    from langchain_gemini_qdrant.embeddings._request import RequestSpec
+    from langchain_gemini_qdrant.cli.documents.read_before import ReadFiles
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+    from langchain_gemini_qdrant.ingestion._lookups import Given
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 TEXTS_PER_MINUTE = 3_000
@@ -60,7 +62,7 @@ class Estimate:
 
 
 def estimate(
-    passages: Iterator[Document],
+    passages: Iterator[Given],
     embeddings: GeminiEmbeddings,
     store: GeminiQdrantVectorStore | None,
     on_progress: Callable[[Estimate], None],
@@ -75,49 +77,69 @@ def estimate(
     """
     spec = request_spec(embeddings.model, "RETRIEVAL_DOCUMENT", embeddings.output_dimensionality)
     done = Estimate()
-    seen: set[int] = set()  # hashes of ids
-    while batch := list(islice(passages, MAX_BATCH_SIZE)):
-        new = []
-        for passage in batch:
-            if passage.page_content:
-                done.passages += 1
-                name = content_id(passage)
-                if hash(name) not in seen:
-                    seen.add(hash(name))
-                    new.append((name, passage))
-        wanted = new if store is None else _missing(store, new)
-        done.texts += len(wanted)
-        done.tokens += sum(_tokens(spec, passage) for _, passage in wanted)
-        done.stored = done.passages - done.texts
-        on_progress(done)
+    wanted = _wanted(passages, store, done, on_progress)
+    while request := list(islice(wanted, MAX_BATCH_SIZE)):
+        # A request sends each text once.
+        contents = {spec.content(each.page_content, each.metadata[TITLE_KEY]) for each in request}
+        done.texts += len(contents)
+        done.tokens += sum(billed_tokens(each, spec.max_input_tokens) for each in contents)
+    done.stored = done.passages - done.texts
     return done
 
 
-def _missing(
-    store: GeminiQdrantVectorStore, passages: Sequence[tuple[str, Document]]
-) -> list[tuple[str, Document]]:
-    """Return the passages that are not stored with the title they have."""
-    found = store.get_by_ids([name for name, _ in passages])
+def _wanted(
+    passages: Iterator[Given],
+    store: GeminiQdrantVectorStore | None,
+    done: Estimate,
+    on_progress: Callable[[Estimate], None],
+) -> Iterator[Document]:
+    """Yield each passage to embed; count all in `done`."""
+    seen: set[int] = set()  # hashes of ids
+    while batch := list(islice(passages, MAX_BATCH_SIZE)):
+        new = {}
+        for given in batch:
+            if given.is_stored:
+                done.passages += 1
+            elif given.document.page_content:
+                done.passages += 1
+                name = content_id(given.document)
+                if seen.isdisjoint(map(hash, [name, *given.other_ids])):
+                    new[name] = given
+                seen.add(hash(name))
+        yield from (given.document for given in _missing(store, new))
+        on_progress(done)
+
+
+def _missing(store: GeminiQdrantVectorStore | None, new: Mapping[str, Given]) -> list[Given]:
+    """Return the passages that are not stored with their title, nor under another source."""
+    if store is None:
+        return list(new.values())
+    places = {name: [name, *given.other_ids] for name, given in new.items()}
+    found = store.get_by_ids([each for ids in places.values() for each in ids])
     titles = {str(document.id): document.metadata.get(TITLE_KEY) for document in found}
     return [
-        (name, passage)
-        for name, passage in passages
-        if name not in titles or titles[name] != passage.metadata[TITLE_KEY]
+        given
+        for name, given in new.items()
+        if all(titles.get(each) != given.document.metadata[TITLE_KEY] for each in places[name])
     ]
 
 
-def _tokens(spec: RequestSpec, passage: Document) -> int:
-    content = spec.content(passage.page_content, passage.metadata[TITLE_KEY])
-    return billed_tokens(content, spec.max_input_tokens)
-
-
-def show_estimate(corpus: Corpus, embeddings: GeminiEmbeddings, place: Mapping[str, Any]) -> None:
+def show_estimate(
+    corpus: Corpus,
+    embeddings: GeminiEmbeddings,
+    place: Mapping[str, Any],
+    read_files: ReadFiles,
+    *,
+    list_skipped: bool,
+) -> None:
     """Read all files and show what storing them would take.
 
     Args:
         corpus: The files.
         embeddings: The embeddings they would be embedded with; nothing is sent.
         place: Arguments of `open_store_if_any`.
+        read_files: What files gave when they were read last.
+        list_skipped: Whether to name what is not read.
 
     Raises:
         InvalidInputError: Some files cannot be read; the others are counted.
@@ -126,20 +148,19 @@ def show_estimate(corpus: Corpus, embeddings: GeminiEmbeddings, place: Mapping[s
         open_store_if_any(embeddings, **place) as store,
         progress_bar(corpus.total_bytes) as show,
     ):
+        corpus.stored = StoredFiles(store, read_files, dry_run=True)
 
         def on_progress(done: Estimate) -> None:
             line = f"{done.passages:,} passages · ~{done.tokens:,} tokens"
             show(corpus.settled_bytes(done.passages), line)
 
         done = estimate(corpus.passages(), embeddings, store, on_progress)
-    for table in files_tables(corpus):
-        console.print(table)
+    show_files(corpus, list_skipped=list_skipped)
     console.print(
         facts_table(
             {
                 "files": files_line(corpus),
-                "passages": f"{done.passages:,}, of which {done.stored:,} are stored already or "
-                "come again",
+                "passages": f"{done.passages:,}; stored already or repeated: {done.stored:,}",
                 "to send": f"{counted(done.texts, 'text')}, ~{done.tokens:,} tokens",
                 "price": price(done.usd(embeddings.model), "~"),
                 "time": _time(done, embeddings),

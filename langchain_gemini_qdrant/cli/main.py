@@ -18,6 +18,7 @@ from langchain_gemini_qdrant.cli.commands.search import search
 from langchain_gemini_qdrant.cli.commands.tune import tune
 from langchain_gemini_qdrant.cli.local_mode import describe_local_mode
 from langchain_gemini_qdrant.cli.progress import say, shown_log
+from langchain_gemini_qdrant.cli.reasons import first_sentence
 from langchain_gemini_qdrant.errors import (
     BillingError,
     DailyQuotaError,
@@ -62,7 +63,8 @@ def _advice(error: Exception) -> str:
         when = "after midnight Pacific time, when the day's quota is renewed"
     else:
         when = "later"
-    return f"\nStored data is kept: run the command again {when}."
+    kept = "Stored data is kept: run" if isinstance(error, IngestError) else "Run"
+    return f"\n{kept} the command again {when}."
 
 
 def _show_warning(  # noqa: PLR0917
@@ -90,6 +92,8 @@ def _told(error: Exception) -> str:
     """Return what an expected error says; qdrant-client's show an answer as it came."""
     if isinstance(error, LocalModeError):
         return describe_local_mode(error)
+    if isinstance(error, RateLimitError):  # of a dozen lines
+        return first_sentence(str(error))
     if isinstance(error, GeminiQdrantError | OSError):
         return str(error)
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason  # noqa: PLC0415

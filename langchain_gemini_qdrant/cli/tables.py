@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from langchain_gemini_qdrant.cli.progress import cost, counted, duration
+from langchain_gemini_qdrant.cli.documents.files import count_skipped, listed
+from langchain_gemini_qdrant.cli.progress import console, cost, counted, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from langchain_core.documents import Document
 
@@ -19,12 +20,20 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
 
 _NAMED = 20  # files and passages named before the rest is counted
-_KINDS_NAMED = 5
 _PASSAGE_LENGTH = 160
 
 
-def summary_table(corpus: Corpus, report: IngestReport | IngestProgress, failed: int) -> Table:
-    """Return the results of a run; `failed` counts passages, not unreadable files."""
+def summary_table(
+    corpus: Corpus, report: IngestReport | IngestProgress, failed: int, where: str | None = None
+) -> Table:
+    """Return the results of a run.
+
+    Args:
+        corpus: What was read.
+        report: What was done with it.
+        failed: Passages that are not stored; files that cannot be read are not among them.
+        where: Where the others are, if that is known.
+    """
     from langchain_gemini_qdrant.ingestion._report import IngestProgress  # noqa: PLC0415
 
     stored = (
@@ -32,43 +41,57 @@ def summary_table(corpus: Corpus, report: IngestReport | IngestProgress, failed:
         if isinstance(report, IngestProgress)
         else f"{report.added:,} added, {report.updated:,} updated"
     )
-    return facts_table(
-        {
-            "files": files_line(corpus),
-            "passages": f"{stored}, {report.skipped:,} found stored or given twice, "
-            f"{report.deleted:,} deleted, {failed:,} failed",
-            "sent": f"{counted(report.requests, 'request')}, {counted(report.texts, 'text')}, "
-            f"{', '.join(cost(report))}",
-            "time": f"{duration(report.seconds)}, {report.documents_per_second:,.0f} passages/s",
-        }
-    )
+    facts = {
+        "files": files_line(corpus),
+        "passages": f"{stored}, {report.skipped:,} found stored or given twice, "
+        f"{report.deleted:,} deleted, {failed:,} failed",
+        "sent": f"{counted(report.requests, 'request')}, {counted(report.texts, 'text')}, "
+        f"{', '.join(cost(report))}",
+        "time": f"{duration(report.seconds)}, {report.documents_per_second:,.0f} passages/s",
+    }
+    return facts_table({**facts, **({"stored in": where} if where else {})})
 
 
-def files_tables(corpus: Corpus) -> Iterator[Table]:
-    """Yield tables of notices about single files, one for each kind."""
+def show_files(corpus: Corpus, *, list_skipped: bool) -> None:
+    """Print what is to be known of single files: what is not read, and how some were read.
+
+    Args:
+        corpus: What was read.
+        list_skipped: Whether to name each file and folder that was skipped.
+    """
+    skipped = corpus.found.skipped
+    if list_skipped:
+        for each in skipped:
+            console.print(f"{each.source}: {each.reason}", markup=False, soft_wrap=True)
+    elif skipped:
+        counts = {reason: listed(kinds) for reason, kinds in count_skipped(skipped).items()}
+        console.print(reasons_table("Not read (--list-skipped names them)", counts))
+    copies = {
+        source: f"its text is stored as {other}, too, and is not paid for again"
+        for source, other in corpus.copies.items()
+    }
     kinds = {
         "Encodings": corpus.notices,
         "Files without text": corpus.empty,
+        "Files that are stored twice (--root keeps sources the same)": copies,
         "Files not read, or not in full": corpus.problems,
     }
     for title, reasons in kinds.items():
         if reasons:
-            yield reasons_table(title, reasons)
+            console.print(reasons_table(title, reasons))
 
 
 def files_line(corpus: Corpus) -> str:
     """Return how many files were read, and how many were not."""
     unread = len(corpus.problems)
+    read = corpus.files_read - corpus.unchanged - len(corpus.empty) - _failed_files(corpus)
     parts = [
-        f"{corpus.files_read - len(corpus.empty) - _failed_files(corpus):,} read",
+        f"{read:,} read",
+        f"{corpus.unchanged:,} unchanged" if corpus.unchanged else "",
         f"{len(corpus.empty):,} without text" if corpus.empty else "",
         f"{unread:,} failed" if unread else "",
+        f"{len(corpus.found.skipped):,} skipped" if corpus.found.skipped else "",
     ]
-    others = corpus.found.others
-    if others.total():
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(_KINDS_NAMED))
-        more = ", …" if len(others) > _KINDS_NAMED else ""
-        parts.append(f"not of a kind that is read: {kinds}{more}")
     return ", ".join(filter(None, parts))
 
 

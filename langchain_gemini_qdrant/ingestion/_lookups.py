@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_gemini_qdrant.vectorstores._comparison import same_json
 from langchain_gemini_qdrant.vectorstores._open import checked
@@ -10,11 +10,26 @@ from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._schema import read_consistency
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from langchain_core.documents import Document
     from qdrant_client import models
 
     from langchain_gemini_qdrant.vectorstores._collection import Collection
+
+
+class Given(NamedTuple):
+    """A document, and what is known of it before it is looked up.
+
+    Attributes:
+        document: The document.
+        is_stored: It is known to be stored as it is; it has an id and needs no text.
+        other_ids: Ids under which its text may be stored, too: vectors are copied from there.
+    """
+
+    document: Document
+    is_stored: bool = False
+    other_ids: Sequence[str] = ()
 
 
 class Incoming(NamedTuple):
@@ -30,6 +45,8 @@ class Incoming(NamedTuple):
         has_own_id: Another text may come under the same id later; content ids tell texts apart.
         source: What failures are remembered by, for the cleanup.
         problem: Why it cannot be taken, None if it can.
+        is_stored: It is known to be stored as it is.
+        other_keys: Points that may have its text, and so its vector.
     """
 
     key: str | int
@@ -41,6 +58,8 @@ class Incoming(NamedTuple):
     has_own_id: bool = True
     source: object = None
     problem: str | None = None
+    is_stored: bool = False
+    other_keys: Sequence[str | int] = ()
 
 
 class LookUps:
@@ -68,9 +87,43 @@ class LookUps:
         answers = await in_parts(self._retrieve, keys)
         return {record.id: record.payload or {} for records in answers for record in records}
 
+    async def existing(self, keys: list[str | int]) -> set[Any]:
+        """Return those of the keys under which documents are stored."""
+        answers = await in_parts(self._retrieve_ids, keys)
+        return {record.id for records in answers for record in records}
+
+    async def vectors(self, documents: Sequence[Incoming]) -> dict[Any, list[float]]:
+        """Return the vectors of documents whose text and title are stored under other keys."""
+        wanted = list({key: None for document in documents for key in document.other_keys})
+        answers = await in_parts(self._retrieve_vectors, wanted)
+        found = {record.id: record for records in answers for record in records}
+        vectors: dict[Any, list[float]] = {}
+        for document in documents:
+            for key in document.other_keys:
+                if key not in found:
+                    continue
+                vector = _dense(found[key], self._collection.layout.vector_name)
+                if vector and self.embeds_alike(document, found[key].payload or {}):
+                    vectors[document.key] = vector
+        return vectors
+
     async def _retrieve(self, keys: list[str | int]) -> list[models.Record]:
         return await self._collection.client.retrieve(
             self._collection.name, keys, with_payload=True, consistency=self._consistency
+        )
+
+    async def _retrieve_ids(self, keys: list[str | int]) -> list[models.Record]:
+        return await self._collection.client.retrieve(
+            self._collection.name, keys, with_payload=False, consistency=self._consistency
+        )
+
+    async def _retrieve_vectors(self, keys: list[str | int]) -> list[models.Record]:
+        return await self._collection.client.retrieve(
+            self._collection.name,
+            keys,
+            with_payload=True,
+            with_vectors=True,
+            consistency=self._consistency,
         )
 
     def embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
@@ -88,3 +141,9 @@ class LookUps:
         if not self._collection.layout.metadata_key and payload.keys() != found.keys():
             return True
         return not all(same_json(value, found.get(name)) for name, value in payload.items())
+
+
+def _dense(record: models.Record, name: str) -> list[float] | None:
+    """Return a point's dense vector, None if it has none."""
+    vector = record.vector.get(name) if isinstance(record.vector, dict) else record.vector
+    return cast("list[float]", vector) if isinstance(vector, list) and vector else None

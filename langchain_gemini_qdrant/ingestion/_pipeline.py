@@ -187,9 +187,12 @@ class Pipeline:
             self._counters.read += 1
             if document.problem is not None:
                 self._fail(document, document.problem)
-            elif self._is_repeated(document):
+            elif document.is_stored or self._is_repeated(document):
                 self._counters.skipped += 1
             else:
+                if not group.keys().isdisjoint(document.other_keys):
+                    await self._look_up(group)
+                    group = {}
                 self._counters.skipped += document.key in group  # the last one of an id stays
                 group[document.key] = document
         if group:
@@ -208,10 +211,12 @@ class Pipeline:
 
     async def _look_up(self, group: Mapping[str | int, Incoming]) -> None:
         """Skip what is stored already, which resumes an interrupted run; embed the rest."""
-        for key in group.keys() & self._pending.keys():
-            await self._until_stored(key)  # so that the last one stays
+        others = {key for document in group.values() for key in document.other_keys}
+        for key in (group.keys() | others) & self._pending.keys():
+            await self._until_stored(key)  # so that the last one stays, and its vector is known
         try:
             stored = await self._look_ups.payloads(list(group))
+            group = await self._copy_vectors(group, stored)
         except Exception as error:  # noqa: BLE001 - told with the report
             for document in group.values():
                 self._fail(document, reason(error), error)
@@ -236,6 +241,21 @@ class Pipeline:
             await self._write(changed, self._set_payloads)
         while len(self._waiting) >= self._request_size:
             await self._start()
+
+    async def _copy_vectors(
+        self, group: Mapping[str | int, Incoming], stored: Mapping[str | int, Any]
+    ) -> dict[str | int, Incoming]:
+        """Store new documents whose vectors are stored under other ids; return all others."""
+        left = dict(group)
+        new = [each for key, each in group.items() if each.other_keys and key not in stored]
+        for start in range(0, len(new), self._batch_size):
+            some = new[start : start + self._batch_size]
+            vectors = await self._look_ups.vectors(some)
+            copies = [(left.pop(key), vector) for key, vector in vectors.items()]
+            self._pending |= {document.key: document for document, _ in copies}
+            if copies:
+                await self._write(copies, self._upsert)
+        return left
 
     async def _until_stored(self, key: str | int) -> None:
         while key in self._pending:

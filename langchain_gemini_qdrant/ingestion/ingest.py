@@ -22,7 +22,7 @@ from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, InvalidInputError
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
-from langchain_gemini_qdrant.ingestion._lookups import Incoming
+from langchain_gemini_qdrant.ingestion._lookups import Given, Incoming
 from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
 from langchain_gemini_qdrant.vectorstores._payloads import to_payload
@@ -196,7 +196,19 @@ class _Run:
                 raise
             self._counters.error = error  # told with the report
 
-    def _incoming(self, document: object) -> Incoming:
+    def _incoming(self, given: object) -> Incoming:
+        if not isinstance(given, Given):
+            return self._prepared(given)
+        if not given.is_stored:
+            others = [point_id(each) for each in given.other_ids]
+            return self._prepared(given.document)._replace(other_keys=others)
+        name = str(given.document.id)
+        key, source = point_id(name), self._cleanup.source_of(given.document.metadata)
+        if self._cleanup.mode != "none":
+            self._cleanup.add(key, source)
+        return Incoming(key=key, name=name, text="", title=None, payload={}, is_stored=True)
+
+    def _prepared(self, document: object) -> Incoming:
         if not isinstance(document, Document):
             raise InvalidInputError(f"documents must be Documents, got {type(document).__name__}")
         layout = self._collection.layout

@@ -56,6 +56,16 @@ def emulator(_running_emulator):
     return _running_emulator
 
 
+@pytest.fixture
+def in_an_empty_folder(monkeypatch, emulator, tmp_path):
+    """The command line starts there, with the emulator as the API, in 120 columns."""
+    monkeypatch.setenv("GOOGLE_API_KEY", emulator.api_key)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.base_url)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request):
     return request.param

@@ -6,63 +6,20 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import closing
 from typing import get_args
 
 import pytest
-from click.testing import CliRunner
 
-from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings, GeminiQdrantVectorStore
-from langchain_gemini_qdrant.cli import cli
 from langchain_gemini_qdrant.cli.options import QUANTIZATIONS
 from langchain_gemini_qdrant.quantization import QuantizationName
+from tests.integration_tests.command_line import SIZE, cells, counts, ingest, stored
 from tests.samples import BROKEN, SOUND, paragraphs, write
 
-SIZE = "128"
 WITHOUT_TEXT = {"empty.txt", "blank.md", "header.csv"}
 READ = set(SOUND) - WITHOUT_TEXT - {"image.png", ".hidden.md"}
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(monkeypatch, emulator, tmp_path):
-    monkeypatch.setenv("GOOGLE_API_KEY", emulator.api_key)
-    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.base_url)
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.chdir(tmp_path)
-
-
-def ingest(*arguments):
-    command = ["ingest", "--output-dimensionality", SIZE, *arguments]
-    return CliRunner().invoke(cli, command, prog_name="gemini-qdrant")
-
-
-def cells(result):
-    """Return the rows of all tables by their first cell, with each run of spaces as one."""
-    rows = {}
-    name = None
-    for line in result.stdout.splitlines():
-        if line.startswith("│"):
-            first, rest = (" ".join(cell.split()) for cell in line.strip("│").split("│"))
-            name = first or name
-            rows[name] = f"{rows[name]} {rest}" if not first else rest
-    return rows
-
-
-def counts(result):
-    """Return passages added, updated, found stored, deleted and failed."""
-    return [int(n.replace(",", "")) for n in re.findall(r"[\d,]*\d", cells(result)["passages"])]
-
-
-def stored(path="gemini-qdrant-index"):
-    """Return what is stored, by source."""
-    with closing(EdgeClient(path)) as client:
-        store = GeminiQdrantVectorStore.from_existing_collection(
-            "documents", GeminiEmbeddings(output_dimensionality=int(SIZE)), client=client
-        )
-        by_source = {}
-        for document in store.iter_documents():
-            by_source.setdefault(document.metadata["source"], []).append(document)
-        return by_source
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 
 def test_folder_of_all_formats_is_stored_with_titles_and_places(tmp_path):
@@ -118,7 +75,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_stored(tmp_path):
     assert f"{len(BROKEN)} failed" in rows["files"]
     assert counts(result)[-1] == 0
     assert result.stderr.startswith(
-        f"Error: not read, or not in full: {len(BROKEN)} files. What is"
+        f"Error: Not read, or not in full: {len(BROKEN)} files. What is"
     )
     texts = {d.page_content for d in stored()["docs/bad.jsonl"]}
     assert texts == {"good", "also good"}
@@ -133,7 +90,7 @@ def test_passages_that_gemini_refuses_are_counted_by_file_with_the_reason(tmp_pa
     result = ingest("docs")
     assert result.exit_code == 1
     assert "refused for a test" in cells(result)["docs/bad.txt"]
-    assert result.stderr.startswith("Error: not stored: 1 passage. What is")
+    assert result.stderr.startswith("Error: Not stored: 1 passage of those read. What is")
 
 
 def test_include_and_exclude_choose_files(tmp_path):

@@ -65,7 +65,7 @@ def test_headings_and_code_go_on_in_the_next_block():
 
 def passages_of(folder, **options):
     corpus = Corpus(find_files([str(folder)]), **{"chunk_size": 1000, **options})
-    return corpus, list(corpus.passages())
+    return corpus, [given.document for given in corpus.passages()]
 
 
 def test_corpus_has_all_files_with_their_sources_and_titles(tmp_path):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import codecs
 import os
+import shlex
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
 
 import click
+from click.core import ParameterSource
 
 from langchain_gemini_qdrant.cli.options import (
     DEFAULT_PATH,
@@ -20,15 +23,20 @@ from langchain_gemini_qdrant.cli.options import (
     open_store,
     quota_options,
     store_options,
+    until_the_end,
 )
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar, say
+from langchain_gemini_qdrant.cli.reasons import first_sentence
 from langchain_gemini_qdrant.embeddings._options import variable
-from langchain_gemini_qdrant.errors import IngestError
+from langchain_gemini_qdrant.errors import IngestError, RateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from langchain_core.documents import Document
+
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus
+    from langchain_gemini_qdrant.cli.documents.files import SourceFile
     from langchain_gemini_qdrant.ingestion import CleanupMode
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
@@ -37,6 +45,7 @@ _FAILED = 1
 _KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_CLOUD_PROJECT")
 SOURCE_KEY = "source"
 _SOURCES_AT_A_TIME = 500
+_READ_FILES = "read-files.sqlite"
 
 
 def _known_encoding(_: object, __: object, name: str | None) -> str | None:
@@ -59,13 +68,39 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     help="Quantization of a newly created collection.",
 )
 @click.option(
-    "--include", multiple=True, metavar="PATTERN", help="Read only these files; may be repeated."
+    "--include",
+    multiple=True,
+    metavar="PATTERN",
+    help="Read only files that match, such as '*.md' or 'guide/**/*.txt'; may be repeated. Files "
+    "of unknown kinds are read as text if the pattern gives their ending, such as '*.log'.",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Skip these files and folders; may be repeated.",
+    help="Skip files and folders that match, such as 'drafts/'; may be repeated.",
+)
+@click.option(
+    "--no-gitignore", is_flag=True, help="Also read what git ignores in folders of repositories."
+)
+@click.option("--list-skipped", is_flag=True, help="Name each file and folder that is not read.")
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Sources are paths relative to this folder; files outside of it have their absolute path. "
+    " [default: the folder that has the index in it; with --url, the current folder]",
+)
+@click.option(
+    "--stdin-name",
+    metavar="NAME",
+    default="stdin.txt",
+    show_default=True,
+    help="Source of what PATH '-' reads; its ending says of what kind it is.",
+)
+@click.option(
+    "--reread",
+    is_flag=True,
+    help="Read all files again, also unchanged ones whose passages are stored.",
 )
 @click.option(
     "--chunk-size",
@@ -102,6 +137,11 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     paths: tuple[str, ...],
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    no_gitignore: bool,
+    list_skipped: bool,
+    root: Path | None,
+    stdin_name: str,
+    reread: bool,
     chunk_size: int,
     text_field: str | None,
     encoding: str | None,
@@ -112,41 +152,63 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     """Split, embed and store files, or folders of them.
 
     Text (.txt, .rst), Markdown (.md), web pages (.html), PDF, JSON Lines (.jsonl) and tables
-    (.csv, .tsv) are read; a file that you name is read as text if it has a different ending. In
-    folders, names that begin with a dot are skipped. PATTERN is for a name, such as '*.md', or for
-    the path inside the folder, such as 'drafts/*'.
+    (.csv, .tsv) are read; a file that you name is read as text if it has a different ending. PATH
+    may be '-' for standard input. In folders, hidden files, installed packages (node_modules and
+    the like) and what git ignores are skipped. PATTERN is written as in .gitignore.
 
-    Passages that are already stored are skipped, so the same command from the same folder resumes
-    after Ctrl-C or any failure. A file that cannot be read is listed at the end, and the others
-    are stored. Exit status: 0 if everything is stored, 1 if not.
+    Passages that are already stored are skipped, and unchanged files are not read again, so the
+    same command resumes after Ctrl-C or any failure. A file that cannot be read is listed at the
+    end, and the others are stored. Exit status: 0 if everything is stored, 1 if not.
 
     Without --path and --url the folder is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus  # noqa: PLC0415
-    from langchain_gemini_qdrant.cli.documents.files import find_files  # noqa: PLC0415
+    from langchain_gemini_qdrant.cli.documents.files import STDIN, find_files  # noqa: PLC0415
+    from langchain_gemini_qdrant.cli.documents.read_before import ReadFiles  # noqa: PLC0415
+    from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.estimate import show_estimate  # noqa: PLC0415
 
     store_names = ("collection", "path", "url", "qdrant_api_key", "quantization")
     place = {name: options.pop(name) for name in store_names}
     index = None if place["url"] else Path(place["path"] or DEFAULT_PATH)
-    found = find_files(paths, include=include, exclude=exclude, leave_out=index)
-    corpus = Corpus(found, chunk_size=chunk_size, encoding=encoding, text_field=text_field)
+    found = find_files(
+        paths,
+        root=root or (index and index.absolute().parent),
+        include=include,
+        exclude=exclude,
+        gitignore=not no_gitignore,
+        leave_out=index,
+        stdin=_stdin(stdin_name) if STDIN in paths else None,
+    )
+    how: dict[str, Any] = {"chunk_size": chunk_size, "encoding": encoding, "text_field": text_field}
+    corpus = Corpus(found, **how)
+    kept_in = index or Path(click.get_app_dir("gemini-qdrant"))
+    read_files = ReadFiles(kept_in / _READ_FILES, how, reread=reread)
     if dry_run:
         api_key = None if variable(*_KEYS) else "not needed"
         embeddings = make_embeddings(**options, api_key=api_key)
         del place["quantization"]
-        show_estimate(corpus, embeddings, place)
+        show_estimate(corpus, embeddings, place, read_files, list_skipped=list_skipped)
         return
     store = open_store(make_embeddings(**options), **place)
+    corpus.stored = StoredFiles(store, read_files)
     with _quick_to_stop():
-        _ingest(corpus, store, cleanup)
+        _ingest(corpus, store, cleanup, list_skipped=list_skipped)
 
 
-def _ingest(corpus: Corpus, store: GeminiQdrantVectorStore, cleanup: CleanupMode) -> None:
+def _stdin(name: str) -> SourceFile:
+    from langchain_gemini_qdrant.cli.documents.files import read_stdin  # noqa: PLC0415
+
+    return read_stdin(name, Path(until_the_end(TemporaryDirectory())))
+
+
+def _ingest(
+    corpus: Corpus, store: GeminiQdrantVectorStore, cleanup: CleanupMode, *, list_skipped: bool
+) -> None:
     from langchain_gemini_qdrant.cli.tables import (  # noqa: PLC0415
-        files_tables,
         reasons_table,
+        show_files,
         summary_table,
     )
     from langchain_gemini_qdrant.ingestion._report import IngestProgress  # noqa: PLC0415
@@ -164,9 +226,8 @@ def _ingest(corpus: Corpus, store: GeminiQdrantVectorStore, cleanup: CleanupMode
                 files = f"{corpus.files_read:,} of {count:,} files"
                 show(corpus.settled_bytes(done.done), f"{files} · {ingest_line(done)}")
 
-            report = ingest_documents(
-                store, corpus.passages(), cleanup=cleanup, on_progress=on_progress
-            )
+            passages = cast("Iterator[Document]", corpus.passages())
+            report = ingest_documents(store, passages, cleanup=cleanup, on_progress=on_progress)
     except IngestError as error:
         report, cause = error.report, error.__cause__
     except KeyboardInterrupt:
@@ -175,16 +236,46 @@ def _ingest(corpus: Corpus, store: GeminiQdrantVectorStore, cleanup: CleanupMode
     if cleanup == "source" and report.stopped is None:
         report = replace(report, deleted=report.deleted + _delete_all_of(store, [*corpus.empty]))
     failed = {name: why for name, why in report.failed.items() if name not in corpus.problems}
-    for table in files_tables(corpus):
-        console.print(table)
-    if failed:
-        console.print(reasons_table("Passages not stored", _by_source(corpus, failed)))
+    show_files(corpus, list_skipped=list_skipped)
+    # The reason why the run ended is told at the end, not for each file.
+    own = {name: why for name, why in failed.items() if not why.endswith(report.stopped or "\0")}
+    if own:
+        console.print(reasons_table("Passages not stored", _by_source(corpus, own)))
     if cleanup != "none" and not report.complete:
         kept = "all is" if cleanup == "full" or report.stopped else "what these files had is"
         console.print(f"Not everything is stored, so {kept} kept from the cleanup.")
-    console.print(summary_table(corpus, report, len(failed)))
+    # A run that ended early may have lost Qdrant.
+    total = 0 if report.stopped else store.count()
+    where = f"{_where(store)}, which has {counted(total, 'passage')} now" if total else None
+    console.print(summary_table(corpus, report, len(failed), where))
+    if total:
+        console.print(f"Search it: {_search_command()}", soft_wrap=True)
     if not report.complete:
-        raise IngestError(_what_is_missing(corpus, report, len(failed)), report=report) from cause
+        message = _what_is_missing(corpus, report, len(failed), cause)
+        raise IngestError(message, report=report) from cause
+
+
+def _where(store: GeminiQdrantVectorStore) -> str:
+    """Return where passages are stored."""
+    place = _given()
+    engine = place.get("--url") or place.get("--path") or DEFAULT_PATH
+    return f"collection {store.collection_name!r} in {engine}"
+
+
+def _search_command() -> str:
+    """Return what searches the same collection, with the options that were given."""
+    words = [each for option in _given().items() for each in option]
+    return shlex.join(["gemini-qdrant", "search", "your question", *words])
+
+
+def _given() -> dict[str, str]:
+    """Return the options on the command line that say where the collection is, except keys."""
+    context = click.get_current_context()
+    return {
+        f"--{name.replace('_', '-')}": str(context.params[name])
+        for name in ("collection", "path", "url", "base_url")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
 
 
 def _delete_all_of(store: GeminiQdrantVectorStore, sources: Sequence[str]) -> int:
@@ -209,17 +300,20 @@ def _by_source(corpus: Corpus, failed: Mapping[str, str]) -> dict[str, str]:
     return {source: f"{len(whys):,} of them: {whys[0]}" for source, whys in reasons.items()}
 
 
-def _what_is_missing(corpus: Corpus, report: IngestReport, failed: int) -> str:
+def _what_is_missing(
+    corpus: Corpus, report: IngestReport, failed: int, cause: BaseException | None
+) -> str:
+    is_quota = isinstance(cause, RateLimitError)
+    stopped = first_sentence(report.stopped or "") if is_quota else report.stopped
+    unread = counted(len(corpus.problems), "file")
     parts = [
-        f"the run ended before its time: {report.stopped}" if report.stopped else "",
-        f"not read, or not in full: {counted(len(corpus.problems), 'file')}"
-        if corpus.problems
-        else "",
-        f"not stored: {counted(failed, 'passage')}" if failed else "",
+        f"The run ended early: {stopped}" if stopped else "",
+        f"Not read, or not in full: {unread}" if corpus.problems else "",
+        f"Not stored: {counted(failed, 'passage')} of those read" if failed else "",
+        # After a quota is used up, the time is said in place of this.
+        "" if is_quota else "What is stored is kept: run the same command to resume",
     ]
-    return (
-        f"{'; '.join(filter(None, parts))}. What is stored is kept: run the same command to resume"
-    )
+    return ". ".join(part.removesuffix(".") for part in parts if part)
 
 
 @contextmanager

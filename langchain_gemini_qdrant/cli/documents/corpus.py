@@ -5,22 +5,30 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from langchain_core.documents import Document
 
 from langchain_gemini_qdrant._qdrant_values import content_id
 from langchain_gemini_qdrant.cli.documents.passages import Outline, Splitter
+from langchain_gemini_qdrant.cli.documents.read_before import ReadBefore, Stamp, stamp
 from langchain_gemini_qdrant.cli.documents.readers import read
 from langchain_gemini_qdrant.cli.documents.reading import Reading
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
+from langchain_gemini_qdrant.ingestion._lookups import Given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from langchain_gemini_qdrant.cli.documents.files import Found, SourceFile
+    from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles
 
 SOURCE_KEY = "source"
+
+_FILES_AT_A_TIME = 100
 
 
 class Corpus:
@@ -34,8 +42,11 @@ class Corpus:
 
     Attributes:
         found: The files.
+        stored: What the collection has of them, None if there is none; set before they are read.
         total_bytes: Size of all files.
-        files_read: Files read so far, including those without text.
+        files_read: Files read so far, including those without text and the unchanged ones.
+        unchanged: Files that were not read again, as they are stored and have not changed.
+        copies: Another source that has the passages of a new file, by source.
         empty: Sources without any text, and how large these are.
         notices: Notices on how a file was read, by source.
         problems: Why a file could not be read, or only in part, by source.
@@ -50,8 +61,11 @@ class Corpus:
         text_field: str | None = None,
     ) -> None:
         self.found = found
+        self.stored: StoredFiles | None = None
         self.total_bytes = sum(file.size for file in found.files)
         self.files_read = 0
+        self.unchanged = 0
+        self.copies: dict[str, str] = {}
         self.empty: dict[str, str] = {}
         self.notices: dict[str, str] = {}
         self.problems: dict[str, str] = dict(found.problems)
@@ -64,7 +78,7 @@ class Corpus:
         self._settled = 0
         self._settled_bytes = 0
 
-    def passages(self) -> Iterator[Document]:
+    def passages(self) -> Iterator[Given]:
         """Yield the passages of all files.
 
         A file that cannot be read, or only in part, ends with a document without text that has the
@@ -74,23 +88,61 @@ class Corpus:
         for source in self.found.problems:
             yield self._failure(source, 0)
         before = 0
-        for file in self.found.files:
-            reading = Reading(file=file, encoding=self._encoding, text_field=self._text_field)
-            first = len(self._ids)
-            self._firsts.append(first)
-            for passage, position in self._passages(reading):
-                self._ids.append(hash(content_id(passage)))
-                self._ends.append(before + position)
-                yield passage
-            before += file.size
-            self.files_read += 1
-            if reading.notice is not None:
-                self.notices[file.source] = reading.notice
-            if reading.problem is not None:
-                self.problems[file.source] = reading.problem
-                yield self._failure(file.source, before)
-            elif len(self._ids) == first:
-                self.empty[file.source] = f"{file.size:,} bytes"
+        files = iter(self.found.files)
+        while some := list(islice(files, _FILES_AT_A_TIME)):
+            unchanged = {} if self.stored is None else self.stored.unchanged(some)
+            for file in some:
+                self._firsts.append(len(self._ids))
+                if file.source in unchanged:
+                    yield from self._known_passages(file, unchanged[file.source], before)
+                else:
+                    yield from self._read(file, before)
+                before += file.size
+                self.files_read += 1
+            if self.stored is not None:
+                self.stored.save()
+
+    def _known_passages(self, file: SourceFile, known: ReadBefore, before: int) -> Iterator[Given]:
+        self.unchanged += bool(known.ids)
+        self._note(file, known.notice, is_empty=not known.ids)
+        for name in known.names():
+            self._ids.append(hash(name))
+            self._ends.append(before + file.size)
+            yield Given(Document("", id=name, metadata={SOURCE_KEY: file.source}), is_stored=True)
+
+    def _read(self, file: SourceFile, before: int) -> Iterator[Given]:
+        reading = Reading(file=file, encoding=self._encoding, text_field=self._text_field)
+        ids = bytearray()
+        copies: list[str] | None = None
+        state = _stamp_if_any(file.path)
+        for passage, position in self._passages(reading):
+            name = content_id(passage)
+            ids += UUID(name).bytes
+            self._ids.append(hash(name))
+            self._ends.append(before + position)
+            if copies is None:
+                copies = [] if self.stored is None else self._copies_of(passage, self.stored)
+            yield Given(passage, other_ids=[id_under(passage, other) for other in copies])
+        if state is not None and state != _stamp_if_any(file.path):
+            reading.fail("it was changed while it was read: run the command again")
+        self._note(file, reading.notice, is_empty=not ids and reading.problem is None)
+        if reading.problem is not None:
+            self.problems[file.source] = reading.problem
+            yield self._failure(file.source, before + file.size)
+        elif state is not None and self.stored is not None:
+            self.stored.remember(file, state, ReadBefore(bytes(ids), reading.notice))
+
+    def _copies_of(self, passage: Document, stored: StoredFiles) -> list[str]:
+        copies = stored.copies_of(passage)
+        if copies and stored.is_new(passage.metadata[SOURCE_KEY]):
+            self.copies[passage.metadata[SOURCE_KEY]] = copies[0]
+        return copies
+
+    def _note(self, file: SourceFile, notice: str | None, *, is_empty: bool) -> None:
+        if notice is not None:
+            self.notices[file.source] = notice
+        if is_empty:
+            self.empty[file.source] = f"{file.size:,} bytes"
 
     def settled_bytes(self, done: int) -> int:
         """Return how many bytes of the files are done, once `done` passages are."""
@@ -109,9 +161,9 @@ class Corpus:
             if each in wanted
         }
 
-    def _failure(self, source: str, position: int) -> Document:
+    def _failure(self, source: str, position: int) -> Given:
         self._ends.append(position)
-        return Document("", id=source, metadata={SOURCE_KEY: source})
+        return Given(Document("", id=source, metadata={SOURCE_KEY: source}))
 
     def _passages(self, reading: Reading) -> Iterator[tuple[Document, int]]:
         """Yield passages, each with the bytes of the file up to it."""
@@ -138,6 +190,18 @@ class Corpus:
         for text, heading in self._splitter.split_markdown(part.page_content, outline):
             own = {"heading": heading} if heading else {}
             yield Document(text, metadata={**metadata, **own})
+
+
+def id_under(passage: Document, source: str) -> str:
+    """Return the id that a passage has as one of another source."""
+    return content_id(Document(passage.page_content, metadata={SOURCE_KEY: source}))
+
+
+def _stamp_if_any(path: Path) -> Stamp | None:
+    try:
+        return stamp(path)
+    except OSError:  # told when it is read
+        return None
 
 
 def _can_be_stored(part: Document) -> bool:

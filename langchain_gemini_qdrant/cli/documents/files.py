@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import shutil
+import stat
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
+from langchain_gemini_qdrant.cli.documents.ignored import GitIgnore, Patterns
 from langchain_gemini_qdrant.cli.documents.kinds import KINDS, Kind
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+
+PACKAGES = ("node_modules", "__pycache__", "site-packages")
+"""Folders that are skipped, and virtual environments, whatever their name."""
+
+# Why something in a folder is not read.
+OTHER_KIND = "of a kind that is not read"
+HIDDEN = "hidden: the name begins with a dot"
+IGNORED = "ignored by git (--no-gitignore reads them)"
+EXCLUDED = "named by --exclude"
+NOT_INCLUDED = "not named by --include"
+INSTALLED = "installed packages and caches"
+LINK = "links to folders"
+INDEX = "the index itself"
+
+STDIN = "-"
+
+_KINDS_NAMED = 100
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,8 +47,8 @@ class SourceFile:
 
     Attributes:
         path: Where it is.
-        source: The source of its passages: the path as it was given, with `/` on every system,
-            so that the same command from the same folder finds them again.
+        source: The source of its passages: its path relative to the root, with `/` on every
+            system, so that it is the same from wherever the command is run.
         kind: How it is read.
         size: Bytes, when it was found.
     """
@@ -39,134 +64,267 @@ class SourceFile:
         return PurePosixPath(self.source).stem
 
 
+class Skipped(NamedTuple):
+    """A file or folder that is not read.
+
+    Attributes:
+        source: As that of a file; folders end with `/`.
+        reason: Why.
+        suffix: Of a file of a kind that is not read.
+    """
+
+    source: str
+    reason: str
+    suffix: str = ""
+
+
 @dataclass(kw_only=True, slots=True)
 class Found:
     """The files found at some paths.
 
     Attributes:
         files: Files to read, each once, in order.
-        others: Numbers of files of other kinds in the folders, by suffix.
+        skipped: What else is in the folders.
         problems: Why a folder or a file cannot be looked at, by source.
     """
 
     files: list[SourceFile] = field(default_factory=list)
-    others: Counter[str] = field(default_factory=Counter)
+    skipped: list[Skipped] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
 
 
 def find_files(
     paths: Iterable[str],
     *,
+    root: Path | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    gitignore: bool = True,
     leave_out: Path | None = None,
+    stdin: SourceFile | None = None,
 ) -> Found:
     """Find the files named, and those of `KINDS` in the folders named.
 
-    In folders, names that begin with a dot are skipped, and links to other folders are not
-    followed, because links can form a loop.
+    In folders, hidden files, installed packages and what git ignores are skipped, and links to
+    other folders are not followed, because links can form a loop.
 
     Args:
         paths: Paths of files and folders.
-        include: Patterns; only files that match one of them are read. A pattern is for a name,
-            such as `*.md`, or for the path inside the folder, such as `guide/*`, where `*` stands
-            for slashes, too.
-        exclude: Patterns; files and folders that match one of them are skipped.
+        root: Folder that sources are relative to, None for the current one. Files outside of it
+            have their absolute path.
+        include: Patterns as in `.gitignore`; only files that match one of them are read. A file
+            that a pattern for names matches is read as text if its kind is unknown.
+        exclude: Patterns as in `.gitignore`; files and folders that match are skipped.
+        gitignore: Whether to skip what git ignores.
         leave_out: A folder that is skipped, such as that of the engine.
+        stdin: What `-` stands for.
 
     Raises:
-        InvalidInputError: A path is missing, or there is nothing to read.
+        InvalidInputError: A path is missing or an address, a pattern is not valid, or there is
+            nothing to read.
     """
-    named = [Path(path) for path in paths]
-    missing = [str(path) for path in named if not path.exists()]
-    if missing:
-        raise InvalidInputError(
-            f"{', '.join(missing)}: no such file or folder. Nothing was read or sent"
-        )
-    found = Found()
-    seen: set[str] = set()
-    for root in named:
-        for path, inside in _walk(root, exclude, leave_out, found):
-            absolute = os.path.abspath(path)  # noqa: PTH100 - `resolve` would follow links
-            if absolute not in seen and _is_wanted(inside, include, exclude):
-                seen.add(absolute)
-                _take(path, found, is_named=path is root)
+    named = [path for path in paths if stdin is None or path != STDIN]
+    _check_names(named)
+    walk = _Walk(
+        root=os.path.abspath(root or "."),  # noqa: PTH100 - `resolve` would follow links
+        include=Patterns("--include", include),
+        exclude=Patterns("--exclude", exclude),
+        gitignore=gitignore,
+        leave_out=None if leave_out is None else leave_out.resolve(),
+    )
+    for path in named:
+        walk.take(os.path.abspath(path))  # noqa: PTH100
+    found = walk.found
+    if stdin is not None:
+        found.files.append(stdin)
     if not found.files and not found.problems:
-        others = f" ({_others(found.others)} of other kinds)" if found.others else ""
         raise InvalidInputError(
-            f"no file to read in {', '.join(map(str, named))}{others}: files of "
-            f"{', '.join(KINDS)} are read that --include and --exclude let pass"
+            f"no file to read in {', '.join(named)}{_described(found.skipped)}. `gemini-qdrant "
+            "ingest --help` lists the kinds that are read; others are read as text if you "
+            "name them, or their ending with --include"
         )
     return found
 
 
-def _walk(
-    root: Path, exclude: Sequence[str], leave_out: Path | None, found: Found
-) -> Iterator[tuple[Path, str]]:
-    """Yield files with the path inside their folder that patterns are compared with."""
-    if not root.is_dir():
-        yield root, root.name
-        return
+def read_stdin(name: str, folder: Path) -> SourceFile:
+    """Keep standard input as a file, for readers that go back and forth in it.
 
-    def fail(error: OSError) -> None:
-        found.problems[_source(Path(error.filename))] = _why(error)
+    Args:
+        name: Its source; its ending says of what kind it is. An address without one is a web page.
+        folder: Where it is kept.
+    """
+    suffix = PurePosixPath(urlsplit(name).path).suffix.lower()
+    kind = KINDS.get(suffix) or ("html" if _ADDRESS.match(name) else "text")
+    path = folder / f"stdin{suffix if suffix in KINDS else ''}"
+    with path.open("wb") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+    return SourceFile(path=path, source=name, kind=kind, size=path.stat().st_size)
 
-    left_out = None if leave_out is None else leave_out.resolve()
-    for name, folders, files in os.walk(root, onerror=fail):
-        folder = Path(name)
-        inside = folder.relative_to(root)
-        folders[:] = sorted(
-            each
-            for each in folders
-            if not each.startswith(".")
-            and not _matches((inside / each).as_posix(), exclude)
-            and (folder / each).resolve() != left_out
+
+def _check_names(named: Sequence[str]) -> None:
+    for name in named:
+        if _ADDRESS.match(name):
+            quoted = shlex.quote(name)
+            raise InvalidInputError(
+                f"{name} is an address, and only files are read. Save what is there and name the "
+                f"file, or pipe it: curl -L {quoted} | gemini-qdrant ingest - --stdin-name {quoted}"
+            )
+    missing = [name for name in named if not os.path.lexists(name)]
+    if missing:
+        raise InvalidInputError(
+            f"{', '.join(missing)}: no such file or folder. Nothing was read or sent"
         )
-        links = sum((folder / each).is_symlink() for each in folders)
-        if links:
-            found.others["links to folders"] += links
-        for each in sorted(files):
-            if not each.startswith("."):
-                yield folder / each, (inside / each).as_posix()
 
 
-def _is_wanted(inside: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
-    return (not include or _matches(inside, include)) and not _matches(inside, exclude)
+class _Walk:
+    """Looks for files to read at one path after the other."""
 
+    def __init__(
+        self,
+        *,
+        root: str,
+        include: Patterns,
+        exclude: Patterns,
+        gitignore: bool,
+        leave_out: Path | None,
+    ) -> None:
+        self.found = Found()
+        self._root = os.path.join(root, "")  # noqa: PTH118 - with a separator at its end
+        self._include = include
+        self._exclude = exclude
+        self._gitignore = gitignore
+        self._leave_out = leave_out
+        self._seen: set[str] = set()
 
-def _matches(inside: str, patterns: Sequence[str]) -> bool:
-    name = PurePosixPath(inside).name
-    return any(
-        fnmatchcase(inside, pattern.removesuffix("/")) or fnmatchcase(name, pattern)
-        for pattern in patterns
-    )
-
-
-def _take(path: Path, found: Found, *, is_named: bool) -> None:
-    kind = KINDS.get(path.suffix.lower())
-    if kind is None and not is_named:
-        found.others[path.suffix.lower() or "no suffix"] += 1
-        return
-    source = _source(path)
-    try:
-        if not path.is_file():  # opening a pipe would wait for ever
-            found.problems[source] = "is neither a file nor a folder, or a link to nothing"
+    def take(self, path: str) -> None:
+        """Take a file, or the files of a folder and of the folders in it."""
+        if os.path.isdir(path):  # noqa: PTH112
+            self._take_folder(path)
             return
-        size = path.stat().st_size
-    except OSError as error:
-        found.problems[source] = _why(error)
-        return
-    found.files.append(SourceFile(path=path, source=source, kind=kind or "text", size=size))
+        name = os.path.basename(path)  # noqa: PTH119
+        reason = self._by_patterns(name)
+        if reason is None:
+            self._take_file(path, is_named=True)
+        else:
+            self._skip(path, reason)
+
+    def _take_folder(self, top: str) -> None:
+        git = GitIgnore(top) if self._gitignore else None
+        for folder, folders, files in os.walk(top, onerror=self._fail):
+            if git is not None:
+                git.enter(folder)
+            inside = _posix(os.path.join(folder, "")[len(os.path.join(top, "")) :])  # noqa: PTH118
+            entered = []
+            for name in sorted(folders):
+                reason = self._why_not_entered(Path(folder, name), f"{inside}{name}/")
+                if reason is None and git is not None and git.ignores(folder, f"{name}/"):
+                    reason = IGNORED
+                if reason is None:
+                    entered.append(name)
+                else:
+                    self._skip(os.path.join(folder, name, ""), reason)  # noqa: PTH118
+            folders[:] = entered
+            for name in sorted(files):
+                path = os.path.join(folder, name)  # noqa: PTH118 - of every file
+                is_named = self._include.name(inside + name)
+                reason = HIDDEN if name.startswith(".") and not is_named else None
+                if reason is None and git is not None and git.ignores(folder, name):
+                    reason = IGNORED
+                reason = reason or self._by_patterns(inside + name)
+                if reason is None:
+                    self._take_file(path, is_named=is_named)
+                else:
+                    self._skip(path, reason)
+
+    def _why_not_entered(self, folder: Path, inside: str) -> str | None:
+        if folder.name.startswith("."):
+            return HIDDEN
+        if folder.is_symlink():
+            return LINK
+        if folder.name in PACKAGES or os.path.exists(folder / "pyvenv.cfg"):  # noqa: PTH110
+            return INSTALLED
+        if folder.resolve() == self._leave_out:
+            return INDEX
+        return EXCLUDED if self._exclude.match(inside) else None
+
+    def _by_patterns(self, inside: str) -> str | None:
+        if self._exclude.match(inside):
+            return EXCLUDED
+        return NOT_INCLUDED if self._include and not self._include.match(inside) else None
+
+    def _take_file(self, path: str, *, is_named: bool) -> None:
+        """Take a file if its kind is read; one that is named is read as text otherwise."""
+        suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
+        kind = KINDS.get(suffix)
+        if kind is None and not is_named:
+            self._skip(path, OTHER_KIND, suffix or "without an ending")
+            return
+        if path in self._seen:
+            return
+        self._seen.add(path)
+        source = self._source(path)
+        try:
+            found = os.stat(path)  # noqa: PTH116
+        except FileNotFoundError:
+            self.found.problems[source] = "has vanished, or is a link to nothing"
+            return
+        except OSError as error:
+            self.found.problems[source] = _why(error)
+            return
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
+            self.found.problems[source] = "is neither a file nor a folder"
+            return
+        file = SourceFile(path=Path(path), source=source, kind=kind or "text", size=found.st_size)
+        self.found.files.append(file)
+
+    def _skip(self, path: str, reason: str, suffix: str = "") -> None:
+        if path not in self._seen:
+            self._seen.add(path)
+            self.found.skipped.append(Skipped(self._source(path), reason, suffix))
+
+    def _fail(self, error: OSError) -> None:
+        self.found.problems[self._source(error.filename)] = _why(error)
+
+    def _source(self, path: str) -> str:
+        """Return a path as text; bytes that are not UTF-8 are escaped, as no store takes them."""
+        return os.fsencode(_posix(path.removeprefix(self._root))).decode(
+            "utf-8", "backslashreplace"
+        )
 
 
-def _source(path: Path) -> str:
-    """Return a path as text; bytes that are not UTF-8 are escaped, as no store takes them."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+def _posix(path: str) -> str:
+    return path.replace(os.sep, "/")
 
 
 def _why(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def _others(counts: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common())
+def _described(skipped: Sequence[Skipped]) -> str:
+    """Return what is there instead of files to read, in brackets."""
+    counts = count_skipped(skipped)
+    parts = (f"{reason}: {listed(kinds)}" for reason, kinds in counts.items())
+    return f" ({'; '.join(parts)})" if counts else ""
+
+
+def count_skipped(skipped: Iterable[Skipped]) -> dict[str, Counter[str]]:
+    """Return for each reason the numbers of folders, and of files by their suffix if it matters."""
+    counts: dict[str, Counter[str]] = {}
+    for source, reason, suffix in skipped:
+        kind = suffix or ("folder" if source.endswith("/") else "file")
+        counts.setdefault(reason, Counter())[kind] += 1
+    return counts
+
+
+def listed(kinds: Counter[str]) -> str:
+    """Return all kinds with their numbers; rare endings are summed up where there are too many."""
+    first = kinds.most_common(_KINDS_NAMED)
+    parts = [f"{count:,} {_plural(kind, count)}" for kind, count in first]
+    if len(kinds) > len(first):
+        rest = kinds.total() - sum(count for _, count in first)
+        parts.append(f"{rest:,} with {len(kinds) - len(first):,} other endings")
+    return ", ".join(parts)
+
+
+def _plural(kind: str, count: int) -> str:
+    return f"{kind}s" if count > 1 and kind in {"file", "folder"} else kind
