@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._qdrant_values import content_id
-from langchain_gemini_qdrant.cli.options import TITLE_KEY, open_store_if_any
+from langchain_gemini_qdrant.cli.options import TITLE_KEY
 from langchain_gemini_qdrant.cli.progress import console, counted, duration, price, progress_bar
 from langchain_gemini_qdrant.cli.tables import facts_table, files_line, files_tables
 from langchain_gemini_qdrant.embeddings._request import request_spec
@@ -17,7 +17,7 @@ from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, find_model
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from langchain_core.documents import Document
 
@@ -111,21 +111,20 @@ def _tokens(spec: RequestSpec, passage: Document) -> int:
     return billed_tokens(content, spec.max_input_tokens)
 
 
-def show_estimate(corpus: Corpus, embeddings: GeminiEmbeddings, place: Mapping[str, Any]) -> None:
+def show_estimate(
+    corpus: Corpus, embeddings: GeminiEmbeddings, store: GeminiQdrantVectorStore | None
+) -> None:
     """Read all files and show what storing them would take.
 
     Args:
         corpus: The files.
         embeddings: The embeddings they would be embedded with; nothing is sent.
-        place: Arguments of `open_store_if_any`.
+        store: Where passages may already be stored, None if there is no store.
 
     Raises:
         InvalidInputError: Some files cannot be read; the others are counted.
     """
-    with (
-        open_store_if_any(embeddings, **place) as store,
-        progress_bar(corpus.total_bytes) as show,
-    ):
+    with progress_bar(corpus.total_bytes) as show:
 
         def on_progress(done: Estimate) -> None:
             line = f"{done.passages:,} passages · ~{done.tokens:,} tokens"

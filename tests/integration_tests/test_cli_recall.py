@@ -118,8 +118,8 @@ def test_tune_shows_the_setting(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("recall", "--collection", "other"), "Collection other not found"),
-        (("tune", "--collection", "other"), "Collection other not found"),
+        (("recall", "--collection", "other"), "no collection 'other', found 'documents'"),
+        (("tune", "--collection", "other"), "no collection 'other', found 'documents'"),
         (("recall", "--queries", "empty.txt"), "empty.txt has no text"),
     ],
 )

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH
 from langchain_gemini_qdrant.cli.options import (
-    DEFAULT_PATH,
     QUANTIZATIONS,
-    embedding_options,
-    make_embeddings,
     open_store,
+    open_store_if_any,
     quota_options,
     store_options,
+    stored_embedding_options,
 )
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar
 from langchain_gemini_qdrant.embeddings._options import variable
@@ -49,14 +49,12 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @store_options
-@embedding_options
+@stored_embedding_options
 @quota_options
 @click.option(
     "--quantization",
     type=click.Choice(QUANTIZATIONS),
-    default="binary",
-    show_default=True,
-    help="Quantization of a newly created collection.",
+    help="Quantization of the vectors.  [default: the collection's; binary for a new one]",
 )
 @click.option(
     "--include", multiple=True, metavar="PATTERN", help="Read only these files; may be repeated."
@@ -134,11 +132,10 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     corpus = Corpus(found, chunk_size=chunk_size, encoding=encoding, text_field=text_field)
     if dry_run:
         api_key = None if variable(*_KEYS) else "not needed"
-        embeddings = make_embeddings(**options, api_key=api_key)
-        del place["quantization"]
-        show_estimate(corpus, embeddings, place)
+        embeddings, store_if_any = open_store_if_any({**options, "api_key": api_key}, **place)
+        show_estimate(corpus, embeddings, store_if_any)
         return
-    store = open_store(make_embeddings(**options), **place)
+    store = open_store(options, **place)
     with _quick_to_stop():
         _ingest(corpus, store, cleanup)
 

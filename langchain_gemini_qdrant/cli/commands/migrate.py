@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant.cli.connecting import connected
 from langchain_gemini_qdrant.cli.options import (
-    DEFAULT_PATH,
     TITLE_KEY,
     embedding_options,
     make_embeddings,
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from langchain_gemini_qdrant.migration.migrate import MigrationReport
-    from langchain_gemini_qdrant.vectorstores._connection import Connection
 
 
 @click.command()
@@ -53,8 +52,8 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 
     if (to_path is None) == (to_url is None):
         raise click.UsageError("one of --to-path and --to-url is needed")
-    with _connected(path, url, qdrant_api_key) as source, ExitStack() as stack:
-        target = stack.enter_context(_connected(to_path, to_url, to_qdrant_api_key))
+    with connected(path, url, qdrant_api_key) as source, ExitStack() as stack:
+        target = stack.enter_context(connected(to_path, to_url, to_qdrant_api_key, create=True))
         with _bar(_migration_line) as show:
             report = migrate_collection(
                 source.client,
@@ -99,7 +98,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     embeddings = make_embeddings(**options)
-    with _connected(path, url, qdrant_api_key) as connection, _bar(ingest_line) as show:
+    with connected(path, url, qdrant_api_key) as connection, _bar(ingest_line) as show:
         store = GeminiQdrantVectorStore(
             connection.client,
             collection,
@@ -128,18 +127,6 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         f"{kept}",
         soft_wrap=True,
     )
-
-
-@contextmanager
-def _connected(path: str | None, url: str | None, api_key: str | None) -> Iterator[Connection]:
-    """Connect to an engine for the time of the block."""
-    from langchain_gemini_qdrant.vectorstores._connection import connect  # noqa: PLC0415
-
-    connection = connect(url=url, api_key=api_key) if url else connect(path=path or DEFAULT_PATH)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from langchain_gemini_qdrant.cli.commands.recall import (
     opened,
     searches_bar,
 )
-from langchain_gemini_qdrant.cli.options import embedding_options, store_options
+from langchain_gemini_qdrant.cli.options import store_options, stored_embedding_options
 from langchain_gemini_qdrant.cli.progress import console
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _OVERSAMPLING = (1, 1.5, 2, 3, 4, 6, 8)
 
 @click.command()
 @store_options
-@embedding_options
+@stored_embedding_options
 @click.option(
     "--recall-at-k",
     type=click.FloatRange(min=0, min_open=True, max=1, max_open=True),
@@ -53,7 +53,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
     apply: bool,
     as_json: bool,
     picture: str | None,
-    model: str,
+    model: str | None,
     output_dimensionality: int | None,
     backend: str,
     base_url: str | None,
