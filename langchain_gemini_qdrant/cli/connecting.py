@@ -22,20 +22,38 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "gemini-qdrant-index"
 
-_SERVER_OPTIONS = f"{__name__}.server_options"
+_KEPT = f"{__name__}.kept"
+_LAYOUT = ("content_payload_key", "metadata_payload_key")
 _ADDRESSES = f"{__name__}.addresses"
+_BASE_URL = f"{__name__}.base_url"
 
 
-def keep_server_option(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Keep an option of `QdrantClient` for all servers that the running command talks to."""
+def keep_option(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Keep an option for what the running command opens."""
     if value is not None:
-        context.meta.setdefault(_SERVER_OPTIONS, {})[parameter.name] = value
+        context.meta.setdefault(_KEPT, {})[parameter.name] = value
 
 
-def addresses(context: click.Context) -> list[str]:
-    """Return the servers' addresses, as they were given, that the command has connected to."""
-    found: list[str] = context.meta.get(_ADDRESSES, [])
-    return found
+def kept_layout() -> dict[str, Any]:
+    """Return the options of a store that say where payloads have their parts."""
+    kept: dict[str, Any] = click.get_current_context().meta.get(_KEPT, {})
+    return {name: kept[name] for name in _LAYOUT if name in kept}
+
+
+def keep_base_url(address: str | None) -> None:
+    """Keep the address that takes the place of Google's."""
+    click.get_current_context().meta[_BASE_URL] = address
+
+
+def servers(context: click.Context) -> str:
+    """Return the addresses of the Qdrant servers that the command has asked."""
+    return " or ".join(context.meta.get(_ADDRESSES, []))
+
+
+def base_url(context: click.Context) -> str | None:
+    """Return the address that took the place of Google's, None for Google's."""
+    address: str | None = context.meta.get(_BASE_URL)
+    return address
 
 
 @contextmanager
@@ -62,7 +80,8 @@ def connected(
     if url:
         context = click.get_current_context()
         context.meta.setdefault(_ADDRESSES, []).append(url)
-        options: dict[str, Any] = context.meta.get(_SERVER_OPTIONS, {})
+        kept: dict[str, Any] = context.meta.get(_KEPT, {})
+        options = {name: value for name, value in kept.items() if name not in _LAYOUT}
         connection = connect(url=url, api_key=api_key, **options)
     else:
         folder = Path(path or DEFAULT_PATH).expanduser()

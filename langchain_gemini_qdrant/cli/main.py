@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.text import Text
 
+from langchain_gemini_qdrant.cli.commands.delete import delete
 from langchain_gemini_qdrant.cli.commands.demo import demo
 from langchain_gemini_qdrant.cli.commands.emulator import emulator
+from langchain_gemini_qdrant.cli.commands.info import info
 from langchain_gemini_qdrant.cli.commands.ingest import ingest
+from langchain_gemini_qdrant.cli.commands.list import list_collections
 from langchain_gemini_qdrant.cli.commands.migrate import migrate, reembed
 from langchain_gemini_qdrant.cli.commands.recall import recall
 from langchain_gemini_qdrant.cli.commands.repair import repair
 from langchain_gemini_qdrant.cli.commands.search import search
+from langchain_gemini_qdrant.cli.commands.show import show
 from langchain_gemini_qdrant.cli.commands.tune import tune
+from langchain_gemini_qdrant.cli.connecting import base_url, servers
+from langchain_gemini_qdrant.cli.excerpts import printable
 from langchain_gemini_qdrant.cli.progress import shown_log
+from langchain_gemini_qdrant.cli.wording import in_options
 from langchain_gemini_qdrant.errors import (
     BillingError,
     DailyQuotaError,
     GeminiQdrantError,
     IngestError,
     RateLimitError,
+    ServiceError,
 )
 
 if TYPE_CHECKING:
@@ -43,9 +54,19 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             message = "Interrupted. Stored data is kept; run the same command to resume."
         except _expected_errors() as error:
-            message = f"Error: {_told(error)}{_advice(error)}"
-        click.echo(message, err=True)
+            told = in_options(_told(error), self.commands.get(ctx.invoked_subcommand or ""))
+            message = f"Error: {told}{_address(error, ctx)}{_advice(error)}"
+        _say(message)
         return ctx.exit(EXIT_FAILED)
+
+
+def _address(error: Exception, context: click.Context) -> str:
+    """Return where nobody answered."""
+    if isinstance(error, ServiceError):
+        asked = base_url(context) if error.status_code is None else None
+    else:
+        asked = None if isinstance(error, GeminiQdrantError | OSError) else servers(context)
+    return f" ({asked})" if asked else ""
 
 
 def _advice(error: Exception) -> str:
@@ -71,21 +92,31 @@ def _show_warning(  # noqa: PLR0917
     file: TextIO | None = None,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> None:
-    click.echo(f"Warning: {message}", err=True)
+    context = click.get_current_context(silent=True)
+    _say(f"Warning: {in_options(str(message), context.command if context else None)}")
+
+
+def _say(message: str) -> None:
+    """Print a message on standard error, wrapped between words on a terminal."""
+    errors = Console(stderr=True, highlight=False)
+    errors.print(Text(printable(message)), soft_wrap=not errors.is_terminal)
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Return ours, the system's, and qdrant-client's if a command has loaded it."""
     if "qdrant_client" not in sys.modules:
         return GeminiQdrantError, OSError
+    import grpc  # noqa: PLC0415
     from qdrant_client.common.client_exceptions import QdrantException  # noqa: PLC0415
     from qdrant_client.http.exceptions import ApiException  # noqa: PLC0415
 
-    return GeminiQdrantError, OSError, ApiException, QdrantException
+    return GeminiQdrantError, OSError, ApiException, QdrantException, grpc.RpcError
 
 
 def _told(error: Exception) -> str:
     """Return what an expected error says; qdrant-client's show an answer as it came."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"{error.strerror}: choose another --port, or 0 for any free one"
     if isinstance(error, GeminiQdrantError | OSError):
         return str(error)
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason  # noqa: PLC0415
@@ -103,5 +134,8 @@ def cli() -> None:
     """
 
 
-for _command in (demo, ingest, search, recall, tune, migrate, reembed, repair, emulator):
+for _command in (
+    *(demo, ingest, search, list_collections, info, show, delete),
+    *(recall, tune, migrate, reembed, repair, emulator),
+):
     cli.add_command(_command)

@@ -13,7 +13,9 @@ from langchain_gemini_qdrant.cli.connecting import (
     DEFAULT_PATH,
     connected,
     find_collection,
-    keep_server_option,
+    keep_base_url,
+    keep_option,
+    kept_layout,
     removed_if_empty,
     require_collection,
 )
@@ -103,32 +105,71 @@ _QUOTA_OPTIONS = (
 )
 
 
-def _server_option(*names: str, **settings: Any) -> Callable[[F], F]:
-    """Return an option that no command reads; `connected` does."""
-    return click.option(*names, **settings, expose_value=False, callback=keep_server_option)
+def _kept_option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """Return an option that no command reads; what opens collections does."""
+    return click.option(*names, **settings, expose_value=False, callback=keep_option)
 
 
-_STORE_OPTIONS = (
-    click.option(
-        "--collection", default="documents", show_default=True, help="Name of the collection."
-    ),
+_COLLECTION_OPTION = click.option(
+    "--collection", default="documents", show_default=True, help="Name of the collection."
+)
+_ENGINE_OPTIONS = (
     click.option("--path", type=click.Path(), help="Folder of the embedded engine."),
     click.option("--url", help="Address of a Qdrant server, instead of --path."),
     click.option("--qdrant-api-key", envvar="QDRANT_API_KEY", help="The server's key."),
-    _server_option("--prefer-grpc", is_flag=True, help="Talk gRPC to the server."),
-    _server_option("--grpc-port", type=click.IntRange(1, 65535), help="[default: 6334]"),
-    _server_option(
+    _kept_option("--prefer-grpc", is_flag=True, help="Talk gRPC to the server."),
+    _kept_option("--grpc-port", type=click.IntRange(1, 65535), help="[default: 6334]"),
+    _kept_option(
         "--ca-file",
         "verify",
         type=click.Path(exists=True, dir_okay=False),
         help="Certificates to trust, in PEM.  [default: the system's]",
     ),
-    _server_option(
+    _kept_option(
         "--client-cert",
         "cert",
         type=click.Path(exists=True, dir_okay=False),
         help="Certificate and key to show the server, in one PEM file.",
     ),
+)
+_LAYOUT_OPTIONS = (
+    _kept_option(
+        "--text-key",
+        "content_payload_key",
+        metavar="NAME",
+        help="Payload key of the text, where another program has stored it.  "
+        "[default: page_content]",
+    ),
+    _kept_option(
+        "--metadata-key",
+        "metadata_payload_key",
+        metavar="NAME",
+        help="Payload key of the metadata; '' if they are beside the text.  [default: metadata]",
+    ),
+)
+
+
+def _parsed_filter(_: object, __: object, text: str | None) -> dict[str, Any] | None:
+    try:
+        conditions = None if text is None else json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}. {_FILTER_EXAMPLE}") from error
+    if not isinstance(conditions, dict | None):
+        raise click.BadParameter(f"expected a JSON object. {_FILTER_EXAMPLE}")
+    return conditions
+
+
+filter_option = click.option(
+    "--filter",
+    "conditions",
+    metavar="JSON",
+    callback=_parsed_filter,
+    help=f"Conditions on metadata. {_FILTER_EXAMPLE}",
+)
+_CHOOSING_OPTIONS = (
+    click.option("--source", "sources", multiple=True, help="Source; may be repeated."),
+    click.option("--id", "ids", multiple=True, help="Id of a passage; may be repeated."),
+    filter_option,
 )
 
 
@@ -147,28 +188,24 @@ def quota_options(command: F) -> F:
     return _with(command, _QUOTA_OPTIONS)
 
 
+def engine_options(command: F) -> F:
+    """Add the options that name an engine."""
+    return _with(command, _ENGINE_OPTIONS)
+
+
 def store_options(command: F) -> F:
     """Add the options that name a collection and its engine."""
-    return _with(command, _STORE_OPTIONS)
+    return _with(command, (_COLLECTION_OPTION, *_ENGINE_OPTIONS))
 
 
-def _parsed_filter(_: object, __: object, text: str | None) -> dict[str, Any] | None:
-    try:
-        conditions = None if text is None else json.loads(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}. {_FILTER_EXAMPLE}") from error
-    if not isinstance(conditions, dict | None):
-        raise click.BadParameter(f"found a JSON {type(conditions).__name__}. {_FILTER_EXAMPLE}")
-    return conditions
+def layout_options(command: F) -> F:
+    """Add the options for collections that other programs have filled."""
+    return _with(command, _LAYOUT_OPTIONS)
 
 
-filter_option = click.option(
-    "--filter",
-    "conditions",
-    metavar="JSON",
-    callback=_parsed_filter,
-    help=f"Conditions on metadata. {_FILTER_EXAMPLE}",
-)
+def choosing_options(command: F) -> F:
+    """Add the options that choose passages."""
+    return _with(command, _CHOOSING_OPTIONS)
 
 
 def _with(command: F, options: tuple[Callable[[F], F], ...]) -> F:
@@ -211,7 +248,9 @@ def make_embeddings(
         options["transport"] = "rest"  # the address of an emulator or proxy is an HTTP one
     if api_key is not None:
         options["api_key"] = api_key
-    return until_the_end(GeminiEmbeddings(**options))
+    embeddings = until_the_end(GeminiEmbeddings(**options))
+    keep_base_url(embeddings.base_url)
+    return embeddings
 
 
 def open_store(
@@ -260,6 +299,23 @@ def open_store(
         client=connection.client,
         quantization=None if quantization == "none" else quantization or "binary",
         title_key=TITLE_KEY,
+    )
+
+
+def open_documents(
+    *, collection: str, path: str | None, url: str | None, qdrant_api_key: str | None
+) -> GeminiQdrantVectorStore:
+    """Open a collection of any kind, to read and delete what is stored, without embeddings.
+
+    Raises:
+        ConfigurationError: There is no such collection.
+    """
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
+
+    connection = until_the_end(connected(path, url, qdrant_api_key))
+    require_collection(connection, collection)
+    return GeminiQdrantVectorStore(
+        connection.client, collection, validate_embeddings=False, **kept_layout()
     )
 
 
@@ -313,4 +369,5 @@ def _open_existing(
         distance=vectors.params.distance,
         title_key=None if embeddings is None else TITLE_KEY,
         validate_embeddings=embeddings is not None,
+        **kept_layout(),
     )

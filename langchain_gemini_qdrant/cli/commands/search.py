@@ -9,6 +9,7 @@ import click
 from langchain_gemini_qdrant.cli.hits import print_hits, print_json
 from langchain_gemini_qdrant.cli.options import (
     filter_option,
+    layout_options,
     open_store,
     store_options,
     stored_embedding_options,
@@ -21,6 +22,7 @@ from langchain_gemini_qdrant.cli.options import (
 @stored_embedding_options
 @click.option("-k", type=click.IntRange(min=1), default=4, show_default=True, help="Hits wanted.")
 @filter_option
+@layout_options
 @click.option("--full", is_flag=True, help="Show whole passages.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each hit.")
 def search(  # noqa: PLR0917 - one argument for each option

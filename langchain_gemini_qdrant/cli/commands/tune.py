@@ -15,6 +15,7 @@ from langchain_gemini_qdrant.cli.commands.recall import (
 )
 from langchain_gemini_qdrant.cli.options import store_options, stored_embedding_options
 from langchain_gemini_qdrant.cli.progress import console
+from langchain_gemini_qdrant.cli.wording import in_options
 
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.recall.recommend import Recommendation
@@ -97,7 +98,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
         click.echo(json.dumps(_as_dict(report, found, applied=applied), indent=2))
     else:
         console.print(report)
-        console.print(str(found), markup=False, soft_wrap=True)
+        console.print(in_options(str(found), context.command), markup=False, soft_wrap=True)
         if picture is not None:
             console.print(f"drawn in {picture}")
         if applied:
