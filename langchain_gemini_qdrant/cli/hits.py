@@ -111,4 +111,4 @@ class PassageView(NamedTuple):
 def _names_of(document: Document) -> list[str]:
     """Return title and heading, where there are any and they differ."""
     names = (document.metadata.get(key) for key in (TITLE_KEY, _HEADING_KEY))
-    return list(dict.fromkeys(str(name) for name in names if name))
+    return list(dict.fromkeys(" ".join(str(name).split()) for name in names if name))

@@ -21,6 +21,15 @@ _INSIDE = r"(?:[^()]|\([^()]*\))*"  # of parentheses, with one more pair of them
 
 # What is said of Python alone.
 _PHRASES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (
+        re.compile(r"take another collection_name, or recreate it with force_recreate=True"),
+        "name another --collection",
+    ),
+    (
+        re.compile(r"pass them as headers=\{[^}]*\}, or Qdrant's own key as api_key="),
+        "Qdrant's own key is --qdrant-api-key",
+    ),
+    (re.compile(r"\. langchain_gemini_qdrant\.embeddings\.models lists the known ones"), ""),
     (re.compile(r"pass api_key or set "), "set "),
     (re.compile(r"Check api_key, "), "Check "),
     (re.compile(r"network, base_url and timeout"), "network and --base-url"),
@@ -41,7 +50,7 @@ _OTHER_NAMES = {
     "migrate": {"target_collection_name": "--to-collection"},
     "reembed": {"collection_name": "--to-collection"},
 }
-_SAME_FOR_ALL = {"collection_name": "--collection"}
+_SAME_FOR_ALL = {"api_key": "--qdrant-api-key", "collection_name": "--collection"}
 
 _VALUE = rf"\({_INSIDE}\)|'[^']*'|\"[^\"]*\"|[\w.-]*\w"
 _ARGUMENT = re.compile(rf"(`?)(?<![\w/?&.-])(\w+)=({_VALUE})?\1")

@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.box import SIMPLE_HEAD
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -15,10 +17,10 @@ from langchain_gemini_qdrant.cli.options import engine_options, until_the_end
 from langchain_gemini_qdrant.cli.progress import console
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-_COLUMNS = ("collection", "points", "model", "size", "quantization", "bytes on disk")
-_NUMBERS = frozenset({"points", "size", "bytes on disk"})
+_COLUMNS = ("collection", "points", "model", "size", "quantization", "on disk")
+_NUMBERS = frozenset({"points", "size", "on disk"})
 
 
 @click.command("list")
@@ -47,27 +49,39 @@ def list_collections(
         return
     if not found:
         click.echo("There are no collections.", err=True)
-    rows = [[printable(cell) for cell in _cells(facts)] for facts in found]
-    if not console.is_terminal:
-        for row in rows:
-            click.echo("\t".join(row))
+    if console.is_terminal:
+        console.print(_table(found))
         return
-    table = Table()
+    for facts in found:
+        disk = facts["disk_bytes"]
+        click.echo("\t".join([*_cells(facts), "?" if disk is None else f"{disk}"]))
+
+
+def _table(found: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0))
     for column in _COLUMNS:
-        table.add_column(column, justify="right" if column in _NUMBERS else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
+        table.add_column(
+            column,
+            justify="right" if column in _NUMBERS else "left",
+            no_wrap=column != "collection",
+            overflow="fold",
+        )
+    for facts in found:
+        disk = facts["disk_bytes"]
+        cells = [*_cells(facts), "?" if disk is None else decimal(disk)]
+        table.add_row(*map(Text, cells))
+    return table
 
 
 def _cells(facts: Mapping[str, Any]) -> list[str]:
+    """Return all cells but the last one."""
     vectors = facts["vectors"]
-    disk = facts["disk_bytes"]
-    return [
+    cells = [
         ", ".join([facts["name"], *(f"{alias} (alias)" for alias in facts["aliases"])]),
-        f"{facts['points']:,}",
-        ", ".join(dict.fromkeys(each["model"] or "?" for each in vectors)),
-        ", ".join(dict.fromkeys(f"{each['size']:,}" for each in vectors)),
-        ", ".join(dict.fromkeys(each["quantization"] for each in vectors)),
-        "?" if disk is None else f"{disk:,}",
+        f"{facts['points']}",
+        *(
+            ", ".join(dict.fromkeys(str(each[key] or "?") for each in vectors))
+            for key in ("model", "size", "quantization")
+        ),
     ]
+    return [printable(cell) for cell in cells]
