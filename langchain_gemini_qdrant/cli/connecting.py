@@ -138,9 +138,16 @@ def names(connection: Connection) -> list[str]:
 
 
 def aliases(connection: Connection) -> dict[str, str]:
-    """Return the collection behind each alias."""
-    found = run(retrying(connection).get_aliases())
-    return {each.alias_name: each.collection_name for each in found.aliases}
+    """Return the collection behind each alias; none where the server's key may not list them."""
+    from langchain_gemini_qdrant.vectorstores._qdrant_errors import is_forbidden  # noqa: PLC0415
+
+    try:
+        found = run(retrying(connection).get_aliases()).aliases
+    except Exception as error:
+        if not is_forbidden(error):
+            raise
+        return {}
+    return {each.alias_name: each.collection_name for each in found}
 
 
 def find_collection(connection: Connection, name: str) -> models.CollectionInfo | None:

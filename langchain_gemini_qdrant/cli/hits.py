@@ -36,9 +36,14 @@ def print_hits(query: str, hits: Sequence[tuple[Document, float]], *, full: bool
     for number, (document, score) in enumerate(hits, 1):
         passage = document.page_content if full else words.excerpt(document.page_content)
         if console.is_terminal or full:
-            console.print(PassageView(f"{number}. ", document, passage, words, score))
+            print_passage(PassageView(f"{number}. ", document, passage, words, score))
         else:
             print_line(f"{score:.3f}", document, passage)
+
+
+def print_passage(view: PassageView) -> None:
+    """Print a passage; lines are wrapped on a terminal only."""
+    console.print(view, soft_wrap=not console.is_terminal)
 
 
 def print_line(first: str, document: Document, text: str) -> None:
@@ -87,7 +92,7 @@ class PassageView(NamedTuple):
     score: float | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the lines; they are wrapped on a terminal only, for programs read the others."""
+        """Yield the lines."""
         place = ", ".join(filter(None, [source_of(self.document), *places_of(self.document)]))
         facts = [
             Text(printable(place), "cyan"),
@@ -101,7 +106,7 @@ class PassageView(NamedTuple):
             body.stylize("bold yellow", start, end)
         margin = " " * 3
         width = options.max_width - len(margin)
-        lines = body.wrap(console, width) if console.is_terminal else body.split("\n")
+        lines = body.split("\n") if options.no_wrap else body.wrap(console, width)
         for line in lines:
             line.rstrip()
             yield Text(margin) + line

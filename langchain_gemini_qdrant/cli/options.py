@@ -118,7 +118,9 @@ _ENGINE_OPTIONS = (
     click.option("--url", help="Address of a Qdrant server, instead of --path."),
     click.option("--qdrant-api-key", envvar="QDRANT_API_KEY", help="The server's key."),
     _kept_option("--prefer-grpc", is_flag=True, help="Talk gRPC to the server."),
-    _kept_option("--grpc-port", type=click.IntRange(1, 65535), help="[default: 6334]"),
+    _kept_option(
+        "--grpc-port", type=click.IntRange(1, 65535), help="Its gRPC port.  [default: 6334]"
+    ),
     _kept_option(
         "--ca-file",
         "verify",

@@ -56,7 +56,8 @@ def test_a_terminal_shows_hits_as_text_within_its_width(search, monkeypatch, col
     assert max(map(len, result.stdout.splitlines())) <= columns
 
 
-def test_full_shows_whole_passages_with_their_lines(search):
+def test_full_shows_whole_passages_with_their_lines(search, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")  # of no meaning in a pipe
     result = search("cats", "-k", "1", "--full")
     assert "\n   They sleep for 14 hours, which is most of the day.\n" in result.stdout
     assert "\n   Cats eat mice.\n" in result.stdout

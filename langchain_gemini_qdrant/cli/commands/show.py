@@ -9,14 +9,13 @@ import click
 
 from langchain_gemini_qdrant.cli.chosen import Chosen
 from langchain_gemini_qdrant.cli.excerpts import in_order
-from langchain_gemini_qdrant.cli.hits import PassageView, print_json
+from langchain_gemini_qdrant.cli.hits import PassageView, print_json, print_passage
 from langchain_gemini_qdrant.cli.options import (
     choosing_options,
     layout_options,
     open_documents,
     store_options,
 )
-from langchain_gemini_qdrant.cli.progress import console
 
 
 @click.command()
@@ -49,7 +48,7 @@ def show(
         if as_json:
             print_json(document)
         else:
-            console.print(PassageView(f"{document.id} ", document, document.page_content))
+            print_passage(PassageView(f"{document.id} ", document, document.page_content))
     if not count:
         click.echo("No passage found.", err=True)
     elif count > limit:
