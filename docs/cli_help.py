@@ -37,6 +37,17 @@ For examples, see [ingestion](ingestion.md#from-the-command-line), [recall](reca
 - **One process at a time** can open a folder: nothing can be searched while `ingest` runs. A
   server has no such limit.
 
+## What is stored
+
+```console
+$ gemini-qdrant ingest README.md
+$ gemini-qdrant list
+$ gemini-qdrant info
+$ gemini-qdrant search "Which quantization is small?" --filter '{"source": "README.md"}'
+$ gemini-qdrant show --source README.md --limit 2
+$ gemini-qdrant delete --source README.md --yes
+```
+
 ## Shell completion
 
 Add the line of your shell to the file, and open a new shell. Tab then completes commands and

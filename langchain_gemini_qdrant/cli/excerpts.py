@@ -23,6 +23,7 @@ _EXCERPT = 240  # characters
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _WORD = re.compile(r"\w+")
 _BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+#>|]|\d+[.)]) ?)")  # paragraphs, items, table rows
+_RULE = re.compile(r"[-=|:\s]+")  # below the head of a table, and between sections
 _MARK = re.compile(r"\s*(?:#+|[-*+>])\s+")
 _SENTENCE_END = re.compile("""(?<=[.!?…])\\s+|(?<=[.!?…]["')»”])\\s+|(?<=[。\uff01\uff1f])""")
 _LEAST_STEM = 4  # letters
@@ -91,21 +92,26 @@ class Query:
         if not sentences:
             return ""
         best = max(range(len(sentences)), key=lambda index: self._score(sentences[index].text))
-        later = takewhile(lambda each: not each.is_heading, sentences[best + 1 :])
+        later = [*takewhile(lambda each: not each.is_apart, sentences[best + 1 :])]
         first = sentences[best].text
         text = " ".join([first, *(each.text for each in later)])
         before = "… " if best else ""
+        after = " …" if best + 1 + len(later) < len(sentences) else ""
         if len(text) > _EXCERPT:
-            text, cut = self._cut(text, len(first))
+            text, cut, after = self._cut(text, len(first), after)
             before = before or cut
-        return before + text
+        return before + text + after
 
     def _score(self, sentence: str) -> int:
         """Return the letters of the query's words that are in a sentence: longer ones say more."""
         return sum(map(len, {word for _, _, word in self.spans(sentence)}))
 
-    def _cut(self, text: str, length: int) -> tuple[str, str]:
-        """Cut a text between words; if its first sentence, of `length`, is too long, before too."""
+    def _cut(self, text: str, length: int, after: str) -> tuple[str, str, str]:
+        """Cut a text between words; if its first sentence, of `length`, is too long, before too.
+
+        Returns:
+            The text, and the marks before and after it.
+        """
         start = 0
         if length > _EXCERPT:
             first = next((start for start, _, _ in self.spans(text)), 0)
@@ -114,22 +120,25 @@ class Query:
         rest = text[start:]
         if len(rest) > _EXCERPT:
             end = rest.rfind(" ", 0, _EXCERPT)
-            rest = rest[: end if end > 0 else _EXCERPT].rstrip() + " …"
-        return rest, "… " if start else ""
+            rest, after = rest[: end if end > 0 else _EXCERPT].rstrip(), " …"
+        return rest, "… " if start else "", after
 
 
 class _Sentence(NamedTuple):
     text: str
-    is_heading: bool
+    is_apart: bool  # a heading or a row of a table: nothing before it is continued by it
 
 
 def _sentences(passage: str) -> Iterator[_Sentence]:
     """Yield sentences and lines in one line each, without Markdown's marks before them."""
     for block in _BLOCK.split(passage):
+        if _RULE.fullmatch(block):
+            continue
         mark = _MARK.match(block)
+        is_apart = block.lstrip()[:1] in {"#", "|"}
         for sentence in _SENTENCE_END.split(block[mark.end() :] if mark else block):
             if words := " ".join(sentence.split()):
-                yield _Sentence(words, is_heading="#" in mark[0] if mark else False)
+                yield _Sentence(words, is_apart)
 
 
 def _are_alike(one: str, other: str) -> bool:

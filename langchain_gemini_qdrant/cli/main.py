@@ -62,8 +62,9 @@ class _Group(click.Group):
 
 def _address(error: Exception, context: click.Context) -> str:
     """Return where nobody answered."""
-    if isinstance(error, ServiceError):
-        asked = base_url(context) if error.status_code is None else None
+    cause = error.__cause__ if isinstance(error, IngestError) else error
+    if isinstance(cause, ServiceError):
+        asked = base_url(context) if cause.status_code is None else None
     else:
         asked = None if isinstance(error, GeminiQdrantError | OSError) else servers(context)
     return f" ({asked})" if asked else ""

@@ -535,7 +535,7 @@ def test_the_command_copies_once_and_says_so(run, engine):
 def test_the_command_says_what_is_wrong_and_exits_with_1(run):
     missing = run("migrate", "--collection", "none", "--path", "from", "--to-path", "to")
     assert missing.exit_code == 1
-    assert "Error: the source has no collection 'none'" in missing.output
+    assert "Error: there is no index in from" in missing.output
     assert run("migrate").exit_code == 2
     assert "one of --to-path and --to-url" in run("migrate").output
 

@@ -30,7 +30,10 @@ ESCAPES = "\x1b[31mred\x1b[0m \x9b2J \x07 \u202ebackwards"
 @pytest.mark.parametrize(
     ("query", "excerpt"),
     [
-        ("who reserves a table?", "… Tables are reserved by telephone, and only on working days."),
+        (
+            "who reserves a table?",
+            "… Tables are reserved by telephone, and only on working days. We",
+        ),
         ("14 guests", "… We serve 14 guests at most!"),
         ("where do bottles go?", "… bottles go into the green box papers go into the blue box"),
         ("nothing of this", "Manual A kitchen opens at nine. Tables are reserved by telephone"),
@@ -42,7 +45,13 @@ def test_the_sentence_or_line_with_most_words_of_the_query_is_shown(query, excer
 
 
 def test_a_section_is_not_continued_by_the_next_one():
-    assert Query.of("14 guests").excerpt(MANUAL) == "… We serve 14 guests at most!"
+    assert Query.of("14 guests").excerpt(MANUAL) == "… We serve 14 guests at most! …"
+
+
+def test_a_row_of_a_table_is_shown_alone():
+    table = "Prices.\n\n| name | price |\n|---|---:|\n| ash | 12 |\n| oak | 14 |\n"
+    assert Query.of("ash").excerpt(table) == "… | ash | 12 | …"
+    assert Query.of("prices").excerpt(table) == "Prices. …"
 
 
 @pytest.mark.parametrize("passage", ["word " * 500, "word " * 200 + "needle " + "word " * 200])
