@@ -292,8 +292,8 @@ def open_store(
     info = find(connection, collection)
     if info is not None:
         return _open_existing(connection, collection, info, embeddings, quantization)
-    if not isinstance(embeddings, GeminiEmbeddings):
-        embeddings = make_embeddings(**_with_defaults(embeddings or {}))
+    if isinstance(embeddings, Mapping):
+        embeddings = make_embeddings(**_with_defaults(embeddings))
     until_the_end(removed_if_empty(connection, collection))
     return create_vector_store(
         embeddings,

@@ -12,6 +12,7 @@ from qdrant_client import QdrantClient
 
 from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.cli.progress import console
 from langchain_gemini_qdrant.embeddings._backends import create_backend
 from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
 from langchain_gemini_qdrant.testing import GeminiEmulator
@@ -257,3 +258,16 @@ def command(monkeypatch, emulator, tmp_path):
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(cli, arguments, prog_name="gemini-qdrant")
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Let commands print on a terminal of some width: `terminal(80)`."""
+
+    def terminal(columns):
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", str(columns))
+        # rich before 13.8 remembers FORCE_COLOR: what it remembers ends with the test
+        monkeypatch.setattr(console, "_force_terminal", True)
+
+    return terminal

@@ -75,9 +75,8 @@ def test_info_shows_what_a_collection_remembers(at):
     assert "made by gemini-embedding-2" in text
 
 
-def test_a_terminal_shows_the_list_as_a_table(at, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "80")
+def test_a_terminal_shows_the_list_as_a_table(at, terminal):
+    terminal(80)
     lines = at("list").stdout.splitlines()
     assert "collection" in lines[1]
     assert "gemini-embedding-2" in lines[3]

@@ -46,9 +46,8 @@ def test_a_row_says_which_one_it_is(search):
 
 
 @pytest.mark.parametrize("columns", [60, 120])
-def test_a_terminal_shows_hits_as_text_within_its_width(search, monkeypatch, columns):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", str(columns))
+def test_a_terminal_shows_hits_as_text_within_its_width(search, terminal, columns):
+    terminal(columns)
     result = search("When do cats sleep?", "-k", "1", "--filter", '{"source": "texts/cats.md"}')
     place, first, *_ = result.stdout.splitlines()
     assert place.startswith("1. texts/cats.md · Cats · score 0.")
