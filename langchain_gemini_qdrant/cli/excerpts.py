@@ -23,6 +23,7 @@ _EXCERPT = 240  # characters
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _WORD = re.compile(r"\w+")
 _BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+#>|]|\d+[.)]) ?)")  # paragraphs, items, table rows
+_FENCE = re.compile(r"^\s*(?:```|~~~).*$", re.MULTILINE)
 _RULE = re.compile(r"[-=|:\s]+")  # below the head of a table, and between sections
 _MARK = re.compile(r"\s*(?:#+|[-*+>])\s+")
 _SENTENCE_END = re.compile("""(?<=[.!?…])\\s+|(?<=[.!?…]["')»”])\\s+|(?<=[。\uff01\uff1f])""")
@@ -131,7 +132,7 @@ class _Sentence(NamedTuple):
 
 def _sentences(passage: str) -> Iterator[_Sentence]:
     """Yield sentences and lines in one line each, without Markdown's marks before them."""
-    for block in _BLOCK.split(passage):
+    for block in _BLOCK.split(_FENCE.sub("\n", passage)):
         if _RULE.fullmatch(block):
             continue
         mark = _MARK.match(block)

@@ -48,6 +48,11 @@ def test_a_section_is_not_continued_by_the_next_one():
     assert Query.of("14 guests").excerpt(MANUAL) == "… We serve 14 guests at most! …"
 
 
+def test_marks_of_code_blocks_are_left_out():
+    code = "Sort them:\n\n```python\nsorted(cats)\n```\n\nThat is all."
+    assert Query.of("sort").excerpt(code) == "Sort them: sorted(cats) That is all."
+
+
 def test_a_row_of_a_table_is_shown_alone():
     table = "Prices.\n\n| name | price |\n|---|---:|\n| ash | 12 |\n| oak | 14 |\n"
     assert Query.of("ash").excerpt(table) == "… | ash | 12 | …"
