@@ -56,6 +56,13 @@ def base_url(context: click.Context) -> str | None:
     return address
 
 
+def has_index(folder: Path) -> bool:
+    """Say whether there is an index in a folder, or what is left of one whose list is lost."""
+    collections = folder / "collections"
+    has_data = collections.is_dir() and any(collections.iterdir())
+    return has_data or (folder / "meta.json").exists()
+
+
 @contextmanager
 def connected(
     path: str | None, url: str | None, api_key: str | None = None, *, create: bool = False
@@ -85,7 +92,7 @@ def connected(
         connection = connect(url=url, api_key=api_key, **options)
     else:
         folder = Path(path or DEFAULT_PATH).expanduser()
-        is_new = not (folder / "meta.json").exists()
+        is_new = not has_index(folder)
         if is_new and not create:
             raise ConfigurationError(
                 f"there is no index in {folder}: name its folder with --path, or a server with "
@@ -116,8 +123,9 @@ def _remove_index(folder: Path, missing: list[Path]) -> None:
     """
     with suppress(OSError):
         (folder / "collections").rmdir()
-        (folder / "meta.json").unlink(missing_ok=True)
-        (folder / ".lock").unlink()
+        index = (folder / "meta.json", folder / ".lock")
+        for file in folder.iterdir() if missing else index:
+            file.unlink(missing_ok=True)
         for each in missing:
             each.rmdir()
 

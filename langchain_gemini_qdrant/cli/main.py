@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import warnings
 from typing import TYPE_CHECKING
@@ -116,8 +115,6 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
 def _told(error: Exception) -> str:
     """Return what an expected error says; qdrant-client's show an answer as it came."""
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return f"{error.strerror}: choose another --port, or 0 for any free one"
     if isinstance(error, GeminiQdrantError | OSError):
         return str(error)
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason  # noqa: PLC0415

@@ -13,6 +13,7 @@ from langchain_gemini_qdrant.cli.connecting import (
     DEFAULT_PATH,
     connected,
     find_collection,
+    has_index,
     keep_base_url,
     keep_option,
     kept_layout,
@@ -334,8 +335,7 @@ def open_store_if_any(
 
     The arguments are those of `open_store`.
     """
-    folder = Path(path or DEFAULT_PATH).expanduser()
-    if url or (folder / "meta.json").exists():
+    if url or has_index(Path(path or DEFAULT_PATH).expanduser()):
         connection = until_the_end(connected(path, url, qdrant_api_key))
         info = find_collection(connection, collection)
         if info is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 
 import pytest
 
@@ -166,11 +165,14 @@ def test_a_key_without_the_right_is_told_what_may_be_wrong(command, qdrant_serve
     )
 
 
-def test_a_port_that_is_taken_names_the_option(command):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        result = command("emulator", "--port", str(taken.getsockname()[1]))
-    assert result.exit_code == 1
-    assert "choose another --port" in result.stderr
+def test_an_index_whose_list_is_lost_is_not_taken_for_none(command, tmp_path):
+    assert command("ingest", "texts").exit_code == 0
+    (tmp_path / "gemini-qdrant-index" / "meta.json").unlink()
+    for arguments in (("list",), ("ingest", "texts"), ("ingest", "texts", "--dry-run")):
+        result = command(*arguments)
+        assert result.exit_code == 1
+        assert "meta.json is missing although" in result.stderr
+    assert any((tmp_path / "gemini-qdrant-index" / "collections").iterdir())
 
 
 @pytest.mark.slow
