@@ -30,6 +30,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
         "Qdrant's own key is --qdrant-api-key",
     ),
     (re.compile(r"\. langchain_gemini_qdrant\.embeddings\.models lists the known ones"), ""),
+    (re.compile(r"; `report\.failed` has all"), ""),
     (re.compile(r"^verify and cert must"), "--ca-file and --client-cert must"),
     (re.compile(r"pass api_key or set "), "set "),
     (re.compile(r"Check api_key, "), "Check "),

@@ -36,6 +36,7 @@ from langchain_gemini_qdrant.cli.wording import in_options
             "store.set_quantization('scalar'); compare_quantizations(store) shows more",
             "`set_quantization` of a store, from Python, with 'scalar'; gemini-qdrant recall --",
         ),
+        ("demo", "the first is 'a': refused; `report.failed` has all.", "'a': refused."),
         ("search", "pass verify='ca.pem', got verify=None", "pass --ca-file ca.pem, got"),
         ("search", "has no text: open it with content_payload_key=", "open it with --text-key"),
     ],
