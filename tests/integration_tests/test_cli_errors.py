@@ -19,6 +19,7 @@ WITHOUT_INDEX = {
     "migrate": ("--to-path", "copy"),
     "reembed": (),
 }
+SLOW = pytest.mark.slow
 # An argument of Python, or a call.
 PYTHON = re.compile(r"(?<![/?&])\b[a-z_]+=|\w\(\)|force_recreate|\b[a-z]+_[a-z_]+\b")
 SPOKEN_OF = {"task_type"}  # a parameter of the API
@@ -46,7 +47,9 @@ def test_no_index_is_told_and_none_is_made(command, tmp_path, name, path):
     assert left_in(tmp_path) == before
 
 
-@pytest.mark.parametrize("path", ["index", "a/b/index", ".", "texts"])
+@pytest.mark.parametrize(
+    "path", ["index", *(pytest.param(each, marks=SLOW) for each in ("a/b/index", ".", "texts"))]
+)
 @pytest.mark.parametrize("fault", ["key", "no key", "no file", "no text", "size"])
 def test_a_new_index_in_which_nothing_is_stored_is_not_left(
     command, monkeypatch, tmp_path, texts, fault, path
@@ -90,6 +93,7 @@ def test_a_failed_copy_leaves_no_folder(command, tmp_path):
     assert set(left_in(tmp_path)) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -32,9 +32,14 @@ def stored(command, *arguments):
     [
         ("search", "cats"),
         ("ingest", "texts"),
-        ("ingest", "texts", "--dry-run"),
-        ("recall", "--queries", "texts/cats.md", "--limit", "1"),
-        ("tune", "--queries", "texts/cats.md", "-k", "1", "--recall-at-k", "0.01"),
+        *(
+            pytest.param(arguments, marks=pytest.mark.slow)
+            for arguments in (
+                ("ingest", "texts", "--dry-run"),
+                ("recall", "--queries", "texts/cats.md", "--limit", "1"),
+                ("tune", "--queries", "texts/cats.md", "-k", "1", "--recall-at-k", "0.01"),
+            )
+        ),
     ],
     ids=" ".join,
 )
