@@ -14,11 +14,12 @@ PIP := -m pip --disable-pip-version-check --quiet
 WORKERS := auto # processes that share the tests; one for each core
 PYTEST = bin/pytest --numprocesses=$(strip $(WORKERS)) --dist=worksteal
 # What the versions of other packages can break; the rest does not meet them, or through these.
-VERSIONED := cli cli_ingest cli_recall docs edge_congruence edge_storage embeddings_retries \
-  embeddings_standard embeddings_vertex embeddings_wire emulator_batches emulator_grpc emulator_modes \
-  emulator_rest emulator_vertex examples google_generativeai_rest langchain_contract \
-  langchain_indexing langchain_retrievers local_mode_folders moving_page pytest_plugin \
-  qdrant_server server_wire vcr_config vectorstores_standard vertex_backend
+VERSIONED := cli cli_collections cli_errors cli_ingest cli_recall cli_search cli_stored docs \
+  edge_congruence edge_storage embeddings_retries embeddings_standard embeddings_vertex \
+  embeddings_wire emulator_batches emulator_grpc emulator_modes emulator_rest emulator_vertex \
+  examples google_generativeai_rest langchain_contract langchain_indexing langchain_retrievers \
+  local_mode_folders moving_page pytest_plugin qdrant_server server_wire vcr_config \
+  vectorstores_standard vertex_backend
 # What meets a Qdrant server.
 SERVED := collections_of_others docs edge_programs event_loops hybrid ingestion ingestion_cleanup \
   ingestion_failures langchain_community langchain_contract langchain_indexing langchain_retrievers \

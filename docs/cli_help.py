@@ -20,6 +20,43 @@ $ pip install 'langchain-gemini-qdrant[cli]'
 
 For examples, see [ingestion](ingestion.md#from-the-command-line), [recall](recall.md),
 [migration](migration.md) and, for the emulator, [testing](testing.md).
+
+- **A collection knows its options.** Model, vector size, task and quantization of an existing
+  collection are read from it, so `--model`, `--output-dimensionality` and `--quantization` are for
+  new collections. An option that differs from the collection is an error. A collection of another
+  program does not say which model made its vectors: name it with `--model`. `--text-key` and
+  `--metadata-key` name the keys of its payloads.
+- **Terminals and pipes.** On a terminal, `search` and `list` print text and tables in color; the
+  environment variable `NO_COLOR` turns color off. In a pipe they print one line for each hit or
+  collection, with tabs between the fields. `--json` prints one JSON object on each line.
+- **Private servers.** The key of a Qdrant server is read from `QDRANT_API_KEY`. `--ca-file` names
+  the certificates to trust, `--client-cert` the certificate and key to show, and `--prefer-grpc`
+  uses gRPC.
+- **Failed commands leave nothing behind.** Only `ingest`, `demo`, `migrate` and `repair` make a
+  folder, and a new one in which nothing was stored is removed. What was stored is kept.
+- **One process at a time** can open a folder: nothing can be searched while `ingest` runs. A
+  server has no such limit.
+
+## What is stored
+
+```console
+$ gemini-qdrant ingest README.md
+$ gemini-qdrant list
+$ gemini-qdrant info
+$ gemini-qdrant search "Which quantization is small?" --filter '{"source": "README.md"}'
+$ gemini-qdrant show --source README.md --limit 2
+$ gemini-qdrant delete --source README.md --yes
+```
+
+## Shell completion
+
+Add the line of your shell to the file, and open a new shell. Tab then completes commands and
+options.
+
+- bash, `~/.bashrc`: `eval "$(_GEMINI_QDRANT_COMPLETE=bash_source gemini-qdrant)"`
+- zsh, `~/.zshrc`: `eval "$(_GEMINI_QDRANT_COMPLETE=zsh_source gemini-qdrant)"`
+- fish, `~/.config/fish/completions/gemini-qdrant.fish`:
+  `_GEMINI_QDRANT_COMPLETE=fish_source gemini-qdrant | source`
 """
 SECTION = """
 ## {name}

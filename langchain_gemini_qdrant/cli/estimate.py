@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._qdrant_values import content_id
 from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles
-from langchain_gemini_qdrant.cli.options import TITLE_KEY, open_store_if_any
+from langchain_gemini_qdrant.cli.options import TITLE_KEY
 from langchain_gemini_qdrant.cli.progress import console, counted, duration, price, progress_bar
 from langchain_gemini_qdrant.cli.tables import facts_table, files_line, show_files
 from langchain_gemini_qdrant.embeddings._request import request_spec
@@ -127,7 +127,7 @@ def _missing(store: GeminiQdrantVectorStore | None, new: Mapping[str, Given]) ->
 def show_estimate(
     corpus: Corpus,
     embeddings: GeminiEmbeddings,
-    place: Mapping[str, Any],
+    store: GeminiQdrantVectorStore | None,
     read_files: ReadFiles,
     *,
     list_skipped: bool,
@@ -137,18 +137,15 @@ def show_estimate(
     Args:
         corpus: The files.
         embeddings: The embeddings they would be embedded with; nothing is sent.
-        place: Arguments of `open_store_if_any`.
+        store: Where passages may already be stored, None if there is no store.
         read_files: What files gave when they were read last.
         list_skipped: Whether to name what is not read.
 
     Raises:
         InvalidInputError: Some files cannot be read; the others are counted.
     """
-    with (
-        open_store_if_any(embeddings, **place) as store,
-        progress_bar(corpus.total_bytes) as show,
-    ):
-        corpus.stored = StoredFiles(store, read_files, dry_run=True)
+    corpus.stored = StoredFiles(store, read_files, dry_run=True)
+    with progress_bar(corpus.total_bytes) as show:
 
         def on_progress(done: Estimate) -> None:
             line = f"{done.passages:,} passages · ~{done.tokens:,} tokens"

@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from langchain_gemini_qdrant.cli.commands.delete import delete
 from langchain_gemini_qdrant.cli.commands.demo import demo
 from langchain_gemini_qdrant.cli.commands.emulator import emulator
+from langchain_gemini_qdrant.cli.commands.info import info
 from langchain_gemini_qdrant.cli.commands.ingest import ingest
+from langchain_gemini_qdrant.cli.commands.list import list_collections
 from langchain_gemini_qdrant.cli.commands.migrate import migrate, reembed
 from langchain_gemini_qdrant.cli.commands.recall import recall
 from langchain_gemini_qdrant.cli.commands.repair import repair
 from langchain_gemini_qdrant.cli.commands.search import search
+from langchain_gemini_qdrant.cli.commands.show import show
 from langchain_gemini_qdrant.cli.commands.tune import tune
+from langchain_gemini_qdrant.cli.connecting import base_url, servers
+from langchain_gemini_qdrant.cli.excerpts import printable
 from langchain_gemini_qdrant.cli.local_mode import describe_local_mode
 from langchain_gemini_qdrant.cli.progress import say, shown_log
 from langchain_gemini_qdrant.cli.reasons import first_sentence
+from langchain_gemini_qdrant.cli.wording import in_options
 from langchain_gemini_qdrant.errors import (
     BillingError,
     DailyQuotaError,
@@ -26,6 +33,7 @@ from langchain_gemini_qdrant.errors import (
     IngestError,
     LocalModeError,
     RateLimitError,
+    ServiceError,
 )
 
 if TYPE_CHECKING:
@@ -46,9 +54,20 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             message = "Interrupted. Stored data is kept; run the same command to resume."
         except _expected_errors() as error:
-            message = f"Error: {_told(error)}{_advice(error)}"
-        click.echo(message, err=True)
+            told = in_options(_told(error), self.commands.get(ctx.invoked_subcommand or ""))
+            message = f"Error: {told}{_address(error, ctx)}{_advice(error)}"
+        say(printable(message))
         return ctx.exit(EXIT_FAILED)
+
+
+def _address(error: Exception, context: click.Context) -> str:
+    """Return where nobody answered."""
+    cause = error.__cause__ if isinstance(error, IngestError) else error
+    if isinstance(cause, ServiceError):
+        asked = base_url(context) if cause.status_code is None else None
+    else:
+        asked = None if isinstance(error, GeminiQdrantError | OSError) else servers(context)
+    return f" ({asked})" if asked else ""
 
 
 def _advice(error: Exception) -> str:
@@ -75,17 +94,19 @@ def _show_warning(  # noqa: PLR0917
     file: TextIO | None = None,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> None:
-    say(f"Warning: {message}")
+    context = click.get_current_context(silent=True)
+    say(printable(f"Warning: {in_options(str(message), context.command if context else None)}"))
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Return ours, the system's, and qdrant-client's if a command has loaded it."""
     if "qdrant_client" not in sys.modules:
         return GeminiQdrantError, OSError
+    import grpc  # noqa: PLC0415
     from qdrant_client.common.client_exceptions import QdrantException  # noqa: PLC0415
     from qdrant_client.http.exceptions import ApiException  # noqa: PLC0415
 
-    return GeminiQdrantError, OSError, ApiException, QdrantException
+    return GeminiQdrantError, OSError, ApiException, QdrantException, grpc.RpcError
 
 
 def _told(error: Exception) -> str:
@@ -111,5 +132,8 @@ def cli() -> None:
     """
 
 
-for _command in (demo, ingest, search, recall, tune, migrate, reembed, repair, emulator):
+for _command in (
+    *(demo, ingest, search, list_collections, info, show, delete),
+    *(recall, tune, migrate, reembed, repair, emulator),
+):
     cli.add_command(_command)

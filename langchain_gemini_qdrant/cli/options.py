@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from random import Random
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
 
-from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
-from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.cli.connecting import (
+    DEFAULT_PATH,
+    connected,
+    find_collection,
+    has_index,
+    keep_base_url,
+    keep_option,
+    kept_layout,
+    removed_if_empty,
+    require_collection,
+)
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from qdrant_client import models
+
+    from langchain_gemini_qdrant.embeddings.tasks import TaskType
     from langchain_gemini_qdrant.quantization import QuantizationName
+    from langchain_gemini_qdrant.vectorstores._connection import Connection
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 F = TypeVar("F", bound="Callable[..., object]")
 T = TypeVar("T")
-
-DEFAULT_PATH = "gemini-qdrant-index"
 
 # The keys of QUANTIZATION_PRESETS, which take a second to import.
 QUANTIZATIONS = (
@@ -42,13 +53,9 @@ QUANTIZATIONS = (
 TITLE_KEY = "title"
 """Metadata key of a passage's title, in everything that this command stores."""
 
-_EMBEDDING_OPTIONS = (
-    click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Gemini model."),
-    click.option(
-        "--output-dimensionality",
-        type=int,
-        help="Length of the vectors.  [default: the model's own]",
-    ),
+_FILTER_EXAMPLE = """Example: '{"page": {"$gte": 3}}'"""
+
+_SDK_OPTIONS = (
     click.option(
         "--backend",
         type=click.Choice(["google-genai", "google-generativeai"]),
@@ -61,6 +68,27 @@ _EMBEDDING_OPTIONS = (
         help="Address to use instead of Google's, such as an emulator's.  "
         "[default: GOOGLE_GEMINI_BASE_URL]",
     ),
+)
+_EMBEDDING_OPTIONS = (
+    click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Gemini model."),
+    click.option(
+        "--output-dimensionality",
+        type=int,
+        help="Length of the vectors.  [default: the model's own]",
+    ),
+    *_SDK_OPTIONS,
+)
+_STORED_EMBEDDING_OPTIONS = (
+    click.option(
+        "--model",
+        help=f"Gemini model.  [default: the collection's; {DEFAULT_MODEL} for a new one]",
+    ),
+    click.option(
+        "--output-dimensionality",
+        type=int,
+        help="Length of the vectors.  [default: the collection's; the model's own for a new one]",
+    ),
+    *_SDK_OPTIONS,
 )
 _QUOTA_OPTIONS = (
     click.option(
@@ -76,19 +104,86 @@ _QUOTA_OPTIONS = (
         help="Your quota.  [default: learned from the first 429]",
     ),
 )
-_STORE_OPTIONS = (
-    click.option(
-        "--collection", default="documents", show_default=True, help="Name of the collection."
-    ),
+
+
+def _kept_option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """Return an option that no command reads; what opens collections does."""
+    return click.option(*names, **settings, expose_value=False, callback=keep_option)
+
+
+_COLLECTION_OPTION = click.option(
+    "--collection", default="documents", show_default=True, help="Name of the collection."
+)
+_ENGINE_OPTIONS = (
     click.option("--path", type=click.Path(), help="Folder of the embedded engine."),
     click.option("--url", help="Address of a Qdrant server, instead of --path."),
     click.option("--qdrant-api-key", envvar="QDRANT_API_KEY", help="The server's key."),
+    _kept_option("--prefer-grpc", is_flag=True, help="Talk gRPC to the server."),
+    _kept_option(
+        "--grpc-port", type=click.IntRange(1, 65535), help="Its gRPC port.  [default: 6334]"
+    ),
+    _kept_option(
+        "--ca-file",
+        "verify",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Certificates to trust, in PEM.  [default: the system's]",
+    ),
+    _kept_option(
+        "--client-cert",
+        "cert",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Certificate and key to show the server, in one PEM file.",
+    ),
+)
+_LAYOUT_OPTIONS = (
+    _kept_option(
+        "--text-key",
+        "content_payload_key",
+        metavar="NAME",
+        help="Payload key of the text, where another program has stored it.  "
+        "[default: page_content]",
+    ),
+    _kept_option(
+        "--metadata-key",
+        "metadata_payload_key",
+        metavar="NAME",
+        help="Payload key of the metadata; '' if they are beside the text.  [default: metadata]",
+    ),
+)
+
+
+def _parsed_filter(_: object, __: object, text: str | None) -> dict[str, Any] | None:
+    try:
+        conditions = None if text is None else json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}. {_FILTER_EXAMPLE}") from error
+    if not isinstance(conditions, dict | None):
+        raise click.BadParameter(f"expected a JSON object. {_FILTER_EXAMPLE}")
+    return conditions
+
+
+filter_option = click.option(
+    "--filter",
+    "conditions",
+    metavar="JSON",
+    callback=_parsed_filter,
+    help=f"Conditions on metadata. {_FILTER_EXAMPLE}",
+)
+_CHOOSING_OPTIONS = (
+    click.option("--source", "sources", multiple=True, help="Source; may be repeated."),
+    click.option("--id", "ids", multiple=True, help="Id of a passage; may be repeated."),
+    filter_option,
 )
 
 
 def embedding_options(command: F) -> F:
-    """Add the options that describe the embeddings."""
+    """Add the options that describe the embeddings of new vectors."""
     return _with(command, _EMBEDDING_OPTIONS)
+
+
+def stored_embedding_options(command: F) -> F:
+    """Add the options that describe the embeddings of a collection; it knows their defaults."""
+    return _with(command, _STORED_EMBEDDING_OPTIONS)
 
 
 def quota_options(command: F) -> F:
@@ -96,9 +191,24 @@ def quota_options(command: F) -> F:
     return _with(command, _QUOTA_OPTIONS)
 
 
+def engine_options(command: F) -> F:
+    """Add the options that name an engine."""
+    return _with(command, _ENGINE_OPTIONS)
+
+
 def store_options(command: F) -> F:
     """Add the options that name a collection and its engine."""
-    return _with(command, _STORE_OPTIONS)
+    return _with(command, (_COLLECTION_OPTION, *_ENGINE_OPTIONS))
+
+
+def layout_options(command: F) -> F:
+    """Add the options for collections that other programs have filled."""
+    return _with(command, _LAYOUT_OPTIONS)
+
+
+def choosing_options(command: F) -> F:
+    """Add the options that choose passages."""
+    return _with(command, _CHOOSING_OPTIONS)
 
 
 def _with(command: F, options: tuple[Callable[[F], F], ...]) -> F:
@@ -119,6 +229,7 @@ def make_embeddings(
     backend: str,
     base_url: str | None,
     api_key: str | None = None,
+    task_type: TaskType | None = None,
     requests_per_minute: float | None = None,
     tokens_per_minute: float | None = None,
 ) -> GeminiEmbeddings:
@@ -130,6 +241,7 @@ def make_embeddings(
         "model": model,
         "output_dimensionality": output_dimensionality,
         "backend": backend,
+        "task_type": task_type,
         "requests_per_minute": requests_per_minute,
         "tokens_per_minute": tokens_per_minute,
     }
@@ -139,70 +251,125 @@ def make_embeddings(
         options["transport"] = "rest"  # the address of an emulator or proxy is an HTTP one
     if api_key is not None:
         options["api_key"] = api_key
-    return until_the_end(GeminiEmbeddings(**options))
+    embeddings = until_the_end(GeminiEmbeddings(**options))
+    keep_base_url(embeddings.base_url)
+    return embeddings
 
 
 def open_store(
-    embeddings: GeminiEmbeddings,
+    embeddings: GeminiEmbeddings | Mapping[str, Any] | None,
     *,
     collection: str,
     path: str | None,
     url: str | None,
     qdrant_api_key: str | None = None,
-    quantization: QuantizationName | Literal["none"] = "none",
+    quantization: QuantizationName | Literal["none"] | None = None,
     create: bool = True,
 ) -> GeminiQdrantVectorStore:
     """Open the collection that the options name until the command ends; create it if `create`.
 
+    What is created here and stays empty is removed when the command ends.
+
+    Args:
+        embeddings: As they are, or options of `make_embeddings`, for which an existing collection
+            knows model and size; None for no embeddings, and no key.
+        collection: Its name, or an alias.
+        path: Folder of the embedded engine.
+        url: Address of a server.
+        qdrant_api_key: The server's key.
+        quantization: What the collection must have; None takes an existing one as it is, and
+            makes a binary one.
+        create: Create the collection where it is missing.
+
     Raises:
         ConfigurationError: There is no such collection, and `create` is False.
+        CollectionMismatchError: The collection has other vectors or codes than the options say.
     """
     # The engines take a second to import: `--help` must not wait for them.
     from langchain_gemini_qdrant.vectorstores.factory import create_vector_store  # noqa: PLC0415
+
+    connection = until_the_end(connected(path, url, qdrant_api_key, create=create))
+    find = find_collection if create else require_collection
+    info = find(connection, collection)
+    if info is not None:
+        return _open_existing(connection, collection, info, embeddings, quantization)
+    if isinstance(embeddings, Mapping):
+        embeddings = make_embeddings(**_with_defaults(embeddings))
+    until_the_end(removed_if_empty(connection, collection))
+    return create_vector_store(
+        embeddings,
+        collection,
+        client=connection.client,
+        quantization=None if quantization == "none" else quantization or "binary",
+        title_key=TITLE_KEY,
+    )
+
+
+def open_documents(
+    *, collection: str, path: str | None, url: str | None, qdrant_api_key: str | None
+) -> GeminiQdrantVectorStore:
+    """Open a collection of any kind, to read and delete what is stored, without embeddings.
+
+    Raises:
+        ConfigurationError: There is no such collection.
+    """
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
-    engine = {"url": url, "api_key": qdrant_api_key} if url else {"path": path or DEFAULT_PATH}
-    if create:
-        store = create_vector_store(
-            embeddings,
-            collection,
-            **engine,
-            quantization=None if quantization == "none" else quantization,
-            title_key=TITLE_KEY,
-        )
-    else:
-        store = GeminiQdrantVectorStore.from_existing_collection(
-            collection, embeddings, **engine, title_key=TITLE_KEY
-        )
-    return until_the_end(store)
+    connection = until_the_end(connected(path, url, qdrant_api_key))
+    require_collection(connection, collection)
+    return GeminiQdrantVectorStore(
+        connection.client, collection, validate_embeddings=False, **kept_layout()
+    )
 
 
-@contextmanager
 def open_store_if_any(
-    embeddings: GeminiEmbeddings,
+    embeddings: Mapping[str, Any],
     *,
     collection: str,
     path: str | None,
     url: str | None,
     qdrant_api_key: str | None = None,
-) -> Iterator[GeminiQdrantVectorStore | None]:
-    """Open the collection that the options name, or yield None; never create it."""
-    from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415
-    from langchain_gemini_qdrant.vectorstores._retry import RetryingClient  # noqa: PLC0415
-    from langchain_gemini_qdrant.vectorstores._server import server_client  # noqa: PLC0415
+    quantization: QuantizationName | Literal["none"] | None = None,
+) -> tuple[GeminiEmbeddings, GeminiQdrantVectorStore | None]:
+    """Return the embeddings, and the collection's store if there is one; create nothing.
+
+    The arguments are those of `open_store`.
+    """
+    if url or has_index(Path(path or DEFAULT_PATH).expanduser()):
+        connection = until_the_end(connected(path, url, qdrant_api_key))
+        info = find_collection(connection, collection)
+        if info is not None:
+            store = _open_existing(connection, collection, info, embeddings, quantization)
+            return cast("GeminiEmbeddings", store.embeddings), store
+    return make_embeddings(**_with_defaults(embeddings)), None
+
+
+def _with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {**options, "model": options["model"] or DEFAULT_MODEL}
+
+
+def _open_existing(
+    connection: Connection,
+    collection: str,
+    info: models.CollectionInfo,
+    embeddings: GeminiEmbeddings | Mapping[str, Any] | None,
+    quantization: QuantizationName | Literal["none"] | None,
+) -> GeminiQdrantVectorStore:
+    from langchain_gemini_qdrant.cli.stored import StoredVectors  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
-    folder = Path(path or DEFAULT_PATH)
-    if not url and not (folder / "meta.json").exists():
-        yield None
-        return
-    client = server_client(url, api_key=qdrant_api_key) if url else EdgeClient(folder)
-    with closing(client):
-        waits, random = BlockingClock(SYSTEM_CLOCK), Random()  # noqa: S311 - when to try again
-        retrying = RetryingClient(client, waits, random, blocking=True)
-        if run(retrying.collection_exists(collection)):
-            yield GeminiQdrantVectorStore.from_existing_collection(
-                collection, embeddings, client=client, title_key=TITLE_KEY
-            )
-        else:
-            yield None
+    vectors = StoredVectors.of(collection, info)
+    if quantization is not None:
+        vectors.check_quantization(quantization)
+    if isinstance(embeddings, Mapping):
+        embeddings = make_embeddings(**vectors.embedding_options(embeddings))
+    return GeminiQdrantVectorStore(
+        connection.client,
+        collection,
+        embeddings,
+        vector_name=vectors.name,
+        distance=vectors.params.distance,
+        title_key=None if embeddings is None else TITLE_KEY,
+        validate_embeddings=embeddings is not None,
+        **kept_layout(),
+    )

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TimeElapsedColumn
 from rich.text import Text
@@ -72,11 +71,12 @@ def _on_show(shown: _Bar | _Lines) -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """Print a message on standard error, or above the bar that is on show."""
+    """Print a message on standard error, wrapped between words, or above the bar on show."""
     if _shown and isinstance(_shown[-1], _Bar):
         _print_line(message)
     else:
-        click.echo(message, err=True)
+        errors = Console(stderr=True, highlight=False)
+        errors.print(Text(message), soft_wrap=not errors.is_terminal)
 
 
 def _print_line(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Results of runs, estimates and searches as tables."""
+"""Results of runs and estimates as tables."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from langchain_gemini_qdrant.cli.documents.files import count_skipped, listed
 from langchain_gemini_qdrant.cli.progress import console, cost, counted, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from langchain_core.documents import Document
+    from collections.abc import Mapping
 
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
 
 _NAMED = 20  # files and passages named before the rest is counted
-_PASSAGE_LENGTH = 160
 
 
 def summary_table(
@@ -118,22 +115,4 @@ def reasons_table(title: str, reasons: Mapping[str, str]) -> Table:
         table.add_row(Text(name), Text(reason))
     if len(reasons) > _NAMED:
         table.add_row(Text("…"), Text(f"and {len(reasons) - _NAMED:,} more"))
-    return table
-
-
-def hits_table(title: str, hits: Iterable[tuple[Document, float]], title_key: str) -> Table:
-    """Return documents and their scores as a table."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", show_lines=True, expand=True
-    )
-    table.add_column("title", ratio=2, overflow="fold")
-    table.add_column("score", justify="right", width=6)
-    table.add_column("passage", ratio=5, overflow="fold")
-    for document, score in hits:
-        passage = " ".join(document.page_content.split())
-        if len(passage) > _PASSAGE_LENGTH:
-            passage = passage[:_PASSAGE_LENGTH] + " …"
-        # Text and not markup: passages are full of square brackets.
-        cells = (str(document.metadata.get(title_key, "")), f"{score:.3f}", passage)
-        table.add_row(*map(Text, cells))
     return table

@@ -174,7 +174,10 @@ def _more_queries(report: RecallReport, best: RecallRow, target: float) -> str:
     """Suggest a number of queries: the interval narrows with the root of it."""
     times = ((best.recall - best.low) / (best.recall - target)) ** 2
     wanted = min(math.ceil(report.queries * times * 1.2 / 100) * 100, _MOST_QUERIES)
-    way = f"sample_size={wanted}" if report.query_kind == "stored vectors" else "more of `queries`"
+    way = "more of `queries`"
+    if report.query_kind == "stored vectors":
+        wanted = min(wanted, report.points)
+        way = f"sample_size={wanted}"
     return (
         f"more queries, as the recall itself is above the target and only its interval reaches "
         f"below: measure_recall(store, {way}), some {wanted:,} in all"

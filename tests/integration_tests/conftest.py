@@ -7,9 +7,12 @@ import threading
 import warnings
 
 import pytest
+from click.testing import CliRunner
 from qdrant_client import QdrantClient
 
 from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings
+from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.cli.progress import console
 from langchain_gemini_qdrant.embeddings._backends import create_backend
 from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
 from langchain_gemini_qdrant.testing import GeminiEmulator
@@ -255,3 +258,26 @@ def engine(tmp_path):
 def run(call):
     """Call `ingest`, or `aingest` in an event loop of its own."""
     return lambda store, documents, **options: call(Runs(store), "ingest", documents, **options)
+
+
+@pytest.fixture
+def command(monkeypatch, emulator, tmp_path):
+    """Run a command in an empty folder, with the emulator as the API: `command("search", "x")`."""
+    monkeypatch.setenv("GOOGLE_API_KEY", emulator.api_key)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.base_url)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(cli, arguments, prog_name="gemini-qdrant")
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Let commands print on a terminal of some width: `terminal(80)`."""
+
+    def terminal(columns):
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", str(columns))
+        # rich before 13.8 remembers FORCE_COLOR: what it remembers ends with the test
+        monkeypatch.setattr(console, "_force_terminal", True)
+
+    return terminal

@@ -144,13 +144,18 @@ def test_search_prints_json_for_programs(run, texts):
     ("arguments", "message"),
     [
         (["ingest", "nowhere", "x.md"], "nowhere, x.md: no such file or folder"),
-        (["search", "x", "--collection", "other"], "Collection other not found"),
-        (["search", "x", "--path", "/dev/null/x"], "/dev/null/x cannot be used"),
+        (["search", "x", "--collection", "other"], "no collection 'other', found 'documents'"),
+        (["search", "x", "--path", "/dev/null/x"], "no index in /dev/null/x"),
+        (["ingest", "texts", "--path", "/dev/null/x"], "/dev/null/x cannot be used"),
         (["search", "x", "--url", "http://127.0.0.1:9"], "refused"),
-        (["search", "x", "--output-dimensionality", "1"], "must be in 128..3072"),
+        (
+            ["ingest", "texts", "--path", "y", "--output-dimensionality", "1"],
+            "must be in 128..3072",
+        ),
     ],
 )
-def test_failure_is_one_line_and_exit_status_1(run, arguments, message):
+def test_failure_is_one_line_and_exit_status_1(run, texts, arguments, message):
+    assert run("ingest", texts.name).exit_code == 0
     result = run(*arguments)
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: ")
@@ -174,9 +179,9 @@ def test_a_server_s_refusal_is_one_line_in_its_own_words(run, qdrant_server, fau
     assert result.stderr.splitlines()[-1].startswith(f"Error: Qdrant answered {told}")
 
 
-def test_missing_key_says_where_to_get_one(run, monkeypatch):
+def test_missing_key_says_where_to_get_one(run, texts, monkeypatch):
     monkeypatch.delenv("GOOGLE_API_KEY")
-    result = run("search", "x")
+    result = run("ingest", str(texts))
     assert result.exit_code == 1
     assert "GOOGLE_API_KEY or GEMINI_API_KEY" in result.stderr
 
@@ -188,8 +193,8 @@ def test_quota_of_the_day_says_when_to_run_again(run, texts, emulator):
     assert "run the command again after midnight Pacific time" in result.stderr
 
 
-def test_retired_model_warns_in_one_line(run):
-    result = run("search", "x", "--model", "text-embedding-004")
+def test_retired_model_warns_in_one_line(run, texts):
+    result = run("ingest", str(texts), "--model", "text-embedding-004")
     assert result.stderr.startswith("Warning: Google announced the shutdown")
 
 

@@ -102,7 +102,7 @@ def test_tune_says_what_to_change_and_exits_1_where_the_target_is_not_reached(ru
     result = run(*arguments, "--apply", "--oversampling", "1")
     assert result.exit_code == 1
     assert "No measured setting holds a recall@5 of 0.999" in result.stdout
-    assert "set_quantization('turbo-2bit')" in result.stdout
+    assert "`set_quantization` of a store, from Python, with 'turbo-2bit'" in result.stdout
     assert "from now on" not in result.stdout
     assert (tmp_path / "tuned.png").read_bytes().startswith(PNG)
 
@@ -118,8 +118,8 @@ def test_tune_shows_the_setting(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("recall", "--collection", "other"), "Collection other not found"),
-        (("tune", "--collection", "other"), "Collection other not found"),
+        (("recall", "--collection", "other"), "no collection 'other', found 'documents'"),
+        (("tune", "--collection", "other"), "no collection 'other', found 'documents'"),
         (("recall", "--queries", "empty.txt"), "empty.txt has no text"),
     ],
 )

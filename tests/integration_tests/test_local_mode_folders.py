@@ -215,7 +215,7 @@ def test_the_command_moves_a_collection_and_says_what_to_type_next(run, folder):
     assert f"{COUNT} points copied, 0 replaced, 0 found there already" in copied.output
     assert (
         'Next: gemini-qdrant search "..." --path new --collection handbook '
-        "--output-dimensionality 768 --model MODEL\nMODEL is the one that made the vectors"
+        "--model MODEL\nMODEL is the one that made the vectors"
     ) in copied.output
     assert f"{COUNT} found there already" in run(*MOVE).output
     assert files_of(folder) == before
@@ -253,9 +253,10 @@ def test_every_other_command_names_the_command_that_moves_each_collection(run, f
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_cannot_be_copied_is_told_before_a_folder_is_made(run, folder):
     missing = run(*MOVE[:3], "--collection", "other", "--to-path", "new")
-    assert "no collection 'other'; it has 'handbook': name one with --collection" in missing.output
-    assert "nowhere has no index" in run("migrate", "--path", "nowhere", "--to-path", "new").output
-    assert "nowhere has no index" in run("reembed", "--path", "nowhere").output
+    assert "no collection 'other', found 'handbook': name one with --collection" in missing.output
+    nowhere = run("migrate", "--path", "nowhere", "--to-path", "new")
+    assert "there is no index in nowhere" in nowhere.output
+    assert "there is no index in nowhere" in run("reembed", "--path", "nowhere").output
     onto = run("migrate", "--path", "x", "--to-path", "local")
     assert "--to-path local is a folder of qdrant-client's local mode" in onto.output
     with closing(QdrantClient(path=str(folder))):

@@ -536,7 +536,7 @@ def test_the_command_says_what_is_wrong_and_exits_with_1(run, tmp_path):
     EdgeClient("from").close()
     missing = run("migrate", "--collection", "none", "--path", "from", "--to-path", "to")
     assert missing.exit_code == 1
-    assert "Error: the source has no collection 'none'; it has none" in missing.output
+    assert "Error: there is no index in from" in missing.output
     assert not (tmp_path / "to").exists()
     assert run("migrate").exit_code == 2
     assert "one of --to-path and --to-url" in run("migrate").output

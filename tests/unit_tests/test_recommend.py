@@ -144,6 +144,11 @@ BELOW = (row(1.0, True, 0.5, ms=1.0), row(3.0, True, 0.8, ms=2.0))
             {"points": 200},
             ["more oversampling", "'turbo-2bit'"],
         ),
+        (
+            (row(3.0, True, 0.94, recall=0.96),),
+            {"points": 329},
+            ["sample_size=329), some 329 in all", "more oversampling", "'turbo-2bit'"],
+        ),
         ((row(None, None, 0.9),), {"quantization": None}, ["exact=True"]),
         (
             (row(None, None, 0.9, hnsw_ef=64),),

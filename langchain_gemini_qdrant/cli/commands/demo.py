@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant.cli.hits import hits_view
 from langchain_gemini_qdrant.cli.options import (
-    TITLE_KEY,
     embedding_options,
     make_embeddings,
     open_store,
     until_the_end,
 )
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar
-from langchain_gemini_qdrant.cli.tables import hits_table
 from langchain_gemini_qdrant.embeddings._options import environments_key
 from langchain_gemini_qdrant.embeddings.models import model_id
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
     from langchain_core.runnables import Runnable
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
@@ -92,17 +91,17 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
     )
 
 
-def _question_chain(store: GeminiQdrantVectorStore) -> Runnable[str, Table]:
-    """Return a chain from a question to a table, where an application has a prompt and a model."""
+def _question_chain(store: GeminiQdrantVectorStore) -> Runnable[str, RenderableType]:
+    """Return a chain from a question to its hits, where an application has a prompt and a model."""
     from langchain_core.runnables import RunnableLambda, RunnablePassthrough  # noqa: PLC0415
 
-    def to_table(found: dict[str, Any]) -> Table:
+    def to_view(found: dict[str, Any]) -> RenderableType:
         hits: list[Document] = found["hits"]
         scored = [(hit, hit.metadata["score"]) for hit in hits]
-        return hits_table(found["question"], scored, TITLE_KEY)
+        return hits_view(found["question"], scored)
 
     retriever = store.as_retriever(search_kwargs={"k": 3, "score_key": "score"})
-    return {"question": RunnablePassthrough(), "hits": retriever} | RunnableLambda(to_table)
+    return {"question": RunnablePassthrough(), "hits": retriever} | RunnableLambda(to_view)
 
 
 def _figures(store: GeminiQdrantVectorStore, vector_size: int | None, seconds: float) -> str:

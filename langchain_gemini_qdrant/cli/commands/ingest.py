@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from click.core import ParameterSource
 
+from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH, READ_FILES
 from langchain_gemini_qdrant.cli.options import (
-    DEFAULT_PATH,
     QUANTIZATIONS,
-    embedding_options,
-    make_embeddings,
     open_store,
+    open_store_if_any,
     quota_options,
     store_options,
+    stored_embedding_options,
     until_the_end,
 )
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar, say
@@ -45,7 +45,6 @@ _FAILED = 1
 _KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_CLOUD_PROJECT")
 SOURCE_KEY = "source"
 _SOURCES_AT_A_TIME = 500
-_READ_FILES = "read-files.sqlite"
 
 
 def _known_encoding(_: object, __: object, name: str | None) -> str | None:
@@ -58,14 +57,12 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @store_options
-@embedding_options
+@stored_embedding_options
 @quota_options
 @click.option(
     "--quantization",
     type=click.Choice(QUANTIZATIONS),
-    default="binary",
-    show_default=True,
-    help="Quantization of a newly created collection.",
+    help="Quantization of the vectors.  [default: the collection's; binary for a new one]",
 )
 @click.option(
     "--include",
@@ -184,14 +181,13 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     how: dict[str, Any] = {"chunk_size": chunk_size, "encoding": encoding, "text_field": text_field}
     corpus = Corpus(found, **how)
     kept_in = index or Path(click.get_app_dir("gemini-qdrant"))
-    read_files = ReadFiles(kept_in / _READ_FILES, how, reread=reread)
+    read_files = ReadFiles(kept_in / READ_FILES, how, reread=reread)
     if dry_run:
         api_key = None if variable(*_KEYS) else "not needed"
-        embeddings = make_embeddings(**options, api_key=api_key)
-        del place["quantization"]
-        show_estimate(corpus, embeddings, place, read_files, list_skipped=list_skipped)
+        embeddings, store_if_any = open_store_if_any({**options, "api_key": api_key}, **place)
+        show_estimate(corpus, embeddings, store_if_any, read_files, list_skipped=list_skipped)
         return
-    store = open_store(make_embeddings(**options), **place)
+    store = open_store(options, **place)
     corpus.stored = StoredFiles(store, read_files)
     with _quick_to_stop():
         _ingest(corpus, store, cleanup, list_skipped=list_skipped)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import shlex
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
-from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH, connected, require_collection
 from langchain_gemini_qdrant.cli.local_mode import open_local_mode
 from langchain_gemini_qdrant.cli.options import (
-    DEFAULT_PATH,
     TITLE_KEY,
     embedding_options,
     make_embeddings,
@@ -22,7 +19,6 @@ from langchain_gemini_qdrant.cli.options import (
     store_options,
 )
 from langchain_gemini_qdrant.cli.progress import console, cost, ingest_line, progress_bar
-from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,12 +64,10 @@ def migrate(  # noqa: PLR0917 - one argument for each option
         raise click.UsageError(
             f"--to-path {to_path} is a folder of qdrant-client's local mode: name a new folder"
         )
-    with _source(path, url, qdrant_api_key) as source:
-        _check_collection(source, collection)  # before the target's folder is made
-        with (
-            _connected(to_path, to_url, to_qdrant_api_key) as target,
-            _bar(_migration_line) as show,
-        ):
+    with _source(path, url, qdrant_api_key) as source, ExitStack() as stack:
+        require_collection(source, collection)  # before the target's folder is made
+        target = stack.enter_context(connected(to_path, to_url, to_qdrant_api_key, create=True))
+        with _bar(_migration_line) as show:
             report = migrate_collection(
                 source.client,
                 target.client,
@@ -120,7 +114,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     embeddings = make_embeddings(**options)
-    with _index(path, url, qdrant_api_key) as connection, _bar(ingest_line) as show:
+    with connected(path, url, qdrant_api_key) as connection, _bar(ingest_line) as show:
         store = GeminiQdrantVectorStore(
             connection.client,
             collection,
@@ -162,41 +156,8 @@ def _source(path: str | None, url: str | None, api_key: str | None) -> Iterator[
         with open_local_mode(folder) as client:
             yield Connection(client)
     else:
-        with _index(path, url, api_key) as connection:
+        with connected(path, url, api_key) as connection:
             yield connection
-
-
-@contextmanager
-def _index(path: str | None, url: str | None, api_key: str | None) -> Iterator[Connection]:
-    """Connect to a server, or to an index that is there.
-
-    Raises:
-        ConfigurationError: There is no index; none is made.
-    """
-    folder = Path(path or DEFAULT_PATH)
-    if not url and not any((folder / name).exists() for name in ("meta.json", "collections")):
-        raise ConfigurationError(f"{folder} has no index: name the folder of one with --path")
-    with _connected(path, url, api_key) as connection:
-        yield connection
-
-
-def _check_collection(source: Connection, name: str) -> None:
-    """Refuse a collection that is not there, before a folder is made for its copy.
-
-    Raises:
-        ConfigurationError: There is none of this name.
-    """
-    from langchain_gemini_qdrant.vectorstores._retry import RetryingClient  # noqa: PLC0415
-
-    waits, random = BlockingClock(SYSTEM_CLOCK), Random()  # noqa: S311 - when to try again
-    client = RetryingClient(source.client, waits, random, blocking=True)
-    if run(client.collection_exists(name)):
-        return
-    names = [each.name for each in run(client.get_collections()).collections]
-    raise ConfigurationError(
-        f"the source has no collection {name!r}; it has {', '.join(map(repr, names)) or 'none'}: "
-        "name one with --collection"
-    )
 
 
 def _print_next_step(copy: models.CollectionInfo, where: str) -> None:
@@ -207,7 +168,7 @@ def _print_next_step(copy: models.CollectionInfo, where: str) -> None:
     command, note = f'Next: gemini-qdrant search "..." {where}', ""
     unnamed = named_vectors(copy.config.params.vectors).get("")
     if unnamed is not None and not stored_embeddings(copy):
-        command += f" --output-dimensionality {unnamed.size} --model MODEL"
+        command += " --model MODEL"
         note = (
             "MODEL is the one that made the vectors, such as gemini-embedding-001: the collection "
             "does not say which."
@@ -215,18 +176,6 @@ def _print_next_step(copy: models.CollectionInfo, where: str) -> None:
     console.print(command, soft_wrap=True, markup=False)  # on one line, to be copied
     if note:
         console.print(note)
-
-
-@contextmanager
-def _connected(path: str | None, url: str | None, api_key: str | None) -> Iterator[Connection]:
-    """Connect to an engine for the time of the block."""
-    from langchain_gemini_qdrant.vectorstores._connection import connect  # noqa: PLC0415
-
-    connection = connect(url=url, api_key=api_key) if url else connect(path=path or DEFAULT_PATH)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 @contextmanager

@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from langchain_gemini_qdrant.cli.options import (
-    DEFAULT_PATH,
-    embedding_options,
-    make_embeddings,
     open_store,
     store_options,
-    until_the_end,
+    stored_embedding_options,
 )
 from langchain_gemini_qdrant.cli.progress import console, progress_bar
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
@@ -151,23 +148,13 @@ def opened(
     Raises:
         ConfigurationError: There is no such collection.
     """
-    # The engines take a second to import: `--help` must not wait for them.
-    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
-
-    if embeds:
-        return open_store(
-            make_embeddings(**embedding),
-            collection=collection,
-            path=path,
-            url=url,
-            qdrant_api_key=qdrant_api_key,
-            create=False,
-        )
-    engine = {"url": url, "api_key": qdrant_api_key} if url else {"path": path or DEFAULT_PATH}
-    return until_the_end(
-        GeminiQdrantVectorStore.from_existing_collection(
-            collection, None, validate_embeddings=False, **engine
-        )
+    return open_store(
+        embedding if embeds else None,
+        collection=collection,
+        path=path,
+        url=url,
+        qdrant_api_key=qdrant_api_key,
+        create=False,
     )
 
 
@@ -187,7 +174,7 @@ def searches_bar(*, shown: bool) -> Iterator[Callable[[str, RecallProgress], Non
 
 @click.command()
 @store_options
-@embedding_options
+@stored_embedding_options
 @click.option(
     "--limit",
     type=click.IntRange(min=1),

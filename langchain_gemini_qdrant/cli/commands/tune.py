@@ -15,8 +15,9 @@ from langchain_gemini_qdrant.cli.commands.recall import (
     opened,
     searches_bar,
 )
-from langchain_gemini_qdrant.cli.options import embedding_options, store_options
+from langchain_gemini_qdrant.cli.options import store_options, stored_embedding_options
 from langchain_gemini_qdrant.cli.progress import console
+from langchain_gemini_qdrant.cli.wording import in_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ _OVERSAMPLING = (1, 1.5, 2, 3, 4, 6, 8)
 
 @click.command()
 @store_options
-@embedding_options
+@stored_embedding_options
 @click.option(
     "--recall-at-k",
     type=click.FloatRange(min=0, min_open=True, max=1, max_open=True),
@@ -57,7 +58,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
     apply: bool,
     as_json: bool,
     picture: Path | None,
-    model: str,
+    model: str | None,
     output_dimensionality: int | None,
     backend: str,
     base_url: str | None,
@@ -97,7 +98,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
     found = recommend(report, recall_at_k, limit=limit)
     if not as_json:
         console.print(report)
-        console.print(str(found), markup=False, soft_wrap=True)
+        console.print(in_options(str(found), context.command), markup=False, soft_wrap=True)
     applied = False
     try:
         draw(report, picture, quiet=as_json)

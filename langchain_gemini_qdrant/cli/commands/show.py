@@ -1,0 +1,55 @@
+"""`gemini-qdrant show`: stored passages."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import click
+
+from langchain_gemini_qdrant.cli.chosen import Chosen
+from langchain_gemini_qdrant.cli.excerpts import in_order
+from langchain_gemini_qdrant.cli.hits import PassageView, print_json, print_passage
+from langchain_gemini_qdrant.cli.options import (
+    choosing_options,
+    layout_options,
+    open_documents,
+    store_options,
+)
+
+
+@click.command()
+@store_options
+@choosing_options
+@layout_options
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Passages at most."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each passage.")
+def show(
+    sources: tuple[str, ...],
+    ids: tuple[str, ...],
+    conditions: dict[str, Any] | None,
+    limit: int,
+    as_json: bool,
+    **place: Any,
+) -> None:
+    """Show stored passages, with --source in the order of pages, rows and lines.
+
+    Without --path and --url the folder is ./gemini-qdrant-index.
+    """
+    store = open_documents(**place)
+    chosen = Chosen.of(sources, ids, conditions)
+    count = chosen.count(store)
+    found = chosen.documents(store)
+    # To be in order, all have to be read: those of a source are, those of a collection are not.
+    shown = in_order([*found])[:limit] if sources else islice(found, limit)
+    for document in shown:
+        if as_json:
+            print_json(document)
+        else:
+            print_passage(PassageView(f"{document.id} ", document, document.page_content))
+    if not count:
+        click.echo("No passage found.", err=True)
+    elif count > limit:
+        click.echo(f"{count - limit:,} more: --limit {count} shows all.", err=True)

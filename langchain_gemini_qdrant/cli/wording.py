@@ -1,0 +1,99 @@
+"""Messages of the package in the command line's words: options in place of Python's arguments.
+
+The package speaks to programmers: `pass url=`. The command line's own options have the same names,
+so that a message becomes its own by a rule: an argument that is an option of the running command is
+written as that option, with its value. What has another name, or none, is listed here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_INSIDE = r"(?:[^()]|\([^()]*\))*"  # of parentheses, with one more pair of them
+
+# What is said of Python alone.
+_PHRASES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (
+        re.compile(r"take another collection_name, or recreate it with force_recreate=True"),
+        "name another --collection",
+    ),
+    (
+        re.compile(r"pass them as headers=\{[^}]*\}, or Qdrant's own key as api_key="),
+        "Qdrant's own key is --qdrant-api-key",
+    ),
+    (re.compile(r"\. langchain_gemini_qdrant\.embeddings\.models lists the known ones"), ""),
+    (re.compile(r"; `report\.failed` has all"), ""),
+    (re.compile(r"^verify and cert must"), "--ca-file and --client-cert must"),
+    (re.compile(r"pass api_key or set "), "set "),
+    (re.compile(r"Check api_key, "), "Check "),
+    (re.compile(r"network, base_url and timeout"), "network and --base-url"),
+    (re.compile(r"`EdgeClient\.repair\([^`]*`\s+or the command "), ""),
+    (
+        re.compile(rf"measure_recall\(store, ({_INSIDE})\)"),
+        lambda call: re.sub(r", (?=\w+=)", " ", call[1]),
+    ),
+    (re.compile(r"more of `queries`"), "more lines in the file of --queries"),
+    (re.compile(r"compare_quantizations\(store\)"), "gemini-qdrant recall --compare"),
+    (re.compile(r"search with models\.SearchParams\(exact=True\)"), "search exactly, from Python"),
+    (
+        re.compile(rf"`?\b(?:store|client)\.(\w+)\(({_INSIDE})\)`?"),
+        lambda call: f"`{call[1]}` of a store, from Python{call[2] and f', with {call[2]}'}",
+    ),
+)
+_OTHER_NAMES = {
+    "migrate": {"target_collection_name": "--to-collection"},
+    "reembed": {"collection_name": "--to-collection"},
+}
+_SAME_FOR_ALL = {"api_key": "--qdrant-api-key", "collection_name": "--collection"}
+
+_VALUE = rf"\({_INSIDE}\)|'[^']*'|\"[^\"]*\"|[\w.-]*\w"
+_ARGUMENT = re.compile(rf"(`?)(?<![\w/?&.-])(\w+)=({_VALUE})?\1")
+_NAME = re.compile(r"(?<![\w'\"./-])[a-z]+(?:_[a-z]+)+(?![\w'\"(=])|^[a-z]+(?= must )")
+
+
+def in_options(message: str, command: click.Command | None) -> str:
+    """Return a message with the options of the running command in place of arguments."""
+    for phrase, ours in _PHRASES:
+        message = phrase.sub(ours, message)
+    if command is None:
+        return message
+    options = _options(command)
+
+    def argument(found: re.Match[str]) -> str:
+        option = options.get(found[2])
+        if option is None:
+            return found[0]
+        values = _values(found[3])
+        return " ".join(f"{option} {value}".rstrip() for value in values)
+
+    message = _ARGUMENT.sub(argument, message)
+    return _NAME.sub(lambda found: options.get(found[0], found[0]), message)
+
+
+def _options(command: click.Command) -> Mapping[str, str]:
+    """Return the options of a command by the names that Python has for them."""
+    own = {
+        each.name: max(each.opts, key=len)
+        for each in command.params
+        if isinstance(each, click.Option) and each.name is not None
+    }
+    return {**_SAME_FOR_ALL, **own, **_OTHER_NAMES.get(command.name or "", {})}
+
+
+def _values(text: str | None) -> list[str]:
+    """Return the values of an argument as a shell takes them, each for an option of its own."""
+    if text is None or text == "True":
+        return [""]
+    value: object = text
+    with suppress(ValueError, SyntaxError):
+        value = ast.literal_eval(text)
+    many = value if isinstance(value, tuple) else (value,)
+    return [{True: "on", False: "off"}.get(each, str(each)) for each in many]

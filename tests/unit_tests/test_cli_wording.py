@@ -1,0 +1,58 @@
+"""Messages of the package, as the command line says them."""
+
+from __future__ import annotations
+
+import pytest
+
+from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.cli.wording import in_options
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "told"),
+    [
+        ("search", "use a Qdrant server (`url=`)", "use a Qdrant server (--url)"),
+        (
+            "ingest",
+            "set output_dimensionality=768, or take another collection_name",
+            "set --output-dimensionality 768, or take another --collection",
+        ),
+        ("ingest", "output_dimensionality must be 1 or larger", "--output-dimensionality must be"),
+        ("search", "url must be one address such as 'http://x'", "--url must be one address"),
+        ("reembed", "pass alias=, or another collection_name", "pass --alias, or another --to-"),
+        ("migrate", "pass a target_collection_name other than 'a'", "pass a --to-collection other"),
+        (
+            "tune",
+            "more: measure_recall(store, oversampling=(9, 12), rescore=(True,))",
+            "more: --oversampling 9 --oversampling 12 --rescore on",
+        ),
+        (
+            "tune",
+            "measure_recall(store, sample_size=900), some 900 in all",
+            "--sample-size 900, some 900 in all",
+        ),
+        (
+            "tune",
+            "store.set_quantization('scalar'); compare_quantizations(store) shows more",
+            "`set_quantization` of a store, from Python, with 'scalar'; gemini-qdrant recall --",
+        ),
+        ("demo", "the first is 'a': refused; `report.failed` has all.", "'a': refused."),
+        ("search", "pass verify='ca.pem', got verify=None", "pass --ca-file ca.pem, got"),
+        ("search", "has no text: open it with content_payload_key=", "open it with --text-key"),
+    ],
+)
+def test_arguments_are_said_as_options(command, message, told):
+    assert told in in_options(message, cli.commands[command])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "https://example.org/?model=x&limit=3",
+        "metadata 'source_name' is missing, path/model=3",
+        "found model, path and url",
+        "GOOGLE_API_KEY is not set",
+    ],
+)
+def test_what_is_no_argument_stays(message):
+    assert in_options(message, cli.commands["search"]) == message
