@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import TYPE_CHECKING, NamedTuple
 
+from langchain_gemini_qdrant.cli.documents.guessing import guess_encoding
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -71,9 +72,8 @@ def find_encoding(path: Path, other: str | None = None) -> Encoding:
     sample = _sample(path, flaw.position)
     if flaw.reason == _NUL or _is_damaged(sample):
         raise InvalidInputError(f"{flaw.reason}: {_ADVICE}")
-    name = _guess(sample)
-    notice = f"read as {name}, which is a guess; --encoding names another"
-    return _checked(path, Encoding(name, notice))
+    name, notice = guess_encoding(sample)
+    return _checked(path, Encoding(name, f"read as {name}, {notice}"))
 
 
 def _checked(path: Path, encoding: Encoding) -> Encoding:
@@ -108,8 +108,10 @@ def _sample(path: Path, position: int) -> bytes:
     with path.open("rb") as stream:
         stream.seek(start)
         sample = stream.read(_SAMPLE_BYTES)
+        is_last = not stream.read(1)
     first = sample.find(b"\n") + 1 if start else 0
-    return sample[first : sample.rfind(b"\n") + 1] or sample
+    end = len(sample) if is_last else sample.rfind(b"\n") + 1
+    return sample[first:end] or sample
 
 
 def _is_damaged(sample: bytes) -> bool:
@@ -118,14 +120,3 @@ def _is_damaged(sample: bytes) -> bool:
     broken = text.count("\ufffd")
     sound = len(text) - len(text.encode("ascii", "ignore")) - broken
     return sound > broken
-
-
-def _guess(sample: bytes) -> str:
-    import chardet  # noqa: PLC0415 - most files are UTF-8
-
-    guess = chardet.detect(sample, prefer_superset=True, compat_names=False)
-    if guess["encoding"] is None:
-        raise InvalidInputError(
-            "neither UTF-8 nor any encoding that can be recognised: name it (--encoding)"
-        )
-    return guess["encoding"]
