@@ -47,7 +47,7 @@ def summary_table(corpus: Corpus, report: IngestReport | IngestProgress, failed:
 def files_tables(corpus: Corpus) -> Iterator[Table]:
     """Yield tables of notices about single files, one for each kind."""
     kinds = {
-        "Encodings": corpus.notices,
+        "Notices": corpus.notices,
         "Files without text": corpus.empty,
         "Files not read, or not in full": corpus.problems,
     }

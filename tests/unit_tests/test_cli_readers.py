@@ -86,8 +86,9 @@ def test_long_text_comes_in_blocks_that_end_with_a_paragraph(read):
     ("name", "text", "title"),
     [
         ("a.md", "```sh\n# no heading\n```\n\n# The *title* #\n", "The *title*"),
-        ("a.md", "---\nid: 1\ntitle: 'From the front'\n---\n# Heading\n", "From the front"),
-        ("a.md", "Underlined title\n======\n\ntext", "Underlined title"),
+        ("a.md", "---\ntitle: 'From the front'\n---\n# Heading\n", "From the front"),
+        ("a.md", "Underlined title\n======\n\ntext\n\n## Second level\n", "Underlined title"),
+        ("a.md", '<h1 align="center"><img src="x"></h1>\n\n<h2>The\ntool</h2>\n', "The tool"),
         ("a.md", "text\n\n## Second level\n", "Second level"),
         ("a.md", "no heading", "a"),
         ("a.rst", "=====\nTitle\n=====\n\ntext\n\nSection\n-------\n", "Title"),

@@ -11,6 +11,7 @@ from langchain_core.documents import Document
 from langchain_text_splitters import Language, RecursiveCharacterTextSplitter
 from markdown_it import MarkdownIt
 
+from langchain_gemini_qdrant.cli.documents.reading import one_line
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Splitter:
                 own = self._markdown.split_text(text[start : section.end])
                 passages.extend((passage, section.heading) for passage in own)
                 start = section.end
-        rest = text[start:].strip()
-        return [*passages, (rest, outline.heading)] if rest else passages
+        rest = self._markdown.split_text(text[start:])
+        return [*passages, *((passage, outline.heading) for passage in rest)]
 
 
 class Section(NamedTuple):
@@ -129,10 +130,10 @@ class Outline:
             if token is None or token.map is None or token.level:
                 continue
             if token.type == "heading_open" and inner is not None:
-                yield (int(token.tag[1]), _ATTRIBUTES.sub("", inner.content)), token.map
+                name = _ATTRIBUTES.sub("", inner.content)
+                yield (int(token.tag[1]), one_line(name)), token.map
             elif token.type == "html_block" and (found := _HTML_HEADING.search(token.content)):
-                name = " ".join(_HTML_TAG.sub("", found[2]).split())
-                yield (int(found[1]), name), token.map
+                yield (int(found[1]), one_line(_HTML_TAG.sub("", found[2]))), token.map
         last = tokens[-1] if tokens else None
         self._fence = last.markup if last and _is_open_fence(last) else ""
 

@@ -90,6 +90,11 @@ def parse_page(html: str) -> Page:
     return Page(title, _CONVERTER.convert_soup(soup))
 
 
+def markdown_of(html: str) -> str:
+    """Return the main content of a page, or of a part of one, as Markdown."""
+    return parse_page(html).markdown
+
+
 def _main_content(tree: LexborHTMLParser) -> str:
     mains = [node for node in tree.css("main, [role=main]") if node.text(strip=True)]
     if len(mains) == 1:
@@ -144,5 +149,9 @@ class _Converter(MarkdownConverter):
 
 
 _CONVERTER = _Converter(
-    heading_style=ATX, escape_asterisks=False, escape_misc=False, escape_underscores=False
+    heading_style=ATX,
+    escape_asterisks=False,
+    escape_misc=False,
+    escape_underscores=False,
+    table_infer_header=True,
 )
