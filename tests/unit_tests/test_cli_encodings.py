@@ -143,7 +143,7 @@ def test_other_encodings_are_guessed_and_shown(decode, language, encoding):
     assert text == content.decode(encoding)
     first = next(word for word in text.split() if not word.isascii())
     assert f"which is a guess: “{first[:12]}" in notice
-    assert "If it is wrong: --encoding NAME, with --cleanup source" in notice
+    assert "If it is wrong: --encoding NAME --cleanup source" in notice
 
 
 @pytest.mark.parametrize("text", ["20 °C ± 2", "Preis: 3,50 €", "Le café est fermé", "GUI´s"])

@@ -125,6 +125,28 @@ def test_web_page_is_decoded_as_it_declares(read, declared):
     assert (reading.notice is None) == (declared != "nonsense")
 
 
+@pytest.mark.parametrize(
+    ("declared", "text", "real"),
+    [
+        ("gb2312", "朱镕基", "gb18030"),
+        ("shift_jis", "①㈱", "cp932"),
+        ("iso-8859-9", "“şehir”", "cp1254"),
+        ("euc-kr", "뷁", "cp949"),
+    ],
+)
+def test_declared_encoding_is_what_browsers_take_it_for(read, declared, text, real):
+    page = f'<meta charset="{declared}"><p>{text}</p>'
+    parts, reading = read("page.html", page.encode(real))
+    assert (parts[0][0], reading.notice) == (text, None)
+
+
+@pytest.mark.parametrize("declared", ["us-ascii", "utf-8", "utf-16", "rot13", "euc-jp"])
+def test_page_that_declares_a_wrong_encoding_is_read_with_the_one_that_is_named(read, declared):
+    page = f'<meta charset="{declared}"><p>\x81 für Gäste</p>'
+    parts, reading = read("page.html", page.encode("cp850", "replace"), encoding="cp850")
+    assert (parts[0][0][2:], reading.notice) == ("für Gäste", None)
+
+
 def test_pdf_comes_page_by_page_with_its_title(read):
     parts, reading = read("p.pdf", pdf("One.", "Two.", title="A paper"))
     assert parts == [

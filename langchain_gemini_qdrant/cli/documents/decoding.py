@@ -45,15 +45,17 @@ class _Flaw(NamedTuple):
     position: int
 
 
-def find_encoding(path: Path, other: str | None = None) -> Encoding:
+def find_encoding(path: Path, other: str | None = None, *, declared: str | None = None) -> Encoding:
     """Find an encoding in which all of a text file can be decoded.
 
     A byte order mark decides; otherwise it is UTF-8 if all of the file is valid UTF-8; otherwise
-    it is `other`, or guessed if that is None.
+    it is what the file declares if that is true; otherwise it is `other`, or guessed if that is
+    None.
 
     Args:
         path: A text file of any size.
         other: Encoding of files that are not UTF-8.
+        declared: Encoding that the file itself names.
 
     Raises:
         InvalidInputError: There is none; the message says at which byte decoding fails.
@@ -67,6 +69,8 @@ def find_encoding(path: Path, other: str | None = None) -> Encoding:
     flaw = _find_flaw(path, "utf-8")
     if flaw is None:
         return Encoding("utf-8")
+    if declared is not None and _find_flaw(path, declared) is None:
+        return Encoding(declared)
     if other is not None:
         return _checked(path, Encoding(other))
     sample = _sample(path, flaw.position)

@@ -40,7 +40,7 @@ _CHARACTERS = 2000  # beyond ASCII, that are looked at
 _INSIDE_WORDS = frozenset("’'‘´·-‐‑–—/\u00ad\u200c\u200d")  # noqa: RUF001
 _WORDS_SHOWN = 3
 _WORD_LENGTH = 24
-_ADVICE = "--encoding NAME, with --cleanup source if the file is stored already"
+_ADVICE = "--encoding NAME --cleanup source"  # the latter for what is stored already
 
 
 class Guess(NamedTuple):

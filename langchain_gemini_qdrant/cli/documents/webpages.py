@@ -31,6 +31,19 @@ _LEFT_OUT = (
     "[style*='display: none' i], nav, [role=navigation], [role=search], [role=banner], "
     "[role=contentinfo]"
 )
+# What browsers use for declared encodings. https://encoding.spec.whatwg.org/#names-and-labels
+_USED_FOR = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "shift_jis": "cp932",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+    "euc_kr": "cp949",
+}
 _SECTIONS = {"main", "article", "section", "aside", "blockquote"}
 _SELF_LINKS = {"¶", "#", "§"}  # beside headings
 _DEEPEST = 100  # markdownify calls itself three times a level, and Python allows some 1,000
@@ -59,15 +72,13 @@ def read_page(reading: Reading) -> Iterator[Document]:
 
 
 def _real_encoding(declared: str | None) -> str | None:
-    """Return the encoding that browsers use for a declared one, None for an unknown one.
-
-    Source: https://encoding.spec.whatwg.org/#names-and-labels
-    """
+    """Return the encoding that browsers use for a declared one, None for an unknown one."""
     try:
-        name = codecs.lookup(declared or "").name
-    except LookupError:
+        " ".encode(declared or "")
+    except (LookupError, UnicodeError):  # or no encoding of texts, such as rot13
         return None
-    return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-8": None}.get(name, name)
+    name = codecs.lookup(declared or "").name
+    return None if name.startswith("utf") else _USED_FOR.get(name, name)
 
 
 def parse_page(html: str) -> Page:
