@@ -48,9 +48,8 @@ class _Flaw(NamedTuple):
 def find_encoding(path: Path, other: str | None = None, *, declared: str | None = None) -> Encoding:
     """Find an encoding in which all of a text file can be decoded.
 
-    A byte order mark decides; otherwise it is UTF-8 if all of the file is valid UTF-8; otherwise
-    it is what the file declares if that is true; otherwise it is `other`, or guessed if that is
-    None.
+    A byte order mark decides. Without one it is UTF-8, or else `declared`, if all of the file can
+    be decoded with it; otherwise it is `other`, or guessed if that is None.
 
     Args:
         path: A text file of any size.

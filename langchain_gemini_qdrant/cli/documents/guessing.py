@@ -28,13 +28,13 @@ _CODE_PAGES = (
 # What DOS and old Macs have written, and Excel still can: only where none of the others fits.
 _OLD_CODE_PAGES = ("cp850", "cp437", "cp852", "cp866", "mac-roman", "mac-latin2", "mac-cyrillic")
 
-# Measured on windows of 80 to 2,000 characters of manuals in 21 languages: no other code page is
-# 1.2 times as probable as cp1252 for German, French, Spanish and Italian, nearly all are for
-# texts of their own.
+# Measured on windows of 80 to 2,000 characters of manuals in 21 languages: for German, French,
+# Spanish and Italian, no code page scores 1.2 times as high as cp1252; for most texts in another
+# code page, that one does.
 _CONFIDENT = 0.1
 _BETTER = 1.2
 _MOST_ODD = 0.1  # share of characters; right decodings have at most 0.08
-_LATIN = 0.25  # share of letters beyond ASCII: less in any language written in Latin letters
+_LATIN = 0.25  # share of letters beyond ASCII: most languages in Latin letters have less
 
 _CHARACTERS = 2000  # beyond ASCII, that are looked at
 _INSIDE_WORDS = frozenset("’'‘´·-‐‑–—/\u00ad\u200c\u200d")  # noqa: RUF001
@@ -136,9 +136,9 @@ def _oddness(text: str) -> float:
 
 
 def _is_odd(before: str, character: str, after: str) -> bool:
-    """Return whether a character stands where it would not in a word.
+    """Return whether a character stands where no word has one.
 
-    Such as a sign between letters, a capital after a small letter, or letters of two scripts.
+    That is a sign between letters, a capital after a small letter, or a letter of another script.
     """
     if not character.isalpha():
         joined = character in _INSIDE_WORDS or unicodedata.category(character) in {"Mn", "Mc", "Zs"}

@@ -53,7 +53,7 @@ def blocks(reading: Reading, stream: TextIO) -> Iterator[str]:
 def first_heading(text: str) -> str:
     """Return the first heading of a Markdown text on one line, an empty text if it has none."""
     sections = Outline().read(text[:_BEGINNING])
-    return next((one_line(section.heading) for section in sections if section.heading), "")
+    return next((section.heading for section in sections if section.heading), "")
 
 
 def _beginning(text: str, reading: Reading) -> tuple[str, dict[str, object]]:
