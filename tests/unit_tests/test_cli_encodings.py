@@ -146,7 +146,10 @@ def test_other_encodings_are_guessed_and_shown(decode, language, encoding):
     assert "If it is wrong: --encoding NAME --cleanup source" in notice
 
 
-@pytest.mark.parametrize("text", ["20 °C ± 2", "Preis: 3,50 €", "Le café est fermé", "GUI´s"])
+@pytest.mark.parametrize(
+    "text",
+    ["20 °C ± 2", "Preis: 3,50 €", "Größe und Maß. " * 40, "Öl;Tür;Müll", "À l’été", "GUI´s"],
+)
 def test_little_text_in_latin_letters_is_read_as_browsers_and_excel_would(decode, text):
     assert decode(text.encode("cp1252"))[0] == text
 

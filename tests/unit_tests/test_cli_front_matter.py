@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from langchain_gemini_qdrant._qdrant_values import check_payload
-from langchain_gemini_qdrant.cli.documents.corpus import Corpus
+from langchain_gemini_qdrant.cli.documents import readers
 from langchain_gemini_qdrant.cli.documents.files import find_files
+from langchain_gemini_qdrant.cli.documents.reading import Reading
 from tests.samples import write
 
 OBSIDIAN = """---
@@ -46,17 +47,15 @@ Thirty days a year.
 
 @pytest.fixture
 def read(tmp_path):
-    """Return the only passage of a Markdown file, its metadata, and the notice about the file."""
+    """Return the text of a Markdown file, its metadata, and the notice about the file."""
 
-    def read(text):
-        corpus = Corpus(
-            find_files([str(write(tmp_path, {"a.md": text.encode()}))]), chunk_size=1000
-        )
-        [passage] = corpus.passages()
-        del passage.metadata["source"]
-        check_payload(passage.metadata)
-        assert corpus.problems == {}
-        return passage.page_content, passage.metadata, next(iter(corpus.notices.values()), None)
+    def read(text, encoding="utf-8"):
+        folder = write(tmp_path, {"a.md": text.encode(encoding)})
+        reading = Reading(file=find_files([str(folder)]).files[0])
+        [part] = readers.read(reading)
+        check_payload(part.metadata)
+        assert reading.problem is None
+        return part.page_content.strip(), part.metadata, reading.notice
 
     return read
 
@@ -76,7 +75,6 @@ def test_yaml_is_metadata_and_not_text(read):
         "weight": 12,
         "record_source": "https://intranet.example/vacation",
         "record_heading": "none",
-        "heading": "Vacation",
     }
     assert notice is None
 
@@ -103,13 +101,10 @@ def test_toml_is_metadata_and_not_text(read):
         (f"---\na: {'[' * 5000}\n---\n", "front matter is read as text"),
     ],
 )
-def test_broken_front_matter_is_told_and_stays_in_the_text(tmp_path, front, problem):
-    folder = write(tmp_path, {"a.md": f"{front}\nThirty days a year.\n".encode()})
-    corpus = Corpus(find_files([str(folder)]), chunk_size=10_000)
-    [passage] = corpus.passages()
-    assert passage.page_content.startswith(f"```\n{front.splitlines()[1]}\n```\n\nThirty")
-    assert passage.metadata["title"] == "a"
-    [notice] = corpus.notices.values()
+def test_broken_front_matter_is_told_and_stays_in_the_text(read, front, problem):
+    text, metadata, notice = read(f"{front}\nThirty days a year.\n")
+    assert text == f"```\n{front.splitlines()[1]}\n```\n\nThirty days a year."
+    assert metadata == {"title": "a"}
     assert notice.startswith("the front matter is read as text: ")
     assert problem in notice
 
@@ -141,12 +136,9 @@ def test_fields_are_what_all_engines_store(read, front, metadata):
     assert read(f"---\n{front}---\nText.\n") == ("Text.", expected, None)
 
 
-def test_notice_on_the_encoding_stays_too(tmp_path):
-    text = "---\ntitle: [open\n---\nFür Gäste gibt es früh um sieben Kaffee.\n"
-    folder = write(tmp_path, {"a.md": text.encode("cp1252")})
-    corpus = Corpus(find_files([str(folder)]), chunk_size=1000)
-    [passage] = corpus.passages()
-    assert "Für Gäste" in passage.page_content
-    [notice] = corpus.notices.values()
+def test_notice_on_the_encoding_stays_too(read):
+    front = "---\ntitle: [open\n---\nFür Gäste gibt es früh um sieben Kaffee.\n"
+    text, _, notice = read(front, "cp1252")
+    assert text.endswith("Für Gäste gibt es früh um sieben Kaffee.")
     assert "read as cp1252" in notice
-    assert "front matter is read as text" in notice
+    assert "the front matter is read as text" in notice

@@ -34,7 +34,6 @@ _OLD_CODE_PAGES = ("cp850", "cp437", "cp852", "cp866", "mac-roman", "mac-latin2"
 _CONFIDENT = 0.1
 _BETTER = 1.2
 _MOST_ODD = 0.1  # share of characters; right decodings have at most 0.08
-_LATIN = 0.25  # share of letters beyond ASCII: most languages in Latin letters have less
 
 _CHARACTERS = 2000  # beyond ASCII, that are looked at
 _INSIDE_WORDS = frozenset("’'‘´·-‐‑–—/\u00ad\u200c\u200d")  # noqa: RUF001
@@ -121,8 +120,10 @@ def _score(candidate: _Candidate) -> float:
 
 
 def _is_latin(text: str) -> bool:
-    letters = [character for character in text if character.isalpha()]
-    return sum(not letter.isascii() for letter in letters) <= _LATIN * len(letters)
+    """Return whether most words with letters beyond ASCII have others, too, as in `Müller`."""
+    words = [word for word in re.findall(r"[^\W\d_]{2,}", text) if not word.isascii()]
+    mixed = sum(re.search("[A-Za-z]", word) is not None for word in words)
+    return 2 * mixed >= len(words)
 
 
 def _oddness(text: str) -> float:
