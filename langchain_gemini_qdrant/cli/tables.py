@@ -68,7 +68,7 @@ def show_files(corpus: Corpus, *, list_skipped: bool) -> None:
         for source, other in corpus.copies.items()
     }
     kinds = {
-        "Encodings": corpus.notices,
+        "Notices": corpus.notices,
         "Files without text": corpus.empty,
         "Files that are stored twice (--root keeps sources the same)": copies,
         "Files not read, or not in full": corpus.problems,

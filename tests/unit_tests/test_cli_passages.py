@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from langchain_gemini_qdrant._qdrant_values import content_id
@@ -34,6 +36,11 @@ def test_passages_end_with_sentences():
     assert all(passage.endswith(".") for passage in passages)
 
 
+def headings(text, title="Guide", chunk_size=80):
+    found = Splitter(chunk_size).split_markdown(text, Outline(title))
+    return [heading for _, heading in found]
+
+
 def test_markdown_passages_know_the_headings_above_them():
     text = """# Guide
 
@@ -48,19 +55,62 @@ An introduction of some fifty characters, more or less.
 ### Linux
 
 Run the installer, and wait for it to come to its end.
+Then restart the machine, which takes a minute or two.
 
 # Appendix
 
 What else there is to say, in a paragraph as long as the others.
 """
-    found = Splitter(80).split_markdown(text, Outline("Guide"))
-    assert [heading for _, heading in found] == ["", "Install", "Install > Linux", "Appendix"]
+    linux = "Install > Linux"
+    found = headings(text)
+    assert found.count(linux) > 1
+    assert [*dict.fromkeys(found)] == ["", "Install", linux, "Appendix"]
 
 
-def test_headings_and_code_go_on_in_the_next_block():
-    outline = Outline()
-    outline.read("# A\n\n```\ncode\n")
-    assert outline.read("# code\n```\n## B\n") == [(0, "A"), (11, "A > B")]
+def test_short_sections_keep_their_own_headings():
+    text = "# FAQ\n\n## How?\n\nLike this.\n\n## Why?\n\nBecause.\n"
+    found = Splitter(1000).split_markdown(text, Outline("FAQ"))
+    assert found == [("# FAQ\n\n## How?\n\nLike this.", "How?"), ("## Why?\n\nBecause.", "Why?")]
+
+
+def test_question_of_the_faq_is_the_heading_of_its_answer():
+    faq = Path(__file__).parents[2] / "docs" / "faq.md"
+    question = "How do I delete everything of one file?"
+    found = Splitter().split_markdown(faq.read_text(encoding="utf-8"), Outline("FAQ"))
+    [(passage, heading)] = [each for each in found if question in each[0]]
+    assert (heading, passage.splitlines()[0]) == (question, f"## {question}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Underlined\n===\n\none\n\nBelow\n---\ntwo", ["Underlined", "Underlined > Below"]),
+        ("one\n\n---\n\ntwo\n\n| a | b |\n|---|---|\n| 1 | 2 |\n", [""]),
+        ('<h1 align="center">\n  The <i>top</i>\n</h1>\n\ntext', ["The top"]),
+        ("## Install {#install}\n\ntext", ["Install"]),
+        ("## C#\n\ntext\n\n## Closed ##\n\ntext", ["C#", "Closed"]),
+        ("~~~\n# code\n```\n# code\n~~~\n\n# A\n\nx", ["", "A"]),
+        ("* ```\n  # code\n  ```\n\n> # quoted\n\n    # code\n\n<!--\n# no\n-->\n", [""]),
+        ("## Empty\n\n## Full\n\ntext\n\n## Last", ["Full", "Last"]),
+        ("#hashtag\n\ntext", [""]),
+    ],
+)
+def test_headings_are_those_of_commonmark_and_html(text, expected):
+    assert headings(text, chunk_size=1000) == expected
+
+
+def test_no_text_is_lost_between_sections():
+    text = f"{paragraphs(3000)}\n# A\n\n## B\n\n{paragraphs(500)}\n### C\n\n# D\n"
+    found = Splitter(5000).split_markdown(text, Outline())
+    assert "".join("".join(passage for passage, _ in found).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\n\f\n"])
+def test_headings_and_code_go_on_in_the_next_block(end):
+    splitter, outline = Splitter(), Outline()
+    assert splitter.split_markdown(f"# A\n\n```\ncode{end}", outline) == [("# A\n\n```\ncode", "A")]
+    found = splitter.split_markdown("# code\n```\n## B\n\ntext", outline)
+    assert found == [("# code\n```", "A"), ("## B\n\ntext", "A > B")]
 
 
 def passages_of(folder, **options):

@@ -65,7 +65,7 @@ def test_named_encoding_is_not_guessed(read):
         ("Größe Grö".encode()[:-1], "not UTF-8 at byte 10"),
         ("Größe".encode("utf-16")[:-1], "not UTF-16 at byte"),
         (b"a\0b", "NUL characters"),
-        (random.Random(1).randbytes(4096), "neither UTF-8 nor any encoding"),
+        (random.Random(1).randbytes(4096), "no other encoding is probable"),
     ],
 )
 def test_text_that_cannot_be_decoded_says_where_and_nothing_is_replaced(read, content, problem):
@@ -86,8 +86,9 @@ def test_long_text_comes_in_blocks_that_end_with_a_paragraph(read):
     ("name", "text", "title"),
     [
         ("a.md", "```sh\n# no heading\n```\n\n# The *title* #\n", "The *title*"),
-        ("a.md", "---\nid: 1\ntitle: 'From the front'\n---\n# Heading\n", "From the front"),
-        ("a.md", "Underlined title\n======\n\ntext", "Underlined title"),
+        ("a.md", "---\ntitle: 'From the front'\n---\n# Heading\n", "From the front"),
+        ("a.md", "Underlined title\n======\n\ntext\n\n## Second level\n", "Underlined title"),
+        ("a.md", '<h1 align="center"><img src="x"></h1>\n\n<h2>The\ntool</h2>\n', "The tool"),
         ("a.md", "text\n\n## Second level\n", "Second level"),
         ("a.md", "no heading", "a"),
         ("a.rst", "=====\nTitle\n=====\n\ntext\n\nSection\n-------\n", "Title"),
@@ -122,6 +123,28 @@ def test_web_page_is_decoded_as_it_declares(read, declared):
     assert metadata == {"title": "Größe"}
     assert "„Straße“" in text
     assert (reading.notice is None) == (declared != "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "real"),
+    [
+        ("gb2312", "朱镕基", "gb18030"),
+        ("shift_jis", "①㈱", "cp932"),
+        ("iso-8859-9", "“şehir”", "cp1254"),
+        ("euc-kr", "뷁", "cp949"),
+    ],
+)
+def test_declared_encoding_is_what_browsers_take_it_for(read, declared, text, real):
+    page = f'<meta charset="{declared}"><p>{text}</p>'
+    parts, reading = read("page.html", page.encode(real))
+    assert (parts[0][0], reading.notice) == (text, None)
+
+
+@pytest.mark.parametrize("declared", ["us-ascii", "utf-8", "utf-16", "rot13", "euc-jp"])
+def test_page_that_declares_a_wrong_encoding_is_read_with_the_one_that_is_named(read, declared):
+    page = f'<meta charset="{declared}"><p>\x81 für Gäste</p>'
+    parts, reading = read("page.html", page.encode("cp850", "replace"), encoding="cp850")
+    assert (parts[0][0][2:], reading.notice) == ("für Gäste", None)
 
 
 def test_pdf_comes_page_by_page_with_its_title(read):

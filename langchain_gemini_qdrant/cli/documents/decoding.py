@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import TYPE_CHECKING, NamedTuple
 
+from langchain_gemini_qdrant.cli.documents.guessing import guess_encoding
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -44,15 +45,16 @@ class _Flaw(NamedTuple):
     position: int
 
 
-def find_encoding(path: Path, other: str | None = None) -> Encoding:
+def find_encoding(path: Path, other: str | None = None, *, declared: str | None = None) -> Encoding:
     """Find an encoding in which all of a text file can be decoded.
 
-    A byte order mark decides; otherwise it is UTF-8 if all of the file is valid UTF-8; otherwise
-    it is `other`, or guessed if that is None.
+    A byte order mark decides. Without one it is UTF-8, or else `declared`, if all of the file can
+    be decoded with it; otherwise it is `other`, or guessed if that is None.
 
     Args:
         path: A text file of any size.
         other: Encoding of files that are not UTF-8.
+        declared: Encoding that the file itself names.
 
     Raises:
         InvalidInputError: There is none; the message says at which byte decoding fails.
@@ -66,14 +68,15 @@ def find_encoding(path: Path, other: str | None = None) -> Encoding:
     flaw = _find_flaw(path, "utf-8")
     if flaw is None:
         return Encoding("utf-8")
+    if declared is not None and _find_flaw(path, declared) is None:
+        return Encoding(declared)
     if other is not None:
         return _checked(path, Encoding(other))
     sample = _sample(path, flaw.position)
     if flaw.reason == _NUL or _is_damaged(sample):
         raise InvalidInputError(f"{flaw.reason}: {_ADVICE}")
-    name = _guess(sample)
-    notice = f"read as {name}, which is a guess; --encoding names another"
-    return _checked(path, Encoding(name, notice))
+    name, notice = guess_encoding(sample)
+    return _checked(path, Encoding(name, f"read as {name}, {notice}"))
 
 
 def _checked(path: Path, encoding: Encoding) -> Encoding:
@@ -108,8 +111,10 @@ def _sample(path: Path, position: int) -> bytes:
     with path.open("rb") as stream:
         stream.seek(start)
         sample = stream.read(_SAMPLE_BYTES)
+        is_last = not stream.read(1)
     first = sample.find(b"\n") + 1 if start else 0
-    return sample[first : sample.rfind(b"\n") + 1] or sample
+    end = len(sample) if is_last else sample.rfind(b"\n") + 1
+    return sample[first:end] or sample
 
 
 def _is_damaged(sample: bytes) -> bool:
@@ -118,14 +123,3 @@ def _is_damaged(sample: bytes) -> bool:
     broken = text.count("\ufffd")
     sound = len(text) - len(text.encode("ascii", "ignore")) - broken
     return sound > broken
-
-
-def _guess(sample: bytes) -> str:
-    import chardet  # noqa: PLC0415 - most files are UTF-8
-
-    guess = chardet.detect(sample, prefer_superset=True, compat_names=False)
-    if guess["encoding"] is None:
-        raise InvalidInputError(
-            "neither UTF-8 nor any encoding that can be recognised: name it (--encoding)"
-        )
-    return guess["encoding"]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from importlib.metadata import distributions
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_core.documents import Document
 from langchain_text_splitters import Language, RecursiveCharacterTextSplitter
+from markdown_it import MarkdownIt
 
+from langchain_gemini_qdrant.cli.documents.reading import one_line
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from markdown_it.token import Token
 
 CHUNK_SIZE = 1000
 """Characters of a passage: some 250 tokens, one thought of a README."""
@@ -21,9 +25,11 @@ CHUNK_SIZE = 1000
 # Where a text may be cut, best first, once it has no shorter paragraphs or lines.
 _ENDS = (r"(?<=[.!?…])\s", r"(?<=[。！？।؟])", r"\s", r"(?<=[，、；：])")  # noqa: RUF001
 
-_HEADING_OR_FENCE = re.compile(
-    r"^ {0,3}(?:(?P<fence>`{3,}|~{3,})|(?P<level>#{1,6})[ \t]+(?P<text>.*?)[ \t#]*$)", re.M
-)
+# READMEs have them, for their alignment.
+_HTML_HEADING = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1\s*>", re.I | re.S)
+_LINE_END = re.compile(r"\r\n?|\n")
+_HTML_TAG = re.compile(r"<[^>]*>")
+_ATTRIBUTES = re.compile(r"[ \t]+\{[#.:][^}]*\}$")  # `## Install {#install}`
 
 
 class Splitter:
@@ -55,16 +61,33 @@ class Splitter:
         return self._plain.split_text(text)
 
     def split_markdown(self, text: str, outline: Outline) -> list[tuple[str, str]]:
-        """Return the passages of a Markdown text, each with the headings above it."""
-        headings = outline.read(text)
-        starts = [start for start, _ in headings]
-        passages = []
-        end = 0
-        for passage in self._markdown.split_text(text):
-            start = text.find(passage, max(0, end - self._overlap))
-            end = start + len(passage)
-            passages.append((passage, headings[bisect_right(starts, start) - 1][1]))
-        return passages
+        """Return the passages of a Markdown text, each with the headings above it.
+
+        A passage never has text of two sections; one without text of its own begins the next.
+        """
+        passages: list[tuple[str, str]] = []
+        start = 0
+        for section in outline.read(text):
+            if text[section.body : section.end].strip():
+                own = self._markdown.split_text(text[start : section.end])
+                passages.extend((passage, section.heading) for passage in own)
+                start = section.end
+        rest = self._markdown.split_text(text[start:])
+        return [*passages, *((passage, outline.heading) for passage in rest)]
+
+
+class Section(NamedTuple):
+    """A part of a Markdown text, up to the next heading.
+
+    Attributes:
+        heading: The headings above its text, such as `Install > Linux`.
+        body: Where its text begins, behind the heading.
+        end: Where it ends.
+    """
+
+    heading: str
+    body: int
+    end: int
 
 
 class Outline:
@@ -78,25 +101,49 @@ class Outline:
         self._title = title
         self._path: list[tuple[int, str]] = []  # levels and texts
         self._fence = ""  # of the code that the text is in
+        self._parser = MarkdownIt("commonmark")
+        self._parser.core.ruler.enableOnly(["normalize", "block"])
 
-    def read(self, text: str) -> list[tuple[int, str]]:
-        """Return headings such as `Install > Linux`, and where each begins; the first at 0."""
-        found = [(0, self._joined())]
-        for match in _HEADING_OR_FENCE.finditer(text):
-            if fence := match["fence"]:
-                if not self._fence:
-                    self._fence = fence
-                elif fence.startswith(self._fence):
-                    self._fence = ""
-            elif not self._fence:
-                level = len(match["level"])
-                self._path = [each for each in self._path if each[0] < level]
-                self._path.append((level, match["text"]))
-                found.append((match.start(), self._joined()))
-        return found
-
-    def _joined(self) -> str:
+    @property
+    def heading(self) -> str:
+        """The headings above what comes next."""
         return " > ".join(text for _, text in self._path if text not in {"", self._title})
+
+    def read(self, text: str) -> Iterator[Section]:
+        """Yield the sections of a text; the first one may be without a heading."""
+        begun = f"{self._fence}\n" if self._fence else ""
+        whole = begun + text
+        ends = (match.end() for match in _LINE_END.finditer(whole))
+        places = [place - len(begun) for place in (0, *ends, len(whole))]  # of each line
+        heading, body = self.heading, 0
+        for (level, name), (start, end) in self._headings(whole):
+            yield Section(heading, body, places[start])
+            self._path = [each for each in self._path if each[0] < level]
+            self._path.append((level, name))
+            heading, body = self.heading, places[end]
+        yield Section(heading, body, len(text))
+
+    def _headings(self, text: str) -> Iterator[tuple[tuple[int, str], list[int]]]:
+        """Yield the level and text of each heading, and its first line and the one behind it."""
+        tokens = [token for token in self._parser.parse(text) if token.level <= 1]
+        for token, inner in pairwise([*tokens, None]):
+            if token is None or token.map is None or token.level:
+                continue
+            if token.type == "heading_open" and inner is not None:
+                name = _ATTRIBUTES.sub("", inner.content)
+                yield (int(token.tag[1]), one_line(name)), token.map
+            elif token.type == "html_block" and (found := _HTML_HEADING.search(token.content)):
+                yield (int(found[1]), one_line(_HTML_TAG.sub("", found[2]))), token.map
+        last = tokens[-1] if tokens else None
+        self._fence = last.markup if last and _is_open_fence(last) else ""
+
+
+def _is_open_fence(token: Token) -> bool:
+    """Return whether a token is code that does not end with the text."""
+    if token.type != "fence" or token.map is None:
+        return False
+    lines = token.content.removesuffix("\n").count("\n") + 1 if token.content else 0
+    return token.map[1] - token.map[0] == 1 + lines
 
 
 def read_distributions() -> Iterator[Document]:

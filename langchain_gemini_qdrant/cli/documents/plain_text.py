@@ -7,34 +7,34 @@ from typing import TYPE_CHECKING, TextIO
 
 from langchain_core.documents import Document
 
+from langchain_gemini_qdrant.cli.documents.front_matter import read_front_matter
+from langchain_gemini_qdrant.cli.documents.passages import Outline
 from langchain_gemini_qdrant.cli.documents.reading import one_line
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langchain_gemini_qdrant.cli.documents.files import SourceFile
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
 _BLOCK = 1 << 20  # characters of a text held at a time
 
-_FRONT_MATTER = re.compile(r"\A---\n.*?^title:[ \t]*(?P<title>.+?)[ \t]*$.*?^---$", re.M | re.S)
-_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t#]*$", re.M)
 _UNDERLINED = re.compile(r"^(?!\W+$)(\S.*)\n([=\-~#*^\"'`+])\2{2,}[ \t]*$", re.M)
-_FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(^ {0,3}\1|\Z)", re.M | re.S)
+_BEGINNING = 100_000  # characters, in which a title is looked for
 
 
 def read_text(reading: Reading) -> Iterator[Document]:
-    """Yield a text in blocks, each with the title that the file begins with."""
-    title = None
+    """Yield a text in blocks, each with the title and metadata that the file begins with."""
+    metadata: dict[str, object] = {}
     with reading.open() as stream:
-        for block in _blocks(reading, stream):
-            if title is None:
-                title = _title_of(block, reading.file)
-            yield Document(block, metadata={TITLE_KEY: title})
+        for block in blocks(reading, stream):
+            text = block
+            if not metadata:
+                text, metadata = _beginning(block, reading)
+            yield Document(text, metadata=metadata)
 
 
-def _blocks(reading: Reading, stream: TextIO) -> Iterator[str]:
+def blocks(reading: Reading, stream: TextIO) -> Iterator[str]:
     """Yield a text in pieces that end with a paragraph, a line or a word, where one ends."""
     rest = ""
     while text := stream.read(_BLOCK):
@@ -50,14 +50,22 @@ def _blocks(reading: Reading, stream: TextIO) -> Iterator[str]:
         yield rest
 
 
-def _title_of(text: str, file: SourceFile) -> str:
-    """Return the title that a text begins with, or its file's name."""
-    title = None
-    if file.kind == "markdown":
-        front = _FRONT_MATTER.search(text)
-        heading = _HEADING.search(_FENCED.sub("", text)) or _UNDERLINED.search(text)
-        title = front["title"].strip("\"'") if front else heading and heading[1]
-    elif file.path.suffix.lower() == ".rst":
-        heading = _UNDERLINED.search(text)
-        title = heading and heading[1]
-    return one_line(title) or file.stem
+def first_heading(text: str) -> str:
+    """Return the first heading of a Markdown text on one line, an empty text if it has none."""
+    sections = Outline().read(text[:_BEGINNING])
+    return next((section.heading for section in sections if section.heading), "")
+
+
+def _beginning(text: str, reading: Reading) -> tuple[str, dict[str, object]]:
+    """Return a text without its front matter, and the metadata that it begins with."""
+    title, fields = "", dict[str, object]()
+    if reading.file.kind == "markdown":
+        front = read_front_matter(text)
+        if front.problem:
+            reading.notice = "; ".join(filter(None, (reading.notice, front.problem)))
+        text, fields = front.text, front.fields
+        own = fields.pop(TITLE_KEY, "")
+        title = one_line("" if isinstance(own, list) else str(own)) or first_heading(text)
+    elif reading.file.path.suffix.lower() == ".rst" and (heading := _UNDERLINED.search(text)):
+        title = one_line(heading[1])
+    return text, {**fields, TITLE_KEY: title or reading.file.stem}

@@ -51,7 +51,7 @@ class Reading:
 
     def open(self, *, declared: str | None = None, newline: str | None = None) -> TextIO:
         """Open the file as text of its own encoding."""
-        found = find_encoding(self.file.path, declared or self.encoding)
+        found = find_encoding(self.file.path, self.encoding, declared=declared)
         self.notice = found.notice
         return self.file.path.open(encoding=found.name, newline=newline)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
-import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from bs4.dammit import EncodingDetector
+from bs4.element import ProcessingInstruction
 from langchain_core.documents import Document
 from markdownify import ATX, MarkdownConverter
+from selectolax.lexbor import LexborHTMLParser
 
 from langchain_gemini_qdrant.cli.documents.reading import one_line
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
@@ -17,12 +18,47 @@ from langchain_gemini_qdrant.cli.options import TITLE_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bs4 import Tag
+    from selectolax.lexbor import LexborNode
 
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
 _HEAD_BYTES = 4096  # of a page, where its encoding is declared
-_NO_TEXT = ("head", "script", "style", "noscript", "template", "svg")
+
+# What is not shown, what asks for input, and what is the same on every page of a site.
+_LEFT_OUT = (
+    "head, script, style, noscript, template, svg, iframe, object, canvas, audio, video, "
+    "select, datalist, textarea, button, [hidden], [style*='display:none' i], "
+    "[style*='display: none' i], nav, [role=navigation], [role=search], [role=banner], "
+    "[role=contentinfo]"
+)
+# What browsers use for declared encodings. https://encoding.spec.whatwg.org/#names-and-labels
+_USED_FOR = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "shift_jis": "cp932",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+    "euc_kr": "cp949",
+}
+_SECTIONS = {"main", "article", "section", "aside", "blockquote"}
+_SELF_LINKS = {"¶", "#", "§"}  # beside headings
+_DEEPEST = 100  # markdownify calls itself three times a level, and Python allows some 1,000
+
+
+class Page(NamedTuple):
+    """A web page.
+
+    Attributes:
+        title: Its title, or its first heading; an empty text if it has neither.
+        markdown: Its main content.
+    """
+
+    title: str
+    markdown: str
 
 
 def read_page(reading: Reading) -> Iterator[Document]:
@@ -31,42 +67,102 @@ def read_page(reading: Reading) -> Iterator[Document]:
         head = binary.read(_HEAD_BYTES)
     declared = EncodingDetector.find_declared_encoding(head, is_html=True)
     with reading.open(declared=_real_encoding(declared)) as stream:
-        page = stream.read()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it may be XML, or no page at all
-        soup = BeautifulSoup(page, "html.parser")
-    heading = soup.title or soup.h1
-    title = one_line(heading.get_text(" ")) if heading else ""
-    yield Document(to_markdown(soup), metadata={TITLE_KEY: title or reading.file.stem})
+        page = parse_page(stream.read())
+    yield Document(page.markdown, metadata={TITLE_KEY: page.title or reading.file.stem})
 
 
 def _real_encoding(declared: str | None) -> str | None:
-    """Return the encoding that browsers use for a declared one, None for an unknown one.
-
-    Source: https://encoding.spec.whatwg.org/#names-and-labels
-    """
+    """Return the encoding that browsers use for a declared one, None for an unknown one."""
     try:
-        name = codecs.lookup(declared or "").name
-    except LookupError:
+        " ".encode(declared or "")
+    except (LookupError, UnicodeError):  # or no encoding of texts, such as rot13
         return None
-    return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-8": None}.get(name, name)
+    name = codecs.lookup(declared or "").name
+    return None if name.startswith("utf") else _USED_FOR.get(name, name)
 
 
-def to_markdown(soup: BeautifulSoup) -> str:
-    """Return the text of a page; what nobody reads of it is taken out of `soup`."""
-    for tag in soup(_NO_TEXT):
-        tag.decompose()
-    converter = _Converter(
-        heading_style=ATX, escape_asterisks=False, escape_misc=False, escape_underscores=False
-    )
-    return converter.convert_soup(soup)
+def parse_page(html: str) -> Page:
+    """Return the title and the main content of a page, however broken its HTML is.
+
+    It is parsed as browsers do, so that end tags may be missing. The content is `<main>` if there
+    is one, otherwise all but navigation and the footer: a choice by links and lengths, as readers'
+    modes make it, loses up to half of a manual.
+    """
+    tree = LexborHTMLParser(html)
+    titles = (one_line(node.text(separator=" ")) for node in tree.css("head > title, h1"))
+    title = next(filter(None, titles), "")
+    for node in reversed(tree.css(_LEFT_OUT)):  # inner ones first: an outer one takes them along
+        node.decompose()
+    _flatten(tree)
+    # Parsed again, but with all tags closed, as markdownify reads Beautiful Soup's trees.
+    soup = BeautifulSoup(_main_content(tree), "html.parser")
+    for each in soup.find_all(string=lambda text: isinstance(text, ProcessingInstruction)):
+        each.extract()
+    return Page(title, _CONVERTER.convert_soup(soup))
+
+
+def markdown_of(html: str) -> str:
+    """Return the main content of a page, or of a part of one, as Markdown."""
+    return parse_page(html).markdown
+
+
+def _main_content(tree: LexborHTMLParser) -> str:
+    mains = [node for node in tree.css("main, [role=main]") if node.text(strip=True)]
+    if len(mains) == 1:
+        return mains[0].html or ""
+    for node in reversed(tree.css("footer")):
+        if not _is_in_a_section(node):
+            node.decompose()
+    return tree.html or ""
+
+
+def _is_in_a_section(node: LexborNode) -> bool:
+    parent = node.parent
+    while parent is not None and parent.tag not in _SECTIONS:
+        parent = parent.parent
+    return parent is not None
+
+
+def _flatten(tree: LexborHTMLParser) -> None:
+    """Unwrap tags that are nested too deep; their texts stay."""
+    waiting = [(tree.body, 0)] if tree.body else []
+    while waiting:
+        node, depth = waiting.pop()
+        inner = list(node.iter())
+        if depth >= _DEEPEST and inner:
+            node.insert_before("\n")
+            node.insert_after("\n")
+            node.unwrap()
+        else:
+            depth += 1
+        waiting.extend((child, depth) for child in inner)
 
 
 class _Converter(MarkdownConverter):
     """Leaves out where links and images are, which may be megabytes of data."""
 
     def convert_a(self, el: Tag, text: str, parent_tags: set[str]) -> str:  # noqa: ARG002
-        return text
+        return "" if text.strip() in _SELF_LINKS else text
 
     def convert_img(self, el: Tag, text: str, parent_tags: set[str]) -> str:  # noqa: ARG002
         return str(el.get("alt") or "")
+
+    def _convert_block(self, el: Tag, text: str, parent_tags: set[str]) -> str:  # noqa: ARG002
+        if "_inline" in parent_tags:
+            return f" {text.strip()} "
+        return f"\n\n{text.strip()}\n\n" if text.strip() else ""
+
+    # What markdownify does not know as blocks.
+    convert_address = convert_aside = convert_center = convert_details = _convert_block
+    convert_dialog = convert_fieldset = convert_figure = convert_footer = _convert_block
+    convert_form = convert_header = convert_hgroup = convert_legend = _convert_block
+    convert_main = convert_summary = _convert_block
+
+
+_CONVERTER = _Converter(
+    heading_style=ATX,
+    escape_asterisks=False,
+    escape_misc=False,
+    escape_underscores=False,
+    table_infer_header=True,
+)
