@@ -28,13 +28,19 @@ def read_text(reading: Reading) -> Iterator[Document]:
     """Yield a text in blocks, each with the title that the file begins with."""
     title = None
     with reading.open() as stream:
-        for block in _blocks(reading, stream):
+        for block in blocks(reading, stream):
             if title is None:
                 title = _title_of(block, reading.file)
             yield Document(block, metadata={TITLE_KEY: title})
 
 
-def _blocks(reading: Reading, stream: TextIO) -> Iterator[str]:
+def first_heading(text: str) -> str:
+    """Return the first heading of a Markdown text on one line, empty if there is none."""
+    found = _HEADING.search(_FENCED.sub("", text))
+    return one_line(found and found[1])
+
+
+def blocks(reading: Reading, stream: TextIO) -> Iterator[str]:
     """Yield a text in pieces that end with a paragraph, a line or a word, where one ends."""
     rest = ""
     while text := stream.read(_BLOCK):

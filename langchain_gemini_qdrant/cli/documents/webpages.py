@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
 _HEAD_BYTES = 4096  # of a page, where its encoding is declared
+_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 _NO_TEXT = ("head", "script", "style", "noscript", "template", "svg")
 
 
@@ -70,3 +72,16 @@ class _Converter(MarkdownConverter):
 
     def convert_img(self, el: Tag, text: str, parent_tags: set[str]) -> str:  # noqa: ARG002
         return str(el.get("alt") or "")
+
+
+def markdown_of(page: str) -> str:
+    """Return the text of a page, or of a part of one, as Markdown; every table gets a header."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it may be XML, or no page at all
+        soup = BeautifulSoup(_DECLARATION.sub("", page), "html.parser")
+    for table in soup("table"):
+        row = table.find("tr")
+        if row is not None and table.find("th") is None:
+            for cell in row("td", recursive=False):
+                cell.name = "th"
+    return to_markdown(soup).strip()
