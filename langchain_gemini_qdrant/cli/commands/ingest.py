@@ -125,12 +125,16 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     # Imported here: `--help` must not wait for LangChain and the engines.
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.documents.files import find_files  # noqa: PLC0415
+    from langchain_gemini_qdrant.cli.documents.readers import leave_out_missing  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.estimate import show_estimate  # noqa: PLC0415
 
     store_names = ("collection", "path", "url", "qdrant_api_key", "quantization")
     place = {name: options.pop(name) for name in store_names}
     index = None if place["url"] else Path(place["path"] or DEFAULT_PATH)
     found = find_files(paths, include=include, exclude=exclude, leave_out=index)
+    missing = leave_out_missing(found)
+    if missing is not None:
+        click.echo(missing, err=True)
     corpus = Corpus(found, chunk_size=chunk_size, encoding=encoding, text_field=text_field)
     if dry_run:
         api_key = None if variable(*_KEYS) else "not needed"

@@ -7,7 +7,7 @@ import re
 import zipfile
 from typing import TYPE_CHECKING
 
-from langchain_gemini_qdrant.cli.documents.kinds import LIBRARIES, MISSING, Kind, is_missing
+from langchain_gemini_qdrant.cli.documents.kinds import MISSING, Kind, is_missing, needs_extra
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def find_kind(reading: Reading) -> Kind:
     found = _by_signature(path, head, kind) or _by_text(head, kind)
     if kind in _TEXTS and found == kind and not _is_text(head, reading.encoding):
         raise InvalidInputError("is binary data, not text")
-    library = LIBRARIES.get(found)
-    if library is not None and is_missing(library):
+    if needs_extra(found):
         raise InvalidInputError(MISSING)
     return found
 

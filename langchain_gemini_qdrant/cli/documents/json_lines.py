@@ -89,7 +89,7 @@ def _has_texts(records: list[dict[str, object]]) -> bool:
 
 def _any_record(record: object, reading: Reading, place: Mapping[str, int]) -> Document:
     if isinstance(record, dict) and isinstance(record.get("kwargs"), dict) and "lc" in record:
-        record = record["kwargs"]  # a document as LangChain's `dumpd` writes it
+        record = {**record["kwargs"], "type": None}  # a document as LangChain's `dumpd` writes it
     if isinstance(record, str) or (
         isinstance(record, dict) and _text_name(record, reading.text_field) is not None
     ):

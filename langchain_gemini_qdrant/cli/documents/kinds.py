@@ -135,6 +135,11 @@ def is_missing(library: str) -> bool:
     return find_spec(library) is None
 
 
+def needs_extra(kind: Kind) -> bool:
+    """Return whether files of a kind need the extra `files`, and it is not installed."""
+    return kind in LIBRARIES and is_missing(LIBRARIES[kind])
+
+
 def suffixes_of(group: str) -> list[str]:
     """Return the suffixes of a group of `GROUPS`."""
     return [suffix for kind in GROUPS[group] for suffix in SUFFIXES[kind]]

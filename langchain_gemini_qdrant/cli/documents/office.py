@@ -101,7 +101,7 @@ def _chart(chart: Chart) -> str:
         names = ["", *(one_line(series.name) for series in plot.series)]
         columns = [[str(each) for each in plot.categories]]
         columns += [["" if v is None else f"{v:g}" for v in each.values] for each in plot.series]
-    except (IndexError, ValueError):
+    except (IndexError, NotImplementedError, ValueError):
         return ""
     return markdown_table([names, *map(list, zip(*columns, strict=False))])
 

@@ -5,11 +5,13 @@ Parts that cannot be read are recorded with the reason, and the rest is read.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from langchain_gemini_qdrant.cli.documents.contents import find_kind
+from langchain_gemini_qdrant.cli.documents.kinds import MISSING, needs_extra
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_core.documents import Document
 
+    from langchain_gemini_qdrant.cli.documents.files import Found
     from langchain_gemini_qdrant.cli.documents.kinds import Kind
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
@@ -67,6 +70,22 @@ def read(reading: Reading) -> Iterator[Document]:
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         reading.fail(f"is damaged, or of another kind than its name says ({what})")
     reading.position = reading.file.size
+
+
+def leave_out_missing(found: Found) -> str | None:
+    """Move the files for which the extra `files` is missing to the problems.
+
+    Returns:
+        A notice with their number and kinds, None if there are none.
+    """
+    missing = [file for file in found.files if needs_extra(file.kind)]
+    if not missing:
+        return None
+    found.files[:] = [file for file in found.files if not needs_extra(file.kind)]
+    found.problems.update((file.source, MISSING) for file in missing)
+    counts = Counter(file.path.suffix.lower() for file in missing)
+    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common())
+    return f"Not read: {kinds}: {MISSING}"
 
 
 def _reader(kind: Kind) -> Callable[[Reading], Iterator[Document]]:
