@@ -59,7 +59,11 @@ def to_markdown(soup: BeautifulSoup) -> str:
     for tag in soup(_NO_TEXT):
         tag.decompose()
     converter = _Converter(
-        heading_style=ATX, escape_asterisks=False, escape_misc=False, escape_underscores=False
+        heading_style=ATX,
+        escape_asterisks=False,
+        escape_misc=False,
+        escape_underscores=False,
+        table_infer_header=True,
     )
     return converter.convert_soup(soup)
 
@@ -75,13 +79,8 @@ class _Converter(MarkdownConverter):
 
 
 def markdown_of(page: str) -> str:
-    """Return the text of a page, or of a part of one, as Markdown; every table gets a header."""
+    """Return the text of a page, or of a part of one, as Markdown."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it may be XML, or no page at all
         soup = BeautifulSoup(_DECLARATION.sub("", page), "html.parser")
-    for table in soup("table"):
-        row = table.find("tr")
-        if row is not None and table.find("th") is None:
-            for cell in row("td", recursive=False):
-                cell.name = "th"
     return to_markdown(soup).strip()
