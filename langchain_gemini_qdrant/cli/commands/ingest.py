@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant.cli.documents.kinds import KINDS_OF_FILES
 from langchain_gemini_qdrant.cli.options import (
     DEFAULT_PATH,
     QUANTIZATIONS,
@@ -46,7 +47,7 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
         raise click.BadParameter(f"{name!r} is no encoding that Python knows") from error
 
 
-@click.command()
+@click.command(epilog=KINDS_OF_FILES)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @store_options
 @embedding_options
@@ -111,8 +112,8 @@ def ingest(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Split, embed and store files, or folders of them.
 
-    Text (.txt, .rst), Markdown (.md), web pages (.html), PDF, JSON Lines (.jsonl) and tables
-    (.csv, .tsv) are read; a file that you name is read as text if it has a different ending. In
+    The kinds of files listed below are read; Office files, e-books, Outlook messages and subtitles
+    need the extra 'files'. A file that you name is read as text if it has a different ending. In
     folders, names that begin with a dot are skipped. PATTERN is for a name, such as '*.md', or for
     the path inside the folder, such as 'drafts/*'.
 

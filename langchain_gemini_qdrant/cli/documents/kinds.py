@@ -101,8 +101,7 @@ GROUPS: dict[str, tuple[Kind, ...]] = {
     "text": ("text", "rst", "markdown"),
     "web pages": ("html",),
     "PDF": ("pdf",),
-    "Word, PowerPoint and Excel": ("word", "slides", "workbook"),
-    "OpenDocument": ("odt", "odp"),
+    "Office and OpenDocument": ("word", "slides", "workbook", "odt", "odp"),
     "e-books and RTF": ("epub", "rtf"),
     "e-mail": ("mail", "mailbox", "outlook"),
     "notebooks": ("notebook",),
@@ -112,7 +111,15 @@ GROUPS: dict[str, tuple[Kind, ...]] = {
     "settings": ("config",),
     "source code": ("code",),
 }
-"""The kinds as help and messages list them."""
+"""The kinds as the help lists them."""
+
+KINDS_OF_FILES = "Kinds of files: {}.".format(
+    "; ".join(
+        f"{name} ({', '.join(suffix for kind in kinds for suffix in SUFFIXES[kind])})"
+        for name, kinds in GROUPS.items()
+    )
+)
+"""All kinds and suffixes, for the help."""
 
 LIBRARIES: dict[Kind, str] = {
     "word": "mammoth",
@@ -138,8 +145,3 @@ def is_missing(library: str) -> bool:
 def needs_extra(kind: Kind) -> bool:
     """Return whether files of a kind need the extra `files`, and it is not installed."""
     return kind in LIBRARIES and is_missing(LIBRARIES[kind])
-
-
-def suffixes_of(group: str) -> list[str]:
-    """Return the suffixes of a group of `GROUPS`."""
-    return [suffix for kind in GROUPS[group] for suffix in SUFFIXES[kind]]
