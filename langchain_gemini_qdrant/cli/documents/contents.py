@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _HEAD_BYTES = 4096
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ENCRYPTED = "is encrypted: save a copy without the password"
-_LARGEST_UNPACKED = 300_000_000  # bytes of text and markup: their trees take ten times as much
+# Bytes of text and markup: a tree takes 30 times as much; sheets of Excel are read row by row.
+_LARGEST, _LARGEST_SHEETS = 100_000_000, 1_000_000_000
 
 # Kinds that are read as text, in any encoding.
 _TEXTS: set[Kind] = {
@@ -143,12 +144,13 @@ def _archive(path: Path, kind: Kind) -> Kind:
             if any(each.flag_bits & 1 for each in texts) or _is_encrypted(archive):
                 raise InvalidInputError(ENCRYPTED)
             size = sum(each.file_size for each in texts)
+            is_excel = "xl/workbook.xml" in archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-        raise InvalidInputError(f"is damaged: {str(error) or 'the archive ends early'}") from error
-    if size > _LARGEST_UNPACKED:
-        limit = _LARGEST_UNPACKED // 1_000_000
+        raise InvalidInputError(f"is damaged: its archive cannot be opened ({error})") from error
+    limit = _LARGEST_SHEETS if is_excel else _LARGEST
+    if size > limit:
         raise InvalidInputError(
-            f"unpacks to {size / 1e6:,.0f} MB of text, more than {limit} MB: split it"
+            f"unpacks to {size / 1e6:,.0f} MB of text, more than {limit / 1e6:,.0f} MB: split it"
         )
     if found is not None:
         return found

@@ -77,10 +77,8 @@ def _html(element: Element) -> str:
     name = local_name(element)
     if name in _NO_TEXT:
         return ""
-    if name == "s":
-        return " " * int(attribute(element, "c") or 1)
-    if name == "tab":
-        return "\t"
+    if name in {"s", "tab"}:
+        return " "
     inside = escape(str(element.text or "")) + "".join(
         _html(child) + escape(str(child.tail or "")) for child in element
     )

@@ -5,6 +5,7 @@ Parts that cannot be read are recorded with the reason, and the rest is read.
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from dataclasses import replace
 from importlib import import_module
@@ -61,7 +62,9 @@ def read(reading: Reading) -> Iterator[Document]:
             reading.file = replace(reading.file, kind=find_kind(reading))
             yield from _reader(reading.file.kind)(reading)
     except OSError as error:
-        reading.fail(error.strerror or type(error).__name__)
+        # Archives that name places outside of the file.
+        is_damaged = error.errno == errno.EINVAL
+        reading.fail("is damaged" if is_damaged else error.strerror or type(error).__name__)
     except InvalidInputError as error:
         reading.fail(str(error))
     except RecursionError:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
-    # Name of a sheet, and its rows.
-    _Sheet = tuple[str, Iterable[Sequence[object]]]
+    # Name of a sheet, and its rows with their numbers.
+    _Sheet = tuple[str, Iterable[tuple[int, Sequence[object]]]]
 
 _LINES_ABOVE = 20  # rows in which the header is looked for
-_WIDEST, _HIGHEST = 16_384, 1_048_576  # columns and rows, as in Excel
+_WIDEST = 16_384  # cells of a row, as in Excel
 
 
 def read_workbook(reading: Reading) -> Iterator[Document]:
@@ -47,9 +47,11 @@ def read_workbook(reading: Reading) -> Iterator[Document]:
         yield from _sheet(reading, name, rows)
 
 
-def _sheet(reading: Reading, name: str, rows: Iterable[Sequence[object]]) -> Iterator[Document]:
+def _sheet(
+    reading: Reading, name: str, rows: Iterable[tuple[int, Sequence[object]]]
+) -> Iterator[Document]:
     title = f"{reading.file.stem}: {name}"
-    numbered = enumerate((list(map(_plain, row)) for row in rows), 1)
+    numbered = ((number, list(map(_plain, row))) for number, row in rows)
     first = list(islice(numbered, _LINES_ABOVE))
     header = next((i for i, (_, row) in enumerate(first) if _is_header(row)), len(first))
     is_table = any(map(_filled, (row for _, row in first[header + 1 :])))
@@ -99,7 +101,7 @@ def _sheets(reading: Reading) -> Iterator[_Sheet]:
             for number, sheet in enumerate(book.worksheets):
                 reading.position = reading.file.size * number // len(book.worksheets)
                 sheet.reset_dimensions()  # which some programs write wrong
-                yield sheet.title, sheet.iter_rows(values_only=True)
+                yield sheet.title, enumerate(sheet.iter_rows(values_only=True), 1)
             if not book.worksheets:
                 raise InvalidInputError("has no sheet that can be read: save it as .xlsx again")
 
@@ -118,7 +120,7 @@ def _old_sheets(reading: Reading) -> Iterator[_Sheet]:
         for name in book.sheet_names():
             sheet = book.sheet_by_name(name)
             rows = ([_old_value(cell, book.datemode) for cell in row] for row in sheet.get_rows())
-            yield name, rows
+            yield name, enumerate(rows, 1)
             book.unload_sheet(name)
 
 
@@ -142,11 +144,11 @@ def _opendocument_sheets(tree: Element) -> Iterator[_Sheet]:
         yield attribute(table, "name"), _opendocument_rows(table)
 
 
-def _opendocument_rows(table: Element) -> Iterator[list[object]]:
+def _opendocument_rows(table: Element) -> Iterator[tuple[int, list[object]]]:
+    number = 1
     for row in find_all(table, "table-row"):
-        yield _opendocument_row(row)
-        for _ in range(1, min(int(attribute(row, "number-rows-repeated") or 1), _HIGHEST)):
-            yield []
+        yield number, _opendocument_row(row)
+        number += int(attribute(row, "number-rows-repeated") or 1)
 
 
 def _opendocument_row(row: Element) -> list[object]:
