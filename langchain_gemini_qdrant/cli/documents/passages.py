@@ -64,18 +64,6 @@ class Splitter:
         """Return the passages of a plain text, none blank."""
         return self._plain.split_text(text)
 
-    def split_markdown(self, text: str, outline: Outline) -> list[tuple[str, str]]:
-        """Return the passages of a Markdown text, each with the headings above it."""
-        headings = outline.read(text)
-        starts = [start for start, _ in headings]
-        passages = []
-        end = 0
-        for passage in self._markdown.split_text(text):
-            start = text.find(passage, max(0, end - self._overlap))
-            end = start + len(passage)
-            passages.append((passage, headings[bisect_right(starts, start) - 1][1]))
-        return passages
-
     def split_code(self, text: str, language: str) -> list[tuple[str, int]]:
         """Return the passages of source code, and the line of the text with which each begins.
 
@@ -93,6 +81,18 @@ class Splitter:
             start = text.find(passage, max(0, end - self._overlap))
             end = start + len(passage)
             passages.append((passage, text.count("\n", 0, start) + 1))
+        return passages
+
+    def split_markdown(self, text: str, outline: Outline) -> list[tuple[str, str]]:
+        """Return the passages of a Markdown text, each with the headings above it."""
+        headings = outline.read(text)
+        starts = [start for start, _ in headings]
+        passages = []
+        end = 0
+        for passage in self._markdown.split_text(text):
+            start = text.find(passage, max(0, end - self._overlap))
+            end = start + len(passage)
+            passages.append((passage, headings[bisect_right(starts, start) - 1][1]))
         return passages
 
 
