@@ -28,6 +28,7 @@ PAGE = b"<html><body><h1>Prices</h1><table><tr><td>Tee</td><td>9.5</td></tr></ta
         ("a.doc", b"Only text.", "Only text."),
         ("a.txt", pdf("A page."), "A page."),
         ("a", word(), "# Travel"),
+        ("a.txt", b"ID3 tags, PAR1 and MZ are names.", "ID3 tags"),
         ("a.docx", workbook(A=[["a", "b"], [1, 2]]), "a: 1\nb: 2"),
         ("a.zip", slides(), "The plan"),
         ("a.pptx", epub(), "# Tides"),

@@ -69,10 +69,10 @@ _BINARIES = (
     (rb"MZ(?=.*\x00)", "a program"),
     (rb"\xca\xfe\xba\xbe|\xcf\xfa\xed\xfe", "a program"),
     (rb"SQLite format 3\x00", "a database (SQLite)"),
-    (rb"PAR1", "a table in Parquet's format"),
-    (rb"ID3|\xff[\xfb\xf3\xf2]|OggS|fLaC|(?s:RIFF....WAVE)", "sound"),
-    (rb"(?s:....ftyp)|\x1a\x45\xdf\xa3|(?s:RIFF....AVI )", "a film or sound"),
-    (rb"wOF[F2]|\x00\x01\x00\x00\x00|OTTO\x00", "a font"),
+    (rb"PAR1[\x00-\x1f]", "a table in Parquet's format"),
+    (rb"ID3[\x00-\x08]|\xff[\xfb\xf3\xf2]|OggS\x00|fLaC\x00|(?s:RIFF....WAVE)", "sound"),
+    (rb"(?s:\x00...ftyp)|\x1a\x45\xdf\xa3|(?s:RIFF....AVI )", "a film or sound"),
+    (rb"wOF[F2]\x00|\x00\x01\x00\x00\x00|OTTO\x00", "a font"),
 )
 _PAGE = re.compile(
     rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|table)\b", re.I | re.S
@@ -144,7 +144,7 @@ def _archive(path: Path, kind: Kind) -> Kind:
             if any(each.flag_bits & 1 for each in texts) or _is_encrypted(archive):
                 raise InvalidInputError(ENCRYPTED)
             size = sum(each.file_size for each in texts)
-            is_excel = "xl/workbook.xml" in archive.namelist()
+            is_excel = found == "workbook" and "xl/workbook.xml" in archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise InvalidInputError(f"is damaged: its archive cannot be opened ({error})") from error
     limit = _LARGEST_SHEETS if is_excel else _LARGEST

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.cli.documents.columns import Columns, number_columns
+from langchain_gemini_qdrant.cli.documents.reading import one_line
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def read_table(reading: Reading) -> Iterator[Document]:
         stream.seek(0)
         rows = csv.reader(stream, delimiter=delimiter, strict=True)
         try:
-            names = [name.strip() for name in next(rows, [])]
+            names = [one_line(name) for name in next(rows, [])]
             columns = Columns(names=names, numbers=numbers)
             for number, row in enumerate(rows, 1):
                 reading.position = stream.buffer.tell()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import posixpath
 import zipfile
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PAGES = {"application/xhtml+xml", "text/html"}
 
 
@@ -46,9 +48,15 @@ def read_epub(reading: Reading) -> Iterator[Document]:
         for number, name in enumerate(names, 1):
             reading.position = reading.file.size * number // len(names)
             try:
-                text = markdown_of(archive.read(name).decode())
+                page = archive.read(name)
+                text = markdown_of(
+                    page.decode("utf-16" if page.startswith(_MARKS) else "utf-8-sig")
+                )
             except KeyError:
-                reading.fail("is not in the book, though its table of contents has it", name)
+                reading.fail("is not in the book, though its list of chapters has it", name)
+                continue
+            except UnicodeDecodeError:
+                reading.fail("is neither UTF-8 nor UTF-16", name)
                 continue
             chapter = labels.get(name) or first_heading(text)
             own = {"chapter": chapter} if chapter else {}

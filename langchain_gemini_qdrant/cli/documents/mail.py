@@ -48,8 +48,8 @@ def read_mailbox(reading: Reading) -> Iterator[Document]:
             reading.position = reading.file.size * number // len(keys)
             try:
                 yield _document(cast("EmailMessage", box[key]), reading, {"message": number})
-            except InvalidInputError as error:
-                reading.fail(str(error), f"message {number:,}")
+            except Exception as error:  # noqa: BLE001 - as in `read`; other messages may be sound
+                reading.fail(f"{type(error).__name__}: {error}", f"message {number:,}")
     finally:
         box.close()
 

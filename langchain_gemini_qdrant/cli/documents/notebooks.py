@@ -40,7 +40,7 @@ def read_notebook(reading: Reading) -> Iterator[Document]:
     pieces = [(_cell(cell, language), number) for number, cell in enumerate(cells, 1)]
     texts = [(text, number) for text, number in pieces if text]
     title = one_line(about.get("title")) or first_heading("\n\n".join(text for text, _ in texts))
-    for text, number in packed(texts, reading.chunk_size):
+    for text, number in packed(texts, reading.chunk_size, separator="\n\n", heading="#"):
         metadata = {TITLE_KEY: title or reading.file.stem, "cell": number}
         yield MarkdownText(page_content=text, continues=True, metadata=metadata)
 

@@ -59,11 +59,15 @@ def read_slides(reading: Reading) -> Iterator[Document]:
     count = len(slides.slides)
     for number, slide in enumerate(slides.slides, 1):
         reading.position = reading.file.size * number // count
-        shape = slide.shapes.title
-        heading = one_line(shape.text_frame.text) if shape is not None else ""
+        try:
+            shape = slide.shapes.title
+            heading = one_line(shape.text_frame.text) if shape is not None else ""
+            text = "\n\n".join(filter(str.strip, _slide_texts(slide)))
+        except Exception as error:  # noqa: BLE001 - as in `read`; other slides may be sound
+            reading.fail(f"{type(error).__name__}: {error}", f"slide {number}")
+            continue
         title = title or heading or reading.file.stem
         own = {"heading": heading} if heading not in {"", title} else {}
-        text = "\n\n".join(filter(str.strip, _slide_texts(slide)))
         yield Document(text, metadata={TITLE_KEY: title, "slide": number, **own})
 
 

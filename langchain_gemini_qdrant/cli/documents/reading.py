@@ -100,17 +100,29 @@ def renamed(fields: Mapping[str, object], *own: str) -> dict[str, object]:
 
 
 def packed(
-    pieces: Iterable[tuple[str, object]], size: int, separator: str = "\n\n"
+    pieces: Iterable[tuple[str, object]],
+    size: int,
+    *,
+    separator: str = "\n",
+    heading: str | None = None,
 ) -> Iterator[tuple[str, object]]:
-    """Join small pieces to texts of about `size` characters, each with the place of its first.
+    """Join pieces to texts of at most `size` characters; longer pieces stay as they are.
 
-    A Markdown heading begins a new text.
+    Args:
+        pieces: Texts with their places.
+        size: Characters of a joined text.
+        separator: Text between two pieces.
+        heading: How a piece begins that is not joined to those before it.
+
+    Returns:
+        Texts with the place of their first piece.
     """
     held: list[str] = []
     first: object = None
     length = 0
     for text, place in pieces:
-        if held and (length + len(text) > size or text.startswith("#")):
+        is_heading = heading is not None and text.startswith(heading)
+        if held and (length + len(text) > size or is_heading):
             yield separator.join(held), first
             held, length = [], 0
         if not held:

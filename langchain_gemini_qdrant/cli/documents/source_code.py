@@ -1,7 +1,8 @@
-"""Reads source code, reStructuredText and settings."""
+"""Reads source code and settings."""
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
 
 def read_code(reading: Reading) -> Iterator[Document]:
     """Yield source code in blocks; its title is the file's whole name."""
-    path = reading.file.path
-    language = LANGUAGES[path.suffix.lower()]
+    language = LANGUAGES[reading.file.path.suffix.lower()]
     line = 1
     with reading.open() as stream:
         for block in blocks(reading, stream):
-            metadata = {TITLE_KEY: path.name, "language": language}
+            metadata = {TITLE_KEY: _name(reading), "language": language}
             yield CodeText(
                 page_content=block, language=language, first_line=line, metadata=metadata
             )
@@ -35,4 +35,8 @@ def read_settings(reading: Reading) -> Iterator[Document]:
     """Yield YAML, TOML, INI or XML as it is; its title is the file's whole name."""
     with reading.open() as stream:
         for block in blocks(reading, stream):
-            yield Document(block, metadata={TITLE_KEY: reading.file.path.name})
+            yield Document(block, metadata={TITLE_KEY: _name(reading)})
+
+
+def _name(reading: Reading) -> str:
+    return PurePosixPath(reading.file.source).name

@@ -28,7 +28,7 @@ def read_subtitles(reading: Reading) -> Iterator[Document]:
         subtitles = pysubs2.SSAFile.from_string(text)
     except pysubs2.Pysubs2Error as error:
         raise InvalidInputError("is damaged, or no subtitles: it has no times") from error
-    for said, start in packed(_lines(subtitles), reading.chunk_size, "\n"):
+    for said, start in packed(_lines(subtitles), reading.chunk_size):
         yield Document(said, metadata={TITLE_KEY: reading.file.stem, "time": start})
 
 

@@ -57,7 +57,7 @@ def _sheet(
     is_table = any(map(_filled, (row for _, row in first[header + 1 :])))
     others = first[:header] if is_table else chain(first, numbered)
     lines = ((" | ".join(texts), number) for number, row in others if (texts := _filled(row)))
-    for text, number in packed(lines, reading.chunk_size, "\n"):
+    for text, number in packed(lines, reading.chunk_size):
         yield Document(text, metadata={TITLE_KEY: title, "sheet": name, "row": number})
     if is_table:
         columns = Columns(names=[one_line(value) for value in first[header][1]])
