@@ -9,7 +9,7 @@ DOCS := .venv-docs
 EXAMPLES := .venv-examples
 # What is tested: this folder, from which pip builds a wheel, or a wheel that is built already.
 PACKAGE := .
-EXTRAS := cli,dataframe,google-generativeai,plot,testing
+EXTRAS := cli,dataframe,files,google-generativeai,plot,testing
 PIP := -m pip --disable-pip-version-check --quiet
 WORKERS := auto # processes that share the tests; one for each core
 PYTEST = bin/pytest --numprocesses=$(strip $(WORKERS)) --dist=worksteal

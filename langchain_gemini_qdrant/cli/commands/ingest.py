@@ -16,6 +16,7 @@ import click
 from click.core import ParameterSource
 
 from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH, READ_FILES
+from langchain_gemini_qdrant.cli.documents.kinds import KINDS_OF_FILES
 from langchain_gemini_qdrant.cli.options import (
     QUANTIZATIONS,
     open_store,
@@ -54,7 +55,7 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
         raise click.BadParameter(f"{name!r} is no encoding that Python knows") from error
 
 
-@click.command()
+@click.command(epilog=KINDS_OF_FILES)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @store_options
 @stored_embedding_options
@@ -148,8 +149,8 @@ def ingest(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Split, embed and store files, or folders of them.
 
-    Text (.txt, .rst), Markdown (.md), web pages (.html), PDF, JSON Lines (.jsonl) and tables
-    (.csv, .tsv) are read; a file that you name is read as text if it has a different ending. PATH
+    The kinds of files listed below are read; Office files, e-books, Outlook messages and subtitles
+    need the extra 'files'. A file that you name is read as text if it has a different ending. PATH
     may be '-' for standard input. In folders, hidden files, installed packages (node_modules and
     the like) and what git ignores are skipped. PATTERN is written as in .gitignore.
 
@@ -163,6 +164,7 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.documents.files import STDIN, find_files  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.documents.read_before import ReadFiles  # noqa: PLC0415
+    from langchain_gemini_qdrant.cli.documents.readers import leave_out_missing  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.estimate import show_estimate  # noqa: PLC0415
 
@@ -178,6 +180,9 @@ def ingest(  # noqa: PLR0917 - one argument for each option
         leave_out=index,
         stdin=_stdin(stdin_name) if STDIN in paths else None,
     )
+    missing = leave_out_missing(found)
+    if missing is not None:
+        click.echo(missing, err=True)
     how: dict[str, Any] = {"chunk_size": chunk_size, "encoding": encoding, "text_field": text_field}
     corpus = Corpus(found, **how)
     kept_in = index or Path(click.get_app_dir("gemini-qdrant"))

@@ -15,7 +15,7 @@ from langchain_gemini_qdrant._qdrant_values import content_id
 from langchain_gemini_qdrant.cli.documents.passages import Outline, Splitter
 from langchain_gemini_qdrant.cli.documents.read_before import ReadBefore, Stamp, stamp
 from langchain_gemini_qdrant.cli.documents.readers import read
-from langchain_gemini_qdrant.cli.documents.reading import Reading
+from langchain_gemini_qdrant.cli.documents.reading import CodeText, MarkdownText, Reading
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 from langchain_gemini_qdrant.ingestion._lookups import Given
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles
 
 SOURCE_KEY = "source"
+_PLACES = ("page", "slide", "line", "row", "record", "message", "cell")
 
 _FILES_AT_A_TIME = 100
 
@@ -70,6 +71,7 @@ class Corpus:
         self.notices: dict[str, str] = {}
         self.problems: dict[str, str] = dict(found.problems)
         self._splitter = Splitter(chunk_size)
+        self._chunk_size = chunk_size
         self._encoding = encoding
         self._text_field = text_field
         self._ends: deque[int] = deque()  # bytes read with each passage that is not settled yet
@@ -111,7 +113,12 @@ class Corpus:
             yield Given(Document("", id=name, metadata={SOURCE_KEY: file.source}), is_stored=True)
 
     def _read(self, file: SourceFile, before: int) -> Iterator[Given]:
-        reading = Reading(file=file, encoding=self._encoding, text_field=self._text_field)
+        reading = Reading(
+            file=file,
+            encoding=self._encoding,
+            text_field=self._text_field,
+            chunk_size=self._chunk_size,
+        )
         ids = bytearray()
         copies: list[str] | None = None
         state = _stamp_if_any(file.path)
@@ -170,10 +177,10 @@ class Corpus:
         outline: Outline | None = None
         before = 0
         for part in read(reading):
-            if outline is None:
+            if outline is None or (isinstance(part, MarkdownText) and not part.continues):
                 outline = Outline(part.metadata[TITLE_KEY])
             if not _can_be_stored(part):
-                reading.fail(f"{_place(part)}: half a character (a lone surrogate)")
+                reading.fail("half a character (a lone surrogate)", _place(part))
                 continue
             passages = list(self._split(reading.file, part, outline))
             step = (reading.position - before) / max(len(passages), 1)
@@ -183,7 +190,11 @@ class Corpus:
 
     def _split(self, file: SourceFile, part: Document, outline: Outline) -> Iterator[Document]:
         metadata = {**part.metadata, SOURCE_KEY: file.source}
-        if file.kind not in {"markdown", "html"}:
+        if isinstance(part, CodeText):
+            for text, line in self._splitter.split_code(part.page_content, part.language):
+                yield Document(text, metadata={**metadata, "line": part.first_line + line - 1})
+            return
+        if file.kind not in {"markdown", "html"} and not isinstance(part, MarkdownText):
             for text in self._splitter.split(part.page_content):
                 yield Document(text, metadata=metadata)
             return
@@ -216,5 +227,5 @@ def _can_be_stored(part: Document) -> bool:
 
 
 def _place(part: Document) -> str:
-    keys = [key for key in ("page", "line", "row") if key in part.metadata]
+    keys = [key for key in _PLACES if key in part.metadata]
     return f"{keys[0]} {part.metadata[keys[0]]:,}" if keys else "its text"

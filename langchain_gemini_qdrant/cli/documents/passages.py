@@ -32,6 +32,13 @@ _HTML_TAG = re.compile(r"<[^>]*>")
 _ATTRIBUTES = re.compile(r"[ \t]+\{[#.:][^}]*\}$")  # `## Install {#install}`
 
 
+# What the oldest langchain-text-splitters of pyproject.toml has separators for.
+_SPLIT_LANGUAGES = {
+    "c", "cpp", "csharp", "elixir", "go", "haskell", "java", "js", "kotlin", "lua", "php",
+    "powershell", "proto", "python", "ruby", "rust", "scala", "sol", "swift", "ts",
+}  # fmt: skip
+
+
 class Splitter:
     """Splits texts at headings, paragraphs, lines, sentences or words, else anywhere.
 
@@ -46,19 +53,41 @@ class Splitter:
         ends = [*_ENDS, rf"(?s:.{{{overlap}}})"]
         markdown = RecursiveCharacterTextSplitter.get_separators_for_language(Language.MARKDOWN)
         lines = markdown[: markdown.index("\n") + 1]
-        self._plain, self._markdown = (
-            RecursiveCharacterTextSplitter(
+
+        def splitter(separators: list[str]) -> RecursiveCharacterTextSplitter:
+            return RecursiveCharacterTextSplitter(
                 [*separators, *ends],
                 is_separator_regex=True,
                 chunk_size=chunk_size,
                 chunk_overlap=overlap,
             )
-            for separators in (["\n\n", "\n"], lines)
-        )
+
+        self._plain, self._markdown = splitter(["\n\n", "\n"]), splitter(lines)
+        self._splitter = splitter
+        self._code: dict[str, RecursiveCharacterTextSplitter] = {}
 
     def split(self, text: str) -> list[str]:
         """Return the passages of a plain text, none blank."""
         return self._plain.split_text(text)
+
+    def split_code(self, text: str, language: str) -> list[tuple[str, int]]:
+        """Return the passages of source code, and the line of the text with which each begins.
+
+        Code is cut between classes and functions first, if langchain-text-splitters knows how.
+        """
+        splitter = self._code.get(language)
+        if splitter is None:
+            known = RecursiveCharacterTextSplitter.get_separators_for_language
+            own = known(Language(language)) if language in _SPLIT_LANGUAGES else ["\n\n", "\n"]
+            splitter = self._splitter([each for each in own if each.startswith("\n")])
+            self._code[language] = splitter
+        passages = []
+        end = 0
+        for passage in splitter.split_text(text):
+            start = text.find(passage, max(0, end - self._overlap))
+            end = start + len(passage)
+            passages.append((passage, text.count("\n", 0, start) + 1))
+        return passages
 
     def split_markdown(self, text: str, outline: Outline) -> list[tuple[str, str]]:
         """Return the passages of a Markdown text, each with the headings above it.

@@ -45,6 +45,6 @@ def _pages(reading: Reading, pdf: PdfReader) -> Iterator[tuple[int, str]]:
         try:
             text = pdf.pages[number - 1].extract_text()
         except Exception as error:  # noqa: BLE001 - as in `read`; other pages may be sound
-            reading.fail(f"page {number}: {type(error).__name__}: {error}")
+            reading.fail(f"{type(error).__name__}: {error}", f"page {number}")
         else:
             yield number, text

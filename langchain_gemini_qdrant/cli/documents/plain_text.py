@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, TextIO
 
 from langchain_core.documents import Document
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20  # characters of a text held at a time
 
-_UNDERLINED = re.compile(r"^(?!\W+$)(\S.*)\n([=\-~#*^\"'`+])\2{2,}[ \t]*$", re.M)
 _BEGINNING = 100_000  # characters, in which a title is looked for
 
 
@@ -66,6 +64,4 @@ def _beginning(text: str, reading: Reading) -> tuple[str, dict[str, object]]:
         text, fields = front.text, front.fields
         own = fields.pop(TITLE_KEY, "")
         title = one_line("" if isinstance(own, list) else str(own)) or first_heading(text)
-    elif reading.file.path.suffix.lower() == ".rst" and (heading := _UNDERLINED.search(text)):
-        title = one_line(heading[1])
     return text, {**fields, TITLE_KEY: title or reading.file.stem}

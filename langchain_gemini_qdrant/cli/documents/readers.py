@@ -5,9 +5,14 @@ Parts that cannot be read are recorded with the reason, and the rest is read.
 
 from __future__ import annotations
 
+import errno
+from collections import Counter
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from langchain_gemini_qdrant.cli.documents.contents import find_kind
+from langchain_gemini_qdrant.cli.documents.kinds import MISSING, needs_extra
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
 
     from langchain_core.documents import Document
 
+    from langchain_gemini_qdrant.cli.documents.files import Found
     from langchain_gemini_qdrant.cli.documents.kinds import Kind
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
@@ -22,28 +28,67 @@ if TYPE_CHECKING:
 _READERS: dict[Kind, tuple[str, str]] = {
     "text": ("plain_text", "read_text"),
     "markdown": ("plain_text", "read_text"),
+    "rst": ("restructured", "read_rst"),
     "html": ("webpages", "read_page"),
     "pdf": ("pdfs", "read_pdf"),
+    "word": ("office", "read_word"),
+    "slides": ("office", "read_slides"),
+    "workbook": ("workbooks", "read_workbook"),
+    "odt": ("opendocument", "read_odt"),
+    "odp": ("opendocument", "read_odp"),
+    "epub": ("ebooks", "read_epub"),
+    "rtf": ("office", "read_rtf"),
+    "mail": ("mail", "read_mail"),
+    "mailbox": ("mail", "read_mailbox"),
+    "outlook": ("mail", "read_outlook"),
+    "notebook": ("notebooks", "read_notebook"),
+    "subtitles": ("subtitles", "read_subtitles"),
+    "json": ("json_lines", "read_json"),
     "jsonl": ("json_lines", "read_json_lines"),
     "csv": ("csv_tables", "read_table"),
+    "config": ("source_code", "read_settings"),
+    "code": ("source_code", "read_code"),
 }
 
 
 def read(reading: Reading) -> Iterator[Document]:
     """Yield a file's texts with their titles; `reading` collects notices and problems.
 
-    A text is a block of a long file, a page of a PDF, or a record of JSON Lines or CSV.
+    A text is a block of a long file, a page, slide or chapter, a record or row. The kind of
+    `reading.file` becomes what the file contains, whatever its name says.
     """
     try:
         if reading.file.size:
+            reading.file = replace(reading.file, kind=find_kind(reading))
             yield from _reader(reading.file.kind)(reading)
     except OSError as error:
-        reading.fail(error.strerror or type(error).__name__)
+        # Archives that name places outside of the file.
+        is_damaged = error.errno == errno.EINVAL
+        reading.fail("is damaged" if is_damaged else error.strerror or type(error).__name__)
     except InvalidInputError as error:
         reading.fail(str(error))
+    except RecursionError:
+        reading.fail("is nested too deeply to be read")
     except Exception as error:  # noqa: BLE001 - parsers of broken files raise whatever they like
-        reading.fail(f"{type(error).__name__}: {error}".removesuffix(": "))
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        reading.fail(f"is damaged, or of another kind than its name says ({what})")
     reading.position = reading.file.size
+
+
+def leave_out_missing(found: Found) -> str | None:
+    """Move the files for which the extra `files` is missing to the problems.
+
+    Returns:
+        A notice with their number and kinds, None if there are none.
+    """
+    missing = [file for file in found.files if needs_extra(file.kind)]
+    if not missing:
+        return None
+    found.files[:] = [file for file in found.files if not needs_extra(file.kind)]
+    found.problems.update((file.source, MISSING) for file in missing)
+    counts = Counter(file.path.suffix.lower() for file in missing)
+    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common())
+    return f"Not read: {kinds}: {MISSING}"
 
 
 def _reader(kind: Kind) -> Callable[[Reading], Iterator[Document]]:

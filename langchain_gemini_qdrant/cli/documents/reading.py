@@ -5,12 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from langchain_core.documents import Document
+
 from langchain_gemini_qdrant.cli.documents.decoding import find_encoding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from langchain_gemini_qdrant.cli.documents.files import SourceFile
 
 _PROBLEMS_TOLD = 3  # of one file
+
+
+class MarkdownText(Document):
+    """A text that is split at Markdown's headings, whatever the kind of its file.
+
+    Attributes:
+        continues: Whether it is below the headings of the text before it.
+    """
+
+    continues: bool = False
+
+
+class CodeText(Document):
+    """Source code.
+
+    Attributes:
+        language: Its language, as langchain-text-splitters names it where it has it.
+        first_line: Number of its first line in the file.
+    """
+
+    language: str
+    first_line: int = 1
 
 
 @dataclass(kw_only=True, slots=True)
@@ -21,33 +47,39 @@ class Reading:
         file: The file.
         encoding: Encoding of text that is not UTF-8, None for a guess.
         text_field: Text field of JSON records, None for the usual ones.
+        chunk_size: Maximum number of characters of a passage, for kinds whose parts are small.
         position: Bytes read so far.
         notice: A notice on how it was read.
-        problems: The first parts that cannot be read.
-        problem_count: Number of all such parts.
+        problems: What cannot be read: for each reason the place where it occurred first, and how
+            often it did.
     """
 
     file: SourceFile
     encoding: str | None = None
     text_field: str | None = None
+    chunk_size: int = 1000
     position: int = 0
     notice: str | None = None
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
+    problems: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def fail(self, problem: str) -> None:
-        """Record that something cannot be read."""
-        self.problem_count += 1
-        if len(self.problems) < _PROBLEMS_TOLD:
-            self.problems.append(problem)
+    def fail(self, reason: str, place: str = "") -> None:
+        """Record that something cannot be read, and where; the same reason is told once."""
+        first, count = self.problems.get(reason, (place, 0))
+        self.problems[reason] = (first, count + 1)
 
     @property
     def problem(self) -> str | None:
         """Everything that cannot be read, None if everything can."""
         if not self.problems:
             return None
-        more = self.problem_count - len(self.problems)
-        return "; ".join(self.problems) + (f"; and {more:,} more" if more else "")
+        told = [
+            (f"{place}: " if place else "")
+            + reason
+            + (f" (and {count - 1:,} more like it)" if count > 1 else "")
+            for reason, (place, count) in list(self.problems.items())[:_PROBLEMS_TOLD]
+        ]
+        more = sum(count for _, count in list(self.problems.values())[_PROBLEMS_TOLD:])
+        return "; ".join(told) + (f"; and {more:,} more" if more else "")
 
     def open(self, *, declared: str | None = None, newline: str | None = None) -> TextIO:
         """Open the file as text of its own encoding."""
@@ -59,3 +91,43 @@ class Reading:
 def one_line(title: object) -> str:
     """Return a title without line breaks; an empty text for what is no text."""
     return " ".join(title.split()) if isinstance(title, str) else ""
+
+
+def renamed(fields: Mapping[str, object], *own: str) -> dict[str, object]:
+    """Return a record's fields; those that are named as ours are get the prefix `record_`."""
+    taken = {"source", *own}
+    return {f"record_{key}" if key in taken else key: value for key, value in fields.items()}
+
+
+def packed(
+    pieces: Iterable[tuple[str, object]],
+    size: int,
+    *,
+    separator: str = "\n",
+    heading: str | None = None,
+) -> Iterator[tuple[str, object]]:
+    """Join pieces to texts of at most `size` characters; longer pieces stay as they are.
+
+    Args:
+        pieces: Texts with their places.
+        size: Characters of a joined text.
+        separator: Text between two pieces.
+        heading: How a piece begins that is not joined to those before it.
+
+    Returns:
+        Texts with the place of their first piece.
+    """
+    held: list[str] = []
+    first: object = None
+    length = 0
+    for text, place in pieces:
+        is_heading = heading is not None and text.startswith(heading)
+        if held and (length + len(text) > size or is_heading):
+            yield separator.join(held), first
+            held, length = [], 0
+        if not held:
+            first = place
+        held.append(text)
+        length += len(text) + len(separator)
+    if held:
+        yield separator.join(held), first

@@ -103,7 +103,7 @@ def parse_page(html: str) -> Page:
 
 def markdown_of(html: str) -> str:
     """Return the main content of a page, or of a part of one, as Markdown."""
-    return parse_page(html).markdown
+    return parse_page(html).markdown.strip()
 
 
 def _main_content(tree: LexborHTMLParser) -> str:
