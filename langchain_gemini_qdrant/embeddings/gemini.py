@@ -55,8 +55,7 @@ from langchain_gemini_qdrant.errors import ConfigurationError, PartialEmbeddingE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-
-    from typing_extensions import Self
+    from typing import Self
 
 
 class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -310,7 +310,7 @@ async def measure(collection: Collection, queries: Queries | None, plan: Plan) -
         latency_queries=len(timed),
         filtered=condition is not None,
         confidence=plan.confidence,
-        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         rows=tuple(found),
     )
 

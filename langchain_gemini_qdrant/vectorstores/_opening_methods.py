@@ -13,10 +13,10 @@ from langchain_gemini_qdrant.vectorstores import _open
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
+    from typing import Self
 
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
-    from typing_extensions import Self
 
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 

@@ -27,9 +27,9 @@ from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Unpack
 
     from langchain_core.documents import Document
-    from typing_extensions import Unpack
 
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores._scores import Fusion
