@@ -48,6 +48,7 @@ from langchain_gemini_qdrant.embeddings._options import (
     picklable,
 )
 from langchain_gemini_qdrant.embeddings._request import call_spec, check_model
+from langchain_gemini_qdrant.embeddings._signature import options, typed_as
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
 from langchain_gemini_qdrant.embeddings._vectors import Vectors
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, MAX_BATCH_SIZE, find_model
@@ -164,18 +165,17 @@ class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds 
     _made: Embedder | None = PrivateAttr(default=None)
     _used: UsageTotal = PrivateAttr(default_factory=UsageTotal)
 
-    if not TYPE_CHECKING:  # type checkers see the signature that pydantic makes of the fields
-
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            if args:
-                raise ConfigurationError(
-                    "options are given by name, as GeminiEmbeddings(model='gemini-embedding-2'), "
-                    f"got {len(args)} without one"
-                )
-            try:
-                super().__init__(**kwargs)
-            except ValidationError as error:
-                raise ConfigurationError(describe_options(error, type(self))) from error
+    @typed_as(options)
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        if args:
+            raise ConfigurationError(
+                "options are given by name, as GeminiEmbeddings(model='gemini-embedding-2'), "
+                f"got {len(args)} without one"
+            )
+        try:
+            super().__init__(**kwargs)
+        except ValidationError as error:
+            raise ConfigurationError(describe_options(error, type(self))) from error
 
     @model_validator(mode="before")
     @classmethod

@@ -63,6 +63,11 @@ class Recommendation:
     advice: tuple[str, ...]
 
     @property
+    def setting(self) -> str:
+        """The setting to use in words, or `none` if none reaches the target."""
+        return "none" if self.row is None else self.row.setting
+
+    @property
     def search_params(self) -> models.SearchParams | None:
         """The setting as Qdrant and the store take it, None if none reaches the target."""
         return None if self.row is None else self.row.search_params

@@ -7,11 +7,14 @@ import importlib
 import inspect
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 from langchain_qdrant import QdrantVectorStore
 
 import langchain_gemini_qdrant as package
+from langchain_gemini_qdrant.embeddings import _signature
+from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 
 
 def test_every_public_name_can_be_imported():
@@ -98,6 +101,17 @@ def test_options_of_the_embeddings_and_their_defaults():
         "async_client": None,
         "clock": None,
     }
+
+
+def test_editors_show_the_options_that_the_embeddings_have():
+    fields = package.GeminiEmbeddings.model_fields
+    shown = dict(inspect.signature(_signature.options).parameters)
+    del shown["self"], shown["google_api_key"]
+    assert list(shown) == list(fields)
+    made = {name for name, field in fields.items() if field.default_factory}
+    for name, parameter in shown.items():
+        assert parameter.default == (None if name in made else fields[name].default)
+    assert get_args(_signature.LowerTaskType) == tuple(map(str.lower, TASK_TYPES))
 
 
 def test_arguments_of_the_factories():
