@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from qdrant_client import AsyncQdrantClient
 
 from langchain_gemini_qdrant.edge._convert._validate import are_plain
+from langchain_gemini_qdrant.edge._folder_client import FolderClient
 from langchain_gemini_qdrant.edge._in_place import InPlaceBackend
 from langchain_gemini_qdrant.edge._storage._location import (
     TEMPORARY,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.edge.client import EdgeClient
 
 
-class AsyncEdgeClient(AsyncQdrantClient):
+class AsyncEdgeClient(FolderClient, AsyncQdrantClient):
     """An `AsyncQdrantClient` whose server is Qdrant Edge, in a process of its own, in a folder.
 
     The event loop runs on while the engine searches, writes or optimizes. The engine's process
@@ -106,11 +107,6 @@ class AsyncEdgeClient(AsyncQdrantClient):
         """Give the folder up from any thread and without an event loop; nobody waits."""
         if isinstance(self._edge, AsyncWorkerBackend):
             self._edge.give_up()
-
-    @property
-    def init_options(self) -> dict[str, Any]:
-        """Return what makes another client of the same folder: `AsyncEdgeClient(**options)`."""
-        return dict(self._options)
 
     async def aclose(self) -> None:
         """Close the client, for `contextlib.aclosing`; the last one flushes and ends the engine."""

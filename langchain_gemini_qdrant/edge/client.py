@@ -11,6 +11,7 @@ from qdrant_client import QdrantClient
 
 from langchain_gemini_qdrant.edge._backend import EdgeBackend
 from langchain_gemini_qdrant.edge._convert._validate import are_plain
+from langchain_gemini_qdrant.edge._folder_client import FolderClient
 from langchain_gemini_qdrant.edge._storage._backup import restore as restore_index
 from langchain_gemini_qdrant.edge._storage._location import (
     TEMPORARY,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.edge._storage._sizes import VectorStorageSize
 
 
-class EdgeClient(QdrantClient):
+class EdgeClient(FolderClient, QdrantClient):
     """A `QdrantClient` whose server is Qdrant Edge, inside this process, in a folder.
 
     The engine is the server's: quantization, HNSW, filters and the write-ahead log are real.
@@ -107,11 +108,6 @@ class EdgeClient(QdrantClient):
         if not args and are_plain(points):  # the backend has other positions
             return self._client.upsert(collection_name, points, *args, **kwargs)
         return super().upsert(collection_name, points, *args, **kwargs)
-
-    @property
-    def init_options(self) -> dict[str, Any]:
-        """Return what makes another client of the same folder: `EdgeClient(**options)`."""
-        return dict(self._options)
 
     def optimize(self, collection_name: str) -> bool:
         """Build graphs and quantized codes, merge segments and drop deleted points, now.

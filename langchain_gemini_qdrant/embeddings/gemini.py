@@ -12,7 +12,6 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.stores import BaseStore
 from pydantic import (
     AliasChoices,
-    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -38,6 +37,7 @@ from langchain_gemini_qdrant.embeddings._connection import (
 )
 from langchain_gemini_qdrant.embeddings._embedder import Embedder, make_embedder
 from langchain_gemini_qdrant.embeddings._options import (
+    DisplayedOptions,
     Key,
     Task,
     Word,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class GeminiEmbeddings(BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
+class GeminiEmbeddings(DisplayedOptions, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
     """Gemini embeddings that tell the model which side of a search they embed.
 
     `embed_documents` embeds retrieval documents and `embed_query` retrieval queries, by the

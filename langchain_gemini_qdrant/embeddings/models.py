@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant._warnings import warn
 
 DEFAULT_MODEL = "gemini-embedding-2"
@@ -33,7 +34,7 @@ _RESOURCE_NAME = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GeminiModel:
+class GeminiModel(Displayed):
     """Limits and habits of one embedding model.
 
     Attributes:

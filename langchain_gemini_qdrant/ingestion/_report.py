@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from langchain_gemini_qdrant._display import Displayed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +19,7 @@ _LATE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunCost:
+class RunCost(Displayed):
     """What a run has sent to Gemini, and how long it took.
 
     Attributes:
@@ -108,6 +110,8 @@ class IngestReport(RunCost):
     updated: int = 0
     skipped: int = 0
     deleted: int = 0
+    _hidden: ClassVar[tuple[str, ...]] = ("causes",)
+
     failed: Mapping[str, str] = field(default_factory=dict)
     stopped: str | None = None
     causes: Mapping[str, Exception] = field(default_factory=dict, compare=False, repr=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant._qdrant_values import (
     EVERYWHERE,
     ON_EDGE,
@@ -52,7 +53,7 @@ _AGAIN = "run it again, once nobody writes, to copy what is missing or different
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MigrationReport:
+class MigrationReport(Displayed):
     """What a migration did, at its end or so far, in points.
 
     Attributes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from langchain_qdrant import RetrievalMode
 from qdrant_client import models
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, model_id
@@ -44,7 +45,7 @@ there: until they are, points that the old collection has not may be deleted, an
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReembedReport:
+class ReembedReport(Displayed):
     """What `reembed` did.
 
     Attributes:

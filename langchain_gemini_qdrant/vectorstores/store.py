@@ -28,6 +28,7 @@ from langchain_gemini_qdrant.vectorstores._collection import (
     collection_faces,
 )
 from langchain_gemini_qdrant.vectorstores._connection import Connection
+from langchain_gemini_qdrant.vectorstores._display_methods import DisplayMethods
 from langchain_gemini_qdrant.vectorstores._open import open_existing
 from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
@@ -70,7 +71,7 @@ _FIXED = {
 }
 
 
-class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
+class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods, DisplayMethods):
     """A `QdrantVectorStore` with consistent search defaults, string ids, dict filters and checks.
 
     - `search_params` reach every search method and retriever; a call's value overrides them.
