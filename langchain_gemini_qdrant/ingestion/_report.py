@@ -88,6 +88,18 @@ class IngestProgress(RunCost):
         """Documents done, skipped ones among them."""
         return _rate(self.done, self.seconds)
 
+    @property
+    def remark(self) -> str:
+        """What a progress bar says beside the counts: failures, price, what the run waits for."""
+        about = "~" if self.is_estimate else ""
+        parts = (
+            "" if self.waiting is None else str(self.waiting),
+            f"{self.failed:,} failed" if self.failed else "",
+            f"{about}{self.tokens:,} tokens" if self.tokens else "",
+            f"{about}${self.usd:,.4f}" if self.usd else "",
+        )
+        return ", ".join(filter(None, parts))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestReport(RunCost):

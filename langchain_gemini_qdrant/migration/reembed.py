@@ -9,6 +9,7 @@ from langchain_qdrant import RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._display import Displayed
+from langchain_gemini_qdrant._progress_bar import progress_bar
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, model_id
@@ -74,6 +75,7 @@ def reembed(
     alias: str | None = None,
     delete_old: bool = False,
     batch_size: int = MAX_BATCH_SIZE,
+    progress: bool = False,
     on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> ReembedReport:
     """Build a new collection with another model or size from the texts of a store.
@@ -97,6 +99,8 @@ def reembed(
         alias: Created, or repointed, to point to the new collection.
         delete_old: Delete the old collection, after the switch.
         batch_size: Documents read, embedded and stored at a time.
+        progress: Show a bar with counts, price and waiting: a widget in a notebook that has
+            ipywidgets, otherwise text.
         on_progress: As for `ingest`; it counts from 0 in each pass.
 
     Returns:
@@ -112,7 +116,8 @@ def reembed(
     this = _Reembedding(
         store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=True
     )
-    return run(this.run(batch_size, on_progress))
+    with progress_bar("documents", on_progress, shown=progress) as show:
+        return run(this.run(batch_size, show))
 
 
 async def areembed(
@@ -123,13 +128,15 @@ async def areembed(
     alias: str | None = None,
     delete_old: bool = False,
     batch_size: int = MAX_BATCH_SIZE,
+    progress: bool = False,
     on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> ReembedReport:
     """Build a new collection from the texts of a store, without blocking; see `reembed`."""
     this = _Reembedding(
         store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=False
     )
-    return await this.run(batch_size, on_progress)
+    with progress_bar("documents", on_progress, shown=progress) as show:
+        return await this.run(batch_size, show)
 
 
 class _Reembedding:

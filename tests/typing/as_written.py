@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_type
 
 from langchain_core.documents import Document
 
+import langchain_gemini_qdrant
 from langchain_gemini_qdrant import (
     GeminiEmbeddings,
     GeminiQdrantVectorStore,
@@ -16,6 +17,10 @@ from langchain_gemini_qdrant import (
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
+
+
+def version() -> str:
+    return langchain_gemini_qdrant.__version__
 
 
 def keys(key: SecretStr) -> list[GeminiEmbeddings]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.metadata
 import inspect
 import subprocess
 import sys
@@ -67,6 +68,10 @@ def test_import_paths_of_older_programs_work(module, names):
     found = importlib.import_module(f"langchain_gemini_qdrant.{module}")
     for name in names.split():
         assert getattr(found, name) is not None
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert package.__version__ == importlib.metadata.version("langchain-gemini-qdrant")
 
 
 def test_unknown_name_is_an_attribute_error():
@@ -176,6 +181,7 @@ def test_arguments_of_ingest_and_what_it_reports():
         "source_key": "source",
         "batch_size": 100,
         "total": None,
+        "progress": False,
         "on_progress": None,
         "on_error": "raise",
     }
@@ -209,6 +215,7 @@ def test_arguments_of_ingest_and_what_it_reports():
                 "confidence": 0.95,
                 "batch_size": 16,
                 "timeout": 60,
+                "progress": False,
                 "on_progress": None,
             },
         ),
@@ -226,6 +233,7 @@ def test_arguments_of_ingest_and_what_it_reports():
                 "seed": None,
                 "latency_queries": 100,
                 "confidence": 0.95,
+                "progress": False,
                 "on_progress": None,
             },
         ),
@@ -245,11 +253,14 @@ def test_arguments_of_the_measurements(name, defaults):
     [
         (
             "migrate",
-            "source target collection_name target_collection_name batch_size on_progress clock",
+            (
+                "source target collection_name target_collection_name batch_size progress "
+                "on_progress clock"
+            ),
         ),
         (
             "reembed",
-            "store new_embeddings collection_name alias delete_old batch_size on_progress",
+            "store new_embeddings collection_name alias delete_old batch_size progress on_progress",
         ),
     ],
 )
