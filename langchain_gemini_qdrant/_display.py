@@ -42,6 +42,11 @@ class Displayed:
     _shown: ClassVar[tuple[str, ...]] = ()
     _hidden: ClassVar[tuple[str, ...]] = ()
 
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        # IPython asks each class first for what is its own, and a dataclass has its own `__repr__`.
+        setattr(cls, "_repr_pretty_", cls._repr_pretty_)  # noqa: B010 - mypy: a method is assigned
+
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
         return facts_html(type(self).__name__, self._facts())

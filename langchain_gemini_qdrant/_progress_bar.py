@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -46,7 +47,9 @@ def _bar(unit: str) -> Any:  # noqa: ANN401 - tqdm has no types
         # Without ipywidgets a notebook gets the bar as text, which is no reason for a warning.
         warnings.filterwarnings("ignore", message="IProgress not found")
         from tqdm.auto import tqdm  # noqa: PLC0415 - only where a bar is shown
-    return tqdm(unit=f" {unit}", dynamic_ncols=True)
+    # What a notebook gets on standard error it shows in red.
+    file = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    return tqdm(unit=f" {unit}", dynamic_ncols=True, file=file)
 
 
 def _move(bar: Any, *args: Any) -> None:  # noqa: ANN401
