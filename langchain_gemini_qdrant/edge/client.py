@@ -104,7 +104,7 @@ class EdgeClient(FolderClient, QdrantClient):
     def upsert(
         self, collection_name: str, points: types.Points, *args: Any, **kwargs: Any
     ) -> types.UpdateResult:
-        """Write points; see `QdrantClient.upsert`."""
+        """Write points, in place of those with the same ids, as `QdrantClient` does."""
         if not args and are_plain(points):  # the backend has other positions
             return self._client.upsert(collection_name, points, *args, **kwargs)
         return super().upsert(collection_name, points, *args, **kwargs)

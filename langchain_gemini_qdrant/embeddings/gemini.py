@@ -257,9 +257,10 @@ class GeminiEmbeddings(DisplayedOptions, Embeddings):  # noqa: PLW1641 - pydanti
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> list[list[float]]:
-        """Embed texts that will be stored and searched; see `embed_documents`.
+        """Embed texts that will be stored and searched, without blocking the event loop.
 
-        Cancelling it cancels the requests under way.
+        Arguments, vectors and errors are those of `embed_documents`. Cancelling it cancels the
+        requests under way.
         """
         spec = call_spec(self, "document", task_type, output_dimensionality)
         wanted = Vectors(spec, spec.checked_contents(texts, titles))
@@ -299,7 +300,7 @@ class GeminiEmbeddings(DisplayedOptions, Embeddings):  # noqa: PLW1641 - pydanti
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> list[float]:
-        """Embed a text that searches among the documents; see `embed_query`."""
+        """Embed a text that searches, as `embed_query` does, without blocking the event loop."""
         spec = call_spec(self, "query", task_type, output_dimensionality)
         embedder = await self._aembedder()
         call = embedder.call(spec)
@@ -322,7 +323,7 @@ class GeminiEmbeddings(DisplayedOptions, Embeddings):  # noqa: PLW1641 - pydanti
         return run(embedder.embed_call("retry_failed", wanted, embedder.blocking_services()))
 
     async def aretry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
-        """Send only what a call could not embed; see `retry_failed`."""
+        """Send only the texts that a call could not embed, without blocking; return all vectors."""
         wanted, embedder = Vectors.unfinished(error), await self._aembedder()
         return await embedder.embed_call("aretry_failed", wanted)
 
@@ -340,9 +341,9 @@ class GeminiEmbeddings(DisplayedOptions, Embeddings):  # noqa: PLW1641 - pydanti
 
         Args:
             texts: Any iterable.
-            titles: As many; see `embed_documents`.
-            task_type: See `embed_documents`.
-            output_dimensionality: See `embed_documents`.
+            titles: One title, or None, for each text; only for RETRIEVAL_DOCUMENT.
+            task_type: For this call; default: the document side of the instance's `task_type`.
+            output_dimensionality: For this call.
 
         Yields:
             One vector for each text.
@@ -370,13 +371,13 @@ class GeminiEmbeddings(DisplayedOptions, Embeddings):  # noqa: PLW1641 - pydanti
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> AsyncIterator[list[float]]:
-        """Embed any number of texts and yield their vectors in order; see `stream_documents`.
+        """Embed any number of texts and yield one vector for each, without blocking.
 
         Args:
             texts: Any iterable, asynchronous ones too.
-            titles: See `stream_documents`.
-            task_type: See `embed_documents`.
-            output_dimensionality: See `embed_documents`.
+            titles: One title, or None, for each text; only for RETRIEVAL_DOCUMENT.
+            task_type: For this call; default: the document side of the instance's `task_type`.
+            output_dimensionality: For this call.
         """
         check_list(texts, "texts")
         spec = call_spec(self, "document", task_type, output_dimensionality)

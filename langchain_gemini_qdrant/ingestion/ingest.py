@@ -131,9 +131,17 @@ async def aingest(
     on_progress: Callable[[IngestProgress], None] | None = None,
     on_error: Literal["raise", "report"] = "raise",
 ) -> IngestReport:
-    """Embed and store documents, without blocking the event loop; see `ingest`.
+    """Embed and store documents that the collection does not have, without blocking.
 
-    Cancelling it cancels the requests in flight.
+    The arguments are those of `ingest`; `documents` may be asynchronous. Cancelling it cancels the
+    requests in flight.
+
+    Returns:
+        Counts, price and time.
+
+    Raises:
+        IngestError: Some documents failed, or the run ended before its time; `report` says which
+            and why. All others are stored.
     """
     check_list(documents, "documents")
     collection = store.async_collection.patient()

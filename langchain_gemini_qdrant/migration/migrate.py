@@ -144,7 +144,18 @@ async def amigrate(
     on_progress: Callable[[MigrationReport], None] | None = None,
     clock: Clock | None = None,
 ) -> MigrationReport:
-    """Copy a collection to another engine without blocking the event loop; see `migrate`."""
+    """Copy a collection to another engine, without blocking the event loop.
+
+    The arguments are those of `migrate`, with asynchronous clients. The same call resumes an
+    interrupted run.
+
+    Returns:
+        Counts and what was not kept.
+
+    Raises:
+        CollectionMismatchError: The target's collection does not fit, or the copy is not the same.
+        ConfigurationError: There is no such collection, or source and target are the same one.
+    """
     with progress_bar("points", on_progress, shown=progress) as show:
         migration = _Migration(
             *(Connection(None, source), Connection(None, target)),

@@ -131,7 +131,18 @@ async def areembed(
     progress: bool = False,
     on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> ReembedReport:
-    """Build a new collection from the texts of a store, without blocking; see `reembed`."""
+    """Build a new collection with another model or size, without blocking the event loop.
+
+    The arguments are those of `reembed`. The same call resumes an interrupted run.
+
+    Returns:
+        The new store, and what was done.
+
+    Raises:
+        IngestError: Not all documents could be embedded and stored; no alias is switched.
+        CollectionMismatchError: The new collection exists and does not fit.
+        ConfigurationError: The name, the alias or `delete_old` cannot be used so.
+    """
     this = _Reembedding(
         store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=False
     )

@@ -145,7 +145,17 @@ async def acompare_quantizations(
     progress: bool = False,
     on_progress: Callable[[str, RecallProgress], None] | None = None,
 ) -> QuantizationComparison:
-    """Compare quantizations in a child process; see `compare_quantizations`."""
+    """Compare quantizations on a sample, in a child process, without blocking the event loop.
+
+    The arguments are those of `compare_quantizations`.
+
+    Returns:
+        A report that prints as a table.
+
+    Raises:
+        ConfigurationError: A setting is out of its range.
+        InvalidInputError: There are no vectors or queries, or texts without a store.
+    """
     with progress_bar("searches", on_progress, shown=progress) as show:
         comparison = _Comparison(
             source=source,

@@ -148,7 +148,17 @@ async def ameasure_recall(
     progress: bool = False,
     on_progress: Callable[[RecallProgress], None] | None = None,
 ) -> RecallReport:
-    """Measure recall without blocking the event loop; see `measure_recall`."""
+    """Measure recall and latency against exact search, without blocking the event loop.
+
+    The arguments are those of `measure_recall`.
+
+    Returns:
+        A report that prints as a table.
+
+    Raises:
+        ConfigurationError: A setting is out of its range, or the store has no dense vectors.
+        InvalidInputError: There are no queries, or nothing that they could find.
+    """
     with progress_bar("searches", on_progress, shown=progress) as show:
         plan = Plan(
             limits=limits,

@@ -251,6 +251,25 @@ def _meet_threshold(
         )
 
 
+def search_options(
+    filter: Filter | None,
+    search_params: models.SearchParams | None,
+    score_threshold: float | None,
+    consistency: models.ReadConsistency | None,
+    further: dict[str, Any],
+    offset: int = 0,
+) -> dict[str, Any]:
+    """Return the options that a method names, and further ones, as one dict."""
+    return {
+        "filter": filter,
+        "search_params": search_params,
+        "score_threshold": score_threshold,
+        "consistency": consistency,
+        "offset": offset,
+        **further,
+    }
+
+
 def candidates(wanted: int) -> int:
     """Return how many hits of each kind to merge for `wanted` of them, those skipped included.
 
