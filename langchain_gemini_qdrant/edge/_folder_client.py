@@ -12,11 +12,6 @@ class FolderClient:
 
     _options: dict[str, Any]
 
-    @property
-    def init_options(self) -> dict[str, Any]:
-        """The arguments that make another client of the same folder."""
-        return dict(self._options)
-
     def __repr__(self) -> str:
         """Return the call that makes such a client."""
         path, *others = self._options.items()

@@ -108,6 +108,11 @@ class AsyncEdgeClient(FolderClient, AsyncQdrantClient):
         if isinstance(self._edge, AsyncWorkerBackend):
             self._edge.give_up()
 
+    @property
+    def init_options(self) -> dict[str, Any]:
+        """Return what makes another client of the same folder: `AsyncEdgeClient(**options)`."""
+        return dict(self._options)
+
     async def aclose(self) -> None:
         """Close the client, for `contextlib.aclosing`; the last one flushes and ends the engine."""
         await self.close()

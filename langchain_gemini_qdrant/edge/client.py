@@ -109,6 +109,11 @@ class EdgeClient(FolderClient, QdrantClient):
             return self._client.upsert(collection_name, points, *args, **kwargs)
         return super().upsert(collection_name, points, *args, **kwargs)
 
+    @property
+    def init_options(self) -> dict[str, Any]:
+        """Return what makes another client of the same folder: `EdgeClient(**options)`."""
+        return dict(self._options)
+
     def optimize(self, collection_name: str) -> bool:
         """Build graphs and quantized codes, merge segments and drop deleted points, now.
 
