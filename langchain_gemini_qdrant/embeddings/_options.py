@@ -6,9 +6,9 @@ import difflib
 import os
 import pickle
 import warnings
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
 from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant.embeddings.tasks import TaskType, parse_task_type
@@ -17,7 +17,7 @@ from langchain_gemini_qdrant.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
     from langchain_gemini_qdrant._display import Printer
 
@@ -142,15 +142,16 @@ Word = Annotated[str, AfterValidator(_clean_word)]
 Task = Annotated[TaskType, BeforeValidator(_any_case)]
 
 
-class DisplayedOptions(Displayed, BaseModel):
+class DisplayedOptions(Displayed):
     """Shows in notebooks the model, and the other options that were given but for the key."""
 
     def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's
         printer.text(repr(self))
 
     def _facts(self) -> dict[str, object]:
-        given = {"model", *self.model_fields_set} - {"api_key"}
-        return {str(name): value for name, value in self.__repr_args__() if name in given}
+        own = cast("BaseModel", self)
+        given = {"model", *own.model_fields_set} - {"api_key"}
+        return {str(name): value for name, value in own.__repr_args__() if name in given}
 
 
 def picklable(value: T, name: str) -> T | None:

@@ -12,6 +12,7 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.stores import BaseStore
 from pydantic import (
     AliasChoices,
+    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class GeminiEmbeddings(DisplayedOptions, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
+class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
     """Gemini embeddings that tell the model which side of a search they embed.
 
     `embed_documents` embeds retrieval documents and `embed_query` retrieval queries, by the
@@ -259,8 +260,7 @@ class GeminiEmbeddings(DisplayedOptions, Embeddings):  # noqa: PLW1641 - pydanti
     ) -> list[list[float]]:
         """Embed texts that will be stored and searched, without blocking the event loop.
 
-        Arguments, vectors and errors are those of `embed_documents`. Cancelling it cancels the
-        requests under way.
+        Its arguments, vectors and errors are `embed_documents`'s. Cancelling it cancels the requests.
         """
         spec = call_spec(self, "document", task_type, output_dimensionality)
         wanted = Vectors(spec, spec.checked_contents(texts, titles))
