@@ -260,7 +260,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
     ) -> list[list[float]]:
         """Embed texts that will be stored and searched, without blocking the event loop.
 
-        Its arguments, vectors and errors are `embed_documents`'s. Cancelling it cancels the requests.
+        Arguments, vectors and errors are `embed_documents`'s. Cancelling it cancels the requests.
         """
         spec = call_spec(self, "document", task_type, output_dimensionality)
         wanted = Vectors(spec, spec.checked_contents(texts, titles))
