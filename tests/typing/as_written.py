@@ -61,6 +61,6 @@ async def stores(embeddings: GeminiEmbeddings) -> None:
 
 
 def tuned(store: GeminiQdrantVectorStore) -> str:
-    found = recommend(measure_recall(store), 0.95, limit=10)
+    found = recommend(measure_recall(store, progress=True), 0.95, limit=10)
     store.remember_search_params(found.search_params)
     return found.setting
