@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 import threading
+import tomllib
 import warnings
 from contextlib import closing
 from itertools import pairwise
@@ -30,11 +31,6 @@ from langchain_gemini_qdrant.testing import GeminiEmulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(langchain_gemini_qdrant.__file__).parent
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"

@@ -139,6 +139,9 @@ if TYPE_CHECKING:
         create_vector_store,
     )
 
+__version__: str
+"""Of the installed distribution, such as `0.1.0`."""
+
 __all__ = [
     "AsyncEdgeClient",
     "EdgeBm25",
@@ -238,6 +241,10 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - some milliseconds
+
+        return version("langchain-gemini-qdrant")
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)

@@ -11,13 +11,13 @@ What a server of version 1.19 reads otherwise than it should:
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from qdrant_client import models
 
-_FIRST = datetime.min.replace(tzinfo=timezone.utc)
-_LAST = datetime.max.replace(tzinfo=timezone.utc)
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 _YEAR = timedelta(days=365)
 
 
@@ -94,9 +94,9 @@ def _comparable(bound: float | date) -> float | datetime:
         return bound
     if not isinstance(bound, datetime):
         bound = datetime.combine(bound, time())
-    aware = bound if bound.utcoffset() is not None else bound.replace(tzinfo=timezone.utc)
+    aware = bound if bound.utcoffset() is not None else bound.replace(tzinfo=UTC)
     try:
-        return aware.astimezone(timezone.utc)
+        return aware.astimezone(UTC)
     except OverflowError:  # in UTC it is in the year 0 or 10000, in which nothing is stored
         return _LAST if aware > _FIRST + _YEAR else _FIRST
 

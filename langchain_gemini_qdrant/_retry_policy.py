@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
@@ -102,7 +102,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     until, now = _read_date(value), _read_date(headers.get("date"))
     if until is None:
         return None
-    return max((until - (now or datetime.now(timezone.utc))).total_seconds(), 0.0)
+    return max((until - (now or datetime.now(UTC))).total_seconds(), 0.0)
 
 
 def _read_date(value: object) -> datetime | None:
@@ -110,4 +110,4 @@ def _read_date(value: object) -> datetime | None:
         date = parsedate_to_datetime(str(value))
     except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)

@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from qdrant_client import models
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 __all__ = ["QUANTIZATION_PRESETS", "Quantization", "QuantizationName", "QuantizationPreset"]
@@ -65,7 +66,7 @@ _DEFAULTS: Mapping[str, Mapping[str, object]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class QuantizationPreset:
+class QuantizationPreset(Displayed):
     """A quantization, with search settings that compensate for the loss of its codes.
 
     Args:
@@ -82,6 +83,9 @@ class QuantizationPreset:
     Raises:
         ConfigurationError: `quantization` is not a setting that qdrant-client knows.
     """
+
+    _shown: ClassVar[tuple[str, ...]] = ("config", "since")
+    _hidden: ClassVar[tuple[str, ...]] = ("_json",)
 
     name: str
     quantization: InitVar[models.QuantizationConfig | Mapping[str, Any]]
@@ -279,6 +283,17 @@ def search_params_for(quantization: Quantization | None) -> models.SearchParams 
         if _form(preset.config) == wanted:
             return preset.search_params
     return _search_params(_OVERSAMPLING[next(iter(wanted))])
+
+
+def name_of(quantization: Quantization | None) -> str:
+    """Return the name of the preset that a setting is, else its kind, and `none` for none."""
+    if quantization is None:
+        return "none"
+    if isinstance(quantization, QuantizationPreset):
+        return quantization.name
+    wanted = _form(quantization_config(quantization))
+    presets = (each.name for each in QUANTIZATION_PRESETS.values() if _form(each.config) == wanted)
+    return next(presets, f"{next(iter(wanted))}, custom")
 
 
 def _search_params(oversampling: float) -> models.SearchParams:

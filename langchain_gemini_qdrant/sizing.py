@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS, QuantizationPreset
 
@@ -37,7 +38,7 @@ _BESIDE_BYTES: Mapping[str, int] = {"binary": 0, "scalar": 4, "product": 0, "tur
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MemoryEstimate:
+class MemoryEstimate(Displayed):
     """Memory and disk of one replica of a collection, over all its shards.
 
     Attributes:
@@ -48,6 +49,8 @@ class MemoryEstimate:
         payload_bytes: Texts and metadata; on disk.
         on_disk: Whether full vectors stay out of memory.
     """
+
+    _shown: ClassVar[tuple[str, ...]] = ("memory_bytes", "disk_bytes")
 
     vector_bytes: int
     code_bytes: int

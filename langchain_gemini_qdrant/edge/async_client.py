@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from qdrant_client import AsyncQdrantClient
 
 from langchain_gemini_qdrant.edge._convert._validate import are_plain
+from langchain_gemini_qdrant.edge._folder_client import FolderClient
 from langchain_gemini_qdrant.edge._in_place import InPlaceBackend
 from langchain_gemini_qdrant.edge._storage._location import (
     TEMPORARY,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.edge.client import EdgeClient
 
 
-class AsyncEdgeClient(AsyncQdrantClient):
+class AsyncEdgeClient(FolderClient, AsyncQdrantClient):
     """An `AsyncQdrantClient` whose server is Qdrant Edge, in a process of its own, in a folder.
 
     The event loop runs on while the engine searches, writes or optimizes. The engine's process
@@ -72,7 +73,7 @@ class AsyncEdgeClient(AsyncQdrantClient):
     async def upsert(
         self, collection_name: str, points: types.Points, *args: Any, **kwargs: Any
     ) -> types.UpdateResult:
-        """Write points; see `AsyncQdrantClient.upsert`."""
+        """Write points, in place of those with the same ids, as `AsyncQdrantClient` does."""
         if not args and are_plain(points):  # the backend has other positions
             return await self._client.upsert(collection_name, points, *args, **kwargs)
         return await super().upsert(collection_name, points, *args, **kwargs)
@@ -117,25 +118,53 @@ class AsyncEdgeClient(AsyncQdrantClient):
         await self.close()
 
     async def optimize(self, collection_name: str) -> bool:
-        """Build graphs and codes; other calls to this index wait, the event loop does not.
+        """Build graphs and codes, merge segments and drop deleted points, now.
 
-        See `EdgeClient.optimize`.
+        Other calls to this index wait, from seconds to minutes; the event loop does not.
+
+        Args:
+            collection_name: A collection of this client.
+
+        Returns:
+            Whether anything was due: small collections need no graph.
+
+        Raises:
+            InvalidInputError: There is no such collection.
+            StorageError: The engine failed, or the disk has too little room for a second copy.
         """
         changed: bool = await self._edge.optimize(collection_name)
         return changed
 
     async def vector_storage_size(self, collection_name: str) -> VectorStorageSize:
-        """Measure vectors and codes; see `EdgeClient.vector_storage_size`."""
+        """Measure what a collection's dense vectors and their codes occupy, in bytes.
+
+        Raises:
+            InvalidInputError: There is no such collection.
+            StorageError: The engine or its files cannot be read.
+        """
         size: VectorStorageSize = await self._edge.vector_storage_size(collection_name)
         return size
 
     async def storage_info(self, collection_name: str) -> StorageInfo:
-        """Measure what a collection takes; see `EdgeClient.storage_info`."""
+        """Measure what a collection holds and takes, on disk and in memory, after a flush.
+
+        Raises:
+            InvalidInputError: There is no such collection.
+            StorageError: The engine or its files cannot be read.
+        """
         info: StorageInfo = await self._edge.storage_info(collection_name)
         return info
 
     async def backup(self, path: str | os.PathLike[str]) -> None:
-        """Copy the whole index to another folder; see `EdgeClient.backup`."""
+        """Copy the whole index to another folder, while it is open; other calls wait.
+
+        Args:
+            path: A folder that is empty or does not exist.
+
+        Raises:
+            StorageError: `path` is inside the index, is not empty or cannot be written, or the disk
+                has no room.
+        """
         await self._edge.backup(locate(path))
 
 

@@ -11,6 +11,7 @@ from qdrant_client import QdrantClient
 
 from langchain_gemini_qdrant.edge._backend import EdgeBackend
 from langchain_gemini_qdrant.edge._convert._validate import are_plain
+from langchain_gemini_qdrant.edge._folder_client import FolderClient
 from langchain_gemini_qdrant.edge._storage._backup import restore as restore_index
 from langchain_gemini_qdrant.edge._storage._location import (
     TEMPORARY,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.edge._storage._sizes import VectorStorageSize
 
 
-class EdgeClient(QdrantClient):
+class EdgeClient(FolderClient, QdrantClient):
     """A `QdrantClient` whose server is Qdrant Edge, inside this process, in a folder.
 
     The engine is the server's: quantization, HNSW, filters and the write-ahead log are real.
@@ -103,7 +104,7 @@ class EdgeClient(QdrantClient):
     def upsert(
         self, collection_name: str, points: types.Points, *args: Any, **kwargs: Any
     ) -> types.UpdateResult:
-        """Write points; see `QdrantClient.upsert`."""
+        """Write points, in place of those with the same ids, as `QdrantClient` does."""
         if not args and are_plain(points):  # the backend has other positions
             return self._client.upsert(collection_name, points, *args, **kwargs)
         return super().upsert(collection_name, points, *args, **kwargs)

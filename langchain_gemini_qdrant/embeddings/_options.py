@@ -7,10 +7,11 @@ import os
 import pickle
 import re
 import warnings
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, ValidationInfo
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant.embeddings.tasks import TaskType, parse_task_type
 from langchain_gemini_qdrant.errors import ConfigurationError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
+    from langchain_gemini_qdrant._display import Printer
 
 T = TypeVar("T")
 
@@ -43,14 +45,6 @@ _INSTEAD = {
 
 
 _PASSWORD = re.compile(r"(?<=://)[^/?#]+@")
-
-
-class Options(BaseModel):
-    """Options whose `repr` shows no password of an address."""
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
-        for name, value in super().__repr_args__():
-            yield name, _PASSWORD.sub("***@", value) if isinstance(value, str) else value
 
 
 def given_options(options: object) -> object:
@@ -160,6 +154,25 @@ def _any_case(task_type: object) -> object:
 Key = Annotated[SecretStr, AfterValidator(_clean_key)]
 Word = Annotated[str, AfterValidator(_clean_word)]
 Task = Annotated[TaskType, BeforeValidator(_any_case)]
+
+
+class DisplayedOptions(Displayed):
+    """Options whose `repr` shows no password of an address.
+
+    A notebook shows the model and the other options that were given, except the key.
+    """
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        for name, value in cast("BaseModel", super()).__repr_args__():
+            yield name, _PASSWORD.sub("***@", value) if isinstance(value, str) else value
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's
+        printer.text(repr(self))
+
+    def _facts(self) -> dict[str, object]:
+        own = cast("BaseModel", self)
+        given = {"model", *own.model_fields_set} - {"api_key"}
+        return {str(name): value for name, value in own.__repr_args__() if name in given}
 
 
 def picklable(value: T, name: str) -> T | None:

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant._forks import renew_lock_in_children
 from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EmbeddingUsage:
+class EmbeddingUsage(Displayed):
     """What was sent and answered, of one call or of an instance so far.
 
     Attributes:

@@ -12,6 +12,7 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.stores import BaseStore
 from pydantic import (
     AliasChoices,
+    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -37,8 +38,8 @@ from langchain_gemini_qdrant.embeddings._connection import (
 )
 from langchain_gemini_qdrant.embeddings._embedder import Embedder, make_embedder
 from langchain_gemini_qdrant.embeddings._options import (
+    DisplayedOptions,
     Key,
-    Options,
     Task,
     Word,
     describe_options,
@@ -48,6 +49,7 @@ from langchain_gemini_qdrant.embeddings._options import (
     picklable,
 )
 from langchain_gemini_qdrant.embeddings._request import call_spec, check_model
+from langchain_gemini_qdrant.embeddings._signature import options, typed_as
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
 from langchain_gemini_qdrant.embeddings._vectors import Vectors
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL, MAX_BATCH_SIZE, find_model
@@ -55,11 +57,10 @@ from langchain_gemini_qdrant.errors import ConfigurationError, PartialEmbeddingE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from typing import Self
 
-    from typing_extensions import Self
 
-
-class GeminiEmbeddings(Options, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
+class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
     """Gemini embeddings that tell the model which side of a search they embed.
 
     `embed_documents` embeds retrieval documents and `embed_query` retrieval queries, by the
@@ -165,18 +166,17 @@ class GeminiEmbeddings(Options, Embeddings):  # noqa: PLW1641 - pydantic adds th
     _made: Embedder | None = PrivateAttr(default=None)
     _used: UsageTotal = PrivateAttr(default_factory=UsageTotal)
 
-    if not TYPE_CHECKING:  # type checkers see the signature that pydantic makes of the fields
-
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            if args:
-                raise ConfigurationError(
-                    "options are given by name, as GeminiEmbeddings(model='gemini-embedding-2'), "
-                    f"got {len(args)} without one"
-                )
-            try:
-                super().__init__(**kwargs)
-            except ValidationError as error:
-                raise ConfigurationError(describe_options(error, type(self))) from error
+    @typed_as(options)
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        if args:
+            raise ConfigurationError(
+                "options are given by name, as GeminiEmbeddings(model='gemini-embedding-2'), "
+                f"got {len(args)} without one"
+            )
+        try:
+            super().__init__(**kwargs)
+        except ValidationError as error:
+            raise ConfigurationError(describe_options(error, type(self))) from error
 
     @model_validator(mode="before")
     @classmethod
@@ -258,9 +258,9 @@ class GeminiEmbeddings(Options, Embeddings):  # noqa: PLW1641 - pydantic adds th
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> list[list[float]]:
-        """Embed texts that will be stored and searched; see `embed_documents`.
+        """Embed texts that will be stored and searched, without blocking the event loop.
 
-        Cancelling it cancels the requests under way.
+        Arguments, vectors and errors are `embed_documents`'s. Cancelling it cancels the requests.
         """
         spec = call_spec(self, "document", task_type, output_dimensionality)
         wanted = Vectors(spec, spec.checked_contents(texts, titles))
@@ -300,7 +300,7 @@ class GeminiEmbeddings(Options, Embeddings):  # noqa: PLW1641 - pydantic adds th
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> list[float]:
-        """Embed a text that searches among the documents; see `embed_query`."""
+        """Embed a text that searches, as `embed_query` does, without blocking the event loop."""
         spec = call_spec(self, "query", task_type, output_dimensionality)
         embedder = await self._aembedder()
         call = embedder.call(spec)
@@ -323,7 +323,7 @@ class GeminiEmbeddings(Options, Embeddings):  # noqa: PLW1641 - pydantic adds th
         return run(embedder.embed_call("retry_failed", wanted, embedder.blocking_services()))
 
     async def aretry_failed(self, error: PartialEmbeddingError) -> list[list[float]]:
-        """Send only what a call could not embed; see `retry_failed`."""
+        """Send only the texts that a call could not embed, without blocking; return all vectors."""
         wanted, embedder = Vectors.unfinished(error), await self._aembedder()
         return await embedder.embed_call("aretry_failed", wanted)
 
@@ -341,9 +341,9 @@ class GeminiEmbeddings(Options, Embeddings):  # noqa: PLW1641 - pydantic adds th
 
         Args:
             texts: Any iterable.
-            titles: As many; see `embed_documents`.
-            task_type: See `embed_documents`.
-            output_dimensionality: See `embed_documents`.
+            titles: One title, or None, for each text; only for RETRIEVAL_DOCUMENT.
+            task_type: For this call; default: the document side of the instance's `task_type`.
+            output_dimensionality: For this call.
 
         Yields:
             One vector for each text.
@@ -371,13 +371,13 @@ class GeminiEmbeddings(Options, Embeddings):  # noqa: PLW1641 - pydantic adds th
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> AsyncIterator[list[float]]:
-        """Embed any number of texts and yield their vectors in order; see `stream_documents`.
+        """Embed any number of texts and yield one vector for each, without blocking.
 
         Args:
             texts: Any iterable, asynchronous ones too.
-            titles: See `stream_documents`.
-            task_type: See `embed_documents`.
-            output_dimensionality: See `embed_documents`.
+            titles: One title, or None, for each text; only for RETRIEVAL_DOCUMENT.
+            task_type: For this call; default: the document side of the instance's `task_type`.
+            output_dimensionality: For this call.
         """
         check_list(texts, "texts")
         spec = call_spec(self, "document", task_type, output_dimensionality)

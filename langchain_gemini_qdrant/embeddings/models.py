@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import Literal
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant._warnings import warn
 
 DEFAULT_MODEL = "gemini-embedding-2"
@@ -33,7 +34,7 @@ _RESOURCE_NAME = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GeminiModel:
+class GeminiModel(Displayed):
     """Limits and habits of one embedding model.
 
     Attributes:
@@ -204,7 +205,7 @@ def warn_of_model(name: str, *, vertexai: bool = False) -> None:
             f"{guess_conditioning(name)} and its vector size is found by embedding a word. "
             "langchain_gemini_qdrant.embeddings.models lists the known ones",
         )
-    elif not vertexai and known.is_shut_down(datetime.now(timezone.utc).date()):
+    elif not vertexai and known.is_shut_down(datetime.now(UTC).date()):
         warn(
             f"Google announced the shutdown of {known.name!r} on the Gemini Developer API for "
             f"{known.shutdown}: use {known.replacement!r} and embed the stored texts again",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from langchain_gemini_qdrant._display import Displayed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunCost:
+class RunCost(Displayed):
     """What a run has sent to Gemini, and how long it took.
 
     Attributes:
@@ -83,6 +85,18 @@ class IngestProgress(RunCost):
         """Documents done, skipped ones among them."""
         return _rate(self.done, self.seconds)
 
+    @property
+    def remark(self) -> str:
+        """What a progress bar says beside the counts: failures, price, what the run waits for."""
+        about = "~" if self.is_estimate else ""
+        parts = (
+            "" if self.waiting is None else str(self.waiting),
+            f"{self.failed:,} failed" if self.failed else "",
+            f"{about}{self.tokens:,} tokens" if self.tokens else "",
+            f"{about}${self.usd:,.4f}" if self.usd else "",
+        )
+        return ", ".join(filter(None, parts))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestReport(RunCost):
@@ -105,6 +119,8 @@ class IngestReport(RunCost):
     updated: int = 0
     skipped: int = 0
     deleted: int = 0
+    _hidden: ClassVar[tuple[str, ...]] = ("causes",)
+
     failed: Mapping[str, str] = field(default_factory=dict)
     stopped: str | None = None
     causes: Mapping[str, Exception] = field(default_factory=dict, compare=False, repr=False)

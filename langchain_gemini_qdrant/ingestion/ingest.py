@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from langchain_core.documents import Document
 
 from langchain_gemini_qdrant._lists import check_list
+from langchain_gemini_qdrant._progress_bar import progress_bar
 from langchain_gemini_qdrant._qdrant_values import (
     EVERYWHERE,
     check_payload,
@@ -44,6 +45,7 @@ def ingest(
     source_key: str = "source",
     batch_size: int = MAX_BATCH_SIZE,
     total: int | None = None,
+    progress: bool = False,
     on_progress: Callable[[IngestProgress], None] | None = None,
     on_error: Literal["raise", "report"] = "raise",
 ) -> IngestReport:
@@ -78,7 +80,10 @@ def ingest(
             `file.name` is nested. An index of it is made, if the key may.
         batch_size: Documents embedded at a time. Up to five times as many are looked up, and all
             that have come meanwhile are stored.
-        total: How many documents there are, where `len` does not tell; for `on_progress`.
+        total: How many documents there are, where `len` does not tell; for `progress` and
+            `on_progress`.
+        progress: Show a bar with counts, price and waiting: a widget in a notebook that has
+            ipywidgets, otherwise text.
         on_progress: Called as documents are read, embedded, stored and deleted; what it raises
             ends the run and is raised unchanged, once results of requests in flight are stored.
         on_error: `"report"` returns the report of a run that is not complete, too.
@@ -98,17 +103,18 @@ def ingest(
     if isinstance(documents, AsyncIterable) and not isinstance(documents, Iterable):
         raise ConfigurationError("documents come asynchronously: await aingest(...) instead")
     collection = store.collection.patient()
-    this = _Run(
-        collection,
-        Cleanup(collection, cleanup, source_key),
-        id_keys=id_keys,
-        batch_size=batch_size,
-        total=len(documents) if total is None and isinstance(documents, Sized) else total,
-        on_progress=on_progress,
-        on_error=on_error,
-    )
-    # An iterator may be asynchronous, too; `islice` makes one that is not.
-    run(this.store_all(islice(documents, None)))
+    with progress_bar("documents", on_progress, shown=progress) as show:
+        this = _Run(
+            collection,
+            Cleanup(collection, cleanup, source_key),
+            id_keys=id_keys,
+            batch_size=batch_size,
+            total=len(documents) if total is None and isinstance(documents, Sized) else total,
+            on_progress=show,
+            on_error=on_error,
+        )
+        # An iterator may be asynchronous, too; `islice` makes one that is not.
+        run(this.store_all(islice(documents, None)))
     return this.report()
 
 
@@ -121,26 +127,36 @@ async def aingest(
     source_key: str = "source",
     batch_size: int = MAX_BATCH_SIZE,
     total: int | None = None,
+    progress: bool = False,
     on_progress: Callable[[IngestProgress], None] | None = None,
     on_error: Literal["raise", "report"] = "raise",
 ) -> IngestReport:
-    """Embed and store documents, without blocking the event loop; see `ingest`.
+    """Embed and store documents that the collection does not have, without blocking.
 
-    Cancelling it cancels the requests in flight.
+    The arguments are those of `ingest`; `documents` may be asynchronous. Cancelling it cancels the
+    requests in flight.
+
+    Returns:
+        Counts, price and time.
+
+    Raises:
+        IngestError: Some documents failed, or the run ended before its time; `report` says which
+            and why. All others are stored.
     """
     check_list(documents, "documents")
     collection = store.async_collection.patient()
-    this = _Run(
-        collection,
-        Cleanup(collection, cleanup, source_key),
-        id_keys=id_keys,
-        batch_size=batch_size,
-        total=len(documents) if total is None and isinstance(documents, Sized) else total,
-        on_progress=on_progress,
-        on_error=on_error,
-    )
-    given = aiter(documents) if isinstance(documents, AsyncIterable) else iter(documents)
-    await this.store_all(given)
+    with progress_bar("documents", on_progress, shown=progress) as show:
+        this = _Run(
+            collection,
+            Cleanup(collection, cleanup, source_key),
+            id_keys=id_keys,
+            batch_size=batch_size,
+            total=len(documents) if total is None and isinstance(documents, Sized) else total,
+            on_progress=show,
+            on_error=on_error,
+        )
+        given = aiter(documents) if isinstance(documents, AsyncIterable) else iter(documents)
+        await this.store_all(given)
     return this.report()
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
+from langchain_gemini_qdrant._display import Displayed
+from langchain_gemini_qdrant._progress_bar import progress_bar
 from langchain_gemini_qdrant._qdrant_values import (
     EVERYWHERE,
     ON_EDGE,
@@ -52,7 +54,7 @@ _AGAIN = "run it again, once nobody writes, to copy what is missing or different
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MigrationReport:
+class MigrationReport(Displayed):
     """What a migration did, at its end or so far, in points.
 
     Attributes:
@@ -84,6 +86,7 @@ def migrate(
     *,
     target_collection_name: str | None = None,
     batch_size: int = 100,
+    progress: bool = False,
     on_progress: Callable[[MigrationReport], None] | None = None,
     clock: Clock | None = None,
 ) -> MigrationReport:
@@ -104,6 +107,8 @@ def migrate(
         collection_name: Of the source, or an alias.
         target_collection_name: None is the same name.
         batch_size: Points read at a time.
+        progress: Show a bar: a widget in a notebook that has ipywidgets,
+            otherwise text.
         on_progress: Called with the report so far, after each batch.
         clock: What waits between retries; for tests. None is this machine's.
 
@@ -116,15 +121,16 @@ def migrate(
             at the end, as somebody else has written.
         ConfigurationError: There is no such collection, or source and target are the same one.
     """
-    migration = _Migration(
-        *(Connection(source), Connection(target)),
-        *(collection_name, target_collection_name or collection_name),
-        batch_size,
-        on_progress,
-        clock=clock or SYSTEM_CLOCK,
-        blocking=True,
-    )
-    return run(migration.run())
+    with progress_bar("points", on_progress, shown=progress) as show:
+        migration = _Migration(
+            *(Connection(source), Connection(target)),
+            *(collection_name, target_collection_name or collection_name),
+            batch_size,
+            show,
+            clock=clock or SYSTEM_CLOCK,
+            blocking=True,
+        )
+        return run(migration.run())
 
 
 async def amigrate(
@@ -134,19 +140,32 @@ async def amigrate(
     *,
     target_collection_name: str | None = None,
     batch_size: int = 100,
+    progress: bool = False,
     on_progress: Callable[[MigrationReport], None] | None = None,
     clock: Clock | None = None,
 ) -> MigrationReport:
-    """Copy a collection to another engine without blocking the event loop; see `migrate`."""
-    migration = _Migration(
-        *(Connection(None, source), Connection(None, target)),
-        *(collection_name, target_collection_name or collection_name),
-        batch_size,
-        on_progress,
-        clock=clock or SYSTEM_CLOCK,
-        blocking=False,
-    )
-    return await migration.run()
+    """Copy a collection to another engine, without blocking the event loop.
+
+    The arguments are those of `migrate`, with asynchronous clients. The same call resumes an
+    interrupted run.
+
+    Returns:
+        Counts and what was not kept.
+
+    Raises:
+        CollectionMismatchError: The target's collection does not fit, or the copy is not the same.
+        ConfigurationError: There is no such collection, or source and target are the same one.
+    """
+    with progress_bar("points", on_progress, shown=progress) as show:
+        migration = _Migration(
+            *(Connection(None, source), Connection(None, target)),
+            *(collection_name, target_collection_name or collection_name),
+            batch_size,
+            show,
+            clock=clock or SYSTEM_CLOCK,
+            blocking=False,
+        )
+        return await migration.run()
 
 
 class _Migration:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from langchain_qdrant import RetrievalMode
 from qdrant_client import models
 
+from langchain_gemini_qdrant._display import Displayed
+from langchain_gemini_qdrant._progress_bar import progress_bar
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, model_id
@@ -44,7 +46,7 @@ there: until they are, points that the old collection has not may be deleted, an
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReembedReport:
+class ReembedReport(Displayed):
     """What `reembed` did.
 
     Attributes:
@@ -73,6 +75,7 @@ def reembed(
     alias: str | None = None,
     delete_old: bool = False,
     batch_size: int = MAX_BATCH_SIZE,
+    progress: bool = False,
     on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> ReembedReport:
     """Build a new collection with another model or size from the texts of a store.
@@ -96,6 +99,8 @@ def reembed(
         alias: Created, or repointed, to point to the new collection.
         delete_old: Delete the old collection, after the switch.
         batch_size: Documents read, embedded and stored at a time.
+        progress: Show a bar with counts, price and waiting: a widget in a notebook that has
+            ipywidgets, otherwise text.
         on_progress: As for `ingest`; it counts from 0 in each pass.
 
     Returns:
@@ -111,7 +116,8 @@ def reembed(
     this = _Reembedding(
         store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=True
     )
-    return run(this.run(batch_size, on_progress))
+    with progress_bar("documents", on_progress, shown=progress) as show:
+        return run(this.run(batch_size, show))
 
 
 async def areembed(
@@ -122,13 +128,26 @@ async def areembed(
     alias: str | None = None,
     delete_old: bool = False,
     batch_size: int = MAX_BATCH_SIZE,
+    progress: bool = False,
     on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> ReembedReport:
-    """Build a new collection from the texts of a store, without blocking; see `reembed`."""
+    """Build a new collection with another model or size, without blocking the event loop.
+
+    The arguments are those of `reembed`. The same call resumes an interrupted run.
+
+    Returns:
+        The new store, and what was done.
+
+    Raises:
+        IngestError: Not all documents could be embedded and stored; no alias is switched.
+        CollectionMismatchError: The new collection exists and does not fit.
+        ConfigurationError: The name, the alias or `delete_old` cannot be used so.
+    """
     this = _Reembedding(
         store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=False
     )
-    return await this.run(batch_size, on_progress)
+    with progress_bar("documents", on_progress, shown=progress) as show:
+        return await this.run(batch_size, show)
 
 
 class _Reembedding:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from langchain_gemini_qdrant._display import Displayed, table_html
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.recall import _tables
 from langchain_gemini_qdrant.recall._plot import Line, draw
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ComparisonRow:
+class ComparisonRow(Displayed):
     """One quantization with one setting at one limit.
 
     Attributes:
@@ -45,7 +46,7 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class QuantizationComparison:
+class QuantizationComparison(Displayed):
     """Recall, latency and size of quantizations on one sample; `print` shows them as a table.
 
     Attributes:
@@ -92,8 +93,15 @@ class QuantizationComparison:
 
     def __rich__(self) -> object:
         """Return a table for rich, a cell of recall, its interval and latency for each limit."""
+        return _tables.rich(self.describe(), *self._table())
+
+    def _repr_html_(self) -> str:
+        return table_html("Quantizations", self.describe(), *self._table())
+
+    def _table(self) -> _tables.Cells:
+        """Return header, rows and caption of one table."""
         header = [*_COLUMNS, *(f"recall@{limit}" for limit in self._limits())]
-        rows = []
+        rows: list[Sequence[Sequence[str]]] = []
         for rows_of_line in self._lines():
             figures = [row.figures for row in rows_of_line]
             cells: list[Sequence[str]] = [(cell,) for cell in _leading(rows_of_line[0])]
@@ -102,7 +110,7 @@ class QuantizationComparison:
             ]
             rows.append(cells)
         caption = f"below recall: {self.confidence:.0%} confidence interval; latency p50/p95, ms"
-        return _tables.rich(title=self.describe(), header=header, rows=rows, caption=caption)
+        return header, rows, caption
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return all of it as JSON, for `from_json`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from qdrant_client import models
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant._words import counted
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ QueryKind: TypeAlias = Literal["texts", "vectors", "stored vectors"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecallRow:
+class RecallRow(Displayed):
     """One setting at one limit.
 
     Attributes:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Group
     from rich.text import Text
+
+    Cells: TypeAlias = tuple[Sequence[str], Sequence[Sequence[Sequence[str]]], str]
+    """Header, rows of cells with one or more lines, and caption of a table."""
 
 
 def plain(rows: Sequence[Sequence[str]]) -> str:
@@ -31,7 +34,6 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def rich(
-    *,
     title: Sequence[str],
     header: Sequence[str],
     rows: Sequence[Sequence[Sequence[str]]],
@@ -43,7 +45,6 @@ def rich(
         title: Lines above it.
         header: One for each column.
         rows: Of cells, whose lines are given one by one: the first is shown bold, the others dim.
-            Of the first cell in a row, only the first line is shown.
         caption: Below it; an empty one is none.
     """
     from rich import box  # noqa: PLC0415 - only what has rich asks for this

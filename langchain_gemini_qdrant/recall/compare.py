@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from qdrant_client import models
 
+from langchain_gemini_qdrant._progress_bar import progress_bar
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
@@ -77,6 +78,7 @@ def compare_quantizations(
     seed: int | None = None,
     latency_queries: int = 100,
     confidence: float = 0.95,
+    progress: bool = False,
     on_progress: Callable[[str, RecallProgress], None] | None = None,
 ) -> QuantizationComparison:
     """Quantize a sample in each way and measure its recall, its latency and its bytes.
@@ -99,6 +101,7 @@ def compare_quantizations(
         seed: The same seed draws the same sample.
         latency_queries: Searches timed for each row; 0 for none.
         confidence: Confidence level of the intervals, in (0, 1).
+        progress: Show one bar: a widget in a notebook that has ipywidgets, otherwise text.
         on_progress: Called as searches are done, with the name of the quantization that is
             measured; it counts the searches of all of them.
 
@@ -109,24 +112,25 @@ def compare_quantizations(
         ConfigurationError: A setting is out of its range.
         InvalidInputError: There are no vectors or queries, or texts without a store.
     """
-    comparison = _Comparison(
-        source=source,
-        queries=queries,
-        presets=presets,
-        limits=limits,
-        oversampling=oversampling,
-        filter=filter,
-        distance=distance,
-        sample_size=sample_size,
-        query_count=query_count,
-        seed=seed,
-        latency_queries=latency_queries,
-        confidence=confidence,
-        on_progress=on_progress,
-    )
-    prepared = run(comparison.prepared(blocking=True))
-    with closing(EdgeClient(":temporary:")) as client:
-        return run(comparison.compared(_throw_away(client).collection, *prepared))
+    with progress_bar("searches", on_progress, shown=progress) as show:
+        comparison = _Comparison(
+            source=source,
+            queries=queries,
+            presets=presets,
+            limits=limits,
+            oversampling=oversampling,
+            filter=filter,
+            distance=distance,
+            sample_size=sample_size,
+            query_count=query_count,
+            seed=seed,
+            latency_queries=latency_queries,
+            confidence=confidence,
+            on_progress=show,
+        )
+        prepared = run(comparison.prepared(blocking=True))
+        with closing(EdgeClient(":temporary:")) as client:
+            return run(comparison.compared(_throw_away(client).collection, *prepared))
 
 
 async def acompare_quantizations(
@@ -143,28 +147,40 @@ async def acompare_quantizations(
     seed: int | None = None,
     latency_queries: int = 100,
     confidence: float = 0.95,
+    progress: bool = False,
     on_progress: Callable[[str, RecallProgress], None] | None = None,
 ) -> QuantizationComparison:
-    """Compare quantizations in a child process; see `compare_quantizations`."""
-    comparison = _Comparison(
-        source=source,
-        queries=queries,
-        presets=presets,
-        limits=limits,
-        oversampling=oversampling,
-        filter=filter,
-        distance=distance,
-        sample_size=sample_size,
-        query_count=query_count,
-        seed=seed,
-        latency_queries=latency_queries,
-        confidence=confidence,
-        on_progress=on_progress,
-    )
-    prepared = await comparison.prepared(blocking=False)
-    async with aclosing(AsyncEdgeClient(":temporary:")) as client:
-        store = _throw_away(None, client)
-        return await comparison.compared(store.async_collection, *prepared)
+    """Compare quantizations on a sample, in a child process, without blocking the event loop.
+
+    The arguments are those of `compare_quantizations`.
+
+    Returns:
+        A report that prints as a table.
+
+    Raises:
+        ConfigurationError: A setting is out of its range.
+        InvalidInputError: There are no vectors or queries, or texts without a store.
+    """
+    with progress_bar("searches", on_progress, shown=progress) as show:
+        comparison = _Comparison(
+            source=source,
+            queries=queries,
+            presets=presets,
+            limits=limits,
+            oversampling=oversampling,
+            filter=filter,
+            distance=distance,
+            sample_size=sample_size,
+            query_count=query_count,
+            seed=seed,
+            latency_queries=latency_queries,
+            confidence=confidence,
+            on_progress=show,
+        )
+        prepared = await comparison.prepared(blocking=False)
+        async with aclosing(AsyncEdgeClient(":temporary:")) as client:
+            store = _throw_away(None, client)
+            return await comparison.compared(store.async_collection, *prepared)
 
 
 class _Sample(NamedTuple):

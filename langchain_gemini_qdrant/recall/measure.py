@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant._progress_bar import progress_bar
 from langchain_gemini_qdrant._qdrant_values import named_vectors
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant._warnings import warn
@@ -59,6 +60,7 @@ def measure_recall(
     confidence: float = 0.95,
     batch_size: int = 16,
     timeout: int = 60,
+    progress: bool = False,
     on_progress: Callable[[RecallProgress], None] | None = None,
 ) -> RecallReport:
     """Measure recall and latency of each search setting against exact search.
@@ -97,6 +99,8 @@ def measure_recall(
         batch_size: Searches in one request where recall is measured.
         timeout: Seconds that a server may take for such a request. This and `batch_size` are
             lowered to what the server's strict mode allows.
+        progress: Show a bar: a widget in a notebook that has ipywidgets,
+            otherwise text.
         on_progress: Called as searches are done.
 
     Returns:
@@ -106,23 +110,24 @@ def measure_recall(
         ConfigurationError: A setting is out of its range, or the store has no dense vectors.
         InvalidInputError: There are no queries, or nothing that they could find.
     """
-    plan = Plan(
-        limits=limits,
-        oversampling=oversampling,
-        rescore=rescore,
-        hnsw_ef=hnsw_ef,
-        filter=filter,
-        sample_size=sample_size,
-        seed=seed,
-        latency_queries=latency_queries,
-        confidence=confidence,
-        batch_size=batch_size,
-        timeout=timeout,
-        on_progress=on_progress,
-    )
-    plan.check()
-    _warn_of_local_mode(store.collection)
-    return run(measure(store.collection, queries, plan))
+    with progress_bar("searches", on_progress, shown=progress) as show:
+        plan = Plan(
+            limits=limits,
+            oversampling=oversampling,
+            rescore=rescore,
+            hnsw_ef=hnsw_ef,
+            filter=filter,
+            sample_size=sample_size,
+            seed=seed,
+            latency_queries=latency_queries,
+            confidence=confidence,
+            batch_size=batch_size,
+            timeout=timeout,
+            on_progress=show,
+        )
+        plan.check()
+        _warn_of_local_mode(store.collection)
+        return run(measure(store.collection, queries, plan))
 
 
 async def ameasure_recall(
@@ -140,26 +145,38 @@ async def ameasure_recall(
     confidence: float = 0.95,
     batch_size: int = 16,
     timeout: int = 60,
+    progress: bool = False,
     on_progress: Callable[[RecallProgress], None] | None = None,
 ) -> RecallReport:
-    """Measure recall without blocking the event loop; see `measure_recall`."""
-    plan = Plan(
-        limits=limits,
-        oversampling=oversampling,
-        rescore=rescore,
-        hnsw_ef=hnsw_ef,
-        filter=filter,
-        sample_size=sample_size,
-        seed=seed,
-        latency_queries=latency_queries,
-        confidence=confidence,
-        batch_size=batch_size,
-        timeout=timeout,
-        on_progress=on_progress,
-    )
-    plan.check()
-    _warn_of_local_mode(store.async_collection)
-    return await measure(store.async_collection, queries, plan)
+    """Measure recall and latency against exact search, without blocking the event loop.
+
+    The arguments are those of `measure_recall`.
+
+    Returns:
+        A report that prints as a table.
+
+    Raises:
+        ConfigurationError: A setting is out of its range, or the store has no dense vectors.
+        InvalidInputError: There are no queries, or nothing that they could find.
+    """
+    with progress_bar("searches", on_progress, shown=progress) as show:
+        plan = Plan(
+            limits=limits,
+            oversampling=oversampling,
+            rescore=rescore,
+            hnsw_ef=hnsw_ef,
+            filter=filter,
+            sample_size=sample_size,
+            seed=seed,
+            latency_queries=latency_queries,
+            confidence=confidence,
+            batch_size=batch_size,
+            timeout=timeout,
+            on_progress=show,
+        )
+        plan.check()
+        _warn_of_local_mode(store.async_collection)
+        return await measure(store.async_collection, queries, plan)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -315,7 +332,7 @@ async def measure(collection: Collection, queries: Queries | None, plan: Plan) -
         latency_queries=len(timed),
         filtered=condition is not None,
         confidence=plan.confidence,
-        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         rows=tuple(found),
     )
 

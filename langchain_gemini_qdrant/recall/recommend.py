@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant._display import Displayed, text_html
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
 from langchain_gemini_qdrant.recall._row import codes_text
@@ -45,7 +46,7 @@ _UNTIL_OPTIMIZED = {"two_bits", "one_and_half_bits"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recommendation:
+class Recommendation(Displayed):
     """The result of `recommend`; `print` shows it.
 
     Attributes:
@@ -63,6 +64,11 @@ class Recommendation:
     advice: tuple[str, ...]
 
     @property
+    def setting(self) -> str:
+        """The setting to use in words, or `none` if none reaches the target."""
+        return "none" if self.row is None else self.row.setting
+
+    @property
     def search_params(self) -> models.SearchParams | None:
         """The setting as Qdrant and the store take it, None if none reaches the target."""
         return None if self.row is None else self.row.search_params
@@ -78,6 +84,9 @@ class Recommendation:
         else:
             first = f"Take {self.row.setting}: it holds a {target} with {_figures(self.row)}."
         return "\n".join([first, *(f"- {each}" for each in self.advice)])
+
+    def _repr_html_(self) -> str:
+        return text_html("Recommendation", str(self))
 
 
 def recommend(

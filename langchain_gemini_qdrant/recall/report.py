@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from langchain_gemini_qdrant._display import Displayed, table_html
 from langchain_gemini_qdrant._words import counted
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.recall import _tables
@@ -34,7 +35,7 @@ _PAGE_COLUMNS = 6  # those of Qdrant's page: https://qdrant.tech/documentation/e
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecallReport:
+class RecallReport(Displayed):
     """Recall against exact search, and latency, by limit and search setting.
 
     `print` shows it as a table, `rich.print` in color; the other forms are methods.
@@ -159,19 +160,25 @@ class RecallReport:
 
     def __rich__(self) -> object:
         """Return one table for rich: recall, its interval and latency in each cell."""
+        return _tables.rich(self.describe(), *self._table())
+
+    def _repr_html_(self) -> str:
+        return table_html("Recall", self.describe(), *self._table())
+
+    def _table(self) -> _tables.Cells:
+        """Return header, rows and caption of one table."""
         if self._is_wide:
             names, *lines = self._list()
-            cells_of = [[(cell,) for cell in line] for line in lines]
-            return _tables.rich(title=self.describe(), header=names, rows=cells_of, caption="")
+            return names, [[(cell,) for cell in line] for line in lines], ""
         quantities = self._quantities()
         head, _ = self._grid(_recall)
         bodies = [self._grid(cell)[1] for _, cell in quantities]
-        return _tables.rich(
-            title=self.describe(),
-            header=["\n".join(cells) for cells in zip(*head, strict=True)],
-            rows=[list(zip(*cells, strict=True)) for cells in zip(*bodies, strict=True)],
-            caption="in each cell: " + "; ".join(title for title, _ in quantities),
-        )
+        header = ["\n".join(cells) for cells in zip(*head, strict=True)]
+        rows: list[Sequence[Sequence[str]]] = []
+        for first, *others in zip(*bodies, strict=True):
+            setting, *cells = zip(first, *others, strict=True)
+            rows.append([setting[:1], *cells])
+        return header, rows, "in each cell: " + "; ".join(title for title, _ in quantities)
 
     def _quantities(self) -> list[tuple[str, Callable[[RecallRow], str]]]:
         found: list[tuple[str, Callable[[RecallRow], str]]] = [

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
     from langchain_gemini_qdrant.testing._api._records import RecordedRequest
     from langchain_gemini_qdrant.testing._transport._grpc import GrpcServer

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from numbers import Real
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
@@ -171,6 +172,41 @@ def check_retriever(options: Mapping[str, object]) -> None:
             f"search_type must be one of {', '.join(map(repr, types))}, got "
             f"{options['search_type']!r}"
         )
+
+
+def options_of(method: Callable[..., object], *given: str) -> frozenset[str]:
+    """Return the options of a client's method, but those that are given by us."""
+    named = inspect.signature(method).parameters
+    return frozenset(named) - {"self", "collection_name", "kwargs", *given}
+
+
+def check_options(
+    options: Mapping[str, object],
+    taken: frozenset[str],
+    what: str,
+    *,
+    ours: Sequence[str] = (),
+    others: Mapping[str, str] | None = None,
+) -> None:
+    """Refuse options that a client would leave unread, and name the nearest one.
+
+    Args:
+        options: What was given, but for our own options.
+        taken: Those that go to the client.
+        what: The call, in words.
+        ours: Our own options of such a call.
+        others: Options of other calls, and these calls in words.
+
+    Raises:
+        TypeError: An option is unknown.
+    """
+    for name in sorted(options.keys() - taken):
+        known, elsewhere = sorted({*taken, *ours}), others or {}
+        if name in elsewhere:
+            raise TypeError(f"{what} takes no option {name!r}: it is for {elsewhere[name]}")
+        near = difflib.get_close_matches(name, {*known, *elsewhere}, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"its options are {', '.join(known)}"
+        raise TypeError(f"{what} takes no option {name!r}: {hint}")
 
 
 # Numbers and vectors of a search

@@ -116,7 +116,7 @@ class CollectionState:
         lacks_metadata: It is empty and does not say what makes its vectors.
         is_checked: It was read when the store was opened, and fits it.
         has_warned: The user knows of payloads that are laid out in another way.
-        has_binary_codes: Without rescoring, its scores are numbers of bits.
+        quantization: In force, None for full vectors.
     """
 
     own_search_params: models.SearchParams | None = None
@@ -126,15 +126,20 @@ class CollectionState:
     lacks_metadata: bool = False
     is_checked: bool = False
     has_warned: bool = False
-    has_binary_codes: bool = False
+    quantization: Quantization | None = None
+
+    @property
+    def has_binary_codes(self) -> bool:
+        """Whether scores are numbers of bits, without rescoring."""
+        return self.quantization is not None and isinstance(
+            quantization_config(self.quantization), BinaryQuantization
+        )
 
     def set_search_defaults(
         self, quantization: Quantization | None, remembered: models.SearchParams | None
     ) -> None:
         """Set the search defaults: a quantization's, overridden by `remembered` and the user's."""
-        self.has_binary_codes = quantization is not None and isinstance(
-            quantization_config(quantization), BinaryQuantization
-        )
+        self.quantization = quantization
         defaults = merge_search_params(search_params_for(quantization), remembered)
         self.search_params = merge_search_params(
             self.limits.capped(defaults), self.own_search_params

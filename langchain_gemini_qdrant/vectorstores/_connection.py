@@ -79,6 +79,18 @@ class Connection:
         client = self._given or self._given_async
         return self.kind == "server" and bool(client and client.init_options.get("prefer_grpc"))
 
+    @property
+    def place(self) -> str:
+        """The engine and where it is, in words; nothing is sent."""
+        client = self._given or self._origin or self._given_async
+        if client is None:
+            return self.kind
+        if self.kind == "server":
+            address = _address(client)  # a key or a password is in none of these parts
+            return f"server {address.scheme}://{address.netloc.decode()}"
+        folder = client.init_options.get("path")
+        return f"{self.kind} {folder or 'in memory'}"
+
     def is_same_engine(self, other: Connection) -> bool:
         """Return whether both are clients of one engine, as far as their clients tell."""
         one = self._given or self._origin or self._given_async

@@ -13,10 +13,10 @@ from langchain_gemini_qdrant.vectorstores import _open
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
+    from typing import Self
 
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
-    from typing_extensions import Self
 
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 
@@ -70,11 +70,15 @@ class OpeningMethods(QdrantVectorStore):
 
     @classmethod
     async def aconstruct_instance(cls, *args: Any, **kwargs: Any) -> Self:
-        """Open or create a collection; see `construct_instance`."""
+        """Open or create a collection with langchain-qdrant's arguments, without blocking.
+
+        `client_options` has `path` for the embedded engine, `url` for a server, or `location`, and
+        `quantization`, `search_params`, `title_key`, `hybrid_fusion` and `payload_indexes`.
+        """
         return await _open.aopened(cls, _open.plan(*args, **kwargs))
 
     @classmethod
-    def from_texts(
+    def from_texts(  # noqa: D417 - the others are langchain-qdrant's
         cls,
         texts: Iterable[str],
         embedding: Embeddings | None = None,
@@ -108,9 +112,29 @@ class OpeningMethods(QdrantVectorStore):
         validate_collection_config: bool = True,
         **kwargs: Any,
     ) -> Self:
-        """Open or create a collection with langchain-qdrant's arguments and add texts.
+        """Open or create a collection, embed texts and store them.
 
-        `kwargs` are further `client_options` of `construct_instance`.
+        Args:
+            texts: Any iterable of texts, none blank.
+            embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`.
+            metadatas: One dict, or None, for each text.
+            ids: One for each text: any string, an integer, or None for a random UUID.
+            collection_name: None makes up a name.
+            location: `":memory:"` for a throw-away collection.
+            url: A Qdrant server, cluster or Qdrant Cloud; `api_key`, `prefer_grpc`, `timeout` and
+                the like are for it.
+            path: A folder for the embedded engine. Of `location`, `url`, `host` and `path`, one.
+            force_recreate: Delete a collection of that name first.
+            **kwargs: `quantization`, `search_params`, `title_key`, `hybrid_fusion`,
+                `payload_indexes`, `client`, `async_client`.
+
+        Returns:
+            The open store. The arguments that are not named here are langchain-qdrant's.
+
+        Raises:
+            CollectionMismatchError: The collection exists and has other vectors.
+            PartialWriteError: A part is stored.
+            GeminiQdrantError: An argument cannot be used, or Gemini failed.
         """
         options = {
             "location": location,
@@ -144,7 +168,24 @@ class OpeningMethods(QdrantVectorStore):
         batch_size: int = MAX_BATCH_SIZE,
         **kwargs: Any,
     ) -> Self:
-        """Open or create a collection and add texts; the arguments are those of `from_texts`."""
+        """Open or create a collection, embed texts and store them, without blocking.
+
+        Args:
+            texts: Any iterable of texts, asynchronous ones too; none blank.
+            embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`.
+            metadatas: One dict, or None, for each text.
+            ids: One for each text: any string, an integer, or None for a random UUID.
+            batch_size: Texts stored at a time, at most.
+            **kwargs: `collection_name`; one of `path`, `url` and `location`; and the others of
+                `from_texts`, such as `quantization`.
+
+        Returns:
+            The open store.
+
+        Raises:
+            GeminiQdrantError: An argument cannot be used, the collection does not fit, or Gemini
+                failed.
+        """
         plan = _open.plan_of_texts(embedding, kwargs)
         return await _open.aopened_with(cls, plan, texts, metadatas, ids, batch_size)
 
@@ -156,9 +197,18 @@ class OpeningMethods(QdrantVectorStore):
         retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
         **kwargs: Any,
     ) -> Self:
-        """Open an existing collection with langchain-qdrant's arguments.
+        """Open an existing collection.
 
-        `kwargs` are those of this class and, for the engine, of `create_vector_store`.
+        Args:
+            collection_name: Its name, or an alias.
+            embedding: What its dense vectors were made with; None for sparse vectors only.
+            retrieval_mode: Dense, sparse or hybrid search.
+            **kwargs: One of `path`, `url`, `location` and `client`, with the engine's options, and
+                arguments of this class.
+
+        Raises:
+            CollectionMismatchError: Its vectors have another name, size, distance or embedding.
+            ConfigurationError: An argument cannot be used.
         """
         return _open.opened(
             cls, _open.plan_of_existing(cls, collection_name, embedding, retrieval_mode, kwargs)
@@ -172,7 +222,19 @@ class OpeningMethods(QdrantVectorStore):
         retrieval_mode: RetrievalMode = RetrievalMode.DENSE,
         **kwargs: Any,
     ) -> Self:
-        """Open an existing collection; see `from_existing_collection`."""
+        """Open an existing collection, without blocking the event loop.
+
+        Args:
+            collection_name: Its name, or an alias.
+            embedding: What its dense vectors were made with; None for sparse vectors only.
+            retrieval_mode: Dense, sparse or hybrid search.
+            **kwargs: One of `path`, `url`, `location` and `async_client`, with the engine's
+                options, and arguments of this class.
+
+        Raises:
+            CollectionMismatchError: Its vectors have another name, size, distance or embedding.
+            ConfigurationError: An argument cannot be used.
+        """
         options = _open.plan_of_existing(cls, collection_name, embedding, retrieval_mode, kwargs)
         return await _open.aopened(cls, options)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from langchain_core.documents import Document
-from qdrant_client import AsyncQdrantClient, models
+from qdrant_client import models
 
 from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._qdrant_values import (
@@ -44,20 +43,6 @@ class Row(NamedTuple):
 
 KeyedPayload: TypeAlias = tuple[str | int, CheckedPayload]
 """What is stored with vectors, and the id of the point."""
-
-_OPTIONS = frozenset(inspect.signature(AsyncQdrantClient.upsert).parameters) - {
-    *("self", "collection_name", "points", "kwargs")
-}
-
-
-def check_options(options: dict[str, Any]) -> None:
-    """Refuse what `QdrantClient.upsert` would leave unread.
-
-    Raises:
-        TypeError: An option is unknown.
-    """
-    if unknown := sorted(options.keys() - _OPTIONS):
-        raise TypeError(f"adding takes no {unknown}; Qdrant's options are {sorted(_OPTIONS)}")
 
 
 def rows(

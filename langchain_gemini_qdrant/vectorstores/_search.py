@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -20,6 +19,8 @@ from langchain_gemini_qdrant.vectorstores._arguments import (
     as_search_params,
     as_vector,
     as_whole,
+    check_options,
+    options_of,
 )
 from langchain_gemini_qdrant.vectorstores._limits import at_most
 from langchain_gemini_qdrant.vectorstores._points import as_qdrant
@@ -27,9 +28,9 @@ from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Unpack
 
     from langchain_core.documents import Document
-    from typing_extensions import Unpack
 
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores._scores import Fusion
@@ -45,8 +46,13 @@ _MOST_MMR = 16_384
 """Most hits that Qdrant chooses from: https://github.com/qdrant/qdrant, `Mmr` of
 lib/api/src/rest/schema.rs."""
 
-_OPTIONS = frozenset(inspect.signature(AsyncQdrantClient.query_points).parameters) - {
-    *("self", "collection_name", "query", "using", "query_filter", "limit", "kwargs")
+_OPTIONS = options_of(AsyncQdrantClient.query_points, "query", "using", "query_filter", "limit")
+_OWN_OPTIONS = ("k", "filter", "score_key")
+_MMR = "max_marginal_relevance_search, or a retriever's search_type='mmr'"
+_OTHER_OPTIONS = {
+    "fetch_k": f"{_MMR}, or for a hybrid search with a text",
+    "hybrid_fusion": "a hybrid search with a text",
+    "lambda_mult": _MMR,
 }
 
 
@@ -201,7 +207,7 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
     offset = as_whole(further.pop("offset", None) or 0, "offset", least=0)
     if further.get("score_threshold") is not None:
         further["score_threshold"] = as_number(further["score_threshold"], "score_threshold")
-    check_options(further)
+    check_options(further, _OPTIONS, "this search", ours=_OWN_OPTIONS, others=_OTHER_OPTIONS)
     check_model({"search_params": own, **further}, "options")
     return {
         "query_filter": condition,
@@ -245,14 +251,23 @@ def _meet_threshold(
         )
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse what `QdrantClient.query_points` would leave unread.
-
-    Raises:
-        TypeError: An option is unknown.
-    """
-    if unknown := sorted(options.keys() - _OPTIONS):
-        raise TypeError(f"a search takes no {unknown}; Qdrant's options are {sorted(_OPTIONS)}")
+def search_options(
+    filter: Filter | None,
+    search_params: models.SearchParams | None,
+    score_threshold: float | None,
+    consistency: models.ReadConsistency | None,
+    further: dict[str, Any],
+    offset: int = 0,
+) -> dict[str, Any]:
+    """Return the options that a method names, and further ones, as one dict."""
+    return {
+        "filter": filter,
+        "search_params": search_params,
+        "score_threshold": score_threshold,
+        "consistency": consistency,
+        "offset": offset,
+        **further,
+    }
 
 
 def candidates(wanted: int) -> int:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from langchain_qdrant import QdrantVectorStore
 
 from langchain_gemini_qdrant._runtime import run
-from langchain_gemini_qdrant.vectorstores._arguments import as_number, as_vector, check_retriever
+from langchain_gemini_qdrant.vectorstores._arguments import as_number, check_retriever
 from langchain_gemini_qdrant.vectorstores._payloads import to_document
 from langchain_gemini_qdrant.vectorstores._scores import relevance, threshold
-from langchain_gemini_qdrant.vectorstores._search import mmr_search, search, search_by_vector
+from langchain_gemini_qdrant.vectorstores._search import search, search_by_vector, search_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class SearchMethods(QdrantVectorStore):
-    """Every way to search a store.
+    """Every way to search a store for what is nearest.
 
     As in langchain-qdrant's class, a method without scores calls its twin `..._with_score...`, so
     that a subclass has to override that one alone.
@@ -51,7 +51,31 @@ class SearchMethods(QdrantVectorStore):
         hybrid_fusion: Fusion | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Search with a text; see `similarity_search_with_score`."""
+        """Search with a text for the documents nearest to it.
+
+        Args:
+            query: Embedded as a query, with one request to Gemini.
+            k: Documents wanted, at most.
+            filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
+                with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
+                `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
+            search_params: Override the store's `search_params`, field by field.
+            offset: Hits to skip.
+            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
+            consistency: How many replicas must agree.
+            hybrid_fusion: How dense and sparse hits are merged in hybrid mode: `"rrf"`, `"dbsf"`,
+                `FusionQuery` or `RrfQuery`; None is the store's.
+            **kwargs: `score_key`, a metadata key under which each hit's score is written; in hybrid
+                mode `fetch_k`, the hits of each kind that are merged; and options of
+                `QdrantClient.query_points`.
+
+        Returns:
+            Documents, best first.
+
+        Raises:
+            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            EmbeddingError: The API failed.
+        """
         hits = self.similarity_search_with_score(
             query,
             k,
@@ -66,7 +90,21 @@ class SearchMethods(QdrantVectorStore):
         return [document for document, _ in hits]
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Search with a text; see `similarity_search_with_score`."""
+        """Search with a text without blocking the event loop.
+
+        Args:
+            query: Embedded as a query, with one request to Gemini.
+            k: Documents wanted, at most.
+            **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
+                `score_threshold`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
+
+        Returns:
+            Documents, best first.
+
+        Raises:
+            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            EmbeddingError: The API failed.
+        """
         hits = await self.asimilarity_search_with_score(query, k, **kwargs)
         return [document for document, _ in hits]
 
@@ -82,12 +120,14 @@ class SearchMethods(QdrantVectorStore):
         hybrid_fusion: Fusion | None = None,
         **kwargs: Any,
     ) -> list[tuple[Document, float]]:
-        """Search with a text.
+        """Search with a text for documents and their scores.
 
         Args:
-            query: Embedded as a query, with one request.
-            k: Documents wanted.
-            filter: Conditions on the metadata as a dict, or on the payload as Qdrant's `Filter`.
+            query: Embedded as a query, with one request to Gemini.
+            k: Documents wanted, at most.
+            filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
+                with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
+                `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
             search_params: Override the store's `search_params`, field by field.
             offset: Hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale, met
@@ -109,14 +149,30 @@ class SearchMethods(QdrantVectorStore):
                 codes; nothing is sent.
             EmbeddingError: The API failed.
         """
-        options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
+        options = search_options(
+            filter, search_params, score_threshold, consistency, kwargs, offset
+        )
         options["hybrid_fusion"] = hybrid_fusion
         return run(search(self.collection, query, k=k, **options))
 
     async def asimilarity_search_with_score(
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Search with a text; see `similarity_search_with_score`."""
+        """Search with a text, for documents with scores, without blocking the event loop.
+
+        Args:
+            query: Embedded as a query, with one request to Gemini.
+            k: Documents wanted, at most.
+            **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
+                `score_threshold`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
+
+        Returns:
+            Documents and their scores, best first.
+
+        Raises:
+            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            EmbeddingError: The API failed.
+        """
         return await search(self.async_collection, query, k=k, **kwargs)
 
     def similarity_search_with_relevance_scores(
@@ -125,17 +181,41 @@ class SearchMethods(QdrantVectorStore):
         """Search with a text for hits with their relevance, from 0 to 1, best first.
 
         Args:
-            query: Texts like it are found.
-            k: Most hits.
-            **kwargs: As of `similarity_search_with_score`; `score_threshold`, the least relevance,
-                is met by what is as relevant but for the engine's rounding.
+            query: Embedded as a query, with one request to Gemini.
+            k: Documents wanted, at most.
+            **kwargs: `score_threshold`, the least relevance, which a hit meets that is as relevant
+                but for the engine's rounding; `filter`, a dict of conditions on the metadata;
+                `search_params`, `offset`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
+
+        Returns:
+            Documents and their relevance, best first. With cosine and dot product the relevance is
+            the score, from 0 to 1.
+
+        Raises:
+            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            EmbeddingError: The API failed.
         """
         return super().similarity_search_with_relevance_scores(query, k, **_lowered(kwargs))
 
     async def asimilarity_search_with_relevance_scores(
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Search with a text; see `similarity_search_with_relevance_scores`."""
+        """Search with a text, for hits with their relevance, without blocking the event loop.
+
+        Args:
+            query: Embedded as a query, with one request to Gemini.
+            k: Documents wanted, at most.
+            **kwargs: `score_threshold`, the least relevance; `filter`, a dict of conditions on the
+                metadata; `search_params`, `offset`, `consistency`, `hybrid_fusion`, `score_key`,
+                `fetch_k`.
+
+        Returns:
+            Documents and their relevance, from 0 to 1, best first.
+
+        Raises:
+            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            EmbeddingError: The API failed.
+        """
         return await super().asimilarity_search_with_relevance_scores(query, k, **_lowered(kwargs))
 
     def _similarity_search_with_relevance_scores(
@@ -159,15 +239,50 @@ class SearchMethods(QdrantVectorStore):
         consistency: models.ReadConsistency | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Search with a vector; see `similarity_search_with_score`."""
-        options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
+        """Search with a vector for the documents nearest to it.
+
+        Args:
+            embedding: A vector of the collection's size, such as `embed_query` returns.
+            k: Documents wanted, at most.
+            filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
+                with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
+                `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
+            search_params: Override the store's `search_params`, field by field.
+            offset: Hits to skip.
+            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
+            consistency: How many replicas must agree.
+            **kwargs: `score_key`, a metadata key under which each hit's score is written, and
+                options of `QdrantClient.query_points`.
+
+        Returns:
+            Documents, best first.
+
+        Raises:
+            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+        """
+        options = search_options(
+            filter, search_params, score_threshold, consistency, kwargs, offset
+        )
         hits = self.similarity_search_with_score_by_vector(embedding, k, **options)
         return [document for document, _ in hits]
 
     async def asimilarity_search_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> list[Document]:
-        """Search with a vector; see `similarity_search_with_score`."""
+        """Search with a vector without blocking the event loop.
+
+        Args:
+            embedding: A vector of the collection's size, such as `embed_query` returns.
+            k: Documents wanted, at most.
+            **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
+                `score_threshold`, `consistency`, `score_key`.
+
+        Returns:
+            Documents, best first.
+
+        Raises:
+            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+        """
         hits = await self.asimilarity_search_with_score_by_vector(embedding, k, **kwargs)
         return [document for document, _ in hits]
 
@@ -182,118 +297,50 @@ class SearchMethods(QdrantVectorStore):
         consistency: models.ReadConsistency | None = None,
         **kwargs: Any,
     ) -> list[tuple[Document, float]]:
-        """Search with a vector; see `similarity_search_with_score`."""
-        options = _options(filter, search_params, score_threshold, consistency, kwargs, offset)
+        """Search with a vector for documents and their scores.
+
+        Args:
+            embedding: A vector of the collection's size, such as `embed_query` returns.
+            k: Documents wanted, at most.
+            filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
+                with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
+                `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
+            search_params: Override the store's `search_params`, field by field.
+            offset: Hits to skip.
+            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
+            consistency: How many replicas must agree.
+            **kwargs: `score_key`, a metadata key under which each hit's score is written, and
+                options of `QdrantClient.query_points`.
+
+        Returns:
+            Documents and their scores, best first.
+
+        Raises:
+            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+        """
+        options = search_options(
+            filter, search_params, score_threshold, consistency, kwargs, offset
+        )
         return run(search_by_vector(self.collection, embedding, k=k, **options))
 
     async def asimilarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Search with a vector; see `similarity_search_with_score`."""
-        return await search_by_vector(self.async_collection, embedding, k=k, **kwargs)
-
-    def max_marginal_relevance_search(
-        self,
-        query: str,
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Search with a text for hits that are relevant and unlike each other.
+        """Search with a vector, for documents with scores, without blocking the event loop.
 
         Args:
-            query: Embedded as a query, with one request.
-            k: Documents wanted.
-            fetch_k: Nearest hits to choose from.
-            lambda_mult: From 0, diversity only, to 1, relevance only.
-            filter: This and what follows as of `similarity_search_with_score`.
-            search_params: Override the store's.
-            score_threshold: Lowest score of a hit.
-            consistency: How many replicas must agree.
-            **kwargs: For `QdrantClient.query_points`, and `score_key`.
+            embedding: A vector of the collection's size, such as `embed_query` returns.
+            k: Documents wanted, at most.
+            **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
+                `score_threshold`, `consistency`, `score_key`.
 
         Returns:
-            Documents, in the order chosen.
+            Documents and their scores, best first.
+
+        Raises:
+            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
         """
-        options = _options(filter, search_params, score_threshold, consistency, kwargs)
-        options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        hits = run(mmr_search(self.collection, query, k=k, **options))
-        return [document for document, _ in hits]
-
-    async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        """Search for unlike hits with a text; see `max_marginal_relevance_search`."""
-        kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        hits = await mmr_search(self.async_collection, query, k=k, **kwargs)
-        return [document for document, _ in hits]
-
-    def max_marginal_relevance_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
-        options = _options(filter, search_params, score_threshold, consistency, kwargs)
-        options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        hits = self.max_marginal_relevance_search_with_score_by_vector(embedding, k, **options)
-        return [document for document, _ in hits]
-
-    async def amax_marginal_relevance_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
-        kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        hits = await self.amax_marginal_relevance_search_with_score_by_vector(
-            embedding, k, **kwargs
-        )
-        return [document for document, _ in hits]
-
-    def max_marginal_relevance_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[tuple[Document, float]]:
-        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
-        options = _options(filter, search_params, score_threshold, consistency, kwargs)
-        options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return run(mmr_search(self.collection, as_vector(embedding), k=k, **options))
-
-    async def amax_marginal_relevance_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        **kwargs: Any,
-    ) -> list[tuple[Document, float]]:
-        """Search for unlike hits with a vector; see `max_marginal_relevance_search`."""
-        kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return await mmr_search(self.async_collection, as_vector(embedding), k=k, **kwargs)
+        return await search_by_vector(self.async_collection, embedding, k=k, **kwargs)
 
     def as_retriever(self, **kwargs: Any) -> VectorStoreRetriever:
         """Return a retriever of this store.
@@ -333,21 +380,3 @@ def _lowered(kwargs: dict[str, Any]) -> dict[str, Any]:
     if least is None:
         return kwargs
     return {**kwargs, "score_threshold": threshold(as_number(least, "score_threshold"), None)}
-
-
-def _options(
-    filter: Filter | None,
-    search_params: models.SearchParams | None,
-    score_threshold: float | None,
-    consistency: models.ReadConsistency | None,
-    further: dict[str, Any],
-    offset: int = 0,
-) -> dict[str, Any]:
-    return {
-        "filter": filter,
-        "search_params": search_params,
-        "score_threshold": score_threshold,
-        "consistency": consistency,
-        "offset": offset,
-        **further,
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timezone
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.structured_query import Comparator, Comparison, Operation, Operator, Visitor
@@ -111,7 +111,7 @@ def _bounds(comparator: Comparator, value: dict[str, str]) -> dict[str, Any]:
             day = date.fromisoformat(value["date"])
         except ValueError as error:
             raise InvalidInputError(f"there is no date {value['date']!r}") from error
-        last = datetime.combine(day, time.max, timezone.utc)
+        last = datetime.combine(day, time.max, UTC)
         by_comparator = {
             Comparator.GT: {"$gt": last},
             Comparator.GTE: {"$gte": day},

@@ -52,7 +52,15 @@ class SettingsMethods(QdrantVectorStore):
         run(_settings.set_quantization(self.collection, quantization))
 
     async def aset_quantization(self, quantization: Quantization | None) -> None:
-        """Quantize the collection in another way; see `set_quantization`."""
+        """Change the collection's quantization, or switch it on or off, without blocking.
+
+        Args:
+            quantization: A preset or its name, a model of qdrant-client or a dict; None for off.
+
+        Raises:
+            ConfigurationError: It is none of these, the server is too old for it, or the store has
+                sparse vectors only.
+        """
         await _settings.set_quantization(self.async_collection, quantization)
 
     def optimize(
@@ -82,7 +90,15 @@ class SettingsMethods(QdrantVectorStore):
         timeout: float = 3600.0,
         on_progress: Callable[[OptimizeProgress], None] | None = None,
     ) -> None:
-        """Have all graphs and codes built; see `optimize`."""
+        """Have all graphs and codes built, without blocking the event loop.
+
+        Args:
+            timeout: Seconds to wait for a server at most.
+            on_progress: Called with each status that the server reports.
+
+        Raises:
+            OptimizationError: The server failed to build them (red), or was not done in time.
+        """
         await _optimize.optimize(self.async_collection, timeout, on_progress)
 
     def remember_search_params(self, search_params: models.SearchParams | None) -> None:
@@ -100,5 +116,12 @@ class SettingsMethods(QdrantVectorStore):
         run(_settings.remember_search_params(self.collection, search_params))
 
     async def aremember_search_params(self, search_params: models.SearchParams | None) -> None:
-        """Search with these from now on; see `remember_search_params`."""
+        """Keep search parameters in the collection's metadata: defaults of all stores over it.
+
+        Args:
+            search_params: None forgets those that the collection remembers.
+
+        Raises:
+            ConfigurationError: The server keeps no metadata: it is older than 1.16.
+        """
         await _settings.remember_search_params(self.async_collection, search_params)

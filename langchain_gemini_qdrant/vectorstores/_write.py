@@ -7,7 +7,7 @@ from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qdrant_client import models
+from qdrant_client import AsyncQdrantClient, models
 
 from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._qdrant_values import check_finite, check_model, point_id
@@ -22,6 +22,7 @@ from langchain_gemini_qdrant.errors import (
     PartialEmbeddingError,
 )
 from langchain_gemini_qdrant.vectorstores import _points
+from langchain_gemini_qdrant.vectorstores._arguments import check_options, options_of
 from langchain_gemini_qdrant.vectorstores._limits import IDS_AT_A_TIME, at_most
 from langchain_gemini_qdrant.vectorstores._metadata import (
     METADATA_KEY,
@@ -42,13 +43,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ADDING = options_of(AsyncQdrantClient.upsert, "points")
+_DELETING = options_of(AsyncQdrantClient.delete, "points_selector")
+
 
 async def add(
     collection: Collection, rows: Sequence[Row], batch_size: int, options: dict[str, Any]
 ) -> list[str | int]:
     """Store rows as their vectors come; where some fail, store the others and say which."""
     if options:
-        _points.check_options(options)
+        check_options(options, _ADDING, "adding", ours=("metadatas", "ids", "batch_size"))
         check_model(options, "options")
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
@@ -210,6 +214,7 @@ async def delete(
     options: dict[str, Any],
 ) -> bool:
     """Delete documents by their ids or by a filter; False where the server does it later."""
+    check_options(options, _DELETING, "deleting", ours=("ids", "filter"))
     if isinstance(ids, Mapping | models.Filter):
         raise InvalidInputError("conditions are passed by name: delete(filter=...)")
     if (ids is None) == (filter is None):

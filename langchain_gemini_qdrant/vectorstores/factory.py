@@ -78,7 +78,7 @@ def create_vector_store(
         client: A `QdrantClient` of your own. Of `path`, `url`, `location` and `client`, one.
         async_client: An `AsyncQdrantClient` of your own for async use, with `client` or alone.
         worker: With `path`, run the engine in a process of its own, so that event loops and other
-            threads keep running while it works; see `EdgeClient`.
+            threads keep running while it works. A call takes a millisecond longer.
         durability: With `path`, what an update survives once it is stored: `"process"`, the end
             of the process (None means this), or `"power"`, a power cut too.
         api_key: Qdrant's, with `url`.
@@ -203,7 +203,18 @@ async def acreate_vector_store(
     force_recreate: bool = False,
     clock: Clock | None = None,
 ) -> GeminiQdrantVectorStore:
-    """Open a collection, or create it, without blocking; see `create_vector_store`."""
+    """Open a collection, or create it, without blocking the event loop.
+
+    The arguments are those of `create_vector_store`: an embedding and a name; one of `path`,
+    `url`, `location` and `client`; `quantization`, `search_params` and `payload_indexes`.
+
+    Returns:
+        The store; `aclose` closes what it has opened.
+
+    Raises:
+        CollectionMismatchError: The collection exists and has other vectors.
+        ConfigurationError: An argument cannot be used.
+    """
     return await aopened(
         GeminiQdrantVectorStore,
         plan(

@@ -10,7 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timezone
+from datetime import UTC, date, datetime, time
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -343,7 +343,7 @@ def _scalar(value: object, field: _Field) -> _Scalar:
     if isinstance(value, datetime):
         return _utc(value)
     if isinstance(value, date):
-        return datetime.combine(value, time(), timezone.utc)
+        return datetime.combine(value, time(), UTC)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise field.refused("a whole number must fit 64 bits", value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -357,7 +357,7 @@ def _scalar(value: object, field: _Field) -> _Scalar:
 
 def _utc(value: datetime) -> datetime:
     """Take a datetime without a time zone as UTC, as Qdrant takes stored ones."""
-    return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 _LOGICAL: dict[str, Callable[[object, _Field], models.Condition]] = {

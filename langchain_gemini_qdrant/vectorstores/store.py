@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._clock import SYSTEM_CLOCK
-from langchain_gemini_qdrant._lists import check_list
-from langchain_gemini_qdrant._runtime import as_sync, collected, run
+from langchain_gemini_qdrant._runtime import as_sync, run
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
-from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError
-from langchain_gemini_qdrant.vectorstores import _points, _read, _settings, _write
+from langchain_gemini_qdrant.vectorstores import _read, _settings
 from langchain_gemini_qdrant.vectorstores._arguments import (
     as_fusion,
     as_member,
@@ -28,20 +26,19 @@ from langchain_gemini_qdrant.vectorstores._collection import (
     collection_faces,
 )
 from langchain_gemini_qdrant.vectorstores._connection import Connection
+from langchain_gemini_qdrant.vectorstores._display_methods import DisplayMethods
+from langchain_gemini_qdrant.vectorstores._mmr_methods import MmrMethods
 from langchain_gemini_qdrant.vectorstores._open import open_existing
 from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
-from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
 from langchain_gemini_qdrant.vectorstores._payloads import check_keys
 from langchain_gemini_qdrant.vectorstores._search_methods import SearchMethods
 from langchain_gemini_qdrant.vectorstores._settings_methods import SettingsMethods
+from langchain_gemini_qdrant.vectorstores._write_methods import WriteMethods
 
 if TYPE_CHECKING:
     from collections.abc import (
-        AsyncIterable,
         AsyncIterator,
-        Iterable,
         Iterator,
-        Mapping,
         Sequence,
     )
 
@@ -52,7 +49,6 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant._clock import Clock
     from langchain_gemini_qdrant.quantization import Quantization
-    from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
     from langchain_gemini_qdrant.vectorstores._scores import Fusion, FusionModel
     from langchain_gemini_qdrant.vectorstores.filters import Filter
 
@@ -70,7 +66,9 @@ _FIXED = {
 }
 
 
-class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
+class GeminiQdrantVectorStore(
+    OpeningMethods, WriteMethods, SearchMethods, MmrMethods, SettingsMethods, DisplayMethods
+):
     """A `QdrantVectorStore` with consistent search defaults, string ids, dict filters and checks.
 
     - `search_params` reach every search method and retriever; a call's value overrides them.
@@ -224,155 +222,6 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
         """How hybrid search merges dense and sparse hits."""
         return self.collection.layout.hybrid_fusion
 
-    # Writing
-
-    def add_texts(  # type: ignore[override] # langchain-qdrant's, which takes integer ids too
-        self,
-        texts: Iterable[str],
-        metadatas: Iterable[dict[str, Any] | None] | None = None,
-        ids: Iterable[str | int | None] | None = None,
-        batch_size: int = MAX_BATCH_SIZE,
-        **kwargs: Any,
-    ) -> list[str | int]:
-        """Embed texts as documents and store them.
-
-        While vectors are stored the next ones are on their way from Gemini.
-
-        Args:
-            texts: Any iterable of texts, none blank.
-            metadatas: One dict, or None, for each text.
-            ids: One for each text: any string, an integer, or None for a random UUID. A text
-                with the id of a stored one replaces it.
-            batch_size: Texts stored at a time, at most.
-            **kwargs: For `QdrantClient.upsert`, such as `wait` or `ordering`.
-
-        Returns:
-            The ids, in the order of `texts`, as they were given.
-
-        Raises:
-            InvalidInputError: The counts differ, a text cannot be embedded, or an id or metadata
-                cannot be stored; nothing is sent or stored.
-            EmbeddingError: The API failed, and nothing was stored.
-            PartialWriteError: Gemini or Qdrant failed, and all texts whose vectors came are
-                stored; it has the ids of these and of the others, and the failure as its cause.
-        """
-        return run(
-            _write.add(self.collection, _points.rows(texts, metadatas, ids), batch_size, kwargs)
-        )
-
-    async def aadd_texts(  # type: ignore[override] # as add_texts
-        self,
-        texts: Iterable[str] | AsyncIterable[str],
-        metadatas: Iterable[dict[str, Any] | None] | None = None,
-        ids: Iterable[str | int | None] | None = None,
-        batch_size: int = MAX_BATCH_SIZE,
-        **kwargs: Any,
-    ) -> list[str | int]:
-        """Embed texts as documents and store them; see `add_texts`."""
-        check_list(texts, "texts")
-        rows = _points.rows(await collected(texts), metadatas, ids)
-        return await _write.add(self.async_collection, rows, batch_size, kwargs)
-
-    def add_documents(  # type: ignore[override] # any iterable, integer ids
-        self,
-        documents: Iterable[Document],
-        ids: Iterable[str | int | None] | None = None,
-        batch_size: int = MAX_BATCH_SIZE,
-        **kwargs: Any,
-    ) -> list[str | int]:
-        """Embed documents and store them; see `add_texts`.
-
-        Args:
-            documents: Any iterable.
-            ids: One for each; None takes the documents' own, and random ones where they have none.
-            batch_size: See `add_texts`.
-            **kwargs: See `add_texts`.
-        """
-        rows = _points.document_rows(documents, ids)
-        return run(_write.add(self.collection, rows, batch_size, kwargs))
-
-    async def aadd_documents(  # type: ignore[override] # any iterable, integer ids
-        self,
-        documents: Iterable[Document] | AsyncIterable[Document],
-        ids: Iterable[str | int | None] | None = None,
-        batch_size: int = MAX_BATCH_SIZE,
-        **kwargs: Any,
-    ) -> list[str | int]:
-        """Embed documents and store them; see `add_documents`."""
-        check_list(documents, "documents")
-        rows = _points.document_rows(await collected(documents), ids)
-        return await _write.add(self.async_collection, rows, batch_size, kwargs)
-
-    def update_documents(
-        self,
-        ids: Sequence[str | int] | None = None,
-        documents: Sequence[Document] | None = None,
-        *,
-        document_id: str | int | None = None,
-        document: Document | None = None,
-    ) -> list[str | int]:
-        """Replace the documents with these ids; those that are not stored yet are added.
-
-        Args:
-            ids: One for each of `documents`.
-            documents: The new ones.
-            document_id: Of a single document, in place of `ids`.
-            document: A single new one, in place of `documents`.
-
-        Raises:
-            InvalidInputError: Ids and documents are not as many, or not given.
-        """
-        return self.add_documents(*_points.updated_documents(ids, documents, document_id, document))
-
-    async def aupdate_documents(self, *args: Any, **kwargs: Any) -> list[str | int]:
-        """Replace documents; the arguments are those of `update_documents`."""
-        return await self.aadd_documents(*_points.updated_documents(*args, **kwargs))
-
-    def delete(
-        self, ids: Sequence[str | int] | None = None, *, filter: Filter | None = None, **kwargs: Any
-    ) -> bool:
-        """Delete documents by their ids or by a filter; unknown ids are no error.
-
-        Args:
-            ids: Of documents.
-            filter: Conditions on the metadata; an empty dict is refused.
-            **kwargs: For `QdrantClient.delete`, such as `wait`.
-
-        Returns:
-            True once it is done; False where `wait=False` leaves it to the server.
-
-        Raises:
-            ConfigurationError: Neither or both of `ids` and `filter` are given.
-        """
-        return run(_write.delete(self.collection, ids, filter, kwargs))
-
-    async def adelete(
-        self, ids: Sequence[str | int] | None = None, *, filter: Filter | None = None, **kwargs: Any
-    ) -> bool:
-        """Delete documents by their ids or by a filter; see `delete`."""
-        return await _write.delete(self.async_collection, ids, filter, kwargs)
-
-    def create_payload_indexes(self, fields: Mapping[str, PayloadIndex]) -> None:
-        """Index metadata fields, those that are not indexed yet.
-
-        Filters on an indexed field are some hundred times faster, and Qdrant Cloud's strict mode
-        refuses others. Local mode has no indexes.
-
-        Args:
-            fields: What kind of values a metadata field has: `"keyword"`, `"integer"`, `"float"`,
-                `"bool"`, `"datetime"`, `"text"`, `"uuid"`, `"geo"`, `"tenant"` for the keyword
-                that tells whose a document is, or a model of qdrant-client.
-
-        Raises:
-            ConfigurationError: A kind is unknown.
-            CollectionMismatchError: A field is indexed as another kind.
-        """
-        run(create_payload_indexes(self.collection, fields))
-
-    async def acreate_payload_indexes(self, fields: Mapping[str, PayloadIndex]) -> None:
-        """Index metadata fields; see `create_payload_indexes`."""
-        await create_payload_indexes(self.async_collection, fields)
-
     # Reading
 
     def get_by_ids(self, ids: Sequence[str | int], /) -> list[Document]:
@@ -380,18 +229,23 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
         return run(_read.get(self.collection, ids))
 
     async def aget_by_ids(self, ids: Sequence[str | int], /) -> list[Document]:
-        """Return the documents with these ids; see `get_by_ids`."""
+        """Return the documents with these ids, in their order; unknown ids are left out."""
         return await _read.get(self.async_collection, ids)
 
     def count(self, filter: Filter | None = None) -> int:
-        """Return how many documents match a filter; None is all.
+        """Return how many documents match `filter`, a dict such as `{"page": {"$gte": 3}}`.
+
+        None is all; Qdrant's own `Filter` is taken, too.
 
         Where a server's strict mode does not allow exact counts, all their ids are read for that.
         """
         return run(_read.count(self.collection, filter))
 
     async def acount(self, filter: Filter | None = None) -> int:
-        """Return how many documents match a filter; see `count`."""
+        """Return how many documents match `filter`, without blocking the event loop.
+
+        A filter is a dict such as `{"page": {"$gte": 3}}` or Qdrant's own `Filter`; None is all.
+        """
         return await _read.count(self.async_collection, filter)
 
     def iter_documents(
@@ -400,7 +254,8 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
         """Yield the documents that match a filter, in the order of their point ids.
 
         Args:
-            filter: Conditions on the metadata; None is all.
+            filter: Conditions on the metadata, such as `{"page": {"$gte": 3}}`, or Qdrant's
+                `Filter`; None is all.
             batch_size: Documents fetched at a time, or as many as a server's strict mode allows.
         """
         with closing(as_sync(_read.pages(self.collection, filter, batch_size))) as pages:
@@ -410,7 +265,13 @@ class GeminiQdrantVectorStore(OpeningMethods, SearchMethods, SettingsMethods):
     async def aiter_documents(
         self, filter: Filter | None = None, *, batch_size: int = 256
     ) -> AsyncIterator[Document]:
-        """Yield the documents that match a filter; see `iter_documents`."""
+        """Yield the documents that match a filter, in the order of their point ids.
+
+        Args:
+            filter: Conditions on the metadata, such as `{"page": {"$gte": 3}}`, or Qdrant's
+                `Filter`; None is all.
+            batch_size: Documents fetched at a time, or as many as a server's strict mode allows.
+        """
         async with aclosing(_read.pages(self.async_collection, filter, batch_size)) as pages:
             async for page in pages:
                 for document in page:

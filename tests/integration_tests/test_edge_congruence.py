@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from uuid import UUID
 
 import numpy as np
@@ -31,7 +31,7 @@ def payload(number: int, rng: random.Random) -> dict[str, object]:
         "sold": number % 2 == 0,
         "text": f"the {COLOURS[number % 4]} thing number {number}",
         "tags": [f"tag{number % 5}", f"tag{number % 7}"],
-        "made": datetime(2024, 1 + number % 12, 1, tzinfo=timezone.utc),
+        "made": datetime(2024, 1 + number % 12, 1, tzinfo=UTC),
         "place": {"lon": rng.uniform(-10, 10), "lat": rng.uniform(-10, 10)},
         "parts": [{"name": "wheel", "count": number % 6}, {"name": "door", "count": number % 3}],
     }
@@ -137,7 +137,7 @@ FILTERS = {
     "range": field(key="price", range=models.Range(gte=2, lt=7.5)),
     "range_datetime": field(
         key="made",
-        range=models.DatetimeRange(gt=datetime(2024, 3, 1, tzinfo=timezone.utc), lte="2024-09-01"),
+        range=models.DatetimeRange(gt=datetime(2024, 3, 1, tzinfo=UTC), lte="2024-09-01"),
     ),
     "values_count": field(key="tags", values_count=models.ValuesCount(gte=2)),
     "geo_radius": field(

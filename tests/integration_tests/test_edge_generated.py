@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -21,7 +21,7 @@ ALL = 2 * COUNT
 SIZES = {"dense": 6, "euclid": 4, "multi": 3}
 WORDS = ["red", "green", "blue", "Straße", "fox", "42", "a"]
 KEYS = ["ant", "bee", "cat", "dog", "eel"]
-START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def cases(number: int):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import reduce
 from math import inf, nan
 from pathlib import Path
@@ -299,7 +299,7 @@ def test_payloads_become_what_json_has_for_them(client):
                 id=5,
                 vector={},
                 payload={
-                    "at": datetime(2024, 5, 1, tzinfo=timezone.utc),
+                    "at": datetime(2024, 5, 1, tzinfo=UTC),
                     "uuid": UUID(int=5),
                     "tuple": (1, 2),
                     "big": 2**64 - 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 
 import pytest
 from qdrant_client import QdrantClient, models
@@ -73,7 +73,7 @@ def without(names):
         ({"n": "2024-01-02"}, "day"),
         ({"n": date(2024, 1, 2)}, "day"),
         ({"n": datetime(2024, 1, 2, 3, 4, 5)}, "time"),  # noqa: DTZ001 - without a zone it is UTC
-        ({"n": [datetime(2024, 1, 2, 3, 4, 5, 1, timezone.utc)]}, "zone"),
+        ({"n": [datetime(2024, 1, 2, 3, 4, 5, 1, UTC)]}, "zone"),
         ({"n": {"$gt": "2024-01-02"}}, "time zone"),
         ({"n": {"$gte": "2024-01-02 03:00", "$lt": "2024-01-02T05:04:05+02:00"}}, ""),
         ({"n": {"$lte": "2024-01-02T05:04:05+02:00"}}, "day time"),
@@ -245,7 +245,7 @@ def within(bounds, value):
 def moment(text):
     # Python 3.10 reads neither "Z" nor one digit of a second
     parsed = datetime.fromisoformat(text.replace("Z", "+00:00").replace(".5", ".500"))
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 RANDOM_METADATAS = [random_metadata(random.Random(seed)) for seed in range(60)]

@@ -294,7 +294,7 @@ def test_changed_title_is_embedded_again(client, embeddings, run, emulator):
 
 METADATA = {
     "tuple": (1, (2, 3)),
-    "datetime": datetime.datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=datetime.timezone.utc),
+    "datetime": datetime.datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=datetime.UTC),
     "date": datetime.date(2026, 1, 2),
     "uuid": uuid.UUID(int=7),
     "set": {"b", "a", "c"},

@@ -121,7 +121,7 @@ async def test_a_new_collection_is_made_though_every_answer_is_lost_once(
 
 async def test_a_date_to_come_back_at_is_waited_for(twin, open_store, qdrant_server, clock):
     store = await open_store(prefer_grpc=False)
-    date = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=50)
+    date = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=50)
     qdrant_server.fail_next(
         kind="status", status=429, retry_after=format_datetime(date, usegmt=True)
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_type
 
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnablePassthrough
 from qdrant_client import models
-from typing_extensions import assert_type
 
 from langchain_gemini_qdrant import (
     AsyncEdgeClient,

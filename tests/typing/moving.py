@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_type
 
 from qdrant_client import QdrantClient, models
-from typing_extensions import assert_type
 
 from langchain_gemini_qdrant import (
     EdgeClient,

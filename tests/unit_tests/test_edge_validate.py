@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from uuid import UUID
 
 import numpy as np
@@ -52,7 +52,7 @@ def test_other_ids_are_refused_with_what_is_expected(point_id):
 
 def test_a_payload_becomes_json_and_tells_its_length():
     payload = check_payload(
-        {"at": datetime(2024, 5, 1, tzinfo=timezone.utc), "id": UUID(CANONICAL), 1: ("ü",)}
+        {"at": datetime(2024, 5, 1, tzinfo=UTC), "id": UUID(CANONICAL), 1: ("ü",)}
     )
     assert payload == {"at": "2024-05-01T00:00:00Z", "id": CANONICAL, "1": ["ü"]}
     assert (

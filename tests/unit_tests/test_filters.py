@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import sys
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
@@ -78,8 +78,8 @@ def test_other_types_are_refused_with_both_forms(filter):
         to_filter(filter, "metadata")
 
 
-MORNING = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-MIDNIGHT = datetime(2024, 1, 2, tzinfo=timezone.utc)
+MORNING = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+MIDNIGHT = datetime(2024, 1, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_more_or_fewer_titles_in_a_stream_are_an_error_of_ours():
         list(make().stream_documents([], titles=["t"]))
 
 
-class Color(str, Enum):
+class Color(str, Enum):  # noqa: UP042 - str() of a StrEnum says less
     RED = "red"
 
 

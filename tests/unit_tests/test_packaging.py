@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from datetime import date
 from importlib import metadata
@@ -27,11 +28,6 @@ from packaging.version import Version
 
 import langchain_gemini_qdrant as package
 from langchain_gemini_qdrant import errors
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from qdrant_client import models
@@ -37,8 +37,8 @@ def test_times_beyond_the_calendar_in_utc_are_its_ends():
     last, first = datetime.max.replace(tzinfo=west), datetime.min.replace(tzinfo=east)
     given = models.FieldCondition(key="a", range=models.DatetimeRange(lte=last, gte=first))
     bounds = portable_condition(given).range
-    assert bounds.lte == datetime.max.replace(tzinfo=timezone.utc)
-    assert bounds.gte == datetime.min.replace(tzinfo=timezone.utc)
+    assert bounds.lte == datetime.max.replace(tzinfo=UTC)
+    assert bounds.gte == datetime.min.replace(tzinfo=UTC)
 
 
 def test_times_are_compared_in_utc():
@@ -47,7 +47,7 @@ def test_times_are_compared_in_utc():
     for midnight in (naive, date(2024, 1, 1)):
         bounds = models.DatetimeRange(gt=east, gte=midnight)
         found = portable_condition(models.FieldCondition(key="a", range=bounds)).range
-        assert found == models.DatetimeRange(gte=datetime(2024, 1, 1, tzinfo=timezone.utc))
+        assert found == models.DatetimeRange(gte=datetime(2024, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

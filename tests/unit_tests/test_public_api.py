@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.metadata
 import inspect
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 from langchain_qdrant import QdrantVectorStore
 
 import langchain_gemini_qdrant as package
+from langchain_gemini_qdrant.embeddings import _signature
+from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 
 
 def test_every_public_name_can_be_imported():
@@ -66,6 +70,10 @@ def test_import_paths_of_older_programs_work(module, names):
         assert getattr(found, name) is not None
 
 
+def test_the_version_is_that_of_the_distribution():
+    assert package.__version__ == importlib.metadata.version("langchain-gemini-qdrant")
+
+
 def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'Nope'"):
         _ = package.Nope
@@ -98,6 +106,17 @@ def test_options_of_the_embeddings_and_their_defaults():
         "async_client": None,
         "clock": None,
     }
+
+
+def test_editors_show_the_options_that_the_embeddings_have():
+    fields = package.GeminiEmbeddings.model_fields
+    shown = dict(inspect.signature(_signature.options).parameters)
+    del shown["self"], shown["google_api_key"]
+    assert list(shown) == list(fields)
+    made = {name for name, field in fields.items() if field.default_factory}
+    for name, parameter in shown.items():
+        assert parameter.default == (None if name in made else fields[name].default)
+    assert get_args(_signature.LowerTaskType) == tuple(map(str.lower, TASK_TYPES))
 
 
 def test_arguments_of_the_factories():
@@ -162,6 +181,7 @@ def test_arguments_of_ingest_and_what_it_reports():
         "source_key": "source",
         "batch_size": 100,
         "total": None,
+        "progress": False,
         "on_progress": None,
         "on_error": "raise",
     }
@@ -195,6 +215,7 @@ def test_arguments_of_ingest_and_what_it_reports():
                 "confidence": 0.95,
                 "batch_size": 16,
                 "timeout": 60,
+                "progress": False,
                 "on_progress": None,
             },
         ),
@@ -212,6 +233,7 @@ def test_arguments_of_ingest_and_what_it_reports():
                 "seed": None,
                 "latency_queries": 100,
                 "confidence": 0.95,
+                "progress": False,
                 "on_progress": None,
             },
         ),
@@ -231,11 +253,14 @@ def test_arguments_of_the_measurements(name, defaults):
     [
         (
             "migrate",
-            "source target collection_name target_collection_name batch_size on_progress clock",
+            (
+                "source target collection_name target_collection_name batch_size progress "
+                "on_progress clock"
+            ),
         ),
         (
             "reembed",
-            "store new_embeddings collection_name alias delete_old batch_size on_progress",
+            "store new_embeddings collection_name alias delete_old batch_size progress on_progress",
         ),
     ],
 )

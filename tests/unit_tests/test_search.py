@@ -7,15 +7,13 @@ import math
 import pytest
 from qdrant_client import models
 
+from langchain_gemini_qdrant.vectorstores._arguments import check_options
 from langchain_gemini_qdrant.vectorstores._scores import (
     fused_relevance,
     relevance,
     sparse_relevance,
 )
-from langchain_gemini_qdrant.vectorstores._search import (
-    candidates,
-    check_options,
-)
+from langchain_gemini_qdrant.vectorstores._search import candidates
 
 RRF = models.FusionQuery(fusion=models.Fusion.RRF)
 DBSF = models.FusionQuery(fusion=models.Fusion.DBSF)
@@ -70,6 +68,9 @@ def test_fused_relevance_is_a_share_of_the_best_score(fusion, best):
 
 
 def test_unknown_options_are_refused():
-    check_options({"timeout": 3, "shard_key_selector": "a"})
-    with pytest.raises(TypeError, match=r"takes no \['limit', 'tiemout'\]"):
-        check_options({"tiemout": 3, "limit": 3})
+    taken = frozenset({"timeout", "shard_key_selector"})
+    check_options({"timeout": 3, "shard_key_selector": "a"}, taken, "this search")
+    with pytest.raises(TypeError, match="this search takes no option 'limit': its options are k, "):
+        check_options({"tiemout": 3, "limit": 3}, taken, "this search", ours=["k"])
+    with pytest.raises(TypeError, match="'tiemout': did you mean 'timeout'"):
+        check_options({"tiemout": 3}, taken, "this search")

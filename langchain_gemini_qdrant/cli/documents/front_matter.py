@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
+import tomllib
 from datetime import date, datetime, time
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 from langchain_gemini_qdrant._qdrant_values import check_payload
 from langchain_gemini_qdrant.errors import InvalidInputError

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stat import S_ISREG
 from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant.edge._storage._sizes import (
     VectorStorageSize,
     unindexed_vectors,
@@ -20,7 +21,7 @@ _BLOCK_BYTES = 512  # the unit of `st_blocks`, whatever the file system's own bl
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StorageInfo:
+class StorageInfo(Displayed):
     """What a collection holds and takes.
 
     Attributes:

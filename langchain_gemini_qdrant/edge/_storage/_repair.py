@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from uuid import uuid4
 
+from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant.edge._convert._config import edge_config
 from langchain_gemini_qdrant.edge._convert._results import point_id
 from langchain_gemini_qdrant.edge._engine import engine, engine_errors
@@ -33,7 +34,7 @@ _PAGE_POINTS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Repair:
+class Repair(Displayed):
     """A part of a damaged index that could not be kept unchanged.
 
     Attributes:

@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from langchain_gemini_qdrant._display import Displayed
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -19,7 +21,7 @@ _MATRIX_HEADER_BYTES = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VectorStorageSize:
+class VectorStorageSize(Displayed):
     """What the dense vectors of a collection occupy, without the room reserved ahead.
 
     Attributes:

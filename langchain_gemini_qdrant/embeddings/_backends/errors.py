@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import ssl
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from langchain_gemini_qdrant._retry_policy import DURATION, LONGEST_DELAY
@@ -208,7 +208,7 @@ def _advice_on_model(model: str, *, of_developer_api: bool) -> str:
         return f" Known models: {', '.join(sorted(GEMINI_MODELS))}."
     if of_developer_api and known.vertex_only:
         return f" {known.name} is served by Vertex AI alone: pass vertexai=True and project."
-    if of_developer_api and known.is_shut_down(datetime.now(timezone.utc).date()):
+    if of_developer_api and known.is_shut_down(datetime.now(UTC).date()):
         return (
             f" {known.name} was shut down on {known.shutdown}. Use {known.replacement!r}"
             f"{' (the default)' if known.replacement == DEFAULT_MODEL else ''} and embed the "

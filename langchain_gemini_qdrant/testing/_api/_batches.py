@@ -114,7 +114,7 @@ class BatchJobs:
                 model=model,
                 entries=entries,
                 created=self._clock(),
-                created_at=dt.datetime.now(dt.timezone.utc),
+                created_at=dt.datetime.now(dt.UTC),
                 seconds=self.seconds,
             )
             with self._lock:

@@ -59,7 +59,7 @@ class Identity:
 def _certificate(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate:
     """A certificate that has signed itself, with all that Python 3.13 asks of one."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Gemini emulator")])
-    now = dt.datetime.now(dt.timezone.utc)
+    now = dt.datetime.now(dt.UTC)
     names: list[x509.GeneralName] = [x509.DNSName("localhost")]
     addresses = {ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")}
     try:

@@ -1,0 +1,65 @@
+"""Progress bars for `progress=True`: a widget in notebooks, text elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+P = ParamSpec("P")
+
+
+@contextmanager
+def progress_bar(
+    unit: str, on_progress: Callable[P, None] | None, *, shown: bool
+) -> Iterator[Callable[P, None] | None]:
+    """Show a bar until the block ends, also by an exception.
+
+    Args:
+        unit: What is counted, in the plural.
+        on_progress: Of the caller's own; it is called after the bar has moved.
+        shown: False shows nothing.
+
+    Yields:
+        What to call with each progress in place of `on_progress`. The progress, which has `done`
+        and `total` and may have a `remark`, is the last argument; one before it names the part
+        of the work, each of which starts at 0.
+    """
+    if not shown:
+        yield on_progress
+        return
+    with _bar(unit) as bar:
+
+        def show(*args: P.args, **kwargs: P.kwargs) -> None:
+            _move(bar, *args)
+            if on_progress is not None:
+                on_progress(*args, **kwargs)
+
+        yield show
+
+
+def _bar(unit: str) -> Any:  # noqa: ANN401 - tqdm has no types
+    with warnings.catch_warnings():
+        # Without ipywidgets a notebook gets the bar as text, which is no reason for a warning.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from tqdm.auto import tqdm  # noqa: PLC0415 - only where a bar is shown
+    # What a notebook gets on standard error it shows in red.
+    file = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    return tqdm(unit=f" {unit}", dynamic_ncols=True, file=file)
+
+
+def _move(bar: Any, *args: Any) -> None:  # noqa: ANN401
+    *names, progress = args
+    name = f"{names[0]}: " if names else ""
+    begins = progress.total != bar.total or progress.done < bar.n
+    bar.set_description_str(name, refresh=False)
+    bar.set_postfix_str(getattr(progress, "remark", ""), refresh=False)
+    if begins:
+        bar.reset(total=progress.total)
+    bar.update(progress.done - bar.n)
+    if getattr(progress, "waiting", None) is not None:
+        bar.refresh()  # nothing else comes for a while

@@ -1,0 +1,47 @@
+"""How a store shows itself, without a question to its engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langchain_qdrant import QdrantVectorStore, RetrievalMode
+
+from langchain_gemini_qdrant._display import facts_html
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
+from langchain_gemini_qdrant.quantization import name_of
+
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
+
+
+class DisplayMethods(QdrantVectorStore):
+    """What a store is, in a line and as a table for notebooks."""
+
+    collection: Collection
+
+    def __repr__(self) -> str:
+        """Return what the store knows of itself; nothing is sent."""
+        facts = ", ".join(f"{name}={value!r}" for name, value in self._facts().items())
+        return f"{type(self).__name__}({facts})"
+
+    def _repr_html_(self) -> str:
+        return facts_html(type(self).__name__, self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        layout, state = self.collection.layout, self.collection.state
+        gemini = gemini_of(layout.embedding)
+        is_sparse = layout.retrieval_mode == RetrievalMode.SPARSE
+        facts: dict[str, object] = {
+            "collection": self.collection.name,
+            "engine": self.collection.connection.place,
+            "embedding": type(layout.embedding).__name__ if gemini is None else gemini.model,
+            "size": state.size or layout.known_size,
+            "quantization": name_of(state.quantization),
+            "retrieval_mode": layout.retrieval_mode.value,
+        }
+        of_dense = ("embedding", "size", "quantization")
+        return {
+            name: value
+            for name, value in facts.items()
+            if value is not None and not (is_sparse and name in of_dense)
+        }
