@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
 from langchain_gemini_qdrant.embeddings import _connection
 from langchain_gemini_qdrant.embeddings._rate_limiter import LimiterRegistry
+
+# pytest-xdist sets it, and a console that is made at import would keep it against what a test sets.
+os.environ.pop("COLUMNS", None)
 
 # The same generated cases in each run, so that a failure can be seen again.
 settings.register_profile(
