@@ -1,6 +1,6 @@
-"""Where `GeminiQdrantVectorStore` and langchain-qdrant's tests part, and what is left out.
+"""How `GeminiQdrantVectorStore` differs from langchain-qdrant's tests, and which tests are left out.
 
-`PutBack` is the same list as code: the store with each difference taken out again.
+`PutBack` is the same list as code: the store without these differences.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Difference:
 
 DIFFERENCES = (
     Difference(
-        theirs="metadata of a found document has two keys more, `_id` and `_collection_name`",
-        ours="metadata comes back as it went in, and the id is `Document.id`: a document that was "
-        "found can be stored again, and does not grow on the way",
+        theirs="metadata of a found document has two more keys, `_id` and `_collection_name`",
+        ours="metadata is returned as it was stored, and the id is `Document.id`, so a document that "
+        "was found can be stored again without additional keys",
         tests=(
             "test_search.py::test_similarity_search*",
             "test_add_texts.py::test_qdrant_add_documents_extends_existing_collection",
@@ -43,8 +43,8 @@ DIFFERENCES = (
     Difference(
         theirs="the error is a `QdrantVectorStoreError`",
         ours="the error is one of `GeminiQdrantError`, as everywhere in this package: "
-        "`CollectionMismatchError` for another vector name, size or distance, "
-        "`ConfigurationError` for MMR without dense vectors; both are a `ValueError`, too",
+        "`CollectionMismatchError` for a different vector name, size or distance, "
+        "`ConfigurationError` for MMR without dense vectors; both are also a `ValueError`",
         tests=(
             "test_from_texts.py::test_qdrant_from_texts_raises_error_on_different_*",
             "test_mmr.py::test_invalid_qdrant_mmr_with_sparse",
@@ -53,7 +53,7 @@ DIFFERENCES = (
     ),
     Difference(
         theirs="a retriever's tags name the class `QdrantVectorStore`",
-        ours="they name the class that it is, `GeminiQdrantVectorStore`",
+        ours="the tags name the actual class, `GeminiQdrantVectorStore`",
         tests=("test_search.py::test_as_retriever_sparse_mode",),
     ),
 )
@@ -72,11 +72,11 @@ LEFT_OUT = {
     "integration_tests/test_compile.py": _NOT_THE_CLASS,
     "unit_tests/test_imports.py": _NOT_THE_CLASS,
 }
-"""Files of theirs that are not run, and whose tests they hold."""
+"""Files of their tests that are not run, and what these tests are about."""
 
 
 class PutBack(GeminiQdrantVectorStore):
-    """The store as langchain-qdrant's tests want it."""
+    """The store as langchain-qdrant's tests expect it."""
 
     @classmethod
     def _document_from_point(cls, scored_point, collection_name, *keys):

@@ -1,10 +1,10 @@
 """Run langchain-qdrant's own tests against `GeminiQdrantVectorStore`.
 
-Used by `make compat`. The tests come from the sdist of the release that is installed. Fails where
-a test fails that `differences.py` does not list, where a listed one passes, and where
-docs/compatibility.md says otherwise; `--write` brings that page up to date.
+Used by `make compat`. The tests come from the sdist of the installed release. The run fails if a
+test fails that `differences.py` does not list, if a listed test passes, or if
+docs/compatibility.md is out of date; `--write` updates that page.
 
-With QDRANT_URL, a server without collections, the tests that need one run too.
+With QDRANT_URL, a server without collections, the tests that need a server run, too.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ def main() -> None:
     write = options.parse_args().write
     url = os.environ.get("QDRANT_URL")
     if url and QdrantClient(url).get_collections().collections:
-        sys.exit(f"{url} has collections, and these tests delete all that they find: take another")
+        sys.exit(f"{url} has collections, and these tests delete all collections: use an empty server")
     with tempfile.TemporaryDirectory() as folder:
         tests = download(Path(folder))
         as_it_stands = run(tests)
         put_back = run(tests, "--put-back")
     if put_back["outcomes"]["passed"] != as_it_stands["outcomes"]["explained"]:
-        sys.exit("not every listed test ran with the differences taken out")
+        sys.exit("with the differences removed, not all listed tests passed")
     if url:
-        sys.stdout.write("docs/compatibility.md tells of a run without a server: not compared\n")
+        sys.stdout.write("docs/compatibility.md describes a run without a server: not compared\n")
     else:
         check(results(as_it_stands), write=write)
 
 
 def download(folder: Path) -> Path:
-    """Unpack the tests of the installed release; return the folder that holds `tests`."""
+    """Unpack the tests of the installed release; return the folder that contains `tests`."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
     source = ["--no-deps", "--no-binary", "langchain-qdrant", f"langchain-qdrant=={RELEASE}"]
     subprocess.run([*pip, *source, "--dest", folder], check=True)  # noqa: S603
@@ -63,7 +63,7 @@ def download(folder: Path) -> Path:
 
 
 def run(folder: Path, *options: str) -> dict[str, dict]:
-    """Run the tests in a process of their own; return the plugin's tally."""
+    """Run the tests in a separate process; return the plugin's counts."""
     tally = folder / "tally.json"
     path = [str(folder), str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
     command = [sys.executable, "-m", "pytest", "-p", "compat_plugin", "-c", HERE / "pytest.ini"]
@@ -74,22 +74,22 @@ def run(folder: Path, *options: str) -> dict[str, dict]:
         check=False,
     )
     if done.returncode:
-        sys.exit("see tests/compat/differences.py for what may fail, and how")
+        sys.exit("tests/compat/differences.py lists the tests that may fail, and how")
     return json.loads(tally.read_text(encoding="utf-8"))
 
 
 def results(tally: dict[str, dict]) -> str:
-    """Say what the run found, in Markdown."""
+    """Return the results of the run as Markdown."""
     counts = tally["outcomes"]
     summary = (
-        f"With langchain-qdrant {RELEASE}, and without a server: **{counts['passed']} tests pass, "
-        f"{counts['explained']} fail on purpose**, none for another reason. Those "
-        f"{counts['explained']} pass once the differences below are taken out."
+        f"With langchain-qdrant {RELEASE} and without a server, **{counts['passed']} tests pass and "
+        f"{counts['explained']} fail on purpose**. No test fails for any other reason. The "
+        f"{counts['explained']} tests pass if the differences below are removed."
     )
     lines = [
         summary,
         "",
-        "| langchain-qdrant's tests expect that | here | tests |",
+        "| langchain-qdrant's tests expect | here | tests |",
         "|---|---|---:|",
     ]
     lines += [
@@ -100,7 +100,7 @@ def results(tally: dict[str, dict]) -> str:
         "",
         "Left out:",
         "",
-        f"- {counts['skipped']} tests that need a server: they run with `QDRANT_URL`",
+        f"- {counts['skipped']} tests that need a server, which run with `QDRANT_URL`",
     ]
     lines += [
         f"- {files} file{'s' * (files > 1)} with tests {reason}"
@@ -118,7 +118,7 @@ def check(found: str, *, write: bool) -> None:
     if write:
         PAGE.write_text(wanted, encoding="utf-8")
     elif page != wanted:
-        sys.exit(f"{PAGE.name} is out of date: `run.py --write` makes it say\n\n{found}")
+        sys.exit(f"{PAGE.name} is out of date; `run.py --write` writes\n\n{found}")
 
 
 if __name__ == "__main__":
