@@ -1,10 +1,10 @@
-"""An agent that searches a collection when it needs to.
+"""An agent that searches a collection when a question needs it.
 
     pip install langchain
     python examples/agent.py
 
-With GOOGLE_API_KEY or GEMINI_API_KEY set, Gemini makes the vectors; without, an emulator of its
-API on this machine does. The chat model is a stand-in that plays one conversation.
+If GOOGLE_API_KEY or GEMINI_API_KEY is set, Gemini makes the vectors. Without a key, an emulator of
+the Gemini API on this machine makes them. The chat model is a stand-in with fixed answers.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ QUESTION = "Where do I book a trip?"
 
 
 class StandIn(GenericFakeChatModel):
-    """In an application: init_chat_model("google_genai:..."), or any model that calls tools."""
+    """In your application: init_chat_model("google_genai:..."), or any model that calls tools."""
 
-    def bind_tools(self, tools: object, **kwargs: Any) -> StandIn:  # noqa: ARG002 - has its script
-        """Take tools, as a real model does."""
+    def bind_tools(self, tools: object, **kwargs: Any) -> StandIn:  # noqa: ARG002 - fixed answers
+        """Accept tools, as a real model does."""
         return self
 
 

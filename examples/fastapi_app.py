@@ -1,4 +1,4 @@
-"""A web service over the async store: the event loop goes on while Gemini and Qdrant work.
+"""A web service over the async store: Gemini and Qdrant do not block the event loop.
 
     pip install fastapi uvicorn
     uvicorn --app-dir examples fastapi_app:app
@@ -6,8 +6,8 @@
         -d '[{"id": "hours", "text": "The office closes at six."}]'
     curl 'localhost:8000/search?question=When+does+the+office+close'
 
-With GOOGLE_API_KEY or GEMINI_API_KEY set, Gemini makes the vectors; without, an emulator of its
-API on this machine does.
+If GOOGLE_API_KEY or GEMINI_API_KEY is set, Gemini makes the vectors. Without a key, an emulator of
+the Gemini API on this machine makes them.
 """
 
 import os
@@ -37,8 +37,8 @@ if not (os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY")):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open the store with the application, and close it with it."""
-    # A folder in place of ":temporary:" keeps the notes; url="https://..." is a Qdrant server.
+    """Open the store when the application starts, and close it when the application stops."""
+    # To keep the notes, pass a folder instead of ":temporary:", or url="https://..." of a server.
     async with (
         GeminiEmbeddings(deadline=10) as embeddings,
         await acreate_vector_store(embeddings, "notes", path=":temporary:", worker=True) as store,
@@ -48,7 +48,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def opened_store(request: Request) -> GeminiQdrantVectorStore:
-    """Return the store that `lifespan` has opened."""
+    """Return the store that `lifespan` opened."""
     store: GeminiQdrantVectorStore = request.app.state.store
     return store
 
@@ -58,7 +58,7 @@ Store = Annotated[GeminiQdrantVectorStore, Depends(opened_store)]
 
 
 class Note(BaseModel):
-    """A text under an id of the caller's."""
+    """A text with an id that the caller chooses."""
 
     id: str
     text: str
@@ -66,19 +66,19 @@ class Note(BaseModel):
 
 @app.put("/notes")
 async def put_notes(notes: list[Note], store: Store) -> list[str]:
-    """Store notes; one with the id of a stored one replaces it."""
+    """Store notes. A note with the id of a stored note replaces it."""
     return await store.aadd_texts([note.text for note in notes], ids=[note.id for note in notes])
 
 
 @app.get("/search")
 async def search(question: str, store: Store, k: int = 3) -> list[Note]:
-    """Return the notes nearest to a question, the best first."""
+    """Return the notes nearest to a question, nearest first."""
     hits = await store.asimilarity_search(question, k=k)
     return [Note(id=hit.id, text=hit.page_content) for hit in hits]
 
 
 @app.exception_handler(GeminiQdrantError)
 async def no_answer(_: Request, error: GeminiQdrantError) -> JSONResponse:
-    """Say why there is no answer; no message of ours holds a key or a text."""
+    """Return the reason as JSON; error messages of this package contain no key."""
     status = 422 if isinstance(error, InvalidInputError) else 503
     return JSONResponse({"detail": str(error)}, status_code=status)

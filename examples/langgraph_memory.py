@@ -1,10 +1,11 @@
-"""Long-term memory for LangGraph on the embedded engine, by Qdrant's own langgraph-store-qdrant.
+"""Long-term memory for LangGraph on the embedded engine, with Qdrant's langgraph-store-qdrant.
 
     pip install langgraph langgraph-store-qdrant
     python examples/langgraph_memory.py
 
-With GOOGLE_API_KEY or GEMINI_API_KEY set, Gemini makes the vectors; without, an emulator of its
-API on this machine does. The language model is a stand-in: the node answers with what it recalls.
+If GOOGLE_API_KEY or GEMINI_API_KEY is set, Gemini makes the vectors. Without a key, an emulator of
+the Gemini API on this machine makes them. There is no chat model: the node returns the
+memory that it found.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ MEMORIES = {
 
 
 class State(TypedDict):
-    """What goes through the graph."""
+    """The state of the graph."""
 
     question: str
     answer: str
 
 
 def answer(state: State, *, store: BaseStore) -> dict[str, str]:
-    """Recall what is nearest to the question; in an application, a chat model reads it."""
+    """Return the memory nearest to the question; in your application, a chat model reads it."""
     [memory] = store.search(("users", "alice"), query=state["question"], limit=1)
     return {"answer": memory.value["text"]}
 
 
-# A folder in place of ":temporary:" keeps the memories; qdrant-client's QdrantClient is a server.
+# To keep the memories, pass a folder instead of ":temporary:", or use QdrantClient with a server.
 with GeminiEmbeddings() as embeddings, closing(EdgeClient(":temporary:")) as client:
     store = QdrantStore(
         client, index={"dims": embeddings.vector_size, "embed": embeddings, "fields": ["text"]}

@@ -1,10 +1,10 @@
-"""LlamaIndex with Gemini, by its adapter for LangChain's embeddings, on the embedded engine.
+"""LlamaIndex with Gemini on the embedded engine, through its adapter for LangChain embeddings.
 
     pip install llama-index-core llama-index-embeddings-langchain llama-index-vector-stores-qdrant
     python examples/llamaindex.py
 
-With GOOGLE_API_KEY or GEMINI_API_KEY set, Gemini makes the vectors; without, an emulator of its
-API on this machine does. The language model is a stand-in that repeats what it was asked.
+If GOOGLE_API_KEY or GEMINI_API_KEY is set, Gemini makes the vectors. Without a key, an emulator of
+the Gemini API on this machine makes them. The chat model is a stand-in that repeats its prompt.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HANDBOOK = [
     Document(text="Bicycles are parked in the yard.", metadata={"page": 12}),
 ]
 
-# A folder in place of ":temporary:" keeps the index; qdrant-client's QdrantClient is a server.
+# To keep the index, pass a folder instead of ":temporary:", or use QdrantClient with a server.
 with GeminiEmbeddings() as embeddings, closing(EdgeClient(":temporary:")) as client:
     index = VectorStoreIndex.from_documents(
         HANDBOOK,
@@ -41,6 +41,6 @@ with GeminiEmbeddings() as embeddings, closing(EdgeClient(":temporary:")) as cli
             vector_store=QdrantVectorStore("handbook", client=client)
         ),
     )
-    # In an application: GoogleGenAI of llama-index-llms-google-genai, or any other model.
+    # In your application: GoogleGenAI of llama-index-llms-google-genai, or any other model.
     engine = index.as_query_engine(llm=MockLLM(), similarity_top_k=1)
     print(engine.query("Where do I book travel?"))

@@ -2,8 +2,8 @@
 
     python examples/rag_chain.py
 
-With GOOGLE_API_KEY or GEMINI_API_KEY set, Gemini makes the vectors; without, an emulator of its
-API on this machine does. The chat model is a stand-in that repeats what it was asked.
+If GOOGLE_API_KEY or GEMINI_API_KEY is set, Gemini makes the vectors. Without a key, an emulator of
+the Gemini API on this machine makes them. The chat model is a stand-in that repeats its prompt.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HANDBOOK = [
     Document("Bicycles are parked in the yard.", metadata={"page": 12}),
 ]
 
-# In an application: init_chat_model("google_genai:...") of langchain, or any other chat model.
+# In your application: init_chat_model("google_genai:...") of langchain, or any other chat model.
 model = ParrotFakeChatModel()
 prompt = ChatPromptTemplate.from_template(
     "Answer from these passages, and name the page.\n\n{context}\n\nQuestion: {question}"
@@ -40,11 +40,11 @@ prompt = ChatPromptTemplate.from_template(
 
 
 def join(documents: list[Document]) -> str:
-    """Return the passages with their pages, as the prompt shows them."""
+    """Return the passages with their pages, in the format of the prompt."""
     return "\n".join(f"[page {each.metadata['page']}] {each.page_content}" for each in documents)
 
 
-# A folder in place of ":temporary:" keeps the index; url="https://..." is a Qdrant server.
+# To keep the index, pass a folder instead of ":temporary:", or url="https://..." of a server.
 with (
     GeminiEmbeddings() as embeddings,
     create_vector_store(embeddings, "handbook", path=":temporary:", quantization="binary") as store,

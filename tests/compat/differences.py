@@ -1,4 +1,4 @@
-"""How `GeminiQdrantVectorStore` differs from langchain-qdrant's tests, and which tests are left out.
+"""How `GeminiQdrantVectorStore` differs from langchain-qdrant's tests; tests that are left out.
 
 `PutBack` is the same list as code: the store without these differences.
 """
@@ -26,8 +26,8 @@ class Difference:
 DIFFERENCES = (
     Difference(
         theirs="metadata of a found document has two more keys, `_id` and `_collection_name`",
-        ours="metadata is returned as it was stored, and the id is `Document.id`, so a document that "
-        "was found can be stored again without additional keys",
+        ours="metadata is returned as it was stored, and the id is `Document.id`, so a document "
+        "that was found can be stored again without additional keys",
         tests=(
             "test_search.py::test_similarity_search*",
             "test_add_texts.py::test_qdrant_add_documents_extends_existing_collection",

@@ -35,7 +35,7 @@ def main() -> None:
     write = options.parse_args().write
     url = os.environ.get("QDRANT_URL")
     if url and QdrantClient(url).get_collections().collections:
-        sys.exit(f"{url} has collections, and these tests delete all collections: use an empty server")
+        sys.exit(f"{url} has collections, and these tests delete all of them: use an empty server")
     with tempfile.TemporaryDirectory() as folder:
         tests = download(Path(folder))
         as_it_stands = run(tests)
@@ -82,8 +82,8 @@ def results(tally: dict[str, dict]) -> str:
     """Return the results of the run as Markdown."""
     counts = tally["outcomes"]
     summary = (
-        f"With langchain-qdrant {RELEASE} and without a server, **{counts['passed']} tests pass and "
-        f"{counts['explained']} fail on purpose**. No test fails for any other reason. The "
+        f"With langchain-qdrant {RELEASE} and without a server, **{counts['passed']} tests pass "
+        f"and {counts['explained']} fail on purpose**. No test fails for any other reason. The "
         f"{counts['explained']} tests pass if the differences below are removed."
     )
     lines = [
