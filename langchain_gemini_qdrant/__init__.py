@@ -1,7 +1,7 @@
 """Gemini embeddings and Qdrant for LangChain.
 
-`__all__` has what most programs use; errors, reports, tables of models and the rest are in the
-folders: `errors`, `embeddings`, `ingestion`, `migration`, `quantization`, `recall`, `sizing`.
+`__all__` lists what most programs use. Errors, reports, tables of models and the rest are in
+`errors`, `embeddings`, `ingestion`, `migration`, `quantization`, `recall` and `sizing`.
 Everything is imported on first use, so importing this package loads no SDK and no engine.
 """
 
@@ -140,7 +140,7 @@ if TYPE_CHECKING:
     )
 
 __version__: str
-"""Of the installed distribution, such as `0.1.0`."""
+"""Version of the installed distribution, such as `0.1.0`."""
 
 __all__ = [
     "AsyncEdgeClient",
@@ -164,8 +164,8 @@ __all__ = [
     "reembed",
 ]
 
-# What lives where. Names that are not in `__all__` are here for programs of before this layout, and
-# go with the next minor version.
+# The module of each name. Names that are not in `__all__` keep older programs working; the next
+# minor version removes them.
 _HOMES = {
     "edge": (
         "AsyncEdgeClient",

@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, or say how to install it."""
+    """Run the command line, or exit with a message on how to install it."""
     try:
         from langchain_gemini_qdrant.cli import cli  # noqa: PLC0415 - click is an extra
     except ModuleNotFoundError as error:

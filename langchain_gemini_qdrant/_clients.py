@@ -1,4 +1,4 @@
-"""Clients made when they are first needed: one for each process, one for each event loop."""
+"""Clients created on first use: one for each process, one for each event loop."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ AsyncT = TypeVar("AsyncT")
 class Clients(Generic[SyncT, AsyncT]):
     """Keeps the clients of one service.
 
-    A forked child that used its parent's connections would read the parent's answers, so a process
-    makes its own. Asynchronous connections are bound to the event loop they first meet, so each
-    loop gets a client, which is closed when the loop ends.
+    A forked child that used its parent's connections would read the parent's answers, so each
+    process makes its own client. Asynchronous connections are bound to the event loop that first
+    uses them, so each loop gets a client, which is closed when the loop ends.
 
     Args:
         make: Makes the client of a process.
         make_async: Makes the client of an event loop.
-        close_async: Closes one, in its loop.
-        close_ended: Called with a client whose loop has ended, perhaps without telling anybody: it
-            closes what needs no loop. None: there is no need.
+        close_async: Closes the client of an event loop, in that loop.
+        close_ended: Called with a client whose loop has ended, perhaps without closing it: it
+            closes what needs no loop. None if nothing has to be closed.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Clients(Generic[SyncT, AsyncT]):
         self._close_async = close_async
         self._close_ended = close_ended
         self._by_process: tuple[int, SyncT] | None = None
-        # A client refers to its loop, so no entry goes by itself: see `_drop_ended`.
+        # A client refers to its loop, so no entry disappears on its own: see `_drop_ended`.
         self._by_loop: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, tuple[AsyncT, AsyncGenerator[None, None]]
         ] = weakref.WeakKeyDictionary()
@@ -85,7 +85,7 @@ class Clients(Generic[SyncT, AsyncT]):
             client = self._make_async()
             closing = _closing(weakref.ref(client), self._close_async)
             self._by_loop[loop] = client, closing
-        with suppress(StopIteration):  # its first step is where a loop takes note of a generator
+        with suppress(StopIteration):  # a loop registers a generator at its first step
             closing.__anext__().send(None)
         return client
 
@@ -121,12 +121,12 @@ _all: weakref.WeakSet[Clients[Any, Any]] = weakref.WeakSet()
 
 
 def _leave_all_to_parent() -> None:
-    """Keep a parent's clients for ever: a client that is collected closes itself.
+    """Keep a parent's clients for ever, because a client that is collected closes itself.
 
-    It would wait for a lock that a thread of the parent held as it forked.
+    Closing it could wait for a lock that a thread of the parent held at the fork.
     """
     inherited = [clients.leave_to_parent() for clients in _all]
-    # A reference that nobody gives back: not even the end of the interpreter collects them.
+    # A reference that is never released: not even the interpreter's exit collects them.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
@@ -137,9 +137,9 @@ if hasattr(os, "register_at_fork"):
 async def _closing(
     client: weakref.ref[AsyncT], close: Callable[[AsyncT], Awaitable[None]]
 ) -> AsyncGenerator[None, None]:
-    """Close a client when its loop ends: a loop closes the generators that are still open.
+    """Close a client when its loop ends: a loop then closes the generators that are still open.
 
-    `asyncio.run`, `asyncio.Runner` and the servers do so; a loop that is just closed does not.
+    `asyncio.run`, `asyncio.Runner` and servers do this; `loop.close()` alone does not.
     """
     try:
         yield

@@ -10,10 +10,10 @@ from typing import Protocol
 
 
 class AsyncClock(Protocol):
-    """What shared operations know of time: `SystemClock`, or a `BlockingClock` in sync use."""
+    """The time of shared operations: `SystemClock`, or a `BlockingClock` in sync use."""
 
     def now(self) -> float:
-        """Return seconds that never go backwards, from a start that means nothing."""
+        """Return monotonic seconds since an arbitrary start."""
         ...
 
     async def asleep(self, seconds: float) -> None:
@@ -22,10 +22,10 @@ class AsyncClock(Protocol):
 
 
 class Clock(Protocol):
-    """What the rest of the package knows of time."""
+    """The time of the rest of the package."""
 
     def now(self) -> float:
-        """Return seconds that never go backwards, from a start that means nothing."""
+        """Return monotonic seconds since an arbitrary start."""
         ...
 
     def sleep(self, seconds: float, cancelled: threading.Event) -> None:
@@ -55,8 +55,8 @@ class BlockingClock:
     """A clock for shared operations that run without an event loop; see `_runtime`.
 
     Args:
-        clock: What really waits.
-        cancelled: Ends a wait as soon as it is set; None for a wait that nobody ends.
+        clock: The clock that does the waiting.
+        cancelled: Ends a wait as soon as it is set; None for waits that cannot be ended early.
     """
 
     def __init__(self, clock: Clock, cancelled: threading.Event | None = None) -> None:
@@ -68,7 +68,7 @@ class BlockingClock:
         """Block the thread for `seconds`.
 
         Raises:
-            CancelledError: `cancelled` was set meanwhile.
+            CancelledError: `cancelled` was set during the wait.
         """
         self._sleep(seconds, self._cancelled)
         if self._cancelled.is_set():

@@ -1,7 +1,7 @@
 """How objects show themselves as the last line of a notebook's cell: a table of HTML.
 
-The HTML has no script, nothing from elsewhere and no colors of its own, so that it is readable in
-light and dark notebooks, and without its styles, too, as on GitHub.
+The HTML has no scripts, external resources or colors, so that it is readable in light and dark
+notebooks. It is also readable without its styles, which GitHub removes.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _LABELS = {"seconds": "time", "usd": "price"}
 
 
 class Printer(Protocol):
-    """IPython's, where there is text only."""
+    """IPython's printer, for output as plain text."""
 
     def text(self, text: str, /) -> None:
         """Add text."""
 
 
 class Displayed:
-    """Shows itself as a table of its fields.
+    """Base class of objects that are displayed as a table of their fields.
 
     Attributes:
-        _shown: Properties that are shown, too.
+        _shown: Properties that are shown in addition to the fields.
         _hidden: Fields that are not shown.
     """
 
@@ -44,7 +44,7 @@ class Displayed:
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        # IPython asks each class first for what is its own, and a dataclass has its own `__repr__`.
+        # IPython prefers a class's own methods, and a dataclass has its own `__repr__`.
         setattr(cls, "_repr_pretty_", cls._repr_pretty_)  # noqa: B010 - mypy: a method is assigned
 
     def _repr_html_(self) -> str:
@@ -56,13 +56,13 @@ class Displayed:
         printer.text(str(self))
 
     def _facts(self) -> dict[str, object]:
-        own = cast("DataclassInstance", self)  # else it has `_facts` of its own
+        own = cast("DataclassInstance", self)  # other classes override `_facts`
         names = [each.name for each in fields(own) if each.name not in self._hidden]
         return {each: getattr(self, each) for each in (*names, *self._shown)}
 
 
 def facts_html(title: str, facts: Mapping[str, object]) -> str:
-    """Return a table with a row for each fact; the ending of a name tells its unit."""
+    """Return a table with a row for each fact; the suffix of a name determines its unit."""
     rows = "".join(
         f'<tr><th scope="row" style="{_LEFT};{_TOP};white-space:nowrap">{escape(_label(name))}</th>'
         f'<td style="{_LEFT}">{_cell(name, value)}</td></tr>'
@@ -82,11 +82,11 @@ def table_html(
     """Return lines of text and a table.
 
     Args:
-        title: In bold.
-        lines: Above the table.
-        header: One for each column; the first one is aligned to the left, the others to the right.
-        rows: Of cells, whose lines are given one by one: the first is bold, where there are more.
-        caption: Below the table; an empty one is none.
+        title: The title, shown in bold.
+        lines: Lines of text above the table.
+        header: One entry for each column; the first is aligned left, the others right.
+        rows: Rows of cells; a cell is a list of lines, and the first of several is bold.
+        caption: Text below the table; empty for none.
     """
     above = "".join(f"<br>{escape(line)}" for line in lines)
     head = "".join(
@@ -110,7 +110,7 @@ def table_html(
 
 
 def text_html(title: str, text: str) -> str:
-    """Return text under a title, its lines as they are."""
+    """Return text under a title; line breaks are kept."""
     return f"<div><strong>{escape(title)}</strong><br>{_breaks(text)}</div>"
 
 
@@ -147,7 +147,7 @@ def _entries(entries: list[str]) -> str:
 
 
 def _as_text(name: str, value: object) -> str:
-    """Return a value with the unit that the ending of its name tells."""
+    """Return a value with the unit that the suffix of its name determines."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, int | float):

@@ -1,15 +1,15 @@
-"""How long a run still takes."""
+"""Estimate the remaining time of a run."""
 
 from __future__ import annotations
 
 from collections import deque
 
 _LATE_S = 30.0
-_LATE_WITH_WAITS_S = 120.0  # a quota lets texts through in lumps of a minute
+_LATE_WITH_WAITS_S = 120.0  # a quota admits texts in bursts, a minute apart
 
 
 class EtaEstimator:
-    """How fast a run is of late: finding documents stored goes much faster than embedding them."""
+    """Estimates from a run's recent speed: skipping stored documents is faster than embedding."""
 
     def __init__(self) -> None:
         self._late_s = _LATE_S
@@ -18,14 +18,14 @@ class EtaEstimator:
     def remaining(
         self, seconds: float, done: int, total: int | None, *, wait: float = 0.0
     ) -> float | None:
-        """Return the seconds left, the wait among them.
+        """Return the seconds left, including the wait; None if they are not known.
 
         Args:
-            seconds: Since the run began.
-            done: How many of `total` were done by then.
-            total: None where that is not known; then the time left is not known either.
-            wait: Seconds for which nothing more is sent. They belong to what was done before, as
-                that has used up the quota: 300 texts and then a wait of 53 s are 300 a minute.
+            seconds: Seconds since the run began.
+            done: How many of `total` are done by now.
+            total: None if it is not known; then the time left is not known either.
+            wait: Seconds for which nothing more is sent. They count as time of the texts already
+                done, which used up the quota: 300 texts and then a wait of 53 s are 300 a minute.
         """
         if wait:
             self._late_s = _LATE_WITH_WAITS_S

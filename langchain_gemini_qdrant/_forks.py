@@ -1,11 +1,11 @@
-"""Locks that a forked child can take, though a thread that it does not have held them."""
+"""Locks that a forked child can acquire even if another thread held them at the fork."""
 
 from __future__ import annotations
 
 import _imp
 
-# What Python does before a fork, it does in the reverse order of registration. These two modules
-# take locks then; they must be registered before this one, or a fork would wait for an import
+# Python runs the functions registered for a fork in reverse order of registration. Those of these
+# two modules take locks; they must be registered before ours, or a fork would wait for an import
 # that waits for them.
 import concurrent.futures.thread  # noqa: F401
 import importlib
@@ -16,17 +16,17 @@ import time
 import weakref
 from typing import Any, Protocol
 
-_LONGEST_WAIT = 20.0  # seconds of a fork for an import; longer would be a deadlock of somebody's
+_LONGEST_WAIT = 20.0  # seconds that a fork waits for imports; longer means a deadlock elsewhere
 _POLL = 0.001  # seconds
-# Python's own, private: no public function says that an import is running.
+# Python's own, private: no public function reports whether an import is running.
 _MODULE_LOCKS: dict[str, Any] = getattr(importlib._bootstrap, "_module_locks", {})  # noqa: SLF001
 
 
 class Making:
-    """Held while something is made that may take seconds: an SDK is imported, a client created.
+    """A lock held while an SDK is imported or a client is created, which may take seconds.
 
-    A fork waits for it, and for the imports of other threads, such as those with which a library
-    begins its first request: a child could never finish them, and would wait for their end.
+    A fork waits for it and for the imports of other threads, such as a library's lazy imports at
+    its first request. A child process could never finish them and would wait for ever.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Making:
         latest = time.monotonic() + _LONGEST_WAIT
         while True:
             waits = self._lock.acquire(timeout=max(0.0, latest - time.monotonic()))
-            _imp.acquire_lock()  # no import begins before the fork
+            _imp.acquire_lock()  # no import can begin before the fork
             if not waits or not _others_import() or time.monotonic() > latest:
                 self._forking.waits = waits
                 return
@@ -59,7 +59,7 @@ class Making:
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Begin with a lock of this process."""
+        """Replace the lock by a new one."""
         _imp.release_lock()
         self._lock = threading.RLock()
 
@@ -75,7 +75,7 @@ MAKING = Making()
 
 
 class HasLock(Protocol):
-    """What has a lock to be renewed."""
+    """An object with a lock to be renewed."""
 
     _lock: threading.Lock
 
@@ -84,7 +84,7 @@ _holders: weakref.WeakSet[HasLock] = weakref.WeakSet()
 
 
 def renew_lock_in_children(holder: HasLock) -> None:
-    """Give `holder._lock` a new lock in every forked child, as long as the holder lives."""
+    """Replace `holder._lock` in every forked child, as long as the holder exists."""
     _holders.add(holder)
 
 

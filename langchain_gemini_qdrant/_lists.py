@@ -1,4 +1,4 @@
-"""Lists of arguments, and the single values that are given in their place."""
+"""Refuse single values given in place of lists."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from langchain_gemini_qdrant.errors import InvalidInputError
 
 
 def check_list(values: object, name: str) -> None:
-    """Refuse a single value where several are meant: a string would be taken letter by letter.
+    """Refuse a single value in place of a list: a string would be read letter by letter.
 
     Args:
-        values: A list, or any iterable where one is allowed.
-        name: Of the argument.
+        values: A list, or any iterable if that is allowed.
+        name: Name of the argument, for the message.
 
     Raises:
-        InvalidInputError: It is a string, bytes, a dict or a document, or cannot be iterated over.
+        InvalidInputError: `values` is a string, bytes, a dict or a document, or not iterable.
     """
     is_many = isinstance(values, Iterable | AsyncIterable)
     if not is_many or isinstance(values, str | bytes | bytearray | Mapping | BaseModel):

@@ -1,4 +1,4 @@
-"""The package's logger: at INFO, why and how long a call waits, and what it learnt of quotas."""
+"""The package's logger; at INFO it reports long waits with their reasons, and learned quotas."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from typing import Final
 LOGGER: Final = logging.getLogger("langchain_gemini_qdrant")
 
 LONG_WAIT: Final = 2.0
-"""Seconds; shorter waits for a quota are its steady pace, of which nobody need hear."""
+"""Seconds; shorter waits for a quota are its normal pace and are not logged."""

@@ -1,12 +1,12 @@
-"""Filters and payload indexes in the one form that every engine reads in the same way.
+"""Filters and payload indexes in a form that every engine reads in the same way.
 
-What a server of version 1.19 reads otherwise than it should:
+Faults of server version 1.19 that this form avoids:
 
-- Over an index a range obeys `gt` and `lt` alone, whatever its `gte` and `lte`.
-- Where an index gives the points of `must` or `should`, it does not look at a `must_not` or
-  `min_should` beside them that repeats those conditions.
-- Without an index `IsNullCondition` misses a null in a list, which `FieldCondition` finds.
-- Over a text index made without `phrase_matching` no phrase is found.
+- With an index, a range that has `gt` or `lt` ignores its `gte` and `lte`.
+- If an index provides the points of `must` or `should`, a `must_not` or `min_should` next to them
+  that repeats those conditions is ignored.
+- Without an index, `IsNullCondition` misses a null in a list; `FieldCondition` finds it.
+- With a text index created without `phrase_matching`, no phrase is found.
 """
 
 from __future__ import annotations
@@ -60,14 +60,17 @@ def portable_condition(condition: models.Condition) -> models.Condition:
 
 
 def portable_index(schema: models.PayloadSchemaParams) -> models.PayloadSchemaParams:
-    """Return the settings of an index; one of text can find phrases unless told not to."""
+    """Return an index's settings; a text index supports phrases unless that is set to False."""
     if isinstance(schema, models.TextIndexParams) and schema.phrase_matching is None:
         return schema.model_copy(update={"phrase_matching": True})
     return schema
 
 
 def _min_should(clause: models.MinShould) -> models.MinShould:
-    """Return what can be met: over an index, more conditions than there are would be no filter."""
+    """Return a clause that no point meets if `min_count` exceeds the conditions.
+
+    With an index, a server would ignore such a clause.
+    """
     if clause.min_count > len(clause.conditions):
         return models.MinShould(conditions=[models.HasIdCondition(has_id=[])], min_count=1)
     conditions = [portable_condition(each) for each in clause.conditions]
@@ -75,7 +78,7 @@ def _min_should(clause: models.MinShould) -> models.MinShould:
 
 
 def _range(bounds: models.Range | models.DatetimeRange) -> models.Range | models.DatetimeRange:
-    """Leave the tighter bound on each side; times are in UTC."""
+    """Keep only the tighter bound on each side; times are converted to UTC."""
     given: dict[str, Any] = {
         name: _comparable(bound)
         for name in ("gt", "gte", "lt", "lte")
@@ -89,7 +92,7 @@ def _range(bounds: models.Range | models.DatetimeRange) -> models.Range | models
 
 
 def _comparable(bound: float | date) -> float | datetime:
-    """Return a number as it is, and a time in UTC; without a zone it is in UTC, as stored ones."""
+    """Return a number unchanged and a time in UTC, which is also assumed if it has no time zone."""
     if not isinstance(bound, date):
         return bound
     if not isinstance(bound, datetime):
@@ -97,7 +100,7 @@ def _comparable(bound: float | date) -> float | datetime:
     aware = bound if bound.utcoffset() is not None else bound.replace(tzinfo=UTC)
     try:
         return aware.astimezone(UTC)
-    except OverflowError:  # in UTC it is in the year 0 or 10000, in which nothing is stored
+    except OverflowError:  # its UTC year is 0 or 10000, outside the range of stored times
         return _LAST if aware > _FIRST + _YEAR else _FIRST
 
 

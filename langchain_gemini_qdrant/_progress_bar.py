@@ -17,17 +17,17 @@ P = ParamSpec("P")
 def progress_bar(
     unit: str, on_progress: Callable[P, None] | None, *, shown: bool
 ) -> Iterator[Callable[P, None] | None]:
-    """Show a bar until the block ends, also by an exception.
+    """Show a bar until the block ends, normally or by an exception.
 
     Args:
         unit: What is counted, in the plural.
-        on_progress: Of the caller's own; it is called after the bar has moved.
-        shown: False shows nothing.
+        on_progress: The caller's own callback; it is called after the bar has moved.
+        shown: False shows no bar.
 
     Yields:
-        What to call with each progress in place of `on_progress`. The progress, which has `done`
-        and `total` and may have a `remark`, is the last argument; one before it names the part
-        of the work, each of which starts at 0.
+        The function to call with each progress in place of `on_progress`. The progress, which has
+        `done` and `total` and may have a `remark`, is the last argument. An argument before it
+        names the part of the work; each part starts at 0.
     """
     if not shown:
         yield on_progress
@@ -44,10 +44,10 @@ def progress_bar(
 
 def _bar(unit: str) -> Any:  # noqa: ANN401 - tqdm has no types
     with warnings.catch_warnings():
-        # Without ipywidgets a notebook gets the bar as text, which is no reason for a warning.
+        # Without ipywidgets, a notebook shows the bar as text; that needs no warning.
         warnings.filterwarnings("ignore", message="IProgress not found")
         from tqdm.auto import tqdm  # noqa: PLC0415 - only where a bar is shown
-    # What a notebook gets on standard error it shows in red.
+    # A notebook shows standard error in red.
     file = sys.stdout if "ipykernel" in sys.modules else sys.stderr
     return tqdm(unit=f" {unit}", dynamic_ncols=True, file=file)
 
@@ -62,4 +62,4 @@ def _move(bar: Any, *args: Any) -> None:  # noqa: ANN401
         bar.reset(total=progress.total)
     bar.update(progress.done - bar.n)
     if getattr(progress, "waiting", None) is not None:
-        bar.refresh()  # nothing else comes for a while
+        bar.refresh()  # the next update may be far away

@@ -1,4 +1,4 @@
-"""Values as Qdrant stores them: point ids made of any string, payloads as JSON will carry them."""
+"""Values in the form that Qdrant stores: point ids made of any string, payloads as JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 
 ID_KEY = "document_id"
-"""Payload key of an id that cannot be a point id as it stands."""
+"""Payload key of an id that cannot be used unchanged as a point id."""
 
 _NAMESPACE = uuid.UUID("6f0f8c1e-6a0b-5b6e-9c55-0f2f0d6f3c11")
 _MAX_INTEGER_ID = 2**64 - 1
@@ -42,21 +42,21 @@ _PLAIN_UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[
 def point_id(document_id: str | int) -> str | int:
     """Return the point id of a document's id.
 
-    Qdrant takes unsigned 64-bit integers and UUIDs. An integer and its decimal form are one id,
-    as LangChain shows ids as strings. A UUID is one id in upper or lower case, with its four
-    hyphens or with none, as in every Qdrant. Any other string is an id of its own, whatever else
-    reads a UUID or an integer in it (`urn:uuid:...`, braces, hyphens in other places, `01`, `+1`):
-    its point has a UUID made of the string. A document that an earlier version stored under the
-    UUID that it read in such a string has that UUID as its id.
+    Qdrant accepts unsigned 64-bit integers and UUIDs. An integer and its decimal string are the
+    same id, because LangChain returns ids as strings. A UUID is the same id in upper or lower case,
+    with its four hyphens or with none, as in every Qdrant engine. Any other string is a different
+    id, even if other programs read it as a UUID or an integer (`urn:uuid:...`, braces, hyphens in
+    other places, `01`, `+1`): its point id is a UUID derived from the string. An earlier version
+    read UUIDs in such strings; documents that it stored have that UUID as their id.
 
     Raises:
-        InvalidInputError: UTF-8 cannot carry the id, or it is not a string, integer or UUID.
+        InvalidInputError: UTF-8 cannot encode the id, or it is not a string, integer or UUID.
     """
     text = str(document_id)
     if CANONICAL_UUID.fullmatch(text):
-        return text  # `uuid.UUID` would say the same, ten times as slow
+        return text  # `uuid.UUID` gives the same and is ten times slower
     if isinstance(document_id, bool) or not isinstance(document_id, str | Integral):
-        # as text, NaN and None would each be one id of all that have none
+        # converted to text, NaN or None would be one shared id of all documents without an id
         raise InvalidInputError(
             f"An id must be a string, an integer or a UUID, got {type(document_id).__name__}"
         )
@@ -68,37 +68,37 @@ def point_id(document_id: str | int) -> str | int:
         return str(uuid.uuid5(_NAMESPACE, text))
     except UnicodeEncodeError as error:
         raise InvalidInputError(
-            f"An id must not hold half of a surrogate pair, got {text!r}"
+            f"An id must not contain half of a surrogate pair, got {text!r}"
         ) from error
 
 
 def id_payload(document_id: str | int, point: str | int) -> dict[str, str]:
-    """Return what a payload must keep so that the id comes back as given; `point` is its own."""
+    """Return the payload fields that preserve the original id; `point` is its point id."""
     text = str(document_id)
     return {} if str(point) == text else {ID_KEY: text}
 
 
 def document_id(point: str | int | uuid.UUID, payload: Mapping[str, object] | None) -> str:
-    """Return the id by which a stored document is found: the caller's, or the point's.
+    """Return the id of a stored document: the caller's id, or the point's.
 
-    Other programs keep other values under `ID_KEY`, which are not ids of points.
+    Other programs may store other values under `ID_KEY`, which are not ids.
     """
     kept = (payload or {}).get(ID_KEY)
-    with suppress(InvalidInputError):  # local mode keeps what no id can be
+    with suppress(InvalidInputError):  # local mode stores values that cannot be ids
         if isinstance(kept, str) and str(point_id(kept)) == str(point):
             return kept
     return str(point)
 
 
 def content_id(document: Document, keys: Sequence[str] = ("source",)) -> str:
-    """Return an id that the same text with the same metadata under `keys` always gets."""
+    """Return an id that depends only on the text and on the metadata under `keys`."""
     marks = map(document.metadata.get, keys)
     name = _encode([*marks, document.page_content])
     return str(uuid.uuid5(_NAMESPACE, name))
 
 
 def _as_text(value: object) -> object:
-    """Return what stands for a value that JSON has not, the same in every process."""
+    """Return text for a value that JSON does not support, the same in every process."""
     return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
 
 
@@ -111,11 +111,11 @@ _I64 = -(2**63)
 
 
 class Bounds(NamedTuple):
-    """How much a payload may hold so that it can be read again as it was stored.
+    """Limits within which a payload is read back exactly as it was stored.
 
     Attributes:
-        levels: Objects and lists inside each other, the payload being the first.
-        highest: The highest integer.
+        levels: Levels of nested objects and lists; the payload itself is the first.
+        highest: The largest integer.
     """
 
     levels: int
@@ -123,26 +123,26 @@ class Bounds(NamedTuple):
 
 
 EVERYWHERE = Bounds(levels=31, highest=2**63 - 1)
-"""What every engine reads again, over REST and gRPC: protobuf reads 100 messages inside each other,
-and a level takes three of them; its integers have a sign."""
+"""Limits of every engine, over REST and gRPC: protobuf reads 100 nested messages, and a level takes
+three of them; its integers are signed."""
 
 ON_EDGE = Bounds(levels=110, highest=2**64 - 1)
-"""What the embedded engine reads again: from 123 levels on, it cannot read its own log."""
+"""Limits of the embedded engine: from 123 levels on, it cannot read its own log."""
 
 _FILTER_LEVELS = 94
-"""What is inside each other in a filter as JSON: 45 filters and a condition. Of 50, protobuf would
-make more than 100 messages; the embedded engine's log takes 55."""
+"""Levels of nesting in a filter as JSON: 45 filters and a condition. 50 filters would be more than
+protobuf's 100 nested messages; the embedded engine's log can store 55."""
 
-_EXACT_POWERS = 22  # of ten, which are floats
-_SHORT = 100  # characters of a text that need no exact count
-_SHOWN = 80  # characters of a key in a message
+_EXACT_POWERS = 22  # powers of ten up to this one are exact as floats
+_SHORT = 100  # characters; the size of a shorter text is not counted exactly
+_SHOWN = 80  # characters of a key that a message shows
 
 
 class CheckedPayload(dict[str, Any]):
-    """A payload that JSON will carry as it stands; nobody changes it any more.
+    """A payload that can be sent as JSON unchanged; it must not be modified.
 
     Attributes:
-        size_bytes: About what it takes.
+        size_bytes: Its approximate size.
     """
 
     __slots__ = ("size_bytes",)
@@ -152,19 +152,20 @@ class CheckedPayload(dict[str, Any]):
         self.size_bytes = size_bytes
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
-        """Arrive as a plain dict in another process, which checks for itself."""
+        """Pickle as a plain dict: the receiving process checks it again."""
         return dict, (dict(self),)
 
 
 def check_payload(payload: object, bounds: Bounds = ON_EDGE) -> CheckedPayload:
-    """Return the payload as JSON will carry it; one that was checked is returned as it is.
+    """Return the payload converted to JSON types; a checked one is returned unchanged.
 
-    As in qdrant-client, datetimes, UUIDs, tuples and models become what JSON has for them; so do
+    As in qdrant-client, datetimes, UUIDs, tuples and models are converted to JSON types; so are
     NumPy's numbers.
 
     Raises:
-        InvalidInputError: It holds what an engine would refuse, silently change or not read again:
-            NaN, infinity, half surrogate pairs, what JSON does not have, or more than `bounds`.
+        InvalidInputError: It contains something that an engine would refuse, silently change or
+            not read back: NaN, infinity, half of a surrogate pair, an object that JSON does not
+            support, or more than `bounds`.
     """
     if type(payload) is CheckedPayload:
         return payload
@@ -173,11 +174,11 @@ def check_payload(payload: object, bounds: Bounds = ON_EDGE) -> CheckedPayload:
     if type(payload) is dict and (size_bytes := _plain_bytes(payload, bounds)):
         return CheckedPayload(_copied(payload), size_bytes)
     try:
-        # NaN and infinity come as constants, which no JSON has
+        # NaN and infinity become constants that are not valid JSON
         copy = from_json(to_json(payload, fallback=_number), allow_inf_nan=False)
-    # pydantic's serialisation error is a ValueError; its text can hold the payload's
+    # pydantic's serialisation error is a ValueError; its message may quote the payload
     except (TypeError, ValueError, RecursionError) as error:
-        reason = _unfit(payload, bounds) or f"JSON cannot carry it ({type(error).__name__})"
+        reason = _unfit(payload, bounds) or f"it is not valid JSON ({type(error).__name__})"
         raise InvalidInputError(f"A payload cannot be stored: {reason}") from error
     if not isinstance(copy, dict):
         raise InvalidInputError(f"A payload must be a JSON object, got {type(payload).__name__}")
@@ -187,7 +188,7 @@ def check_payload(payload: object, bounds: Bounds = ON_EDGE) -> CheckedPayload:
 
 
 def _copied(value: Any) -> Any:  # noqa: ANN401 - of JSON's kinds
-    """Return a copy that shares no list or dict: its owner may change them while texts are sent."""
+    """Return a deep copy: the caller may change the original while texts are sent."""
     if type(value) is dict:
         return {key: _copied(inner) for key, inner in value.items()}
     if type(value) is list:
@@ -196,19 +197,19 @@ def _copied(value: Any) -> Any:  # noqa: ANN401 - of JSON's kinds
 
 
 def _number(value: object) -> object:
-    """Return a number of NumPy's as Python's."""
+    """Return a NumPy number as a Python number."""
     if isinstance(value, np.bool_ | np.integer | np.floating):
         return value.item()
     raise TypeError
 
 
 def _unfit(value: object, bounds: Bounds, path: str = "", level: int = 1) -> str | None:
-    """Say what of a value cannot be stored, where and why; never what a string holds."""
+    """Return which part of a value cannot be stored and why, without any string's text."""
     if isinstance(value, Mapping | list | tuple):
         if level > bounds.levels:
             return (
-                f"{path[:_SHOWN]}... is nested in more than {bounds.levels} levels, of which the "
-                "payload is the first: store it as a string of JSON"
+                f"{path[:_SHOWN]}... is nested in more than {bounds.levels} levels, counting the "
+                "payload as the first: store it as a string of JSON"
             )
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, inner in items:
@@ -224,13 +225,13 @@ def _unfit(value: object, bounds: Bounds, path: str = "", level: int = 1) -> str
 
 def _unfit_leaf(value: object, bounds: Bounds) -> str | None:
     if isinstance(value, str):
-        return None if _text_bytes(value) >= 0 else "holds half of a surrogate pair"
+        return None if _text_bytes(value) >= 0 else "contains half of a surrogate pair"
     kind = f"({type(value).__module__}.{type(value).__qualname__})".replace("builtins.", "")
     try:
-        # Python turns no integer of 4,301 digits into text
+        # Python refuses to convert an integer of 4,301 digits to text
         plain = value if isinstance(value, int) else from_json(to_json(value, fallback=_number))
     except (TypeError, ValueError, RecursionError):
-        return f"{kind} is nothing that JSON has: convert it, or leave it out"
+        return f"{kind} is not a type that JSON supports: convert it, or leave it out"
     if isinstance(plain, float) and not math.isfinite(plain):
         return f"{kind} is NaN or infinity, which JSON does not have: use None, or leave it out"
     if isinstance(plain, int) and not _I64 <= plain <= bounds.highest:
@@ -239,17 +240,17 @@ def _unfit_leaf(value: object, bounds: Bounds) -> str | None:
 
 
 _TOO_DEEP = (
-    "A filter must not nest so deep, with more than 45 filters inside each other: put conditions "
-    "beside each other, in one `must`, `should`, $and or $or, or look for one of several values "
-    "with `MatchAny` or $in"
+    "A filter must not nest more than 45 filters inside each other: put conditions next to each "
+    "other, in one `must`, `should`, $and or $or, or match one of several values with `MatchAny` "
+    "or $in"
 )
 
 
 def check_levels(value: object) -> None:
-    """Refuse a filter of dicts and lists that nests deeper than every engine reads it.
+    """Refuse a filter of dicts and lists that is nested too deeply for some engine.
 
     Raises:
-        InvalidInputError: It does.
+        InvalidInputError: The filter is nested too deeply.
     """
     level = [value]
     for _ in range(_FILTER_LEVELS + 1):
@@ -265,18 +266,18 @@ def check_levels(value: object) -> None:
 
 
 def check_model(value: object, name: str) -> None:
-    """Refuse a filter, or another of Qdrant's models, that an engine could not read again.
+    """Refuse a filter or a different Qdrant model that some engine could not read back.
 
     Raises:
-        InvalidInputError: It nests too deep, or holds NaN, infinity, an integer of more than 64
-            bits or half of a surrogate pair.
+        InvalidInputError: It is nested too deeply, or contains NaN, infinity, an integer of more
+            than 64 bits or half of a surrogate pair.
     """
     pending: list[tuple[str, object, int]] = [(name, value, 1)]
     while pending:
         field, each, level = pending.pop()
         if level > _FILTER_LEVELS:
             raise InvalidInputError(_TOO_DEEP)
-        if isinstance(each, models.Filter):  # a single condition goes as a list of one
+        if isinstance(each, models.Filter):  # a single condition counts as a list of one
             clauses = vars(each).items()
             lists = ((key, c if isinstance(c, list) else [c]) for key, c in clauses if c)
             pending += [(key, clause, level + 1) for key, clause in lists]
@@ -294,38 +295,38 @@ def check_model(value: object, name: str) -> None:
 
 def _unfit_number_or_text(value: object) -> str | None:
     if isinstance(value, str):
-        return None if _text_bytes(value) >= 0 else f"holds half of a surrogate pair, got {value!r}"
+        return None if _text_bytes(value) >= 0 else f"contains half of a surrogate pair: {value!r}"
     if isinstance(value, float) and not math.isfinite(value):
         return f"must be a finite number, got {value}"
     if isinstance(value, int) and not _I64 <= value <= ON_EDGE.highest:
-        return "must be an integer of 64 bits"
+        return "must be an integer that fits into 64 bits"
     return None
 
 
 def check_utf8(value: object, name: str) -> None:
-    """Refuse what holds half of a surrogate pair, which nothing can send.
+    """Refuse a value with half of a surrogate pair, which cannot be encoded.
 
     Raises:
-        InvalidInputError: It does; it was cut inside a character.
+        InvalidInputError: The value contains one; a text was cut inside a character.
     """
     try:
         to_json(value, fallback=repr)
     except ValueError as error:
         if "surrogates" in str(error):
             raise InvalidInputError(
-                f"{name} must not hold half of a surrogate pair, got {value!r}"
+                f"{name} must not contain half of a surrogate pair, got {value!r}"
             ) from error
 
 
 def payload_bytes(payload: object) -> int:
-    """Return about how many bytes any payload takes."""
+    """Return the approximate size of any payload in bytes."""
     if type(payload) is CheckedPayload:
         return payload.size_bytes
     return _plain_bytes(payload, ON_EDGE) or len(repr(payload))
 
 
-def _plain_bytes(value: object, bounds: Bounds) -> int:  # noqa: C901 - one loop, for all is stored
-    """Return about how many bytes a value takes that JSON has and bounds hold; 0 for any other."""
+def _plain_bytes(value: object, bounds: Bounds) -> int:  # noqa: C901 - one loop, as every payload passes it
+    """Return the approximate bytes of a JSON value within bounds; 0 for any other value."""
     total = 0
     pending: list[tuple[Any, int]] = [(value, bounds.levels)]
     while pending:
@@ -358,7 +359,7 @@ def _plain_bytes(value: object, bounds: Bounds) -> int:  # noqa: C901 - one loop
 
 
 def _text_bytes(text: str) -> int:
-    """Return about how long a text is in JSON, which escapes control characters; -1 for no text."""
+    """Return the approximate bytes of a text in JSON; -1 if it cannot be encoded."""
     if len(text) < _SHORT and text.isascii():
         return len(text)
     try:
@@ -373,28 +374,29 @@ def _zeros(size: int) -> tuple[float, ...]:
 
 
 def check_finite(numbers: Sequence[Any], name: str) -> None:
-    """Refuse values that are not numbers, or not finite as 32-bit floats of the engine.
+    """Refuse values that are not numbers, or not finite as the engine's 32-bit floats.
 
     Raises:
-        InvalidInputError: There is one among the numbers.
+        InvalidInputError: A value is not a finite number.
     """
     try:
-        # it checks the numbers itself, and is faster than `hypot`, which takes them one by one
+        # `dist` checks the numbers, and is faster than `hypot`, which takes them one by one
         length = math.dist(numbers, _zeros(len(numbers)))
     except (TypeError, OverflowError) as error:
         raise InvalidInputError(f"Vector {name!r} must be a flat list of numbers") from error
     if not length <= _MAX_FLOAT32:  # false for NaN, too
         raise InvalidInputError(
-            f"Vector {name!r} must hold finite 32-bit numbers, got NaN, infinity or too large ones"
+            f"Vector {name!r} must have finite 32-bit numbers, got NaN, infinity or too large ones"
         )
 
 
 def is_read_exactly(value: float) -> bool:
-    """Return whether every engine reads this number back as it was written.
+    """Return whether every engine reads this number back exactly as it was written.
 
     Servers and the embedded engine read a float as its digits times a power of ten, which is exact
-    where both are exact floats. Other floats, such as those of 17 digits, were read up to two units
-    off in the last place (Edge 0.9, gRPC), over REST four (server 1.19; 30,000 floats each).
+    if both are exact floats. Other floats, such as those with 17 digits, were off by up to two
+    units in the last place (Edge 0.9, gRPC), and by four over REST (server 1.19; 30,000 floats
+    each).
 
     Source: https://github.com/serde-rs/json/issues/1336
     """
@@ -404,7 +406,7 @@ def is_read_exactly(value: float) -> bool:
 
 
 def named_vectors(vectors: V | Mapping[str, V] | None) -> Mapping[str, V]:
-    """Return vectors, or their settings, by name; the unnamed one has the name `""`."""
+    """Return vectors, or their settings, by name; the unnamed vector has the name `""`."""
     if vectors is None:
         return {}
     by_name: Any = vectors if isinstance(vectors, dict) else {"": vectors}

@@ -1,4 +1,4 @@
-"""How often and when a failed request is sent again, to Gemini and to Qdrant; delays of servers.
+"""When failed requests to Gemini and Qdrant are retried, and how servers' delays are read.
 
 `embeddings/_send.py` and `vectorstores/_retry.py` decide which errors are retried.
 """
@@ -20,31 +20,31 @@ DURATION: Final = r"(?:[0-9.]+\s*(?:ms|h|m|s)(?![a-z])\s*)+"
 """A regular expression for durations such as `1m12.5s`."""
 
 LONGEST_DELAY: Final = 3600.0
-"""Seconds; who asks for more is not waited for. A minute's quota never does."""
+"""Seconds; a server that asks for more is not waited for. A quota per minute never does."""
 
 _DURATION_PART = re.compile(r"([0-9.]+)\s*(ms|h|m|s)", re.IGNORECASE)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 def uncut(seconds: float) -> float:
-    """Return a server's delay with what cutting it to whole seconds may have hidden.
+    """Return a server's delay, plus one second if it may have been truncated to whole seconds.
 
-    Google sends `"48s"` for 48.94 s and `"0s"` in the last second; HTTP's Retry-After has no
-    fractions either.
+    Google sends `"48s"` for 48.94 s, and `"0s"` in the last second. The HTTP header Retry-After has
+    no fractions either.
     """
     return seconds + 1.0 if float(seconds).is_integer() else seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryPolicy:
-    """How often and when a request that failed goes out again; delays are in seconds.
+    """How often and after which delay a failed request is retried; delays are in seconds.
 
-    By default six delays of at most 63 s in all; after a 429 the limiter's own pause counts too,
-    so a minute's quota is free again before the last attempt.
+    The default is six delays of at most 63 s in total. After a 429 the limiter also pauses, so a
+    quota per minute is available again before the last attempt.
 
     Attributes:
         floor: The share of each doubling delay that is not random, in [0, 1]: with 0.5, all delays
-            together are at least half of their sum.
+            together are at least half of their maximum.
     """
 
     max_retries: int = 6
@@ -53,11 +53,11 @@ class RetryPolicy:
     floor: float = 0.0
 
     def delay(self, attempt: int, *, retry_after: float | None, random: Random) -> float:
-        """Return the seconds before retry number `attempt`, from 0, at random within bounds.
+        """Return the seconds before retry number `attempt` (from 0), random within bounds.
 
-        What the server asked for, with what a cut of it may hide (see `uncut`), is a promise, so up
-        to 10 % come on top of it. Without it, a doubling delay is random from `floor` of it up
-        (full jitter if that is 0), so workers do not wake up together.
+        A delay that the server asked for (see `uncut`) is a minimum: up to 10 % are added to it.
+        Otherwise the doubling delay is multiplied by a random factor from `floor` to 1 (full jitter
+        if `floor` is 0), so that workers do not wake up together.
 
         Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
         """
@@ -94,7 +94,7 @@ def read_number(value: object) -> float | None:
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read the header Retry-After: seconds, or a date, for which the server's own clock counts."""
+    """Read the header Retry-After: seconds, or a date, compared with the server's own clock."""
     value = headers.get("retry-after")
     seconds = read_seconds(value)
     if seconds is not None or not isinstance(value, str):

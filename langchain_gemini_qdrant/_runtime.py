@@ -25,7 +25,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     Raises:
         RuntimeError: The coroutine awaited something that needs an event loop.
     """
-    # A running loop would note the async generators that begin here, and close them as it ends.
+    # A running loop would register async generators that start here and close them when it ends.
     begin = sys.get_asyncgen_hooks().firstiter
     sys.set_asyncgen_hooks(firstiter=None)
     try:
@@ -44,7 +44,7 @@ class Blocking:
 
     Args:
         target: The object.
-        prefix: Of the async names, removed to find the sync method: with `"a"`, awaiting
+        prefix: Prefix of the async names, removed to find the sync method: with `"a"`, awaiting
             `aembed_query(...)` calls `target.embed_query(...)`.
     """
 
@@ -62,10 +62,10 @@ class Blocking:
 
 
 class AsAsync(AsyncIterator[T]):
-    """The values of a sync iterable where asynchronous ones are wanted.
+    """A sync iterable as an asynchronous iterator.
 
     Args:
-        values: A generator is closed by `aclose`, and never otherwise: the caller may own it.
+        values: If it is a generator, only `aclose` closes it: the caller may own it.
     """
 
     def __init__(self, values: Iterable[T]) -> None:
@@ -76,7 +76,7 @@ class AsAsync(AsyncIterator[T]):
             return next(self._values)
         except StopIteration:
             raise StopAsyncIteration from None
-        except StopAsyncIteration as error:  # as a generator's StopIteration: not the end
+        except StopAsyncIteration as error:  # not the end, as with a generator's StopIteration
             raise RuntimeError("the values raised StopAsyncIteration") from error
 
     async def aclose(self) -> None:
@@ -99,7 +99,7 @@ def as_sync(values: AsyncGenerator[T, None]) -> Generator[T, None, None]:
 
 
 async def _next(values: AsyncGenerator[T, None]) -> T:
-    return await anext(values)  # not called before `run` is: a generator begins with this call
+    return await anext(values)  # inside `run`, because this call starts the generator
 
 
 async def collected(values: Iterable[T] | AsyncIterable[T]) -> list[T]:

@@ -8,7 +8,7 @@ import warnings
 from langchain_gemini_qdrant._logging import LOGGER
 
 _PACKAGE = __name__.split(".", maxsplit=1)[0]
-_PASSED = (_PACKAGE, "contextlib", "pydantic")  # pydantic has the constructor of embeddings
+_PASSED = (_PACKAGE, "contextlib", "pydantic")  # pydantic calls the constructor of embeddings
 
 
 def warn(message: str) -> None:
@@ -26,7 +26,7 @@ def _is_passed(module: str) -> bool:
 
 
 def warn_in_passing(message: str) -> None:
-    """Warn where vectors are at stake: if warnings are errors, the message is logged instead."""
+    """Warn without losing vectors: if warnings are errors, the message is logged instead."""
     try:
         warn(message)
     except Warning:

@@ -1,4 +1,4 @@
-"""Numbers in words for people."""
+"""Numbers with words, for messages."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class GeminiQdrantError(Exception):
     """Base class of all errors of this package."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        # An exception is otherwise copied and unpickled by a call with its message alone.
+        # By default, copying and unpickling call the exception's class with the message only.
         return self.__class__.__new__, (self.__class__, *self.args), self.__dict__
 
 
@@ -81,7 +81,7 @@ class InvalidInputError(GeminiQdrantError, ValueError):
 
 
 class TextTooLongError(InvalidInputError):
-    """Texts are over the model's input limit; the API would silently truncate them.
+    """Texts exceed the model's input limit; the API would silently truncate them.
 
     Attributes:
         indices: Positions of the texts, from 0.
@@ -115,12 +115,12 @@ class RateLimitError(EmbeddingError):
     """429: a quota is used up.
 
     Attributes:
-        retry_after: Seconds after which the server takes requests again, None if it did not say.
-            Google cuts its delay to whole seconds; what the cut may hide is added.
-        limits: The quotas that are used up: what each counts, with its size or None if the server
-            did not say it; empty if the server named none.
-        limit: The size of the first of them, None if the server did not say.
-        unit: What that quota counts, None if the server did not say.
+        retry_after: Seconds until the server accepts requests again, None if it did not say. Google
+            truncates its delay to whole seconds, so one second is added to a whole number.
+        limits: The quotas that are used up, each as its unit (what it counts) with its size, or
+            None if the server did not report the size; empty if the server named no quota.
+        limit: The size of the first of these quotas, None if the server did not report it.
+        unit: What that quota counts, None if the server did not report it.
     """
 
     def __init__(
@@ -144,8 +144,8 @@ class DailyQuotaError(RateLimitError):
     """429: the day's quota is used up, or the server asks to wait for more than an hour.
 
     Attributes:
-        retry_after: None for the quota of a day, which is renewed at midnight Pacific time: the
-            delay of some seconds that Google names beside it does not help. Else the seconds that
+        retry_after: None for a daily quota, which is renewed at midnight Pacific time; the delay
+            of a few seconds that Google sends with it does not help. Otherwise the seconds that
             the server asks for, more than an hour.
 
     Source: https://ai.google.dev/gemini-api/docs/rate-limits
@@ -153,10 +153,10 @@ class DailyQuotaError(RateLimitError):
 
 
 class BillingError(RateLimitError):
-    """429 that waiting does not end: a balance, a spending cap, or a quota of 0 in the tier.
+    """429 that waiting does not resolve: a balance, a spending cap, or a quota of 0 in the tier.
 
     Attributes:
-        retry_after: None, whatever delay the server names.
+        retry_after: Always None, even if the server sends a delay.
 
     Source: https://ai.google.dev/gemini-api/docs/billing
     """
@@ -166,7 +166,7 @@ class ServiceError(EmbeddingError):
     """5xx, a timeout, or a lost or refused connection.
 
     Attributes:
-        retry_after: Seconds that the server asks to wait, None if it did not say.
+        retry_after: Seconds that the server asks to wait, None if it sent no delay.
     """
 
     def __init__(
@@ -186,8 +186,8 @@ class RequestRejectedError(EmbeddingError):
     """4xx other than 429, or 501: the same request would be refused again.
 
     Attributes:
-        refuses_all: Any other request would be refused, too: the key, the project, the place or
-            the model is what is wrong, and not the texts.
+        refuses_all: Whether every other request would be refused, too, because the key, the
+            project, the location or the model is wrong, and not the texts.
     """
 
     def __init__(
@@ -211,8 +211,8 @@ class PartialEmbeddingError(EmbeddingError):
     """Some texts could not be embedded; the vectors of the others are here.
 
     Attributes:
-        vectors: One for each text, in order; None if the text failed.
-        failures: The error of each failed text, by its position from 0.
+        vectors: One entry for each text, in order: its vector, or None if the text failed.
+        failures: The error of each failed text, by the text's position, counted from 0.
     """
 
     def __init__(
@@ -237,8 +237,9 @@ class PartialWriteError(GeminiQdrantError):
 
     Attributes:
         written: Ids of the documents that are stored, in the order given.
-        missing: Ids of the documents that are not known to be stored. They may be, where only
-            the answer was lost or a part of a cluster took them; add them again under these ids.
+        missing: Ids of the documents that are not known to be stored. They may be stored if only
+            the answer was lost, or if only a part of a cluster accepted them. Add them again under
+            these ids.
     """
 
     def __init__(
@@ -252,8 +253,9 @@ class PartialWriteError(GeminiQdrantError):
 class IngestError(GeminiQdrantError):
     """A run of `ingest` did not store all documents; run it again to resume.
 
-    `__cause__` is the error that ended the run early; if it ran to its end, the error of the first
-    document that failed, None if nothing was sent for it. `report.causes` has one for each reason.
+    `__cause__` is the error that stopped the run early. If the run was not stopped, it is the error
+    of the first document that failed, or None if nothing was sent for that document.
+    `report.causes` has one error for each reason.
 
     Attributes:
         report: Counts of the run, and the reasons of failures by id.
@@ -265,10 +267,10 @@ class IngestError(GeminiQdrantError):
 
 
 class OptimizationError(GeminiQdrantError):
-    """A server could not build a collection's graphs and codes, or not in the time given.
+    """A server failed to build a collection's graphs and codes, or exceeded the time given.
 
     Attributes:
-        status: The collection's: `"red"` if it failed, else `"yellow"` or `"grey"`.
+        status: The collection's status: `"red"` if building failed, else `"yellow"` or `"grey"`.
     """
 
     def __init__(self, message: str, *, status: Literal["green", "yellow", "grey", "red"]) -> None:
@@ -285,13 +287,13 @@ class StorageError(GeminiQdrantError):
 
 
 class LocalModeError(StorageError):
-    """The folder is one of qdrant-client's local mode, which has a format of its own.
+    """The folder belongs to qdrant-client's local mode, which uses a different format.
 
     Nothing is wrong with the folder, and nothing was written into it. `migrate` copies its
     collections into a folder of the embedded engine.
 
     Attributes:
-        path: The folder.
+        path: The folder's path.
         collections: Names of the collections in it.
     """
 
@@ -299,8 +301,8 @@ class LocalModeError(StorageError):
         call = "migrate(QdrantClient(path={!r}), EdgeClient({!r}), {!r})"
         super().__init__(
             f"{path} is a folder of qdrant-client's local mode, with the collections "
-            f"{list(collections)}. Nothing is wrong with it, but Qdrant Edge has another format. "
-            "Copy each collection into a new folder with "
+            f"{list(collections)}. Nothing is wrong with it, but Qdrant Edge uses a different "
+            "format. Copy each collection into a new folder with "
             f"{call.format(path, f'{path}-edge', next(iter(collections), 'name'))}, and open that "
             "folder; or pass client=QdrantClient(path=...) to use this one as it is"
         )

@@ -1,4 +1,4 @@
-"""The import path of older code: string ids to Qdrant's point ids and back."""
+"""Import path for older code: string ids to Qdrant's point ids and back."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Fixtures for tests of applications; pytest finds them wherever this package is installed.
 
-This module is loaded in every pytest run, used or not: it imports nothing of the package, and
-nothing slow, before a fixture is asked for.
+This module is loaded in every pytest run, used or not. So it imports nothing slow, and nothing of
+the package, before a fixture is requested.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
-    """Return the options of all markers of this name; the nearest to the test take precedence."""
+    """Return the options of all markers with this name; those nearest to the test override."""
     options: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers(marker))):
         if mark.args:
@@ -45,11 +45,11 @@ def gemini_emulator(request: pytest.FixtureRequest) -> Iterator[GeminiEmulator]:
     """Serve a fresh Gemini API for one test, over REST on a free port.
 
     `@pytest.mark.gemini_emulator(requests_per_minute=100, grpc=True)` sets options of
-    `GeminiEmulator`. A test that sent a request which the emulator does not know fails at its end.
+    `GeminiEmulator`. A test that sent a request unknown to the emulator fails at its end.
     """
     from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415 - not in every run
 
-    # A key of its own: clients that remember what a key may do carry nothing into the next test.
+    # A key per test, so that what clients remember about a key does not reach the next test.
     keys = [f"emulator-key-{uuid.uuid4().hex}", "emulator-key"]
     with GeminiEmulator(**{"api_keys": keys, **_options(request, "gemini_emulator")}) as emulator:
         yield emulator
@@ -74,7 +74,7 @@ def gemini_embeddings(
     reached = {
         "api_key": gemini_emulator.api_key,
         "base_url": gemini_emulator.grpc_url if grpc else gemini_emulator.base_url,
-        "vertexai": False,  # whatever the environment of the developer says
+        "vertexai": False,  # overrides the developer's environment
     }
     with GeminiEmbeddings(**{**reached, **options}) as embeddings:
         yield embeddings
@@ -87,7 +87,7 @@ def gemini_qdrant_store(
     """Open an empty store with these embeddings, in a temporary embedded engine.
 
     `@pytest.mark.gemini_qdrant_store(quantization="binary")` sets options of
-    `create_vector_store`; `location=":memory:"` or `url=` takes another engine.
+    `create_vector_store`; `location=":memory:"` or `url=` selects a different engine.
     """
     from langchain_gemini_qdrant import create_vector_store  # noqa: PLC0415 - not in every run
 

@@ -40,7 +40,7 @@ _KINDS: Mapping[str, type[BaseModel]] = {
 }
 _MODELS = get_args(models.QuantizationConfig)
 
-# The lowest version of a server, (major, minor). Older ones refuse an unknown kind, and silently
+# The lowest server version, (major, minor). Older servers refuse an unknown kind, and silently
 # drop an unknown field: https://github.com/qdrant/qdrant/issues/3345
 Version: TypeAlias = tuple[int, int]
 _KIND_SINCE: Mapping[str, Version] = {
@@ -55,9 +55,9 @@ _FIELD_SINCE: Mapping[str, Version] = {
     "memory": (1, 19),
 }
 _BITS8_SINCE = (1, 20)
-_SAME_AS_UNSET = {"one_bit", "default"}  # what an older server does anyway
+_SAME_AS_UNSET = {"one_bit", "default"}  # an older server does the same
 
-# Fields that do not change what is stored: where codes lie, and how queries are encoded.
+# Fields that do not change what is stored: where codes are kept, and how queries are encoded.
 _PLACES = {"always_ram", "memory"}
 _DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "binary": {"encoding": "one_bit", "query_encoding": "default"},
@@ -70,18 +70,18 @@ class QuantizationPreset(Displayed):
     """A quantization, with search settings that compensate for the loss of its codes.
 
     Args:
-        quantization: The collection's setting: a model of qdrant-client, or a dict as the REST API
-            has it. Read it as `config`.
+        quantization: The collection's setting: a model of qdrant-client, or a dict in the form of
+            the REST API. Read it back from `config`.
 
     Attributes:
         name: The name to pass as `quantization=`.
-        bits: Bits of a code, for each component of a vector.
+        bits: Bits in a code for each component of a vector.
         oversampling: Candidates found by their codes, as a multiple of `k`; they are then rescored
             with the full vectors.
-        use: When to use it.
+        use: A sentence on when to use this preset.
 
     Raises:
-        ConfigurationError: `quantization` is not a setting that qdrant-client knows.
+        ConfigurationError: `quantization` is not a setting that qdrant-client supports.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("config", "since")
@@ -111,7 +111,7 @@ class QuantizationPreset(Displayed):
 
     @property
     def since(self) -> str:
-        """The lowest Qdrant server version that supports it; the embedded engine supports all."""
+        """The lowest Qdrant server version with this preset; the embedded engine has them all."""
         version, _ = required_version(self.config)
         return _as_text(version)
 
@@ -119,14 +119,14 @@ class QuantizationPreset(Displayed):
 Quantization: TypeAlias = (
     QuantizationName | QuantizationPreset | models.QuantizationConfig | Mapping[str, Any]
 )
-"""A preset or its name, qdrant-client's own model, or a dict as the REST API has it."""
+"""A preset or its name, qdrant-client's own model, or a dict in the form of the REST API."""
 
 
 def quantization_config(quantization: Quantization) -> models.QuantizationConfig:
     """Return the collection's setting, as a new model.
 
     Raises:
-        ConfigurationError: No preset has this name, or qdrant-client does not know the setting.
+        ConfigurationError: No preset has this name, or qdrant-client does not support the setting.
     """
     if isinstance(quantization, QuantizationPreset):
         return quantization.config
@@ -148,7 +148,7 @@ def quantization_config(quantization: Quantization) -> models.QuantizationConfig
 def _read(settings: Mapping[str, Any]) -> models.QuantizationConfig:
     if len(settings) != 1 or not settings.keys() <= _KINDS.keys():
         raise ConfigurationError(
-            f"quantization as a dict has one key of {sorted(_KINDS)}, as in "
+            f"quantization as a dict must have one key of {sorted(_KINDS)}, such as "
             f"{{'binary': {{'always_ram': True}}}}, got {dict(settings)!r}"
         )
     [(kind, fields)] = settings.items()
@@ -163,7 +163,7 @@ def _read(settings: Mapping[str, Any]) -> models.QuantizationConfig:
 
 
 def wrong_fields(error: ValidationError, whole: str) -> str:
-    """Return what pydantic found wrong, field by field; `whole` is the name of all of them."""
+    """Return pydantic's complaints, field by field; `whole` is the name of the model itself."""
     return "; ".join(
         f"{'.'.join(map(str, detail['loc'])) or whole}: {detail['msg']}, got {detail['input']!r}"
         for detail in error.errors()
@@ -179,20 +179,20 @@ def _preset(
     oversampling: float,
     use: str,
 ) -> QuantizationPreset:
-    # `always_ram` and not its successor `memory`, which servers before 1.19 drop.
+    # `always_ram`, and not its successor `memory`, because servers before 1.19 drop that one.
     quantization = {kind: {"always_ram": True, **settings}}
     return QuantizationPreset(
         name=name, quantization=quantization, bits=bits, oversampling=oversampling, use=use
     )
 
 
-# The query keeps 8 bits for each component where a stored vector has 1 to 2: recall rises at no
+# Queries keep 8 bits per component while stored vectors have 1 to 2: this improves recall at no
 # cost in memory.
 _QUERY = {"query_encoding": "scalar8bits"}
 
-# Oversampling: the least of 1, 1.5, 2, 3 and 4 with a recall@10 and @100 of 0.95 on embeddings of
-# texts, flat and in a graph, and one more where that was close; docs/quantization.md has the
-# measurements.
+# Oversampling: the smallest of 1, 1.5, 2, 3 and 4 that gave a recall@10 and @100 of 0.95 on text
+# embeddings, by full scan and with a graph, or the next larger one where that was close;
+# docs/quantization.md has the measurements.
 _PRESETS = (
     _preset(
         "binary",
@@ -265,14 +265,14 @@ QUANTIZATION_PRESETS: Mapping[str, QuantizationPreset] = MappingProxyType(
 )
 """All presets by name."""
 
-# For settings without a preset. One-bit codes of query and vector need more than any preset.
+# For settings without a preset. One-bit codes of both query and vector need more than any preset.
 _OVERSAMPLING: Mapping[str, float] = {"binary": 8.0, "product": 4.0, "scalar": 1.0, "turbo": 3.0}
 
 
 def search_params_for(quantization: Quantization | None) -> models.SearchParams | None:
     """Return the search settings that a quantization needs, None for plain vectors.
 
-    A setting with the codes and the query encoding of a preset gets the preset's.
+    A setting with the codes and the query encoding of a preset gets the preset's search settings.
     """
     if quantization is None:
         return None
@@ -286,7 +286,7 @@ def search_params_for(quantization: Quantization | None) -> models.SearchParams 
 
 
 def name_of(quantization: Quantization | None) -> str:
-    """Return the name of the preset that a setting is, else its kind, and `none` for none."""
+    """Return the name of the preset that a setting equals, else its kind; `none` for None."""
     if quantization is None:
         return "none"
     if isinstance(quantization, QuantizationPreset):
@@ -305,9 +305,9 @@ def _search_params(oversampling: float) -> models.SearchParams:
 def merge_search_params(
     default: models.SearchParams | None, override: models.SearchParams | None
 ) -> models.SearchParams | None:
-    """Return `override` with the fields that it leaves unset taken from `default`.
+    """Return `override`, with its unset fields taken from `default`.
 
-    The fields of `quantization` are merged one by one too, so a call that sets `rescore` alone
+    The fields of `quantization` are also merged one by one, so a call that sets only `rescore`
     keeps the store's oversampling.
     """
     if default is None or override is None:
@@ -335,7 +335,7 @@ def _stored_form(config: models.QuantizationConfig | None) -> dict[str, object]:
 
 
 def _form(config: models.QuantizationConfig) -> dict[str, dict[str, object]]:
-    """Return a setting by its kind, with its defaults and without the places of its codes."""
+    """Return a setting by its kind, with its defaults and without where its codes are kept."""
     kind, settings = _fields(config)
     if "quantile" in settings:
         settings["quantile"] = round(settings["quantile"], 6)  # gRPC has 32 bits for it
@@ -348,11 +348,11 @@ def _fields(config: models.QuantizationConfig) -> tuple[str, dict[str, Any]]:
     return kind, settings
 
 
-# What a server must be
+# Server versions
 
 
 def required_version(config: models.QuantizationConfig) -> tuple[Version, str]:
-    """Return the lowest version of a server that knows all of a setting, and what needs it."""
+    """Return the lowest server version that supports a setting, and the part that needs it."""
     kind, settings = _fields(config)
     needs = [(_KIND_SINCE[kind], f"{kind} quantization")]
     needs += [
@@ -372,7 +372,7 @@ def check_version(needed: Version, what: str, found: str, way_out: str) -> None:
         needed: The lowest version.
         what: The setting that needs it.
         found: The version that the server reports.
-        way_out: The alternative to an upgrade, as a clause.
+        way_out: The alternative to an upgrade, for the message.
 
     Raises:
         ConfigurationError: The server is older.

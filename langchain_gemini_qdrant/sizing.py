@@ -1,11 +1,11 @@
 """Estimates how much memory and disk a collection will take.
 
 Sources:
-- https://qdrant.tech/documentation/guides/capacity-planning/ has the room to leave, 50 %,
-  for temporary segments of the optimizer and small parts.
-- https://qdrant.tech/documentation/database-tutorials/large-scale-search/ has the parts: codes,
-  graph and ids. They add up to 54.1 GiB for its 400 million vectors, and 53.8 were in use.
-- The bytes of a code are those of Qdrant Edge 0.9, measured.
+- https://qdrant.tech/documentation/guides/capacity-planning/ gives the reserve of 50 % for
+  temporary segments of the optimizer and small parts.
+- https://qdrant.tech/documentation/database-tutorials/large-scale-search/ gives the parts: codes,
+  graph and ids. They add up to 54.1 GiB for its 400 million vectors; 53.8 GiB were in use.
+- The bytes of a code were measured with Qdrant Edge 0.9.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Datatype: TypeAlias = Literal["float32", "float16", "uint8"]
 
 _COMPONENT_BYTES: Mapping[str, int] = {"float32": 4, "float16": 2, "uint8": 1}
 _LINK_BYTES = 4
-# A UUID twice, once for each direction, with the point's number and its version.
+# A UUID is stored twice, once for each direction, with the point's number and its version.
 _ID_BYTES = 16 + (16 + 4) + 4
 _ROOM = 1.5
 # A code is made of whole blocks; some kinds also store a length or an offset.
@@ -43,9 +43,9 @@ class MemoryEstimate(Displayed):
 
     Attributes:
         vector_bytes: Full vectors; only on disk with `on_disk`, otherwise also in memory.
-        code_bytes: Codes of the quantization; in memory.
-        graph_bytes: HNSW links, before Qdrant compresses them, often by half; in memory.
-        id_bytes: Ids and versions of points, all UUIDs; in memory.
+        code_bytes: Quantized codes; in memory.
+        graph_bytes: HNSW links before Qdrant's compression, which often halves them; in memory.
+        id_bytes: Ids of points, if all are UUIDs, and their versions; in memory.
         payload_bytes: Texts and metadata; on disk.
         on_disk: Whether full vectors stay out of memory.
     """
@@ -67,7 +67,7 @@ class MemoryEstimate(Displayed):
 
     @property
     def disk_bytes(self) -> int:
-        """Disk to plan for: everything, plus 50 %. Snapshots come on top."""
+        """Disk to plan for: everything, plus 50 %. Snapshots need additional space."""
         index_bytes = self.code_bytes + self.graph_bytes + self.id_bytes
         return round(_ROOM * (self.vector_bytes + index_bytes + self.payload_bytes))
 
@@ -84,17 +84,18 @@ def memory_size(
 ) -> MemoryEstimate:
     """Estimate memory and disk of a collection with one dense vector for each point.
 
-    Payload indexes and sparse vectors come on top; measure them on a sample.
+    Payload indexes and sparse vectors are not included; measure them on a sample.
 
     Args:
         points_count: Points in the collection.
-        size: Components of a vector; 3,072 are the current Gemini models' own.
-        quantization: A preset or its name, as `create_vector_store` takes it. For
-            another setting, make a `QuantizationPreset` with its bits.
+        size: Components of a vector; the current Gemini models make 3,072 by default.
+        quantization: A preset or its name, as for `create_vector_store`. For any other
+            setting, make a `QuantizationPreset` with its bits.
         datatype: Data type of the full vectors.
         on_disk: Whether full vectors stay out of memory, as with `vector_params={"on_disk": True}`.
-            Right for most quantized collections on fast disks: a search reads some dozen vectors.
-        m: Links of a point in the HNSW graph; twice as many on its lowest level.
+            Recommended for most quantized collections on fast disks: a search reads only a few
+            dozen full vectors.
+        m: Links of a point in the HNSW graph; there are twice as many on its lowest level.
         payload_bytes: Bytes of one point's text and metadata, as JSON.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The import path of older code: see `langchain_gemini_qdrant.embeddings.tasks`."""
+"""Import path for older code of `langchain_gemini_qdrant.embeddings.tasks`."""
 
 from __future__ import annotations
 

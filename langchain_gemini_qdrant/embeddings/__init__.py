@@ -1,4 +1,4 @@
-"""Gemini embeddings for LangChain, and what is known of the models and their tasks."""
+"""Gemini embeddings for LangChain, and the tables of models and tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts to requests, by count, tokens and bytes."""
+"""Split texts into requests, by count, tokens and bytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from langchain_gemini_qdrant.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 
-# 100 texts of the longest that a model reads are some 3.5 MB, so this splits only texts that are to
-# be cut. A gRPC server takes 4 MiB unless told otherwise, other proxies 10 MB; Google's own limit
-# for inline data is above them all (100 MB, "gemini-api-new-file-limits" on https://blog.google).
+# 100 texts of the greatest length that a model reads are about 3.5 MB, so this only splits texts
+# that will be truncated. A gRPC server accepts 4 MiB by default, other proxies 10 MB; Google's own
+# limit for inline data is higher (100 MB, "gemini-api-new-file-limits" on https://blog.google).
 _MAX_BYTES = 4_000_000
 
 
@@ -34,9 +34,9 @@ T = TypeVar("T", bound=HasTokens)
 def batches(
     contents: Iterable[T], *, max_texts: int, max_tokens: float | None = None
 ) -> Iterator[list[T]]:
-    """Yield consecutive runs of at most `max_texts` texts and `max_tokens` tokens, none empty.
+    """Yield consecutive batches of at most `max_texts` texts, `max_tokens` tokens and 4 MB.
 
-    They have at most 4 MB, too. A text that is above a bound by itself goes alone.
+    No batch is empty. A text that exceeds a bound on its own is a batch of one.
     """
     batch: list[T] = []
     tokens = size_bytes = 0
@@ -59,12 +59,12 @@ def batches(
 async def read_ahead(
     texts: AsyncIterable[str], titles: Iterable[str | None] | None, size: int
 ) -> AsyncGenerator[tuple[int, list[tuple[str, str | None]]], None]:
-    """Yield runs of at most `size` texts with their titles, each with its first position.
+    """Yield batches of at most `size` texts with their titles, each with its first position.
 
-    Where `texts` raises, the texts before come first.
+    If `texts` raises, the texts before the error are yielded first.
 
     Raises:
-        InvalidInputError: There are fewer or more titles than texts.
+        InvalidInputError: The number of titles differs from the number of texts.
     """
     remaining = repeat(None) if titles is None else iter(titles)
     first = 0

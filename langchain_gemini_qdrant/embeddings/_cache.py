@@ -1,4 +1,4 @@
-"""Vectors in a cache: as little-endian float32, whatever the machine."""
+"""Encode vectors for a cache as little-endian float32, on every machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def encode(vector: Vector) -> bytes:
 
 
 def decode(data: object, size: int | None) -> Vector | None:
-    """Return the vector, or None for any other value, which is then replaced."""
+    """Return the cached vector, or None for any other value, which is then replaced."""
     if not isinstance(data, (bytes, bytearray, memoryview)) or not data:
         return None
     data = bytes(data)

@@ -1,4 +1,4 @@
-"""Operations side by side, in threads or in tasks."""
+"""Run operations concurrently, in threads or in tasks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Pending(Protocol[T_co]):
 
 
 class Signal(Pending[None], Protocol):
-    """Something to wait for that ends when it is told to."""
+    """A pending object that ends when its result is set."""
 
     def set_result(self, result: None) -> None:
         """End it."""
@@ -37,10 +37,10 @@ class Signal(Pending[None], Protocol):
 
 
 class SideBySide(Protocol):
-    """Runs operations side by side, in the order in which they are started."""
+    """Runs operations concurrently, in the order in which they are started."""
 
     def start(self, operation: Callable[..., Coroutine[Any, Any, T]], *args: object) -> Pending[T]:
-        """Run `operation(*args)` as soon as there is room."""
+        """Run `operation(*args)` as soon as a slot is free."""
         ...
 
     async def wait_any(self, pendings: Sequence[Pending[Any]]) -> None:
@@ -48,7 +48,7 @@ class SideBySide(Protocol):
         ...
 
     def signal(self) -> Signal:
-        """Return a new signal, which `wait_any` takes among operations."""
+        """Return a new signal, which `wait_any` accepts like an operation."""
         ...
 
     async def aclose(self) -> None:
@@ -57,11 +57,11 @@ class SideBySide(Protocol):
 
 
 class Threads:
-    """Operations over blocking objects, each in a thread.
+    """Runs operations over blocking objects, each in a thread.
 
     Args:
-        max_concurrency: Threads at a time.
-        cancelled: Set at the end, which ends the waiting of clocks that know it.
+        max_concurrency: Number of threads.
+        cancelled: An event that is set on closing; it ends the waits of clocks that were given it.
     """
 
     def __init__(self, max_concurrency: int, cancelled: threading.Event | None = None) -> None:
@@ -80,7 +80,7 @@ class Threads:
         """Block until at least one has ended."""
         futures: Any = pendings
         if any(future.done() for future in futures):
-            return  # `wait` would wait for ever for one that was cancelled before it began
+            return  # `wait` never returns for one that was cancelled before it began
         concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_COMPLETED)
 
     def signal(self) -> Signal:
@@ -88,17 +88,17 @@ class Threads:
         return concurrent.futures.Future()
 
     def close(self) -> None:
-        """Start no more; afterwards nobody uses the connections any more."""
+        """Start no more operations and wait until none uses the connections."""
         self._cancelled.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def aclose(self) -> None:
-        """Do as `close`."""
+        """Close, as `close` does."""
         self.close()
 
 
 class Tasks:
-    """Operations in tasks of the running event loop."""
+    """Runs operations in tasks of the running event loop."""
 
     def __init__(self, max_concurrency: int) -> None:
         self._room = asyncio.Semaphore(max_concurrency)
@@ -107,7 +107,7 @@ class Tasks:
     def start(
         self, operation: Callable[..., Coroutine[Any, Any, T]], *args: object
     ) -> asyncio.Task[T]:
-        """Run `operation(*args)` as soon as there is room."""
+        """Run `operation(*args)` as soon as a slot is free."""
         task = asyncio.create_task(self._run(operation, args))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

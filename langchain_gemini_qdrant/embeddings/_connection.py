@@ -1,4 +1,4 @@
-"""The destination and the account of requests, decided once from options and environment."""
+"""The destination and account of requests, determined once from options and environment."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ OPTIONS = frozenset(
         "vertexai",
     }
 )
-"""The options of `GeminiEmbeddings` that a connection follows from."""
+"""The options of `GeminiEmbeddings` that determine a connection."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Connection:
-    """What an instance keeps to for its whole life, in copies and in pickles.
+    """The destination and credentials of an instance; copies and pickles keep them.
 
     Attributes:
-        is_vertex: Requests go to Vertex AI, not to the Gemini Developer API.
-        takes_key: They carry the instance's API key.
+        is_vertex: Whether requests go to Vertex AI, not to the Gemini Developer API.
+        takes_key: Whether requests carry the instance's API key.
         address: The base URL, None for Google's own.
-        project: For Vertex AI.
+        project: The Google Cloud project, for Vertex AI.
     """
 
     is_vertex: bool
@@ -56,17 +56,17 @@ class Connection:
 
 
 def connect(options: GeminiEmbeddings) -> Connection:
-    """Decide where an instance's requests go, as langchain-google-genai does.
+    """Determine where an instance's requests go, by the rules of langchain-google-genai.
 
     Raises:
-        ConfigurationError: Options are at odds with each other, or there is no API key.
+        ConfigurationError: Options contradict each other, or there is no API key.
     """
     is_vertex = _is_vertex(options)
     address = options.base_url
     if is_vertex and "base_url" not in options.model_fields_set:
         address = variable("GOOGLE_VERTEX_BASE_URL")
-    # On Vertex AI, what is given in code comes before what the environment has: a key before its
-    # project, a project before its key. Where nothing is given, its project comes first.
+    # On Vertex AI, options given in code override the environment: a key overrides its project, and
+    # a project overrides its key. If neither is given, its project has precedence.
     is_express = is_vertex and _is_given(options, "api_key") and not _is_given(options, "project")
     project = None if is_express else options.project
     beside = is_vertex and (project or options.credentials is not None)
@@ -92,12 +92,12 @@ def _is_vertex(options: GeminiEmbeddings) -> bool:
 
 
 def _is_given(options: GeminiEmbeddings, name: str) -> bool:
-    """Return whether an option was given in code, not by the environment."""
+    """Return whether an option was given in code and not by the environment."""
     return name in options.model_fields_set and getattr(options, name) is not None
 
 
 def as_decided(options: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
-    """Return dumped options with what was decided, so that they make the same instance anywhere."""
+    """Return dumped options with the connection's, to make the same instance in any environment."""
     decided = {
         "vertexai": connection.is_vertex,
         "base_url": connection.address,
@@ -114,10 +114,10 @@ def has_own_client(options: GeminiEmbeddings) -> bool:
 
 
 def check_connection(options: GeminiEmbeddings, connection: Connection) -> None:
-    """Refuse options that are at odds with each other.
+    """Refuse options that contradict each other.
 
     Raises:
-        ConfigurationError: They are, or there is no API key.
+        ConfigurationError: Options contradict each other, or there is no API key.
     """
     own = has_own_client(options)
     if options.backend == "google-genai" and options.async_client is not None:
@@ -164,10 +164,10 @@ def _check_vertex(options: GeminiEmbeddings) -> None:
 
 
 def open_backend(options: GeminiEmbeddings, connection: Connection) -> Backend:
-    """Import the SDK and return what sends through it; nothing is sent.
+    """Import the SDK and return its back end; nothing is sent.
 
     Raises:
-        ConfigurationError: The SDK is not installed, or does not take the options.
+        ConfigurationError: The SDK is not installed, or does not accept the options.
     """
     own = has_own_client(options)
     return create_backend(

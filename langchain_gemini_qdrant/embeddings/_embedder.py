@@ -1,4 +1,4 @@
-"""All texts of a call: lengths checked, batches run side by side, vectors collected."""
+"""Embeds all texts of a call: checks lengths, runs batches concurrently, collects vectors."""
 
 from __future__ import annotations
 
@@ -62,25 +62,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A batch is at most this share of a minute's tokens: bigger ones would leave the rest unused.
+# A batch has at most this share of a minute's tokens: larger ones would leave the rest unused.
 _BATCHES_A_MINUTE = 20
 # The estimate of tokens may be a third too low.
 _TRUST_IN_THE_ESTIMATE = 0.7
-_REFUSALS = 8  # of single texts, all that were sent
+_REFUSALS = 8  # single texts refused, and none accepted, before a call stops
 
 
 class BlockingRateLimiter:
-    """A rate limiter of LangChain's for operations without an event loop."""
+    """A LangChain rate limiter for operations without an event loop."""
 
     def __init__(self, limiter: BaseRateLimiter, cancelled: threading.Event) -> None:
         self._limiter = limiter
         self._cancelled = cancelled
 
     async def aacquire(self, *, blocking: bool = True) -> bool:
-        """Block until a text may be sent, or say whether it may.
+        """Block until a text may be sent; if not `blocking`, return whether it may.
 
         Raises:
-            CancelledError: Nobody waits for its vector any more.
+            CancelledError: The call has ended.
         """
         while True:
             if self._cancelled.is_set():
@@ -94,7 +94,7 @@ class BlockingRateLimiter:
 def blocking_services(
     backend: Backend, clock: Clock, cache: ByteStore | None, rate_limiter: BaseRateLimiter | None
 ) -> Services:
-    """Return what calls await without an event loop; closing what runs side by side ends all."""
+    """Return the services of sync calls; closing their `side_by_side` ends all waits."""
     cancelled = threading.Event()
     return Services(
         backend=Blocking(backend, "a"),
@@ -107,17 +107,17 @@ def blocking_services(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Embedder:
-    """How an instance embeds the texts of any call.
+    """Embeds the texts of all calls of an instance.
 
     Attributes:
-        services: For an event loop.
-        blocking_services: Makes those of a call without one.
-        query_services: Blocking ones, for a single text: nothing runs beside it.
-        max_texts: In one request.
-        max_tokens: In one request, None for no bound.
+        services: Services for an event loop.
+        blocking_services: Makes the services of a call without an event loop.
+        query_services: Blocking services for a single text, which needs no concurrency.
+        max_texts: Most texts in one request.
+        max_tokens: Most tokens in one request, None for no bound.
         max_concurrency: Requests of one call that may be in flight at the same time.
-        on_too_long: What to do with texts that the model would cut.
-        deadline: Seconds for a call.
+        on_too_long: What to do with texts over the model's input limit.
+        deadline: Seconds for a call, None for no bound.
     """
 
     services: Services
@@ -135,7 +135,7 @@ class Embedder:
     on_too_long: Literal["error", "warn", "truncate"]
 
     def call(self, spec: RequestSpec, services: Services | None = None) -> CallContext:
-        """Begin a call; without other services it is one for an event loop."""
+        """Begin a call; by default its services are those for an event loop."""
         return CallContext(
             spec=spec,
             services=self.services if services is None else services,
@@ -147,7 +147,7 @@ class Embedder:
 
     @contextmanager
     def accounted(self, name: str, call: CallContext, texts: int | None) -> Iterator[None]:
-        """Trace a call and count what it sends; `texts` is None where that is not known yet."""
+        """Trace a call and count its usage; `texts` is None if their number is not known yet."""
         try:
             with traced(name, call, texts):
                 yield
@@ -156,7 +156,7 @@ class Embedder:
             if self.on_usage is not None:
                 try:
                     self.on_usage(call.usage)
-                except Exception as error:  # noqa: BLE001 - the user's; it must not cost vectors
+                except Exception as error:  # noqa: BLE001 - user code; its errors must not lose vectors
                     warn_in_passing(f"on_usage raised {error!r}, which is ignored")
 
     async def embed_one(self, call: CallContext, text: str) -> Vector:
@@ -170,13 +170,13 @@ class Embedder:
     async def embed_call(
         self, name: str, wanted: Vectors, services: Services | None = None
     ) -> list[Vector]:
-        """Embed what is missing, as one call of this name in traces."""
+        """Embed missing vectors, as one call with this name in traces."""
         call = self.call(wanted.spec, services)
         with self.accounted(name, call, wanted.missing_count):
             return await self.embed(call, wanted)
 
     async def embed(self, call: CallContext, wanted: Vectors) -> list[Vector]:
-        """Return the vectors of all contents; what is known already is not sent."""
+        """Return the vectors of all contents; only those without a vector are sent."""
         missing = wanted.missing
         await self._check_lengths(call, wanted, missing)
         todo = list(self._batches(missing))
@@ -194,7 +194,7 @@ class Embedder:
         texts: AsyncIterable[str],
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[list[Vector], None]:
-        """Yield the vectors of any number of texts in order, by the batch, as they come."""
+        """Yield the vectors of any number of texts in order, batch by batch, as they arrive."""
         async with aclosing(self.outcomes(call, texts, titles)) as batches_done:
             async for batch in batches_done:
                 vectors, failure = until_failure(batch)
@@ -208,9 +208,9 @@ class Embedder:
         texts: AsyncIterable[str],
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[list[Vector | Exception], None]:
-        """Yield for each text its vector, or why there is none, in order and by the batch.
+        """Yield for each text its vector or its error, in order, batch by batch.
 
-        After a failure no more batches begin, and those that were sent come to their end.
+        After a failure no more batches start, and those already sent are completed.
         """
         if self.max_concurrency == 1:
             async with aclosing(self._read(call.spec, texts, titles)) as source:
@@ -231,7 +231,7 @@ class Embedder:
                     wanted = await anext(source)
                 except StopAsyncIteration:
                     break
-                except Exception as error:  # noqa: BLE001 - raised behind the vectors before it
+                except Exception as error:  # noqa: BLE001 - raised after the vectors before it
                     problem = error
                     break
                 running.append(jobs.start(self._embed_wanted, call, wanted))
@@ -245,9 +245,9 @@ class Embedder:
     async def each(
         self, call: CallContext, texts: Sequence[str], titles: Sequence[str | None] | None
     ) -> list[list[float] | Exception | None]:
-        """Return a vector for each text, or why there is none.
+        """Return for each text its vector or its error.
 
-        Where the API refuses a request, its halves are sent, down to the text that it refuses.
+        If the API refuses a request, its halves are sent, down to the text that it refuses.
         """
         contents = list(call.spec.contents(texts, titles))
         found: dict[Content, Vector | Exception] = {}
@@ -255,7 +255,7 @@ class Embedder:
         long, doubtful = self._near_limit(call, unique)
         try:
             long |= await self._counted_too_long(call, doubtful)
-        except GeminiQdrantError as error:  # they could not be counted
+        except GeminiQdrantError as error:  # counting tokens failed
             found.update(outcomes(doubtful, error))
         for content in long:
             try:
@@ -276,7 +276,7 @@ class Embedder:
                     continue
                 found.update(outcomes(batch, error))
                 refusals += refused
-                # Nothing of the whole call was taken: the texts are not what is wrong.
+                # No text of the whole call was accepted: the texts are not the cause.
                 if refusals == _REFUSALS and call.usage.requests == 0:
                     call.give_up(error)
         return [found[content] for content in contents]
@@ -287,7 +287,7 @@ class Embedder:
         operation: Callable[[CallContext, Any], Coroutine[Any, Any, T]],
         jobs: Sequence[Any],
     ) -> list[Result[T]]:
-        """Run an operation for each job, side by side, and return what each came to, in order."""
+        """Run an operation for each job concurrently; return the results in order."""
         concurrency = min(self.max_concurrency, len(jobs))
         if concurrency <= 1:
             return [await _result(operation, call, job) for job in jobs]
@@ -301,10 +301,10 @@ class Embedder:
     async def _check_lengths(
         self, call: CallContext, wanted: Vectors, contents: Sequence[Content]
     ) -> None:
-        """Have the API count those contents whose estimate is near the limit.
+        """Ask the API for the tokens of contents whose estimate is near the limit.
 
         Raises:
-            TextTooLongError: Texts are too long, and not to be cut.
+            TextTooLongError: Texts are too long, and `on_too_long` is `error`.
         """
         long, doubtful = self._near_limit(call, contents)
         if not long or self.on_too_long == "warn":
@@ -315,7 +315,7 @@ class Embedder:
     def _near_limit(
         self, call: CallContext, contents: Sequence[Content]
     ) -> tuple[set[Content], list[Content]]:
-        """Return the contents that are surely too long, and those to be counted; if they may be."""
+        """Return the contents that are certainly too long, and those that must be counted."""
         near = [] if self.on_too_long == "truncate" else call.spec.near_limit(contents)
         sure = {content for content in near if call.spec.is_surely_too_long(content)}
         return sure, [content for content in near if content not in sure]
@@ -327,7 +327,7 @@ class Embedder:
         return await too_long(call.spec, doubtful, count, call.counted)
 
     def _refuse(self, call: CallContext, indices: Sequence[int]) -> None:
-        """Refuse texts that the model would cut, or warn of them."""
+        """Refuse texts over the model's input limit, or warn about them."""
         error = call.spec.too_long(indices)
         if self.on_too_long == "error":
             raise error
@@ -339,7 +339,7 @@ class Embedder:
         texts: AsyncIterable[str],
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[Vectors, None]:
-        """Yield the batches of a stream; one that is wrong ends it, after those before it."""
+        """Yield the batches of a stream; an invalid one ends it, after the batches before it."""
         if titles is not None:
             check_list(titles, "titles")
         async with aclosing(read_ahead(texts, titles, self.max_texts)) as runs:
@@ -371,10 +371,10 @@ class Embedder:
 
 
 def make_embedder(options: GeminiEmbeddings, connection: Connection, used: UsageTotal) -> Embedder:
-    """Work out all that is constant for an instance.
+    """Return the embedder of an instance, with everything that is constant for it.
 
     Raises:
-        ConfigurationError: The SDK is not installed, or does not take the options.
+        ConfigurationError: The SDK is not installed, or does not accept the options.
     """
     backend, clock = open_backend(options, connection), options.clock or SYSTEM_CLOCK
     cache, rate_limiter = options.cache, options.rate_limiter
@@ -431,7 +431,7 @@ async def _ended(side_by_side: SideBySide, pending: Pending[T]) -> T:
 async def _first_ended(
     call: CallContext, side_by_side: SideBySide, running: deque[Pending[list[Vector | Exception]]]
 ) -> list[Vector | Exception]:
-    """Return the results of the first batch; once a batch has failed, no further one is sent."""
+    """Return the results of the first batch; after a failed batch no further one is sent."""
     batch = await _ended(side_by_side, running.popleft())
     _, failure = until_failure(batch)
     if failure is not None:

@@ -1,4 +1,4 @@
-"""Texts near a model's limit: counted by the API, as few of them as will do."""
+"""Check texts near a model's input limit, with as few token counts by the API as possible."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
     from langchain_gemini_qdrant.embeddings._vectors import Result
 
-_SAMPLES = 8  # texts that are counted before others are judged by them
+_SAMPLES = 8  # texts that are counted before their counts are applied to others
 _MARGIN = 1.15  # on top of the largest true count per estimated token among the samples
-_ALIKE = 0.1  # by so much may tokens per byte differ from a sample's, in texts of one kind
+_ALIKE = 0.1  # texts whose tokens per byte differ by less than this are of one kind
 
 
 class Counted(NamedTuple):
-    """What the count of a text has shown.
+    """The result of counting a text's tokens.
 
     Attributes:
-        density: Estimated tokens of a byte.
-        ratio: True tokens of each estimated one.
+        density: Estimated tokens per byte.
+        ratio: True tokens per estimated token.
     """
 
     density: float
@@ -36,19 +36,19 @@ async def too_long(
     count: Callable[[Sequence[Content]], Awaitable[list[Result[int]]]],
     known: list[Counted],
 ) -> set[Content]:
-    """Return the contents that are longer than the model reads.
+    """Return the contents over the model's input limit.
 
-    Prose of one kind has much the same number of true tokens for each estimated one. So some are
-    counted, and of the others only those that these do not settle.
+    In texts of one kind, the ratio of true to estimated tokens is nearly constant. So a sample is
+    counted, and then only those texts that the sample does not decide.
 
     Args:
-        spec: Of the model.
-        contents: Each near the limit by its estimate.
+        spec: The request specification of the model.
+        contents: Contents whose estimate is near the limit.
         count: Asks the API for the tokens of several texts.
-        known: What counts of the same call have shown; those made here are added.
+        known: Counts of the same call; those made here are added.
 
     Raises:
-        EmbeddingError: The API did not say, though it counts tokens.
+        EmbeddingError: The API supports token counts, but this count failed.
     """
     limit = spec.max_input_tokens or 0
     counts: dict[Content, int] = {}
@@ -62,20 +62,20 @@ async def too_long(
                 known.append(Counted(_density(content), tokens / content.tokens))
     except RequestRejectedError as error:
         warn(
-            f"{spec.model}: tokens are not counted here ({error.status_code} of countTokens): the "
-            "lengths of long texts are judged by an estimate that may be off by a third"
+            f"{spec.model}: tokens cannot be counted (countTokens answered {error.status_code}): "
+            "the lengths of long texts are estimated, with an error of up to a third"
         )
         return {c for c in contents if counts.get(c, c.tokens) > limit}
     return {content for content, tokens in counts.items() if tokens > limit}
 
 
 def _is_short(content: Content, known: Sequence[Counted], limit: int) -> bool:
-    """Return whether the counts of texts of its kind show that a text is within the limit."""
+    """Return whether the counts of similar texts show that a text is within the limit."""
     density = _density(content)
     ratios = [c.ratio for c in known if abs(c.density - density) <= _ALIKE * density]
     return bool(ratios) and content.tokens * max(ratios) * _MARGIN <= limit
 
 
 def _density(content: Content) -> float:
-    """Return the estimated tokens of a byte, which tell prose from code, digits and noise."""
+    """Return the estimated tokens per byte, which distinguish prose, code, digits and noise."""
     return content.tokens / len(content.text.encode())

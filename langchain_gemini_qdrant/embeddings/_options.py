@@ -1,4 +1,4 @@
-"""Options: what is wrong with them, in one line and without a secret, and which of them travel."""
+"""Checks, error messages and pickling of options; messages contain no secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Where these are empty, they are not set; an address or a project that is None is none, though.
+# Empty values of these options count as not set. For an address or project, None means none.
 _EMPTY: dict[str, tuple[object, ...]] = {
     "api_key": ("", None),
     "google_api_key": ("", None),
@@ -33,25 +33,25 @@ _EMPTY: dict[str, tuple[object, ...]] = {
     "location": ("",),
 }
 
-_OWN_CLIENT = "pass client=google.genai.Client(api_key=..., http_options=...), which takes it"
+_OWN_CLIENT = "pass client=google.genai.Client(api_key=..., http_options=...), which accepts it"
 _INSTEAD = {
     "request_options": "pass timeout=, in seconds",
-    "client_options": "pass base_url= for its api_endpoint",
+    "client_options": "pass its api_endpoint as base_url=",
     "client_args": _OWN_CLIENT,
     "additional_headers": _OWN_CLIENT,
     "api_version": _OWN_CLIENT,
 }
-"""Options of langchain-google-genai, and what does here what they do there."""
+"""Options of langchain-google-genai, with their replacements here."""
 
 
 _PASSWORD = re.compile(r"(?<=://)[^/?#]+@")
 
 
 def given_options(options: object) -> object:
-    """Return the options of a constructor without those that are empty.
+    """Return a constructor's options without empty ones.
 
     Raises:
-        ConfigurationError: There are two keys.
+        ConfigurationError: Both `api_key` and `google_api_key` are given.
     """
     if not isinstance(options, dict):
         return options
@@ -73,16 +73,16 @@ def _without_blanks(value: object) -> object:
 
 
 def clean_key(key: str | SecretStr, name: str) -> str:
-    """Return a key as it can stand in a header, without blanks and line breaks around it.
+    """Return a key without surrounding blanks and line breaks, as it is sent in a header.
 
     Raises:
-        ConfigurationError: It cannot, or it is what a dump shows in a key's place.
+        ConfigurationError: A header cannot contain it, or it is the mask that dumps show.
     """
     key = (key.get_secret_value() if isinstance(key, SecretStr) else key).strip()
     wrong = next((i for i, c in enumerate(key) if not (c.isascii() and c.isprintable())), None)
     if wrong is not None:
         raise ConfigurationError(
-            f"{name} must have printable ASCII characters alone, as it is sent in a header, found "
+            f"{name} must have only printable ASCII characters, as it is sent in a header, found "
             f"U+{ord(key[wrong]):04X} at character {wrong + 1} of {len(key)}: copy it again"
         )
     if key and not key.strip("*"):
@@ -94,10 +94,10 @@ def clean_key(key: str | SecretStr, name: str) -> str:
 
 
 def clean_word(value: str, name: str) -> str:
-    """Return an address or a name without blanks and line breaks around it.
+    """Return an address or a name without surrounding blanks and line breaks.
 
     Raises:
-        ConfigurationError: There are some in the middle of it.
+        ConfigurationError: It contains blanks or line breaks.
     """
     value = value.strip()
     wrong = next((i for i, c in enumerate(value) if c.isspace() or not c.isprintable()), None)
@@ -113,7 +113,7 @@ def variable(*names: str) -> str | None:
     """Return the first of these environment variables that is set and not empty, or None.
 
     Raises:
-        ConfigurationError: It has a blank or a line break in the middle.
+        ConfigurationError: Its value contains a blank or a line break.
     """
     for name in names:
         if value := os.environ.get(name, "").strip():
@@ -122,7 +122,7 @@ def variable(*names: str) -> str | None:
 
 
 def from_environment(*names: str) -> Callable[[], str | None]:
-    """Return what makes the default of an option: see `variable`."""
+    """Return a default factory that reads environment variables by `variable`."""
     return lambda: variable(*names)
 
 
@@ -130,7 +130,7 @@ def environments_key() -> SecretStr | None:
     """Return the API key of the environment, None if there is none.
 
     Raises:
-        ConfigurationError: No header can carry it.
+        ConfigurationError: A header cannot contain it.
     """
     names = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
     for name in names:
@@ -157,7 +157,7 @@ Task = Annotated[TaskType, BeforeValidator(_any_case)]
 
 
 class DisplayedOptions(Displayed):
-    """Options whose `repr` shows no password of an address.
+    """Options whose `repr` hides passwords in addresses.
 
     A notebook shows the model and the other options that were given, except the key.
     """
@@ -179,9 +179,9 @@ def picklable(value: T, name: str) -> T | None:
     """Return the value of an option, or None with a warning if it cannot be pickled."""
     try:
         pickle.dumps(value)
-    except Exception as error:  # noqa: BLE001 - whatever an object says that cannot
+    except Exception as error:  # noqa: BLE001 - objects may raise anything
         warnings.warn(
-            f"{name} stays behind, as it cannot be pickled ({error}): what is unpickled has none",
+            f"{name} is left out, as it cannot be pickled ({error}): the unpickled object has none",
             stacklevel=4,
         )
         return None
@@ -189,7 +189,7 @@ def picklable(value: T, name: str) -> T | None:
 
 
 def describe_options(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say what was expected of each wrong option and what was found."""
+    """Return what was expected and what was found for each wrong option."""
     return "; ".join(_describe(dict(detail), model) for detail in error.errors())
 
 
@@ -204,7 +204,7 @@ def _describe(detail: dict[str, Any], model: type[BaseModel]) -> str:
 
 
 def _near(name: str, model: type[BaseModel]) -> str:
-    """Return the option that an unknown name may stand for, or all of them."""
+    """Return a hint: the option most similar to an unknown name, or the names of all options."""
     if near := difflib.get_close_matches(name, model.model_fields, n=1):
         return f"did you mean {near[0]!r}?"
-    return f"options are {', '.join(sorted(model.model_fields))}"
+    return f"the options are {', '.join(sorted(model.model_fields))}"

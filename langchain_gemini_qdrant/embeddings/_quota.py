@@ -1,4 +1,4 @@
-"""One quota of a minute: who set its limit, how much of it is used, what 429s taught of it."""
+"""One quota per minute: where its limit came from, how much is used, what 429s showed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ OPTIONS: Final[dict[Unit, str]] = {"texts": "requests_per_minute", "tokens": "to
 
 MINUTE: Final = 60.0
 WINDOW: Final = 61.0
-"""Seconds in which at most one minute's quota goes out; 1 s is for requests that travel longer."""
+"""Seconds in which at most one minute's quota is sent; 1 s is a margin for network delays."""
 BURST: Final = 6.0
-"""Seconds of quota that may go out at once: a tenth of a minute, a server's bucket may be small."""
+"""Seconds of quota that may be sent at once: a tenth of a minute, as buckets may be small."""
 FREE_TIER: Final[dict[Unit, int]] = {"texts": 100, "tokens": 30_000}
-"""The smallest quotas per minute that Google gives; a guess is never lower.
+"""The smallest quotas per minute that Google grants; a guess is never lower.
 
 Source: Google AI Studio and 429 bodies, 2026; https://ai.google.dev/gemini-api/docs/rate-limits
 """
 
-_GAIN = 0.02  # what an accepted text adds to a lowered limit: 2 % a minute at full use
-# Seconds after which what a 429 taught is tried to be wrong; twice as long each time it is not.
+_GAIN = 0.02  # share by which a lowered limit grows: 2 % a minute at full use
+# Seconds after which a learned limit is tested; they double each time it proves right.
 _FIRST_DOUBT = 600.0
 _LAST_DOUBT = 3600.0
 
@@ -48,17 +48,17 @@ class Reservation:
 
 @dataclass(slots=True, eq=False)
 class Quota:
-    """The limit of one unit: who set it, how much of it is in force, how much of it is used."""
+    """The limit of one unit: its source, its current value and its use."""
 
     unit: Unit
     configured: float | None = None
     server_limit: float | None = None
     limit: float | None = None
     gain: float = 1.0  # for a guess: doubles in a minute at first, a quarter of it after each 429
-    doubted_at: float = math.inf  # when what was learnt last may be wrong
-    doubt: float = _FIRST_DOUBT  # seconds from a lesson to that
+    doubted_at: float = math.inf  # when the last learned limit is to be tested
+    doubt: float = _FIRST_DOUBT  # seconds from learning a limit to its test
     sent: int = 0
-    clear_at: float = -math.inf  # when all that went out is paid for at `limit` a minute
+    clear_at: float = -math.inf  # when everything sent so far is paid for at `limit` a minute
 
     @property
     def ceiling(self) -> float | None:
@@ -70,16 +70,16 @@ class Quota:
         return counted(round(self.limit or 0), self.unit.removesuffix("s"))
 
     def configure(self, value: float) -> float | None:
-        """Take the user's limit, which wins; return the server's that it puts aside, if any."""
+        """Set the user's limit; return the server's limit that it overrides, if any."""
         if value == self.configured:
             return None
         self.configured, put_aside = value, self.server_limit
         self.server_limit, self.limit, self.doubted_at = None, value, math.inf
-        self.clear_at = -math.inf  # of the limit before; the window keeps to the new one at once
+        self.clear_at = -math.inf  # of the old limit; the window enforces the new one
         return put_aside if put_aside is not None and put_aside < value else None
 
     def learn(self, server_limit: float, now: float) -> bool:
-        """Take the limit that a 429 named; return whether that changed anything."""
+        """Set the limit that a 429 reported; return whether that changed anything."""
         before, self.server_limit = self.ceiling, server_limit
         is_news = self.ceiling != before or self.limit is None
         if is_news:
@@ -89,10 +89,10 @@ class Quota:
         return is_news
 
     def forget(self, now: float) -> bool:
-        """Begin to try whether there is more by now than a 429 taught; say whether it is time."""
+        """Start to test a learned limit if it is time; return whether it is."""
         if now < self.doubted_at:
             return False
-        if self.limit == self.configured:  # it was won back
+        if self.limit == self.configured:  # it has grown back
             self.doubted_at = math.inf
             return False
         self.server_limit, self.gain, self.doubted_at = None, 1.0, math.inf
@@ -100,11 +100,11 @@ class Quota:
         return True
 
     def cost(self, amount: float) -> float:
-        """Return the seconds that `amount` takes at the limit, for an oversized one a minute."""
+        """Return the seconds that `amount` takes at the limit, at most a minute."""
         return 0.0 if self.limit is None else min(amount / self.limit, 1.0) * MINUTE
 
     def wait(self, now: float, amount: int, window: deque[Reservation]) -> float:
-        """Return the seconds until pace and window both let `amount` through."""
+        """Return the seconds until both pace and window admit `amount`."""
         if self.limit is None:
             return 0.0
         cost = self.cost(amount)
@@ -118,7 +118,7 @@ class Quota:
         return wait
 
     def lower(self, accepted: int, now: float) -> None:
-        """Answer a 429 that named no new limit; `accepted` went through in the last minute."""
+        """React to a 429 that reported no new limit; `accepted` were sent in the last minute."""
         floor = FREE_TIER[self.unit]
         if self.limit is not None and self.ceiling is not None:
             self.limit = max(0.9 * self.limit, 0.1 * self.ceiling)
@@ -126,13 +126,13 @@ class Quota:
         elif self.limit is not None:
             self.limit = max(min(max(accepted, self.limit / 1.8), self.limit) * 0.9, floor)
             self.gain = max(self.gain / 4, _GAIN)
-        elif accepted >= floor:  # less cannot have used up any quota: others did, or it is a day's
+        elif accepted >= floor:  # less cannot exhaust a quota: others did, or it is a daily one
             self.limit = max(0.9 * accepted, floor)
         if self.limit is not None:
             self.doubted_at = now + self.doubt
 
     def grow(self, amount: int) -> None:
-        """Win back what 429s took; only while the limit is used, as else nothing is proved."""
+        """Raise a lowered limit; only while it is used, as otherwise nothing is proved."""
         if self.limit is None or self.sent <= self.limit / 2:
             return
         grown = self.limit + self.gain * amount

@@ -1,6 +1,6 @@
-"""When a request may go out, and when a refused one goes out again.
+"""Decides when a request may be sent, and when a refused one may be sent again.
 
-Pure but for its lock: it never waits and never reads a clock, callers pass `now`.
+Apart from its lock it is pure: it never waits and never reads a clock; callers pass `now`.
 
 ```python
 since = clock.now()
@@ -8,8 +8,8 @@ while not isinstance(turn := limiter.try_acquire(clock.now(), ..., since=since),
     clock.sleep(turn, cancelled)
 ```
 
-Every reservation ends in one of four ways: `settle` (200), `rate_limited` (429), `release` (it
-never reached the API) or nothing at all (any other answer: it counted against the quota).
+Every reservation ends in one of four ways: `settle` (200), `rate_limited` (429), `release` (the
+request never reached the API), or no call (any other answer: it counted against the quota).
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ from langchain_gemini_qdrant.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SHORTEST_WAIT = 0.01  # seconds; below it, rounding could make a caller spin
+_SHORTEST_WAIT = 0.01  # seconds; with less, rounding could make a caller spin
 _GRACE = 1.0  # seconds for the longest waiting caller to wake up before others pass it
-# A 429 right behind a pause that asks for this many seconds more: the pause was too short, which
-# happens where a server cuts its delays. Twice in a row is no cut any more.
+# A 429 directly after a pause that asks for at most this many seconds more: the pause was too
+# short, because the server truncates its delays. Twice in a row is no longer explained by that.
 _CUT = 2.0
 _MOST_CUTS = 2
-_REQUESTS_A_MINUTE = 4  # at least, of several texts, where a limit of tokens holds
-# Answers without a count, after which the tokens of a request are counted beforehand.
+_REQUESTS_A_MINUTE = 4  # at least, for requests of several texts under a limit of tokens
+# Answers without a token count, after which the tokens of a request are counted in advance.
 _COUNT_EVERY = 20
 
 
 class Pause(NamedTuple):
-    """What follows from a 429.
+    """The consequences of a 429.
 
     Attributes:
-        seconds: Until requests may go out again.
-        was_too_short: The pause before this 429 ended too early, which is no failed attempt.
-        lesson: What was learnt, in words for a log; empty if nothing was.
+        seconds: Seconds until requests may be sent again.
+        was_too_short: Whether the previous pause ended too early; then no attempt is counted.
+        lesson: What was learned, in words for the log; empty if nothing was.
     """
 
     seconds: float
@@ -63,16 +63,16 @@ class Pause(NamedTuple):
 
 
 class Limiter:
-    """Spread the requests of all threads and event loops over the quota of one key and model.
+    """Spreads the requests of all threads and event loops over the quota of one key and model.
 
-    A text is one request in Google's count, also within a batch. In any `WINDOW` seconds at most
-    one minute's quota goes out, `BURST` seconds' worth at once and then evenly; a single request
-    that is bigger than this goes out alone. An unknown limit holds nothing back until a 429 names
-    it or, without a body, makes us guess it. What 429s taught is doubted after some minutes: then
-    the limit grows, until the next 429. A limit of the user's own wins over an earlier lesson.
+    Google counts each text as one request, also within a batch. In any `WINDOW` seconds at most one
+    minute's quota is sent, `BURST` seconds' worth at once and then evenly. A single request that is
+    larger than this is sent alone. An unknown limit delays nothing until a 429 reports it or, if
+    its body does not, until it is guessed. A learned limit is tested after some minutes: it grows
+    until the next 429. A limit that the user sets overrides a learned one.
 
     Args:
-        model: The model it is for, in words to the user.
+        model: Name of the model, for messages.
     """
 
     def __init__(self, model: str = "") -> None:
@@ -83,19 +83,17 @@ class Limiter:
         self._texts = Quota("texts")
         self._tokens = Quota("tokens")
         self._true_tokens = self._estimated_tokens = 0.0  # fading sums
-        self._uncounted = _COUNT_EVERY - 1  # answers since one whose tokens are known
+        self._uncounted = _COUNT_EVERY - 1  # answers since the last one with known tokens
         self._paused_until = self._slowed_at = -math.inf
         self._reminded_at = -math.inf
         self._pauses = 0  # since the last success
         self._cuts = 0  # pauses that were too short, since the last success
-        self._longest_waiting: tuple[float, float] | None = (
-            None  # waits since, told to come back at
-        )
+        self._longest_waiting: tuple[float, float] | None = None  # waiting since, told to return at
 
     def configure(
         self, *, requests_per_minute: float | None, tokens_per_minute: float | None
     ) -> None:
-        """Set what the user knows of the quota; None leaves a limit as it is.
+        """Set the limits that the user has configured; None leaves a limit unchanged.
 
         Raises:
             ConfigurationError: A limit is not a finite number above 0.
@@ -111,8 +109,8 @@ class Limiter:
                 learnt = None if value is None else quota.configure(value)
                 if learnt is not None:
                     LOGGER.warning(
-                        "%s: the API has named a limit of %s %s a minute; %s=%s, which is set now, "
-                        "is kept to until the API refuses again",
+                        "%s: the API reported a limit of %s %s a minute; %s=%s, which is set now, "
+                        "overrides it until the API refuses again",
                         self._model,
                         f"{learnt:,.0f}",
                         quota.unit,
@@ -122,7 +120,7 @@ class Limiter:
 
     @property
     def limits(self) -> str:
-        """The limits in force, as `300 texts and 30,000 tokens a minute`; empty for none."""
+        """The current limits, such as `300 texts and 30,000 tokens a minute`; empty for none."""
         with self._lock:
             known = [
                 quota.amount for quota in (self._texts, self._tokens) if quota.limit is not None
@@ -132,14 +130,15 @@ class Limiter:
     def try_acquire(
         self, now: float, *, texts: int, tokens: int, since: float | None = None
     ) -> Reservation | float:
-        """Let a request out, or say when to ask again.
+        """Admit a request, or return when to ask again.
 
         Args:
             now: Monotonic seconds.
             texts: Texts in the request.
-            tokens: Their tokens, estimated; what `settle` learnt is applied here.
-            since: When the caller first asked. Small requests pass big ones that wait, until one
-                has waited for a whole window: then it is next. None: the caller may be passed.
+            tokens: Their estimated tokens; they are corrected by what `settle` has learned.
+            since: When the caller first asked. Small requests overtake large ones that wait, until
+                a large one has waited for a whole window: then it is next. None: the caller may
+                always be overtaken.
 
         Returns:
             A reservation, or the seconds (> 0) to wait before asking again.
@@ -176,23 +175,23 @@ class Limiter:
             return reservation
 
     def settle(self, reservation: Reservation, *, tokens: int | None) -> None:
-        """Take note of a success, and of its true token count unless that is None."""
+        """Record a success, and its true token count unless that is None."""
         with self._lock:
             if tokens is not None:
                 self._book(reservation, reservation.texts, tokens)
                 self._learn_ratio(reservation.estimate, tokens)
             self._uncounted = 0 if tokens is not None else self._uncounted + 1
             reservation.answered = True
-            if reservation.granted > self._slowed_at:  # else it went out before the last 429
+            if reservation.granted > self._slowed_at:  # otherwise it was sent before the last 429
                 self._pauses = self._cuts = 0
                 self._texts.grow(reservation.texts)
                 self._tokens.grow(reservation.tokens)
 
     def fits(self, *, texts: int, tokens: int) -> bool:
-        """Return whether a request of several texts is small enough for the limits that are known.
+        """Return whether a request of several texts is small enough for the known limits.
 
-        One that is bigger than a limit would never be let through, and of tokens, which differ
-        from batch to batch, several should fit into a minute.
+        A request over a limit would never be admitted. As batches differ in tokens, several should
+        fit into a minute's tokens.
         """
         with self._lock:
             most = self._texts.ceiling or math.inf
@@ -200,10 +199,10 @@ class Limiter:
             return texts <= most and tokens * self._ratio() <= room / _REQUESTS_A_MINUTE
 
     def wants_count(self) -> bool:
-        """Return whether the tokens of a request should be counted beforehand, once each time.
+        """Return whether the tokens of the next request should be counted; then start again.
 
-        Some models report none in their answers. Only a limit of tokens needs to know them, and a
-        sample is enough: see `calibrate`.
+        Some models report no tokens in their answers. They are needed only for a limit of tokens,
+        and a sample is enough: see `calibrate`.
         """
         with self._lock:
             wanted = self._uncounted >= _COUNT_EVERY and self._tokens.limit is not None
@@ -212,12 +211,12 @@ class Limiter:
             return wanted
 
     def calibrate(self, *, estimate: int, tokens: int) -> None:
-        """Take note of the true token count of some texts."""
+        """Record the true token count of some texts."""
         with self._lock:
             self._learn_ratio(estimate, tokens)
 
     def release(self, reservation: Reservation) -> None:
-        """Take back a request that never reached the API."""
+        """Cancel the reservation of a request that never reached the API."""
         with self._lock:
             self._book(reservation, 0, 0)
 
@@ -229,17 +228,17 @@ class Limiter:
         limits: Mapping[Unit, float | None],
         reservation: Reservation | None = None,
     ) -> Pause:
-        """Pause everybody after a 429, and learn from it.
+        """Pause all callers after a 429, and learn from it.
 
-        Requests that were under way together are refused together: only the first of them lowers
+        Requests that were in flight together are refused together: only the first of them lowers
         the limits and lengthens the pause.
 
         Args:
             now: Monotonic seconds.
             retry_after: Seconds that the server asked to wait; None: 1 s, doubled until a success.
-            limits: The quotas that are used up, empty if the body names none: each with its value
-                per minute (never a day's), None if the body does not say it.
-            reservation: The refused request: it did not count against the quota.
+            limits: The quotas that are used up, empty if the body names none: each with its limit
+                per minute (never per day), None if the body does not report it.
+            reservation: The refused request, which did not count against the quota.
         """
         with self._lock:
             self._expire(now)
@@ -263,17 +262,17 @@ class Limiter:
             pause = min(2.0 ** min(max(self._pauses - 1, 0), 6), MINUTE)
             pause = pause if retry_after is None else max(retry_after, _SHORTEST_WAIT)
             self._paused_until = max(self._paused_until, now + pause)
-            for quota in quotas:  # the server's bucket is empty, so after the pause no burst
+            for quota in quotas:  # the server's bucket is empty, so no burst follows the pause
                 quota.clear_at = max(quota.clear_at, self._paused_until + BURST)
             lesson = ", ".join(
-                f"{quota.amount} a minute ({'named by the API' if quota in news else 'a guess'})"
+                f"{quota.amount} a minute ({'reported by the API' if quota in news else 'a guess'})"
                 for quota, was in zip(quotas, before, strict=True)
                 if quota.limit is not None and quota.limit != was
             )
             return Pause(self._paused_until - now, was_too_short, lesson)
 
     def _was_too_short(self, retry_after: float | None, reservation: Reservation | None) -> bool:
-        """Return whether a 429 asks for nothing but the rest of the pause before it."""
+        """Return whether a 429 only asks for the rest of the pause before it."""
         if reservation is None or retry_after is None or retry_after > _CUT:
             return False
         return 0 <= reservation.after_pause <= _CUT and self._cuts < _MOST_CUTS
@@ -287,10 +286,10 @@ class Limiter:
         retry_after: float | None,
         is_news: bool,
     ) -> None:
-        """Lower limits, unless the 429 only says that a count was a little off.
+        """Lower limits, unless the 429 only shows that a count was slightly off.
 
-        The limit that we keep to and how long to wait: that alone puts such a count right. Again
-        within a window, the limit itself is too high.
+        It does if it reports the limit that is in force, and a delay: waiting corrects the count.
+        If it happens again within a window, the limit itself is too high.
         """
         is_known = any(limits.values()) and retry_after is not None
         is_second = now - self._reminded_at <= WINDOW
@@ -299,7 +298,7 @@ class Limiter:
             self._lower(quotas, now)
 
     def _lower(self, quotas: list[Quota], now: float) -> None:
-        """Lower the limits that are known; if none is, guess the first that can be guessed."""
+        """Lower the known limits; if there are none, guess the first that can be guessed."""
         known = [quota for quota in quotas if quota.limit is not None]
         for quota in known or quotas:
             quota.lower(sum(getattr(t, quota.unit) for t in self._window if t.answered), now)
@@ -307,11 +306,11 @@ class Limiter:
                 break
 
     def _doubt(self, now: float) -> None:
-        """Let limits grow that were learnt long ago."""
+        """Raise limits that were learned long ago."""
         for quota in (self._texts, self._tokens):
             if quota.forget(now):
                 LOGGER.info(
-                    "%s: the limit of %s %s a minute was learnt some time ago; it is raised until "
+                    "%s: the limit of %s %s a minute was learned some time ago; it is raised until "
                     "the API refuses again",
                     self._model,
                     f"{quota.limit:,.0f}",
@@ -329,7 +328,7 @@ class Limiter:
         return self._true_tokens / self._estimated_tokens
 
     def _expire(self, now: float) -> None:
-        """Forget what went out before the window."""
+        """Forget what was sent before the window."""
         while self._window and self._window[0].granted + WINDOW <= now:
             reservation = self._window.popleft()
             reservation.expired = True
@@ -339,7 +338,7 @@ class Limiter:
     def _book(
         self, reservation: Reservation, texts: int, tokens: int, now: float = -math.inf
     ) -> None:
-        """Let a reservation count for this much, in the window and in the pace."""
+        """Set how much a reservation counts, in the window and in the pace."""
         if reservation.expired:
             return
         for quota, old, new in (
@@ -355,8 +354,8 @@ class Limiter:
 class LimiterRegistry:
     """The limiters of this process, one for each account and model.
 
-    A limiter lives as long as any embeddings that use it. What those have learnt that were used
-    last is kept beyond that, for applications that make an instance for each request.
+    A limiter exists as long as any embeddings that use it. The limiters used last are kept longer,
+    for applications that make an instance for each request.
     """
 
     def __init__(self, kept: int = 256) -> None:
@@ -367,7 +366,7 @@ class LimiterRegistry:
         self._by_client: weakref.WeakKeyDictionary[object, dict[str, Limiter]] = (
             weakref.WeakKeyDictionary()
         )
-        self._last: dict[tuple[str, str], Limiter] = {}  # the oldest first
+        self._last: dict[tuple[str, str], Limiter] = {}  # oldest first
 
     def of_account(self, identity: str, model: str) -> Limiter:
         """Return the limiter of an API key or project (kept as its SHA-256) and model."""
@@ -382,11 +381,11 @@ class LimiterRegistry:
             return limiter
 
     def of_client(self, client: object, model: str) -> Limiter:
-        """Return the limiter of a user's own client and model; it goes when the client goes."""
+        """Return the limiter of a user's client and a model; it is dropped with the client."""
         try:
             with MAKING:
                 return self._by_client.setdefault(client, {}).setdefault(model, Limiter(model))
-        except TypeError:  # no weak references, or no hash: it cannot be told from a later one
+        except TypeError:  # no weak references or hash: a later client could be mistaken for it
             return Limiter(model)
 
 

@@ -1,4 +1,4 @@
-"""Texts and titles to what goes over the wire: conditioned, checked, and known by a key."""
+"""Convert texts and titles to the contents of requests: prefixes, checks and cache keys."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings.models import GeminiModel
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
 
-# The estimate is taken at its word outside these shares of a model's limit; between them the API
-# itself is asked.
+# Outside these shares of a model's limit the estimate is trusted; between them the API counts the
+# tokens.
 _SURELY_SHORT = 0.6
 _SURELY_LONG = 2.0
 
@@ -49,13 +49,13 @@ class RequestSpec:
     """How the texts of one call are sent.
 
     Attributes:
-        model: With `models/`.
-        task: What they are embedded for.
+        model: Name of the model, with `models/`.
+        task: The task type of the texts.
         output_dimensionality: The parameter, None to leave it out.
-        size: Length of the vectors that must come back, None where it is not known.
-        prefix: Says the task in front of each text, None where no text says it.
-        by_parameter: The task is a parameter.
-        max_input_tokens: What the model reads of one text, None where it is not known.
+        size: Length of the vectors that must be returned, None if it is not known.
+        prefix: Adds the task in front of each text, None for models without text prefixes.
+        by_parameter: Whether the task is sent as a parameter.
+        max_input_tokens: The model's input limit for one text, None if it is not known.
     """
 
     model: str
@@ -67,16 +67,16 @@ class RequestSpec:
     max_input_tokens: int | None
 
     def content(self, text: str, title: str | None = None) -> Content:
-        """Condition one text.
+        """Return one text in the form in which it is sent.
 
         Raises:
-            ConfigurationError: A title where none is read.
+            ConfigurationError: A title is given for a task that reads none.
         """
         text = _plain(text)
         if title:
             if self.task != "RETRIEVAL_DOCUMENT":
                 raise ConfigurationError(
-                    f"titles are read for RETRIEVAL_DOCUMENT only, this call embeds for "
+                    f"titles are for RETRIEVAL_DOCUMENT only, this call embeds for "
                     f"{self.task}: leave them out, or put them into the texts"
                 )
             if self.prefix is None:
@@ -89,7 +89,7 @@ class RequestSpec:
     def contents(
         self, texts: Iterable[str], titles: Iterable[str | None] | None
     ) -> Iterator[Content]:
-        """Condition texts one by one, as they come; see `content`."""
+        """Yield texts in the form in which they are sent, one by one; see `content`."""
         if titles is None:
             return map(self.content, texts)
         return (self.content(text, title) for text, title in zip(texts, titles, strict=True))
@@ -97,12 +97,12 @@ class RequestSpec:
     def checked_contents(
         self, texts: Iterable[str], titles: Iterable[str | None] | None
     ) -> list[Content]:
-        """Condition the texts of a call.
+        """Check the texts of a call and return them in the form in which they are sent.
 
         Raises:
-            InvalidInputError: They are not lists, a text is blank or not a string, a title is not a
-                string, or titles are more or fewer.
-            ConfigurationError: A title where none is read.
+            InvalidInputError: Texts or titles are not lists, a text is blank or not a string, a
+                title is not a string, or the counts differ.
+            ConfigurationError: A title is given for a task that reads none.
         """
         check_list(texts, "texts")
         texts = list(texts)
@@ -129,7 +129,7 @@ class RequestSpec:
         )
 
     def key(self, content: Content) -> str:
-        """Return a name for the vector that this content gets: equal for equal vectors only."""
+        """Return the cache key of this content's vector: equal for equal vectors only."""
         parts = [
             _qualified(model_id(self.model)),
             self.size,
@@ -140,7 +140,7 @@ class RequestSpec:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def near_limit(self, contents: Sequence[Content]) -> list[Content]:
-        """Return the contents whose estimate is too near the limit to be trusted, or above it."""
+        """Return the contents whose estimate is above the limit or too near it to be trusted."""
         limit = self.max_input_tokens
         if limit is None:
             return []
@@ -152,7 +152,7 @@ class RequestSpec:
         ]
 
     def is_surely_too_long(self, content: Content) -> bool:
-        """Return whether the estimate is so far above the limit that the API need not be asked."""
+        """Return whether the estimate is far enough above the limit to need no count by the API."""
         limit = self.max_input_tokens
         return limit is not None and content.tokens > limit * _SURELY_LONG
 
@@ -160,7 +160,7 @@ class RequestSpec:
         """Return the error for texts above the limit."""
         limit = self.max_input_tokens or 0
         return TextTooLongError(
-            f"{self.model} reads {limit} tokens of a text and would cut the rest of "
+            f"{self.model} reads at most {limit} tokens of a text and would cut off the rest of "
             f"{len(indices)}, at index {', '.join(map(str, indices))}: split them, or set "
             "on_too_long='truncate' or 'warn'",
             indices=indices,
@@ -170,10 +170,10 @@ class RequestSpec:
 
 @lru_cache(maxsize=256, typed=True)
 def request_spec(model: str, task: TaskType, output_dimensionality: int | None) -> RequestSpec:
-    """Return how a model wants texts for this task.
+    """Return how texts for this task are sent to a model.
 
     Raises:
-        ConfigurationError: The model has no vectors of this length.
+        ConfigurationError: The model does not support vectors of this length.
     """
     known = find_model(model)
     check_dimensionality(output_dimensionality, known)
@@ -201,10 +201,10 @@ def call_spec(
     task_type: object = None,
     output_dimensionality: object = None,
 ) -> RequestSpec:
-    """Return how the texts of a call are sent; its own task and size come before the instance's.
+    """Return how the texts of a call are sent; its task and size override the instance's.
 
     Raises:
-        ConfigurationError: One of them is not what it should be.
+        ConfigurationError: The task or the size is not valid.
     """
     task: TaskType = getattr(task_sides(options.task_type), side)
     if task_type is not None:
@@ -218,14 +218,14 @@ def call_spec(
 
 
 def _whole_number(value: object) -> int:
-    """Return any kind of integer, such as numpy's, as Python's."""
+    """Return an integer of any type, such as NumPy's, as a Python integer."""
     if not isinstance(value, SupportsIndex) or isinstance(value, bool):
         raise ConfigurationError(f"output_dimensionality must be an integer, got {value!r}")
     return operator.index(value)
 
 
 def check_model(options: GeminiEmbeddings, *, vertexai: bool) -> None:
-    """Refuse a size that the model does not have, and warn of what will not work well or for long.
+    """Refuse a size that the model does not support; warn of problems with the model or the task.
 
     Raises:
         ConfigurationError: The size is out of range.
@@ -236,10 +236,10 @@ def check_model(options: GeminiEmbeddings, *, vertexai: bool) -> None:
 
 
 def check_dimensionality(size: int | None, known: GeminiModel | None) -> None:
-    """Refuse a length that the model does not have; any is taken of an unknown model.
+    """Refuse a vector length that the model does not support; unknown models may have any.
 
     Raises:
-        ConfigurationError: It is out of range.
+        ConfigurationError: The length is out of range.
     """
     low, high = known.dimensionalities if known else (1, 2**31 - 1)
     if size is not None and not low <= size <= high:
@@ -254,7 +254,7 @@ def check_titles(titles: Sequence[object], *, first: int = 0) -> None:
     """Refuse titles that cannot be sent; `first` is the position of the first one.
 
     Raises:
-        InvalidInputError: One is neither a string nor None, or cut inside a character.
+        InvalidInputError: A title is neither a string nor None, or was cut inside a character.
     """
     wrong = [i for i, title in enumerate(titles, first) if not isinstance(title, str | None)]
     if wrong:
@@ -276,7 +276,7 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
         if not isinstance(text, str) or not text.isascii() or not text.strip():
             break
     else:
-        return  # as most are
+        return  # the usual case, tested fast
     wrong = [i for i, text in enumerate(texts, first) if not isinstance(text, str)]
     if wrong:
         raise InvalidInputError(
@@ -289,7 +289,7 @@ def check_texts(texts: Sequence[object], *, first: int = 0) -> None:
     if blank:
         raise InvalidInputError(
             f"{len(blank)} of {len(texts)} texts are blank, at index "
-            f"{', '.join(map(str, blank))}: the API refuses the request of a blank. Leave them out",
+            f"{', '.join(map(str, blank))}: the API refuses blank texts. Leave them out",
             indices=blank,
         )
 
@@ -298,15 +298,15 @@ def _check_encodable(values: Sequence[object], name: str, first: int) -> None:
     broken = [i for i, value in enumerate(values, first) if not _is_encodable(str(value))]
     if broken:
         raise InvalidInputError(
-            f"{len(broken)} of {len(values)} {name} hold half of a surrogate pair, which UTF-8 "
-            f"does not have, at index {', '.join(map(str, broken))}: such {name} were cut inside "
+            f"{len(broken)} of {len(values)} {name} contain half of a surrogate pair, which UTF-8 "
+            f"cannot encode, at index {', '.join(map(str, broken))}: such {name} were cut inside "
             "a character",
             indices=broken,
         )
 
 
 def _plain(text: str) -> str:
-    """Return the characters of a subclass of `str`, whose `format` may write something else."""
+    """Return a plain `str`: the `format` of a subclass may return different text."""
     return text if type(text) is str else "".join((text,))
 
 
@@ -321,13 +321,13 @@ def _is_encodable(text: str) -> bool:
 
 
 def check_count(embedding: object, vectors: Sequence[object], texts: int) -> None:
-    """Refuse what an embedding made of some texts if that is not one vector for each.
+    """Refuse the result of an embedding if it is not one vector for each text.
 
     Raises:
-        InvalidInputError: There are more or fewer.
+        InvalidInputError: The counts differ.
     """
     if len(vectors) != texts:
         raise InvalidInputError(
-            f"{type(embedding).__name__} must make one vector for each text, got {len(vectors)} "
+            f"{type(embedding).__name__} must return one vector for each text, got {len(vectors)} "
             f"for {texts}: none of these is stored"
         )

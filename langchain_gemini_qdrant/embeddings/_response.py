@@ -1,4 +1,4 @@
-"""Answers of the API, checked before anybody uses them."""
+"""Check answers of the API before they are used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ADVICE = ". Check base_url: a gateway may send an error of its own with status 
 
 
 def check_answer(request: EmbedRequest, answer: EmbedAnswer, size: int | None) -> list[Vector]:
-    """Return the answer's vectors at length 1, or refuse an answer that does not fit.
+    """Return the answer's vectors, scaled to length 1, if they match the request.
 
     Raises:
         ResponseMismatchError: Their count, size or numbers are wrong.
@@ -29,7 +29,7 @@ def check_answer(request: EmbedRequest, answer: EmbedAnswer, size: int | None) -
     if len(answer.vectors) != len(request.texts):
         raise ResponseMismatchError(
             f"{request.model}: {len(request.texts)} texts were sent, {len(answer.vectors)} "
-            f"vectors came back; none of them is used{'' if answer.vectors else _ADVICE}",
+            f"vectors were returned; none of them is used{'' if answer.vectors else _ADVICE}",
             model=request.model,
         )
     return [_unit(vector, size or len(answer.vectors[0]), request) for vector in answer.vectors]
@@ -38,14 +38,14 @@ def check_answer(request: EmbedRequest, answer: EmbedAnswer, size: int | None) -
 def _unit(vector: Vector, size: int, request: EmbedRequest) -> Vector:
     if len(vector) != size:
         raise ResponseMismatchError(
-            f"{request.model}: vectors of {size} components were asked for, {len(vector)} came "
-            "back; none of them is used",
+            f"{request.model}: vectors of {size} components were requested, {len(vector)} were "
+            "returned; none of them is used",
             model=request.model,
         )
     norm = math.hypot(*vector)
     if not math.isfinite(norm) or norm == 0.0:
         raise ResponseMismatchError(
-            f"{request.model}: a vector came back whose length is {norm}; none of them is used",
+            f"{request.model}: a vector of length {norm} was returned; none of them is used",
             model=request.model,
         )
     if abs(norm - 1.0) <= _UNIT_TOLERANCE:

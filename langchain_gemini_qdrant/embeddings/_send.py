@@ -1,4 +1,4 @@
-"""One batch from contents to vectors: cache, limiter, retries, checks."""
+"""Embed one batch: cache, limiter, retries, checks."""
 
 from __future__ import annotations
 
@@ -47,25 +47,25 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
 
-_MOST_FREE = 2  # pauses of one request that may be too short without costing an attempt
-_LONGEST_COUNT = 5.0  # seconds for a sample's count, which is a luxury
+_MOST_FREE = 2  # pauses of one request that may be too short without counting as an attempt
+_LONGEST_COUNT = 5.0  # seconds for counting a sample, which is optional
 POLL = 0.01
-"""Seconds between two questions to a rate limiter of the user's."""
+"""Seconds between two requests to the user's rate limiter."""
 
-# A request that is too large for a proxy, and for Google, which says so with status 400.
+# A request that is too large: the status of a proxy, and the words of Google, whose status is 400.
 _TOO_LARGE_STATUS = 413
 _TOO_LARGE = "payload size exceeds the limit"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
-    """What a call awaits: asynchronous objects, or blocking ones of the same methods.
+    """The objects that a call awaits: asynchronous ones, or blocking ones with the same methods.
 
     Attributes:
-        backend: `Backend`, by its asynchronous methods.
-        cache: LangChain's `ByteStore`, likewise, None for none.
-        rate_limiter: LangChain's, likewise, None for none.
-        side_by_side: Makes the runner of this many concurrent batches.
+        backend: A `Backend`, of which the asynchronous methods are called.
+        cache: A LangChain `ByteStore`, used in the same way; None for no cache.
+        rate_limiter: A LangChain rate limiter, used in the same way; None for none.
+        side_by_side: Makes a runner for the given number of concurrent batches.
     """
 
     backend: Any
@@ -77,15 +77,15 @@ class Services:
 
 @dataclass(kw_only=True, slots=True)
 class CallContext:
-    """What the batches of one call share.
+    """State shared by the batches of one call.
 
     Attributes:
         spec: How texts are sent.
-        limiter: Of the process, for this key and model.
-        deadline: On the clock, None for none.
-        fatal_error: The error that every further request would meet, once one has met it.
-        usage: So far.
-        counted: What counts of long texts have shown.
+        limiter: The process's limiter for this key and model.
+        deadline: A time of the clock, None for no deadline.
+        fatal_error: An error that every further request would also get; None if there was none.
+        usage: The usage so far.
+        counted: The token counts of long texts so far.
     """
 
     spec: RequestSpec
@@ -101,12 +101,12 @@ class CallContext:
     waits: Waits = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin without a wait."""
+        """Create the record of waits."""
         self.waits = Waits(self.name, self.services.clock, lambda: self.fatal_error is not None)
 
     @property
     def name(self) -> str:
-        """The model, in words to the user."""
+        """The model's name, for messages."""
         return model_id(self.spec.model)
 
     @property
@@ -117,26 +117,26 @@ class CallContext:
         return max(self.deadline - self.services.clock.now(), 0.001)
 
     def check(self) -> None:
-        """Let no request start that cannot succeed.
+        """Refuse to start a request that cannot succeed.
 
         Raises:
-            GeminiQdrantError: Every further request would meet it, or the deadline has come.
+            GeminiQdrantError: Every further request would fail with it, or the deadline has passed.
         """
         if self.fatal_error is not None:
             raise self.fatal_error
         if self.deadline is not None and self.services.clock.now() >= self.deadline:
-            raise _out_of_time(self, "texts were still to be sent")
+            raise _out_of_time(self, "some texts were not sent yet")
 
     def add(self, usage: EmbeddingUsage) -> None:
-        """Count what a request cost."""
+        """Add the usage of a request."""
         with self.lock:
             self.usage += usage
 
     def give_up(self, error: BaseException) -> None:
-        """Let the requests that have not been sent fail at once."""
+        """Make the requests that have not been sent fail at once."""
         if self.fatal_error is None:
             if not isinstance(error, GeminiQdrantError):
-                error = EmbeddingError("not sent, as the run ended", model=self.spec.model)
+                error = EmbeddingError("not sent, because the run ended", model=self.spec.model)
             self.fatal_error = error
 
 
@@ -144,7 +144,7 @@ async def count_tokens(call: CallContext, content: Content) -> int:
     """Ask the API for the tokens of a text whose estimate is near the limit.
 
     Raises:
-        EmbeddingError: It did not say.
+        EmbeddingError: The API did not count them.
     """
     attempt = 0
     while True:
@@ -184,13 +184,13 @@ def _is_plausible(tokens: int, texts: Sequence[str]) -> bool:
 
 
 async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
-    """Embed the contents of one request, those that the cache does not have.
+    """Return the vectors of one request's contents; those in the cache are not sent.
 
     A request that is refused as too large is sent in halves.
 
     Raises:
-        PartialEmbeddingError: Some halves failed for good.
-        EmbeddingError: The batch failed for good; nothing of it is in the cache.
+        PartialEmbeddingError: Some halves failed after all retries.
+        EmbeddingError: The batch failed after all retries; nothing of it is in the cache.
     """
     try:
         return await _embed_at_once(call, contents)
@@ -203,7 +203,7 @@ async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Ve
 
 
 def is_too_large(error: Exception) -> bool:
-    """Return whether a request was refused for its size, so that its halves may be taken."""
+    """Return whether a request was refused for its size, so that its halves may be accepted."""
     return isinstance(error, RequestRejectedError) and (
         error.status_code == _TOO_LARGE_STATUS or _TOO_LARGE in str(error)
     )
@@ -220,7 +220,7 @@ async def _embed_halves(call: CallContext, contents: Sequence[Content]) -> list[
 
 
 class _TooBigForQuotaError(GeminiQdrantError):
-    """A request of several texts is bigger than a limit that a 429 has named since."""
+    """A request of several texts exceeds a limit that a 429 reported after it was built."""
 
 
 async def _embed_at_once(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
@@ -230,7 +230,7 @@ async def _embed_at_once(call: CallContext, contents: Sequence[Content]) -> list
         return await _send_missing(call, contents)
     except (GeminiQdrantError, CancelledError):
         raise
-    except Exception as error:  # of a rate limiter, or of the SDK where nobody expects it
+    except Exception as error:  # from a rate limiter, or unexpected ones from the SDK
         raise _unexpected(call, error) from error
 
 
@@ -251,7 +251,7 @@ async def _load(call: CallContext, keys: list[str]) -> list[Vector | None]:
     try:
         found = await call.services.cache.amget(keys)
         return [decode(data, call.spec.size) for _, data in zip(keys, found, strict=True)]
-    except Exception as error:  # noqa: BLE001 - any store's; what it lacks is embedded
+    except Exception as error:  # noqa: BLE001 - any store may fail; the texts are embedded
         _warn_of_cache("reading", error)
         return [None] * len(keys)
 
@@ -259,7 +259,7 @@ async def _load(call: CallContext, keys: list[str]) -> list[Vector | None]:
 async def _save(call: CallContext, pairs: list[tuple[str, bytes]]) -> None:
     try:
         await call.services.cache.amset(pairs)
-    except Exception as error:  # noqa: BLE001 - any store's; the vectors are complete anyway
+    except Exception as error:  # noqa: BLE001 - any store may fail; the vectors are complete
         _warn_of_cache("writing", error)
 
 
@@ -275,7 +275,7 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     request = call.spec.request(contents)
     limit = call.spec.max_input_tokens
     estimate = sum([billed_tokens(content, limit) for content in contents])
-    # Creating a client takes a third of a second, and no admitted request shall wait for it.
+    # Creating a client takes a third of a second, and no admitted request should wait for it.
     await services.backend.aprepare()
     if services.rate_limiter is not None:
         await _ask_rate_limiter(call, len(contents))
@@ -304,7 +304,7 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
             if error.refuses_all:
                 call.fatal_error = error
             raise
-        except ConfigurationError as error:  # found by the SDK only now
+        except ConfigurationError as error:  # the SDK reports it only now
             call.fatal_error = error
             raise
         else:
@@ -314,12 +314,12 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
 
 
 async def _calibrate(call: CallContext, contents: Sequence[Content]) -> None:
-    """Have a sample of requests counted where answers have no count but a limit of tokens holds.
+    """Count a sample of requests if answers have no token count but a limit of tokens applies.
 
-    Counting is free, and a wrong estimate wastes as much of the quota as it is wrong.
+    Counting is free, and an estimate that is too high wastes quota.
     """
     limit = call.spec.max_input_tokens or math.inf
-    short = [content for content in contents if content.tokens <= limit / 2]  # none that is cut
+    short = [content for content in contents if content.tokens <= limit / 2]  # not truncated ones
     if not short or not call.limiter.wants_count():
         return
     text = " ".join([part for c in short for part in (c.title, c.text) if part])
@@ -329,7 +329,7 @@ async def _calibrate(call: CallContext, contents: Sequence[Content]) -> None:
         tokens: int = await call.services.backend.acount_tokens(
             call.spec.model, text, timeout=timeout
         )
-    except GeminiQdrantError as error:  # a gateway may not count; the estimate will do
+    except GeminiQdrantError as error:  # a gateway may not support counting; the estimate is enough
         LOGGER.info("%s: tokens could not be counted: %s", call.name, error)
     else:
         if _is_plausible(tokens, [text]):
@@ -337,7 +337,7 @@ async def _calibrate(call: CallContext, contents: Sequence[Content]) -> None:
 
 
 async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
-    """Let the user's rate limiter admit each text, while there is hope that it can be sent."""
+    """Wait until the user's rate limiter admits each text; stop if the call cannot succeed."""
     limiter, clock = call.services.rate_limiter, call.services.clock
     for _ in range(texts):
         call.check()
@@ -350,7 +350,7 @@ async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
 
 
 async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
-    """Wait until the limiter lets the request go."""
+    """Wait until the limiter admits the request."""
     clock = call.services.clock
     since = now = clock.now()
     while True:
@@ -374,13 +374,13 @@ def _pause(
     *,
     may_be_free: bool,
 ) -> int:
-    """Let a 429 hold back everybody, this request too: it waits for its next admission.
+    """Pause all requests after a 429; this one waits for its next admission.
 
     Returns:
-        The attempts that it costs: none if the pause before it ended too early.
+        The number of attempts to count: 0 if the previous pause ended too early, else 1.
 
     Raises:
-        RateLimitError: There are no attempts left, or no time.
+        RateLimitError: No attempts or no time are left.
     """
     pause = call.limiter.rate_limited(
         call.services.clock.now(),
@@ -399,7 +399,7 @@ def _pause(
 
 
 async def _before_retry(call: CallContext, error: EmbeddingError, attempt: int) -> None:
-    """Wait before the next attempt, or raise the error where there is none."""
+    """Wait before the next attempt, or raise the error if there is none."""
     error.attempts = attempt + 1
     if call.deadline is not None and call.services.clock.now() >= call.deadline:
         raise _out_of_time(call, f"a request was in flight ({error})", error.attempts) from error
@@ -422,7 +422,7 @@ def _check_attempts(call: CallContext, error: EmbeddingError, attempt: int) -> N
 
 
 def _check_deadline(call: CallContext, error: EmbeddingError, delay: float) -> None:
-    """Raise the error if the deadline comes before the next attempt."""
+    """Raise the error if the deadline is before the next attempt."""
     if call.deadline is not None and call.services.clock.now() + delay > call.deadline:
         raise error
 
@@ -436,7 +436,7 @@ def _out_of_time(call: CallContext, why: str, attempts: int = 0) -> ServiceError
 
 
 def _unexpected(call: CallContext, error: Exception) -> EmbeddingError:
-    """Return our error for one that nobody foresaw; its words may hold a key, so they stay out."""
+    """Return our error for an unexpected one, without its message, which may contain a key."""
     return EmbeddingError(
         f"{call.spec.model}: a request ended with an unexpected {type(error).__name__}, which is "
         "this error's __cause__",

@@ -1,4 +1,4 @@
-"""Any number of embedding requests side by side, collected as they end."""
+"""Run any number of embedding requests concurrently and collect them as they end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.errors import GeminiQdrantError
 
 Embedded: TypeAlias = list[list[float] | Exception | None]
-"""For each text its vector (None without an embedding), or the error."""
+"""For each text its vector (None without an embedding), or its error."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -36,8 +36,8 @@ class EmbeddingSession:
     """Embeds the texts of one run.
 
     Attributes:
-        batch_size: Texts that are best sent together, None where nothing is known of that.
-        concurrency: Requests that go side by side.
+        batch_size: The best number of texts per request, None if it is not known.
+        concurrency: Number of concurrent requests.
     """
 
     _operation: Callable[..., Coroutine[Any, Any, Embedded]]
@@ -49,7 +49,7 @@ class EmbeddingSession:
     _signal: Signal = field(init=False)
 
     def __post_init__(self) -> None:
-        """Listen for long waits."""
+        """Register for reports of long waits."""
         self._signal = self._side_by_side.signal()
         if self._call is not None:
             self._call.waits.on_wait = self._tell
@@ -59,7 +59,7 @@ class EmbeddingSession:
             self._signal.set_result(None)
 
     def start(self, texts: Sequence[str], titles: Sequence[str | None] | None) -> Pending[Embedded]:
-        """Send texts with their titles as soon as there is room."""
+        """Send texts with their titles as soon as a slot is free."""
         return self._side_by_side.start(self._operation, texts, titles)
 
     async def wait_any(self, pendings: Sequence[Pending[Embedded]]) -> None:
@@ -70,17 +70,17 @@ class EmbeddingSession:
 
     @property
     def waiting(self) -> Waiting | None:
-        """What requests wait for, if that takes long."""
+        """The long wait of the requests, None if there is none."""
         return None if self._call is None else self._call.waits.current
 
     @property
     def usage(self) -> EmbeddingUsage:
-        """What was sent so far; nothing is known of other embeddings than ours."""
+        """The usage so far; it is known for `GeminiEmbeddings` only."""
         return self._usage()
 
     @property
     def fatal_error(self) -> GeminiQdrantError | None:
-        """The error that every further request would meet, if there is one."""
+        """The error that every further request would also get, None if there was none."""
         return None if self._call is None else self._call.fatal_error
 
     async def aclose(self) -> None:
@@ -88,14 +88,14 @@ class EmbeddingSession:
         await self._side_by_side.aclose()
 
     def give_up(self, error: BaseException) -> None:
-        """Let the requests that have not been sent fail at once."""
+        """Make the requests that have not been sent fail at once."""
         if self._call is not None:
             self._call.give_up(error)
 
 
 async def _begin(embedding: GeminiEmbeddings, *, blocking: bool) -> tuple[Embedder, CallContext]:
-    """Return what embeds documents, and a call to do it in."""
-    # Making it may take seconds, for which no event loop shall wait.
+    """Return the embedder of documents, and a new call context."""
+    # Making the embedder may take seconds; that must not block an event loop.
     embedder = embedding._embedder if blocking else await embedding._aembedder()  # noqa: SLF001 - a face of it
     services = embedder.blocking_services() if blocking else None
     return embedder, embedder.call(call_spec(embedding, "document"), services)
@@ -108,9 +108,9 @@ async def stream_outcomes(
     *,
     blocking: bool,
 ) -> AsyncGenerator[list[Vector | Exception], None]:
-    """Yield for each text its vector, or why there is none, in order and by the request.
+    """Yield for each text its vector or its error, in order, request by request.
 
-    After a failure no further texts are sent, and those that were come to their end.
+    After a failure no further texts are sent, and the requests already sent are completed.
     """
     embedder, call = await _begin(embedding, blocking=blocking)
     name = "stream_documents" if blocking else "astream_documents"
@@ -127,10 +127,10 @@ async def open_session(
     """Open a session; leaving it drops unsent texts and waits for the requests in flight.
 
     Args:
-        embedding: Any; None makes None of each text.
-        name: Of the operation, in traces.
-        blocking: Requests go in threads, and the session works under `_runtime.run`; else they
-            go in tasks, which leaving cancels.
+        embedding: Any embedding; None gives None for each text.
+        name: The operation's name in traces.
+        blocking: True runs requests in threads, and the session works under `_runtime.run`; False
+            runs them in tasks, which are cancelled on leaving.
     """
     if isinstance(embedding, GeminiEmbeddings):
         embedder, call = await _begin(embedding, blocking=blocking)
@@ -164,14 +164,14 @@ async def open_session(
             vectors = await awaitable.aembed_documents([*texts])
             check_count(embedding, vectors, len(texts))
         except PartialEmbeddingError as error:
-            # A wrapper's, and of only those texts that it did not have, if these are fewer.
+            # From a wrapper; with fewer vectors, it is about the texts that the wrapper lacked.
             is_of_all = len(error.vectors) == len(texts)
             return [*outcomes_of(error)] if is_of_all else [error] * len(texts)
-        except Exception as error:  # noqa: BLE001 - any library's; told for each text
+        except Exception as error:  # noqa: BLE001 - any library's; returned for each text
             return [error] * len(texts)
         return [*vectors]
 
-    # One at a time: nobody promises that others may be used in several threads.
+    # One at a time: other embeddings may not be thread-safe.
     async with aclosing(Threads(1) if blocking else Tasks(1)) as side_by_side:
         yield EmbeddingSession(
             _operation=embed,

@@ -1,7 +1,7 @@
-"""What type checkers and editors show of `GeminiEmbeddings(...)`: what it takes, not what it keeps.
+"""The signature of `GeminiEmbeddings(...)` for type checkers and editors.
 
-The signature that they make of pydantic's fields refuses what pydantic converts: a key as `str`,
-another name of an option, a task in lower case.
+The signature that they derive from pydantic's fields refuses arguments that pydantic converts: a
+key as `str`, an alias of an option, a task type in lower case.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ LowerTaskType: TypeAlias = Literal[
 ]
 
 
-# It is never called. Editors show its docstring where `GeminiEmbeddings(` is written.
-def options(  # noqa: D417 - the class describes all
+# It is never called. Editors show its docstring for `GeminiEmbeddings(`.
+def options(  # noqa: D417 - the class describes all options
     self: object,
     *,
     model: str = DEFAULT_MODEL,
@@ -70,28 +70,30 @@ def options(  # noqa: D417 - the class describes all
     async_client: object | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """Make Gemini embeddings that tell the model which side of a search they embed.
+    """Make Gemini embeddings that send the right task type for documents and for queries.
 
-    It sends nothing and imports no Google SDK. Hover over the class where it is imported for all
+    Constructing sends nothing and imports no Google SDK. Hover over the imported class to see all
     options.
 
     Args:
-        model: Such as `gemini-embedding-2`.
-        task_type: The job, such as `"question_answering"`, for both sides of a search; None is
-            search.
-        output_dimensionality: Length of the vectors; None is the model's own.
-        api_key: None takes GOOGLE_API_KEY, then GEMINI_API_KEY, from the environment.
-        timeout: Seconds for one request.
-        requests_per_minute: Your quota; None learns it from the first 429.
-        tokens_per_minute: Your quota of input tokens; as `requests_per_minute`.
-        max_retries: Further attempts of a request that may succeed later.
-        deadline: Seconds for a whole call with all its waiting; None for no end.
-        cache: Any LangChain `ByteStore`: texts in it are not sent again.
-        on_usage: Called with texts, tokens and price of each call.
+        model: A model's name, such as `gemini-embedding-2`.
+        task_type: The use of the vectors, such as `"question_answering"`, for both sides of a
+            search. Default: search.
+        output_dimensionality: Length of the vectors. Default: the model's own, 3,072 for the
+            current models.
+        api_key: Default: the environment's GOOGLE_API_KEY, then GEMINI_API_KEY.
+        timeout: Seconds for one request. Default: 60.
+        requests_per_minute: Your quota; each text counts as one request. Default: learned from the
+            first 429.
+        tokens_per_minute: Your quota of input tokens. Default: learned from the first 429.
+        max_retries: Further attempts of a request that failed and may succeed later.
+        deadline: Seconds for a whole call, including waits and retries. Default: no limit.
+        cache: Any LangChain `ByteStore`; texts whose vectors it contains are not sent again.
+        on_usage: Called with the texts, tokens and price of each call.
 
     Raises:
-        ConfigurationError: An option is unknown, out of range or at odds with another, or there
-            is no API key.
+        ConfigurationError: An option is unknown, out of range or contradicts another option, or
+            there is no API key.
     """
 
 

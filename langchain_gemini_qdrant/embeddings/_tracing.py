@@ -1,4 +1,4 @@
-"""Embedding calls in LangSmith, where tracing is on."""
+"""Trace embedding calls in LangSmith if tracing is on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _VARIABLES = (
 
 
 def _is_on() -> bool:
-    # On by the environment, or by code that has loaded LangSmith's switches itself.
+    # Switched on by the environment, or by code that has loaded LangSmith itself.
     if "langsmith.run_helpers" not in sys.modules and not any(map(os.environ.get, _VARIABLES)):
         return False
     from langsmith.utils import tracing_is_enabled  # noqa: PLC0415 - see `traced`
@@ -43,15 +43,15 @@ def traced(name: str, call: CallContext, texts: int | None) -> Iterator[None]:
     """Report a call with its model, task, counts and tokens; never its texts or vectors.
 
     Args:
-        name: Of the method that was called.
-        call: Its usage is read at the end.
-        texts: How many were given, None where that is not known yet.
+        name: Name of the method that was called.
+        call: The call, whose usage is read at the end.
+        texts: The number of texts, None if it is not known yet.
     """
     if not _is_on():
         yield
         return
-    # In a context of its own: a stream hands control back between its vectors, and what its
-    # consumer does then is not part of the embedding.
+    # In a separate context: a stream returns control between its vectors, and what its consumer
+    # does then is not part of the embedding.
     context = copy_context()
     manager = _in_passing(lambda: context.run(_begin, name, call, texts))
     failure: BaseException | None = None
@@ -66,7 +66,7 @@ def traced(name: str, call: CallContext, texts: int | None) -> Iterator[None]:
 
 
 def _begin(name: str, call: CallContext, texts: int | None) -> trace:
-    from langsmith import trace  # noqa: PLC0415 - half a second, for those who trace
+    from langsmith import trace  # noqa: PLC0415 - half a second, only for tracing
 
     spec = call.spec
     model = model_id(spec.model)
@@ -93,12 +93,12 @@ def _end(manager: trace, usage: EmbeddingUsage, failure: BaseException | None) -
 
 
 def _in_passing(step: Callable[[], T]) -> T | None:
-    """Take a step of tracing; a tracer that fails must cost no vectors and hide no error."""
+    """Run a step of tracing; a failing tracer must not lose vectors or hide errors."""
     try:
         return step()
-    except Exception as error:  # noqa: BLE001 - LangSmith's, or of a user's own client
+    except Exception as error:  # noqa: BLE001 - from LangSmith or a user's own client
         warn_in_passing(
-            f"LangSmith tracing failed ({type(error).__name__}): this call is not traced in full, "
-            "and its vectors are not affected"
+            f"LangSmith tracing failed ({type(error).__name__}): the trace of this call is "
+            "incomplete; its vectors are not affected"
         )
         return None

@@ -1,4 +1,4 @@
-"""What embedding cost: requests, texts, tokens and money."""
+"""The usage of embedding: requests, texts, tokens and price."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmbeddingUsage(Displayed):
-    """What was sent and answered, of one call or of an instance so far.
+    """Requests, texts, tokens and price of one call, or of an instance so far.
 
     Attributes:
-        requests: Answered requests; those that failed or were refused are not counted.
-        texts: In these requests.
-        reported_tokens: Input tokens that the API counted.
-        estimated_tokens: Input tokens of the requests whose answer had no count, as an estimate:
-            gemini-embedding-001 and older report none on the Developer API.
-        cached: Vectors that came from the cache and were not sent.
-        usd: Price of all tokens, in US dollars, at the model's list price for text
-            (`gemini_models`); None for a model without one.
+        requests: Successful requests; failed and refused ones are not counted.
+        texts: Texts in these requests.
+        reported_tokens: Input tokens that the API reported.
+        estimated_tokens: Estimated input tokens of the requests whose answer had no count;
+            gemini-embedding-001 and older models report none on the Developer API.
+        cached: Vectors read from the cache; their texts were not sent.
+        usd: Price of all tokens in US dollars, at the model's list price for text input
+            (`langchain_gemini_qdrant.embeddings.models`); None for a model without a price.
     """
 
     requests: int = 0
@@ -42,7 +42,7 @@ class EmbeddingUsage(Displayed):
         return self.reported_tokens + self.estimated_tokens
 
     def __add__(self, other: EmbeddingUsage) -> EmbeddingUsage:
-        """Return the sum; a price that is not known makes the sum's unknown."""
+        """Return the sum; its price is unknown if either price is."""
         known = self.usd is not None and other.usd is not None
         return EmbeddingUsage(
             requests=self.requests + other.requests,
@@ -54,7 +54,7 @@ class EmbeddingUsage(Displayed):
         )
 
     def since(self, before: EmbeddingUsage) -> EmbeddingUsage:
-        """Return what was added to an earlier usage of the same instance."""
+        """Return the usage since `before`, an earlier usage of the same instance."""
         known = self.usd is not None and before.usd is not None
         return EmbeddingUsage(
             requests=self.requests - before.requests,
@@ -67,13 +67,13 @@ class EmbeddingUsage(Displayed):
 
 
 def billed_tokens(content: Content, limit: int | None) -> int:
-    """Estimate what the model reads of a text with its title; what is over its limit is cut."""
+    """Estimate the tokens that the model reads of a text with its title, at most its limit."""
     tokens = content.tokens + (estimate_tokens(content.title) if content.title else 0)
     return tokens if limit is None else min(tokens, limit)
 
 
 class UsageTotal:
-    """The usage of an instance so far; any thread may add to it."""
+    """The usage of an instance so far; it is thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -81,6 +81,6 @@ class UsageTotal:
         self.value = EmbeddingUsage()
 
     def add(self, usage: EmbeddingUsage) -> None:
-        """Count a call."""
+        """Add the usage of a call."""
         with self._lock:
             self.value += usage

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result(Generic[T]):
-    """What an operation came to: a value, or an error of this package."""
+    """The result of an operation: a value, or an error of this package."""
 
     value: T | None = None
     error: GeminiQdrantError | None = None
@@ -32,19 +32,19 @@ class Result(Generic[T]):
         """Return the value, or raise the error."""
         if self.error is not None:
             raise self.error
-        return self.value  # type: ignore[return-value] # one of both is set
+        return self.value  # type: ignore[return-value] # either it or the error is set
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unfinished:
-    """What a `PartialEmbeddingError` remembers, so that only its failures are sent again."""
+    """The data of a `PartialEmbeddingError` that are needed to send only its failures again."""
 
     spec: RequestSpec
     contents: Sequence[Content]
 
 
 class Vectors:
-    """The vectors of a call's contents, which may repeat and are each sent once."""
+    """The vectors of a call's contents; repeated contents are sent once."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Vectors:
         *,
         first: int = 0,
     ) -> None:
-        """Start with the vectors that are known; `first` is the position of the first content."""
+        """Start with the known vectors; `first` is the position of the first content."""
         self.spec = spec
         self._first = first
         self._contents = contents
@@ -66,10 +66,10 @@ class Vectors:
 
     @classmethod
     def unfinished(cls, error: PartialEmbeddingError) -> Vectors:
-        """Return what a call has left.
+        """Return the vectors of a failed call, some of which are missing.
 
         Raises:
-            ConfigurationError: The error is not a call's.
+            ConfigurationError: The error was not raised by a call.
         """
         left = getattr(error, "unfinished", None)
         if not isinstance(left, Unfinished):
@@ -88,13 +88,13 @@ class Vectors:
 
     @property
     def missing_count(self) -> int:
-        """How many of the call's texts have no vector, repeated ones counted each time."""
+        """Number of the call's texts without a vector; repeated texts count each time."""
         if not self._vectors:
             return len(self._contents)
         return len([c for c in self._contents if c not in self._vectors])
 
     def indices(self, contents: set[Content]) -> list[int]:
-        """Return the positions at which these contents were given."""
+        """Return the positions of these contents in the call."""
         return [i for i, c in enumerate(self._contents, self._first) if c in contents]
 
     def collect(self, batch: Sequence[Content], result: Result[list[Vector]]) -> None:
@@ -109,7 +109,7 @@ class Vectors:
                 self._vectors[content] = outcome
 
     def outcomes(self) -> list[Vector | Exception]:
-        """Return for each content its vector, or why there is none, in order."""
+        """Return for each content its vector or its error, in order."""
         pairs = zip(self._contents, self._in_order(), strict=True)
         return [self._errors[content] if vector is None else vector for content, vector in pairs]
 
@@ -117,12 +117,12 @@ class Vectors:
         """Return one vector for each content, in order.
 
         Raises:
-            GeminiQdrantError: Nothing came back, for one reason.
-            PartialEmbeddingError: Some failed, or for several reasons.
+            GeminiQdrantError: All failed for the same reason.
+            PartialEmbeddingError: Some failed, or all failed for several reasons.
         """
         if not self._errors:
             return [vector for vector in self._in_order() if vector is not None]
-        # Concurrent requests may each have met it.
+        # Concurrent requests may each have got the same error.
         causes = list({str(error): error for error in self._errors.values()}.values())
         if not self._vectors and len(causes) == 1:
             raise causes[0]
@@ -144,7 +144,7 @@ class Vectors:
         raise error from first
 
     def _in_order(self) -> Iterator[Vector | None]:
-        """Yield the vector of each content, as a list of its own where contents repeat."""
+        """Yield the vector of each content; repeated contents get separate lists."""
         given = set()
         for content in self._contents:
             vector = self._vectors.get(content)
@@ -167,7 +167,7 @@ def outcomes(batch: Sequence[Content], error: Exception) -> dict[Content, Vector
 
 
 def outcomes_of(error: PartialEmbeddingError) -> list[Vector | EmbeddingError]:
-    """Return the vector of each text of a call, or why there is none."""
+    """Return for each text of a call its vector or its error."""
     return [error.failures[i] if each is None else each for i, each in enumerate(error.vectors)]
 
 

@@ -1,4 +1,4 @@
-"""Waiting that can be seen: in the log, and by whoever shows the progress of a run."""
+"""Waits that are reported in the log and in the progress of a run."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant._clock import AsyncClock
 
-_SAME = 1.0  # seconds by which the ends of waits differ that are one pause
-_STEP = 1.0  # seconds of a long wait, between two looks at whether it is still to be waited
-_EXACT = 10.0  # seconds; below, tenths are shown
+_SAME = 1.0  # seconds; waits whose ends differ by less belong to one pause
+_STEP = 1.0  # seconds between two checks of whether a long wait is still necessary
+_EXACT = 10.0  # seconds; tenths are shown for shorter waits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiting:
-    """What a run waits for.
+    """A wait of a run: for a quota or before a retry.
 
     Attributes:
-        seconds: How long it still waits, as far as is known.
-        reason: What it waits for, such as `the quota: 300 texts a minute`.
+        seconds: The remaining seconds, as far as they are known.
+        reason: What the run waits for, such as `the quota: 300 texts a minute`.
     """
 
     seconds: float
     reason: str
 
     def __str__(self) -> str:
-        """Return it as `waiting 38 s for the quota: 300 texts a minute`."""
+        """Return a text such as `waiting 38 s for the quota: 300 texts a minute`."""
         decimals = 0 if self.seconds >= _EXACT else 1
         return f"waiting {self.seconds:.{decimals}f} s for {self.reason}"
 
 
 class Waits:
-    """The waits of one call, which may be several side by side.
+    """The waits of one call; several may be concurrent.
 
     Args:
-        model: In words to the user.
-        clock: What waits.
-        is_over: Ends all waiting within a second once it returns True.
+        model: The model's name, for messages.
+        clock: The clock that does the waiting.
+        is_over: All waits end within a second once it returns True.
 
     Attributes:
-        on_wait: Called as a long wait begins, and every second of it, by whatever thread waits.
+        on_wait: Called when a long wait begins and then every second, in the thread that waits.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Waits:
         self._reason = ""
 
     async def for_quota(self, seconds: float, limits: str = "") -> None:
-        """Wait for room in the quota, a second of it if that is far away: limits may be raised.
+        """Wait for the quota; a long wait returns after a second, as limits may have been raised.
 
-        A short wait, or the rest of one told, is quiet.
+        A short wait, or the rest of a wait that was reported, is not reported.
 
         Args:
-            seconds: Until there is room.
-            limits: What is known of the quota, in words.
+            seconds: Seconds until the quota admits the request.
+            limits: The known limits, in words.
         """
         if seconds >= LONG_WAIT:
             reason = f"the quota: {limits}" if limits else "the quota"
@@ -83,7 +83,7 @@ class Waits:
             seconds -= await self._wait(seconds)
 
     async def _wait(self, seconds: float) -> float:
-        """Wait for `seconds`, or a part of them if they are many; return how long."""
+        """Wait for `seconds`, or for one step of a long wait; return the seconds waited."""
         step = seconds if seconds < LONG_WAIT else _STEP
         await self._clock.asleep(step)
         if self.current is not None:
@@ -103,7 +103,7 @@ class Waits:
         LOGGER.info("%s: %s", self._model, waiting, extra={"waiting": waiting})
 
     def _note(self) -> None:
-        """Let the caller know of a long wait, once a second."""
+        """Report a long wait to the caller, once a second."""
         now = self._clock.now()
         with self._lock:
             if self.on_wait is None or now < self._noted_at + _STEP:
@@ -113,6 +113,6 @@ class Waits:
 
     @property
     def current(self) -> Waiting | None:
-        """The long wait that was told last, None if it is over."""
+        """The long wait that was reported last, None if it is over."""
         seconds = self._until - self._clock.now()
         return Waiting(seconds=seconds, reason=self._reason) if seconds > 0 else None

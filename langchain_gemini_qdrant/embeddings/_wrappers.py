@@ -6,13 +6,13 @@ from langchain_core.embeddings import Embeddings
 
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
 
-_DEEPEST = 8  # wrappers in wrappers; one that says it wraps itself has no end
+_DEEPEST = 8  # nested wrappers; a wrapper of itself would be endless
 
 
 def gemini_of(embedding: object) -> GeminiEmbeddings | None:
     """Return the `GeminiEmbeddings` that make an embedding's vectors, None if there are none.
 
-    That is itself, or what it wraps, which LangChain calls `underlying_embeddings`.
+    That is the embedding itself, or one that it wraps as `underlying_embeddings`.
     """
     for _ in range(_DEEPEST):
         if isinstance(embedding, GeminiEmbeddings):
@@ -26,12 +26,12 @@ def gemini_of(embedding: object) -> GeminiEmbeddings | None:
 def mixes_sides(embedding: object) -> bool:
     """Return whether a wrapper caches documents and queries together, keyed only by text.
 
-    LangChain's `query_embedding_cache=True` does: a query that is the text of a document gets the
+    LangChain's `query_embedding_cache=True` does: a query that equals a document's text gets the
     document's vector.
     """
     documents = getattr(embedding, "document_embedding_store", None)
     queries = getattr(embedding, "query_embedding_store", None)
     if documents is None or queries is None:
         return False
-    # Both may encode keys and values for the store of bytes behind them.
+    # Both may encode keys and values for the underlying byte store.
     return getattr(documents, "store", documents) is getattr(queries, "store", queries)

@@ -61,61 +61,61 @@ if TYPE_CHECKING:
 
 
 class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
-    """Gemini embeddings that tell the model which side of a search they embed.
+    """Gemini embeddings that send the right task type for documents and for queries.
 
-    `embed_documents` embeds retrieval documents and `embed_query` retrieval queries, by the
+    `embed_documents` embeds retrieval documents and `embed_query` retrieval queries: by the
     parameter `task_type` for gemini-embedding-001 and older, by a text prefix for
     gemini-embedding-2, which ignores the parameter. Every vector has length 1 (L2).
 
-    Constructing it sends nothing and imports no Google SDK. Instances cannot be changed; they may
-    be shared by threads and event loops, pickled, and used after a fork.
+    Constructing sends nothing and imports no Google SDK. Instances are immutable; they can be
+    shared by threads and event loops, pickled, and used after a fork.
 
     Attributes:
-        model: With or without `models/`, or a resource name of Vertex AI. A model that is not in
-            `langchain_gemini_qdrant.embeddings.models` is tried all the same, with a warning.
-        task_type: The job, in any case; it sets both sides. None is search. Models before
+        model: Name with or without `models/`, or a resource name of Vertex AI. A model that is not
+            in `langchain_gemini_qdrant.embeddings.models` is used all the same, with a warning.
+        task_type: Task type for both sides, in any case; None is search. Models before
             gemini-embedding-2 read TASK_TYPE_UNSPECIFIED as RETRIEVAL_QUERY, with a warning.
         output_dimensionality: Length of the vectors; None is the model's own (3,072 for the
             current ones). Google recommends 768, 1,536 or 3,072.
-        api_key: Default, also for None: GOOGLE_API_KEY, then GEMINI_API_KEY; empty variables are
-            not set. `google_api_key` is accepted too.
-        base_url: Another address than Google's, such as an emulator's or a proxy's. Default:
+        api_key: API key. Default, also for None: GOOGLE_API_KEY, then GEMINI_API_KEY; an empty
+            variable counts as not set. `google_api_key` is accepted, too.
+        base_url: Address of a proxy or an emulator, in place of Google's. Default:
             GOOGLE_GEMINI_BASE_URL.
-        timeout: Seconds for one request. 60: a hundred texts take 1 to 4 s, and the SDK would
-            wait for ever. For a client of your own it applies only if it is set.
-        batch_size: Texts in one request, 1 to 100, the most that the API takes.
-        max_concurrency: Requests under way at a time, in one call.
-        requests_per_minute: Your quota; each text of a batch counts as one. None finds it out
-            from the first 429. All instances of one key and model in the process share it.
-        tokens_per_minute: Your quota of input tokens; as `requests_per_minute`.
-        rate_limiter: An additional limiter of LangChain's, acquired once for each text. One that
-            cannot be pickled, such as `InMemoryRateLimiter`, stays behind with a warning.
-        max_retries: Further attempts of a request after 408, 429, 5xx, a lost connection, a
-            timeout or an answer that does not fit. Other 4xx, day quotas and billing are not.
-        deadline: Seconds for a whole call with all its waiting; None for no end.
-        on_too_long: What becomes of texts with more tokens than the model reads: `error` refuses
-            them before anything is sent, `warn` and `truncate` let the API cut them.
-        cache: Any LangChain `ByteStore`. Keyed by model, size, task, title and text, so that
-            documents and queries never mix; written batch by batch.
-        on_usage: Called with the `EmbeddingUsage` of each call. What it raises is a warning.
-        pickle_api_key: Let key and credentials travel in pickles; by default the receiver takes
-            those of its own environment.
-        vertexai: Vertex AI in place of the Gemini Developer API. None: as
-            GOOGLE_GENAI_USE_VERTEXAI says, else yes if `project` or `credentials` is given.
-        project: Of Google Cloud, for Vertex AI. Default: GOOGLE_CLOUD_PROJECT.
-        location: For Vertex AI. Default: GOOGLE_CLOUD_LOCATION, then `global`.
+        timeout: Seconds for one request. Default: 60, as a hundred texts take 1 to 4 s, and the SDK
+            would wait for ever. A client of your own keeps its timeout unless this is set.
+        batch_size: Texts in one request, 1 to 100, the most that the API accepts.
+        max_concurrency: Requests of one call that may be in flight at the same time.
+        requests_per_minute: Your quota; each text of a batch counts as one request. None: learned
+            from the first 429. All instances in the process with one key and model share it.
+        tokens_per_minute: Your quota of input tokens; None: learned from the first 429.
+        rate_limiter: An additional LangChain rate limiter, acquired once per text. A pickle leaves
+            out one that cannot be pickled, such as `InMemoryRateLimiter`, with a warning.
+        max_retries: Further attempts of a request after 408, 429, 5xx, a lost connection, a timeout
+            or a response that does not match. Other 4xx, daily quotas and billing: none.
+        deadline: Seconds for a whole call, including waits and retries; None for no limit.
+        on_too_long: What to do with texts over the model's input limit: `error` refuses them before
+            anything is sent; `truncate` lets the API cut them; `warn` does so with a warning.
+        cache: Any LangChain `ByteStore`. Keys consist of model, size, task, title and text, so
+            documents and queries never mix. It is written batch by batch.
+        on_usage: Called with the `EmbeddingUsage` of each call. Its exceptions become warnings.
+        pickle_api_key: Include key and credentials in pickles; by default the receiver uses those
+            of its own environment.
+        vertexai: Use Vertex AI, not the Gemini Developer API. None: GOOGLE_GENAI_USE_VERTEXAI
+            decides; if it is not set, True if `project` or `credentials` is passed.
+        project: Google Cloud project, for Vertex AI. Default: GOOGLE_CLOUD_PROJECT.
+        location: Vertex AI location. Default: GOOGLE_CLOUD_LOCATION, then `global`.
         credentials: `google.auth.credentials.Credentials`; None is the machine's own. With
             neither project nor credentials, `api_key` is Vertex AI's (express mode).
         backend: The Google SDK. `google-generativeai` needs the extra of that name.
-        transport: How google-generativeai sends: `grpc` (its default) or `rest`.
-        client: A client of your own: `google.genai.Client`, or `GenerativeServiceClient` of
-            `google.ai.generativelanguage`. It brings its key and address along.
+        transport: Transport of google-generativeai: `grpc` (its default) or `rest`.
+        client: A client of your own, with its key and address: `google.genai.Client`, or
+            `GenerativeServiceClient` of `google.ai.generativelanguage`.
         async_client: A `GenerativeServiceAsyncClient`, for google-generativeai.
-        clock: What measures time and waits, for tests; None is the machine's.
+        clock: Measures time and waits, for tests; None is the machine's clock.
 
     Raises:
-        ConfigurationError: An option is unknown, out of range or at odds with another, or there
-            is no API key.
+        ConfigurationError: An option is unknown, out of range or contradicts another option, or
+            there is no API key.
 
     Source: https://ai.google.dev/gemini-api/docs/embeddings
     """
@@ -138,7 +138,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         validation_alias=AliasChoices("api_key", "google_api_key"),
     )
     base_url: Word | None = Field(default_factory=from_environment("GOOGLE_GEMINI_BASE_URL"))
-    timeout: float = Field(default=60.0, gt=0, le=1e9)  # more overflows the clocks of libraries
+    timeout: float = Field(default=60.0, gt=0, le=1e9)  # more overflows libraries' clocks
     batch_size: int = Field(default=MAX_BATCH_SIZE, ge=1, le=MAX_BATCH_SIZE)
     max_concurrency: int = Field(default=8, ge=1)
     requests_per_minute: float | None = Field(default=None, gt=0)
@@ -170,8 +170,8 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
     def __init__(self, *args: object, **kwargs: object) -> None:
         if args:
             raise ConfigurationError(
-                "options are given by name, as GeminiEmbeddings(model='gemini-embedding-2'), "
-                f"got {len(args)} without one"
+                "options are passed by name, such as GeminiEmbeddings(model='gemini-embedding-2'), "
+                f"got {len(args)} without a name"
             )
         try:
             super().__init__(**kwargs)
@@ -188,20 +188,20 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         return as_decided(dump(self), self._connection)
 
     def model_post_init(self, context: object, /) -> None:
-        """Check what no field can check alone, and warn of what will not work for long."""
+        """Check options that depend on each other, and warn of deprecated models."""
         super().model_post_init(context)
         self._connection = connect(self)
         check_model(self, vertexai=self._connection.is_vertex)
 
     @property
     def vector_size(self) -> int | None:
-        """Length of the vectors, None for an unknown model without `output_dimensionality`."""
+        """Length of the vectors; None for an unknown model without `output_dimensionality`."""
         known = find_model(self.model)
         return self.output_dimensionality or (known.output_dimensionality if known else None)
 
     @property
     def usage(self) -> EmbeddingUsage:
-        """What this instance has sent so far."""
+        """Requests, texts, tokens and price of this instance so far."""
         return self._used.value
 
     # Embedding
@@ -216,31 +216,32 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
     ) -> list[list[float]]:
         """Embed texts that will be stored and searched.
 
-        Up to `max_concurrency` requests are under way at a time; equal texts are sent once. A
-        request that fails is retried alone, and the others continue.
+        Up to `max_concurrency` requests are in flight at a time; equal texts are sent once. Only
+        a failed request is retried; the others continue.
 
         Args:
             texts: `n` texts, none blank.
             titles: One title, or None, for each text; only for RETRIEVAL_DOCUMENT, which is the
                 document side of every search task.
-            task_type: For this call, taken literally; default: the document side of the
+            task_type: Task type of this call, used unchanged. Default: the document side of the
                 instance's `task_type`.
-            output_dimensionality: For this call.
+            output_dimensionality: Length of this call's vectors. Default: the instance's.
 
         Returns:
             `n` vectors in the order of `texts`, shape `(n, output_dimensionality)`, each of
             length 1 (L2). `n = 0` gives `[]` and sends nothing.
 
         Raises:
-            InvalidInputError: A text is blank or no string; `indices` says which. Nothing is sent.
-            TextTooLongError: A text has more tokens than the model reads; nothing is embedded.
-            ConfigurationError: `titles` do not fit the texts or the task.
-            RateLimitError: 429 to the end; `retry_after` is in seconds.
-            DailyQuotaError: The quota of a day is used up.
-            ServiceError: 5xx or no answer, to the end, or the `deadline` has come.
+            InvalidInputError: Texts are blank or not strings, at `indices`, or the counts of titles
+                and texts differ; nothing is sent.
+            TextTooLongError: A text is over the model's input limit; nothing is embedded.
+            ConfigurationError: An option of this call is not valid, or the task reads no titles.
+            RateLimitError: 429 after the last retry; `retry_after` is in seconds.
+            DailyQuotaError: The daily quota is used up.
+            ServiceError: 5xx or no answer after the last retry, or the `deadline` has passed.
             RequestRejectedError: The API refuses the key, the model or the request.
-            ResponseMismatchError: The answer has another count or size, or is not finite.
-            PartialEmbeddingError: Some of these befell some texts; it carries the other vectors.
+            ResponseMismatchError: Count, size or numbers of the returned vectors are wrong.
+            PartialEmbeddingError: Some texts failed with these errors; it has the other vectors.
 
         Source: https://ai.google.dev/gemini-api/docs/embeddings
         """
@@ -260,7 +261,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
     ) -> list[list[float]]:
         """Embed texts that will be stored and searched, without blocking the event loop.
 
-        Arguments, vectors and errors are `embed_documents`'s. Cancelling it cancels the requests.
+        Arguments, vectors and errors are those of `embed_documents`. Cancelling cancels requests.
         """
         spec = call_spec(self, "document", task_type, output_dimensionality)
         wanted = Vectors(spec, spec.checked_contents(texts, titles))
@@ -273,19 +274,19 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> list[float]:
-        """Embed a text that searches among the documents.
+        """Embed a text with which documents are searched.
 
         Args:
-            text: Not blank.
-            task_type: For this call, taken literally; default: the query side of the
+            text: The text, not blank.
+            task_type: Task type of this call, used unchanged. Default: the query side of the
                 instance's `task_type`.
-            output_dimensionality: For this call.
+            output_dimensionality: Length of this call's vector. Default: the instance's.
 
         Returns:
             One vector of length 1 (L2), shape `(output_dimensionality,)`.
 
         Raises:
-            GeminiQdrantError: As `embed_documents`.
+            GeminiQdrantError: The errors of `embed_documents`, such as `RateLimitError`.
         """
         spec = call_spec(self, "query", task_type, output_dimensionality)
         embedder = self._embedder
@@ -300,7 +301,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> list[float]:
-        """Embed a text that searches, as `embed_query` does, without blocking the event loop."""
+        """Embed a text with which documents are searched, without blocking the event loop."""
         spec = call_spec(self, "query", task_type, output_dimensionality)
         embedder = await self._aembedder()
         call = embedder.call(spec)
@@ -311,13 +312,13 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         """Send only the texts that a call could not embed.
 
         Args:
-            error: Of an `embed_documents` of this instance, or of an earlier `retry_failed`.
+            error: Raised by `embed_documents` or `retry_failed` of this instance.
 
         Returns:
-            All vectors of that call, in order.
+            All vectors of the failed call, in order.
 
         Raises:
-            GeminiQdrantError: As `embed_documents`.
+            GeminiQdrantError: The errors of `embed_documents`, such as `RateLimitError`.
         """
         wanted, embedder = Vectors.unfinished(error), self._embedder
         return run(embedder.embed_call("retry_failed", wanted, embedder.blocking_services()))
@@ -335,22 +336,21 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> Iterator[list[float]]:
-        """Embed any number of texts and yield their vectors in order, as they come.
+        """Embed any number of texts and yield their vectors in order, as they arrive.
 
-        Texts are read as room for them is made: at most `2 * max_concurrency` batches are held.
+        Texts are read on demand: at most `2 * max_concurrency` batches are in memory.
 
         Args:
-            texts: Any iterable.
+            texts: Any iterable of texts, none blank.
             titles: One title, or None, for each text; only for RETRIEVAL_DOCUMENT.
-            task_type: For this call; default: the document side of the instance's `task_type`.
-            output_dimensionality: For this call.
+            task_type: Task type of this call. Default: the document side of the instance's.
+            output_dimensionality: Length of this call's vectors. Default: the instance's.
 
         Yields:
-            One vector for each text.
+            One vector of length 1 for each text.
 
         Raises:
-            GeminiQdrantError: As `embed_documents`, at the text's place and after all vectors
-                before it; never `PartialEmbeddingError`.
+            GeminiQdrantError: After the vectors before a failed text; not `PartialEmbeddingError`.
         """
         check_list(texts, "texts")
         spec = call_spec(self, "document", task_type, output_dimensionality)
@@ -374,10 +374,10 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         """Embed any number of texts and yield one vector for each, without blocking.
 
         Args:
-            texts: Any iterable, asynchronous ones too.
+            texts: Any sync or async iterable of texts, none blank.
             titles: One title, or None, for each text; only for RETRIEVAL_DOCUMENT.
-            task_type: For this call; default: the document side of the instance's `task_type`.
-            output_dimensionality: For this call.
+            task_type: Task type of this call. Default: the document side of the instance's.
+            output_dimensionality: Length of this call's vectors. Default: the instance's.
         """
         check_list(texts, "texts")
         spec = call_spec(self, "document", task_type, output_dimensionality)
@@ -400,7 +400,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
     async def aclose(self) -> None:
         """Close the connections of the running event loop; a later call opens new ones.
 
-        A loop that ends (`asyncio.run`, a server) closes them by itself.
+        They are closed automatically when the loop ends (`asyncio.run`, a server).
         """
         if self._made is not None:
             await self._made.services.backend.aclose()
@@ -420,32 +420,32 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
     # Copies and pickles
 
     def __eq__(self, other: object) -> bool:
-        """Return whether the other has the same settings, whatever either has sent."""
+        """Return whether the other has the same settings, regardless of usage."""
         if type(self) is not type(other) or not isinstance(other, GeminiEmbeddings):
             return NotImplemented
         return self.__dict__ == other.__dict__ and self._connection == other._connection
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a changed copy; what `update` leaves of the connection is not decided again."""
+        """Return a copy with changed options; the connection is kept unless `update` changes it."""
         copied = super().model_copy(update=update, deep=deep)
         if update and not OPTIONS.isdisjoint(update):
-            copied._connection = connect(copied)  # noqa: SLF001 - of its own kind
+            copied._connection = connect(copied)  # noqa: SLF001 - the same class
         return copied
 
     def __copy__(self) -> Self:
         copied = super().__copy__()
-        copied._made = None  # noqa: SLF001 - of its own kind; a changed copy must not share it
+        copied._made = None  # noqa: SLF001 - the same class; a changed copy must not share it
         copied._used = UsageTotal()  # noqa: SLF001
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """Return a copy that shares client, cache and callback; nothing else could change."""
+        """Return a copy that shares client, cache and callback; all else is immutable."""
         return self.__copy__()
 
     def __getstate__(self) -> dict[Any, Any]:
         if has_own_client(self):
             raise ConfigurationError(
-                "an SDK's client cannot be pickled: leave out client and async_client"
+                "an SDK client cannot be pickled: leave out client and async_client"
             )
         state = super().__getstate__()
         kept: dict[str, object] = {"rate_limiter": picklable(self.rate_limiter, "rate_limiter")}

@@ -1,9 +1,9 @@
-"""What each Gemini embedding model allows, and who says so.
+"""The Gemini embedding models with their limits and prices, and the sources.
 
 Sources, read in November 2026:
 - sizes, limits, conditioning, normalisation: https://ai.google.dev/gemini-api/docs/embeddings
 - shutdown dates and replacements: https://ai.google.dev/gemini-api/docs/deprecations
-- models of Vertex AI alone:
+- models only on Vertex AI:
   https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
 - prices: https://ai.google.dev/gemini-api/docs/pricing
 """
@@ -19,14 +19,15 @@ from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant._warnings import warn
 
 DEFAULT_MODEL = "gemini-embedding-2"
-"""The newest model, and the one that Google names as replacement of all others."""
+"""The newest model, which Google names as replacement of all others."""
 
 MAX_BATCH_SIZE = 100
-"""Texts in one request; the API answers 400 `at most 100 requests can be in one batch`."""
+"""Most texts in one request; the API refuses more: `at most 100 requests can be in one batch`."""
 
 Conditioning = Literal["task_type", "prefix", "none"]
 
-# As the Developer API, Vertex AI and gateways spell Google's models, with a version or without.
+# Google's model names as the Developer API, Vertex AI and gateways write them, with or without a
+# version.
 _RESOURCE_NAME = re.compile(
     r"(?:models/|google/|(?:projects/[^/]+/locations/[^/]+/)?publishers/google/models/)?"
     r"(?P<id>[^/@]+)(?:@[^/@]*)?"
@@ -35,20 +36,21 @@ _RESOURCE_NAME = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeminiModel(Displayed):
-    """Limits and habits of one embedding model.
+    """Limits, price and behavior of one embedding model.
 
     Attributes:
-        name: Without `models/`.
-        output_dimensionality: Length of its vectors where none is asked for.
-        dimensionalities: Lowest and highest length that can be asked for; equal where the model
-            has one size only.
-        max_input_tokens: Tokens it reads of one text; the API cuts the rest without a word.
-        conditioning: How it learns the task: from the parameter `task_type`, from a text prefix,
-            or not at all.
-        shutdown: First day on which the Gemini Developer API may switch it off, None where none is
-            announced. Vertex AI has dates of its own: text-embedding-004 answers there still.
-        usd_per_million_tokens: Price of text input, None where it is no longer sold by the token.
-        vertex_only: The Gemini Developer API does not have it.
+        name: Name without `models/`.
+        output_dimensionality: Default length of its vectors.
+        dimensionalities: Smallest and largest length of its vectors; equal if the model has only
+            one size.
+        max_input_tokens: Input limit for one text, in tokens; the API silently truncates the rest.
+        conditioning: How the task is given: by the parameter `task_type`, by a text prefix, or not
+            at all.
+        shutdown: First day on which the Gemini Developer API may switch it off, None if no day is
+            announced. Vertex AI has different dates: text-embedding-004 still works there.
+        replacement: The model that Google recommends instead, None if there is none.
+        usd_per_million_tokens: Price of text input, None if it is no longer sold by the token.
+        vertex_only: Whether the model is available on Vertex AI only.
     """
 
     name: str
@@ -62,7 +64,7 @@ class GeminiModel(Displayed):
     vertex_only: bool = False
 
     def is_shut_down(self, today: date) -> bool:
-        """Return whether the shutdown date on the Gemini Developer API has come."""
+        """Return whether the shutdown date on the Gemini Developer API has been reached."""
         return self.shutdown is not None and self.shutdown <= today
 
 
@@ -152,58 +154,59 @@ GEMINI_MODELS: dict[str, GeminiModel] = {
 
 
 def model_id(name: str) -> str:
-    """Return a model's name alone, as `gemini-embedding-2`: equal for all spellings of one model.
+    """Return a model's short name, such as `gemini-embedding-2`, equal for all its spellings.
 
     Args:
-        name: Also `models/...`, `google/...`, a resource name of Vertex AI
-            (`projects/p/locations/l/publishers/google/models/...`), and each with `@version`.
-            Anything else, such as an endpoint or another publisher's model, is returned as it is.
+        name: The short name, `models/...`, `google/...` or a resource name of Vertex AI
+            (`projects/p/locations/l/publishers/google/models/...`), each with or without
+            `@version`. Any other name, such as that of an endpoint or of another publisher's
+            model, is returned unchanged.
     """
     match = _RESOURCE_NAME.fullmatch(name)
     return name if match is None else match["id"]
 
 
 def find_model(name: str) -> GeminiModel | None:
-    """Return what is known of a model, by any spelling of its name; see `model_id`."""
+    """Return a model's entry by any spelling of its name (see `model_id`), None if unknown."""
     return GEMINI_MODELS.get(model_id(name))
 
 
 def guess_conditioning(name: str) -> Conditioning:
-    """Return how a model that is not in the table most likely learns the task.
+    """Return how the task is most likely given to a model that is not in the table.
 
-    Google moved to prefixes with gemini-embedding-2 and replaces all older models by it, so later
-    `gemini-embedding-…` are taken to follow; anything else is taken for the older kind.
+    Google moved to prefixes with gemini-embedding-2 and replaces all older models by it. So later
+    `gemini-embedding-…` models are assumed to read prefixes, and all others the parameter.
     """
     return "prefix" if model_id(name).startswith("gemini-embedding-") else "task_type"
 
 
 def warn_of_task(name: str, task_type: str | None) -> None:
-    """Warn where documents would be embedded as queries: the API's reading of no task at all.
+    """Warn if documents would be embedded as queries, which is how the API reads a missing task.
 
-    Measured: without `taskType`, gemini-embedding-001 answers byte for byte as for RETRIEVAL_QUERY.
+    Measured: without `taskType`, gemini-embedding-001 returns the vectors of RETRIEVAL_QUERY.
     """
     known = find_model(name)
     conditioning = known.conditioning if known else guess_conditioning(name)
     if task_type == "TASK_TYPE_UNSPECIFIED" and conditioning == "task_type":
         warn(
-            f"{name!r} embeds documents of TASK_TYPE_UNSPECIFIED as RETRIEVAL_QUERY: leave out "
+            f"{name!r} embeds documents with TASK_TYPE_UNSPECIFIED as RETRIEVAL_QUERY: leave out "
             "task_type for search, or name the task, such as SEMANTIC_SIMILARITY",
         )
 
 
 def warn_of_model(name: str, *, vertexai: bool = False) -> None:
-    """Warn of a model that this version does not know, or that Google switches off.
+    """Warn of an unknown model, or of one that Google shuts down.
 
     Args:
-        name: By any spelling.
-        vertexai: It is asked on Vertex AI, where the table's shutdown dates do not hold.
+        name: The model's name in any spelling.
+        vertexai: Whether it is used on Vertex AI, to which the table's shutdown dates do not apply.
     """
     known = find_model(name)
     if known is None:
         warn(
-            f"{name!r} is not a model this version knows: its task is given by "
-            f"{guess_conditioning(name)} and its vector size is found by embedding a word. "
-            "langchain_gemini_qdrant.embeddings.models lists the known ones",
+            f"{name!r} is not a known model: its task is given by "
+            f"{guess_conditioning(name)}, and its vector size is found by embedding a word. "
+            "langchain_gemini_qdrant.embeddings.models lists the known models",
         )
     elif not vertexai and known.is_shut_down(datetime.now(UTC).date()):
         warn(

@@ -1,4 +1,4 @@
-"""Which task each side of a search is embedded for, and how a text says so to the model.
+"""The task types of both sides of a search, and the text prefixes that give them to a model.
 
 Sources: https://ai.google.dev/gemini-api/docs/embeddings (task types, and the prefixes of
 gemini-embedding-2) and https://ai.google.dev/api/embeddings#tasktype.
@@ -42,14 +42,14 @@ _QUERY_PREFIXES: dict[TaskType, str] = {
 
 
 class TaskSides(NamedTuple):
-    """What documents and what queries are embedded as."""
+    """The task types of documents and of queries."""
 
     document: TaskType
     query: TaskType
 
 
 def parse_task_type(task_type: object) -> TaskType:
-    """Return the task type that a name in any case stands for.
+    """Return the task type of a name, in upper or lower case.
 
     Raises:
         ConfigurationError: The name is not one of `TASK_TYPES`.
@@ -65,10 +65,10 @@ def parse_task_type(task_type: object) -> TaskType:
 
 @cache
 def task_sides(task_type: TaskType | None) -> TaskSides:
-    """Return the task of each side that one task name stands for.
+    """Return the task types of documents and of queries for one task; None is search.
 
-    Search tasks look for documents, so their document side is always RETRIEVAL_DOCUMENT; the
-    symmetric ones compare like with like.
+    Search tasks look for documents, so their document side is always RETRIEVAL_DOCUMENT. Symmetric
+    tasks have the same task type on both sides.
     """
     if task_type is None or task_type in ("RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT"):
         return TaskSides("RETRIEVAL_DOCUMENT", "RETRIEVAL_QUERY")
@@ -78,13 +78,13 @@ def task_sides(task_type: TaskType | None) -> TaskSides:
 
 
 def with_prefix(text: str, task_type: TaskType, title: str | None = None) -> str:
-    """Return the text as a model that reads its task from a prefix wants it.
+    """Return the text with the prefix that gives its task to gemini-embedding-2.
 
     Args:
-        text: The text as it was written.
-        task_type: The task of this side. TASK_TYPE_UNSPECIFIED leaves the text as it is.
-        title: The document's title; read for RETRIEVAL_DOCUMENT alone. Without one the prefix
-            says `none`, as Google asks for.
+        text: The original text.
+        task_type: The task type of this side. TASK_TYPE_UNSPECIFIED leaves the text unchanged.
+        title: The document's title; used for RETRIEVAL_DOCUMENT only. Without a title the prefix
+            has `none`, as Google specifies.
     """
     if task_type == "RETRIEVAL_DOCUMENT":
         return f"title: {title or 'none'} | text: {text}"

@@ -49,7 +49,7 @@ def as_member(kind: type[EnumT], value: object, name: str) -> EnumT:
 def as_model(
     model: type[ModelT], fields: object, name: str, known: Mapping[str, object] | None = None
 ) -> ModelT:
-    """Return a dict of fields as a model of qdrant-client, merged over the known fields.
+    """Return a dict of fields as a model of qdrant-client; they override the known fields.
 
     Raises:
         ConfigurationError: It is not a dict, or a field is unknown or has a wrong value.
@@ -62,7 +62,7 @@ def as_model(
         return model.model_validate({**(known or {}), **fields})
     except ValidationError as error:
         raise ConfigurationError(
-            f"{name} takes the fields {', '.join(model.model_fields)}: {wrong_fields(error, name)}"
+            f"{name} has the fields {', '.join(model.model_fields)}: {wrong_fields(error, name)}"
         ) from error
 
 
@@ -70,7 +70,7 @@ def as_search_params(value: object) -> models.SearchParams | None:
     """Return search parameters, given as a model or as a dict of its fields.
 
     Raises:
-        ConfigurationError: They are neither.
+        ConfigurationError: The value is neither.
     """
     if value is None or isinstance(value, models.SearchParams):
         return value
@@ -81,9 +81,9 @@ def as_fusion(value: object) -> FusionModel | None:
     """Return how hits are merged, given as a model, or as the name of RRF or DBSF.
 
     Raises:
-        ConfigurationError: It is neither, or has a number out of its range.
+        ConfigurationError: The value is neither, or has a number out of range.
     """
-    if isinstance(value, str):  # models.Fusion is one
+    if isinstance(value, str):  # also models.Fusion
         return models.FusionQuery(fusion=as_member(models.Fusion, value, "hybrid_fusion"))
     if value is None or isinstance(value, models.FusionQuery):
         return value
@@ -101,8 +101,8 @@ def as_fusion(value: object) -> FusionModel | None:
         and any(weights)
     ):
         raise ConfigurationError(
-            "weights of hybrid_fusion must be two, of dense and of sparse hits, 0 or larger and "
-            f"one of them above 0, got {weights!r}"
+            "weights of hybrid_fusion must be two numbers, for dense and for sparse hits, 0 or "
+            f"larger and one of them above 0, got {weights!r}"
         )
     return value
 
@@ -123,23 +123,23 @@ def check_embedding(embedding: object, name: str) -> None:
     if not callable(getattr(embedding, "embed_query", None)):
         raise ConfigurationError(
             f"{name} must be an object that embeds, such as GeminiEmbeddings() for dense and "
-            f"EdgeBm25() for sparse vectors, got one {type(embedding).__name__}"
+            f"EdgeBm25() for sparse vectors, got {type(embedding).__name__}"
         )
 
 
 def check_clients(client: object, async_client: object) -> None:
-    """Refuse a client of the other kind, or an object that is not a client.
+    """Refuse a sync client in place of an async one and vice versa, and any other object.
 
     Raises:
-        ConfigurationError: The object is refused.
+        ConfigurationError: A client has the wrong type.
     """
     given = (("client", client, QdrantClient), ("async_client", async_client, AsyncQdrantClient))
     for name, value, kind in given:
         if value is not None and not isinstance(value, kind):
             raise ConfigurationError(
-                f"{name} must be an object of {kind.__name__}, got one of {type(value).__name__}: "
+                f"{name} must be an instance of {kind.__name__}, got {type(value).__name__}: "
                 "client= serves sync and async use, async_client= takes an AsyncQdrantClient, and "
-                "url= the address of a server"
+                "url= takes the address of a server"
             )
 
 
@@ -154,7 +154,7 @@ def check_name(value: object, name: str) -> None:
 
 
 def check_retriever(options: Mapping[str, object]) -> None:
-    """Refuse options that LangChain's retriever would drop, or would refuse in unclear words.
+    """Refuse options that LangChain's retriever would drop, or refuse with an unclear message.
 
     Raises:
         ConfigurationError: An option is not a field of a retriever, or the search type is unknown.
@@ -163,8 +163,8 @@ def check_retriever(options: Mapping[str, object]) -> None:
     if others := sorted(options.keys() - taken):
         inside = ", ".join(f"{name!r}: ..." for name in others)
         raise ConfigurationError(
-            f"as_retriever takes {', '.join(sorted(taken))}, got {', '.join(others)} beside them: "
-            f"options of the search go into search_kwargs, as_retriever(search_kwargs={{{inside}}})"
+            f"as_retriever takes {', '.join(sorted(taken))}, got also {', '.join(others)}: options "
+            f"of the search go into search_kwargs, as_retriever(search_kwargs={{{inside}}})"
         )
     types = VectorStoreRetriever.allowed_search_types
     if options.get("search_type", "similarity") not in types:
@@ -175,7 +175,7 @@ def check_retriever(options: Mapping[str, object]) -> None:
 
 
 def options_of(method: Callable[..., object], *given: str) -> frozenset[str]:
-    """Return the options of a client's method, but those that are given by us."""
+    """Return the options of a client's method, except those that we pass ourselves."""
     named = inspect.signature(method).parameters
     return frozenset(named) - {"self", "collection_name", "kwargs", *given}
 
@@ -188,14 +188,14 @@ def check_options(
     ours: Sequence[str] = (),
     others: Mapping[str, str] | None = None,
 ) -> None:
-    """Refuse options that a client would leave unread, and name the nearest one.
+    """Refuse options that a client would ignore, and name the most similar option.
 
     Args:
-        options: What was given, but for our own options.
-        taken: Those that go to the client.
+        options: The given options, without our own.
+        taken: Names of options that are passed to the client.
         what: The call, in words.
-        ours: Our own options of such a call.
-        others: Options of other calls, and these calls in words.
+        ours: Names of our own options of this call.
+        others: Options of other calls, each with that call in words.
 
     Raises:
         TypeError: An option is unknown.
@@ -216,10 +216,10 @@ def as_whole(value: object, name: str, least: int = 1, most: int | None = None) 
     """Return a whole number.
 
     Raises:
-        InvalidInputError: It is not a whole number, or out of range.
+        InvalidInputError: The value is not a whole number, or out of range.
     """
     number: int | None = None
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool):  # NumPy's, too
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):  # including NumPy's
         number = operator.index(value)
     if number is None or number < least or (most is not None and number > most):
         wanted = f"{least} or larger" if most is None else f"in {least}..{most}"
@@ -231,7 +231,7 @@ def as_number(value: object, name: str, low: float = -math.inf, high: float = ma
     """Return a number.
 
     Raises:
-        InvalidInputError: It is not a number, NaN, or out of range.
+        InvalidInputError: The value is not a number, NaN, or out of range.
     """
     number = float(value) if isinstance(value, Real) else math.nan
     if isinstance(value, bool) or not low <= number <= high:
@@ -243,7 +243,7 @@ def as_vector(value: Any) -> list[float]:  # noqa: ANN401 - checked here
     """Return a vector to search with, given as any sequence of numbers or an array.
 
     Raises:
-        InvalidInputError: It is not a vector, or has a number that is not finite.
+        InvalidInputError: The value is not a vector, or has a number that is not finite.
     """
     try:
         vector = np.asarray(value, dtype=np.float64)
@@ -252,7 +252,7 @@ def as_vector(value: Any) -> list[float]:  # noqa: ANN401 - checked here
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise InvalidInputError(
             "a search by vector needs a list of finite numbers, such as embed_query returns, got "
-            f"one {type(value).__name__}"
+            f"{type(value).__name__}"
         )
     numbers: list[float] = vector.tolist()
     return numbers

@@ -1,8 +1,8 @@
-"""A store's collection: what it keeps where, and what its operations call.
+"""A store's collection: its layout, and the objects that its operations call.
 
-A store has two of them, one for each face of its API, over one connection and one state. An
-operation takes one and awaits the methods of what it holds; with `blocking`, each call is done
-before its `await` returns (see `_runtime`).
+A store has two `Collection` objects, one each for the sync and the async API, with one connection
+and one state. An operation takes one of them and awaits the methods of its objects; with
+`blocking`, each call is done before its `await` returns (see `_runtime`).
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """Which vectors and payloads a store keeps in its collection, and what makes them.
+    """The vectors and payloads in a store's collection, and the embeddings that make them.
 
     Attributes:
-        collection_name: Its name, or an alias.
+        collection_name: The collection's name, or an alias.
         embedding: Makes the dense vectors; None if there are none.
         sparse_embedding: Makes the sparse vectors; None if there are none.
-        title_key: Where metadata has a document's title; None for no titles.
-        to_document: Makes a document of a stored point, `collection_name` and the keys of its
+        title_key: The metadata key of a document's title; None for no titles.
+        to_document: Makes a document from a stored point, `collection_name` and the keys of its
             payload.
     """
 
@@ -82,15 +82,15 @@ class Layout:
 
     @property
     def known_size(self) -> int | None:
-        """Length of the dense vectors, None where only embedding would tell."""
+        """Length of the dense vectors, None if only embedding a text would show it."""
         return known_size(self.embedding)
 
-    def metadata(self, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - payloads hold anything
-        """Return a payload's metadata; without a key for them, its fields."""
+    def metadata(self, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any payload
+        """Return a payload's metadata; without a metadata key, the payload's own fields."""
         return payload.get(self.metadata_key) if self.metadata_key else payload
 
-    def title(self, metadata: Any) -> str | None:  # noqa: ANN401 - payloads hold anything
-        """Return the title that is embedded with a document of this metadata."""
+    def title(self, metadata: Any) -> str | None:  # noqa: ANN401 - any payload
+        """Return the title that is embedded with a document with this metadata."""
         if self.title_key is None or not isinstance(metadata, dict):
             return None
         title = metadata.get(self.title_key)
@@ -98,25 +98,25 @@ class Layout:
 
 
 def known_size(embedding: Embeddings | None) -> int | None:
-    """Return the length of an embedding's vectors, None where only embedding would tell."""
+    """Return the length of an embedding's vectors, None if only embedding would show it."""
     gemini = gemini_of(embedding)
     return None if gemini is None else gemini.vector_size
 
 
 @dataclass(kw_only=True, slots=True)
 class CollectionState:
-    """What a store has learnt of its collection.
+    """What a store knows about its collection.
 
     Attributes:
-        own_search_params: Given by the user; they override all defaults.
-        search_params: Defaults in force for all searches: what the quantization needs, overridden
-            by what the collection remembers, overridden by the user's.
-        size: Of the dense vectors, None if it was not read.
-        limits: Of the collection when it was opened; none if it was not read.
-        lacks_metadata: It is empty and does not say what makes its vectors.
-        is_checked: It was read when the store was opened, and fits it.
-        has_warned: The user knows of payloads that are laid out in another way.
-        quantization: In force, None for full vectors.
+        own_search_params: The user's search parameters; they override all defaults.
+        search_params: Current defaults of all searches: those that the quantization needs,
+            overridden by those that the collection remembers, overridden by the user's.
+        size: Length of the dense vectors, None if the collection was not read.
+        limits: The collection's limits on opening; none if the collection was not read.
+        lacks_metadata: Whether it is empty and its metadata does not name its embedding.
+        is_checked: Whether it was read on opening and fits the store.
+        has_warned: Whether the user was warned of payloads with a different layout.
+        quantization: The current quantization, None for full vectors.
     """
 
     own_search_params: models.SearchParams | None = None
@@ -130,7 +130,7 @@ class CollectionState:
 
     @property
     def has_binary_codes(self) -> bool:
-        """Whether scores are numbers of bits, without rescoring."""
+        """Whether scores without rescoring are numbers of bits."""
         return self.quantization is not None and isinstance(
             quantization_config(self.quantization), BinaryQuantization
         )
@@ -148,20 +148,20 @@ class CollectionState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collection:
-    """One collection and one face of the API.
+    """One collection, for either the sync or the async API.
 
     Attributes:
-        name: The collection's, or an alias.
-        layout: What the store keeps in it.
-        connection: To the engine.
-        state: Shared by both faces.
+        name: The collection's name, or an alias.
+        layout: Its vectors and payloads.
+        connection: The connection to the engine.
+        state: What is known about the collection, shared by both APIs.
         clock: Waits between retries.
         blocking: Whether calls are done before their `await` returns.
         embedding: `layout.embedding`; await its `a...` methods, which run the sync ones if
             `blocking`.
-        sparse_embedding: As `embedding`.
-        policy: How often and when calls are retried where the server is away.
-        waits: Before such retries, for whoever shows the progress of a run.
+        sparse_embedding: `layout.sparse_embedding`, used in the same way.
+        policy: How often and when calls are retried if the server is not available.
+        waits: The waits before such retries, for the progress of a run.
     """
 
     name: str
@@ -177,12 +177,12 @@ class Collection:
     waits: Waits | None = None
 
     def patient(self) -> Collection:
-        """Return this collection for a long run: a server may be away for a minute."""
+        """Return this collection for a long run, in which a server may be down for a minute."""
         return replace(self, policy=PATIENT)
 
     @property
     def client(self) -> AsyncQdrantClient:
-        """The engine's client; a call is retried where the server is away, as `policy` says."""
+        """The engine's client; calls are retried by `policy` if the server is not available."""
         connection, blocking = self.connection, self.blocking
         client = connection.client if blocking else connection.async_client
         retrying = RetryingClient(
@@ -199,7 +199,7 @@ class Collection:
         """Return the embedding of the dense vectors.
 
         Raises:
-            ConfigurationError: There is none.
+            ConfigurationError: The store has none.
         """
         if self.embedding is None:
             raise ConfigurationError(
@@ -211,9 +211,9 @@ class Collection:
     def document(
         self, point: models.Record | models.ScoredPoint, *, is_whole: bool = True
     ) -> Document:
-        """Return the document of a point; warn once of payloads that have another layout.
+        """Return the document of a point; warn once about payloads with a different layout.
 
-        `is_whole` says that all of the payload was asked for.
+        `is_whole` is True if the whole payload was requested.
         """
         keys = self.layout.content_key, self.layout.metadata_key
         document = self.layout.to_document(point, self.name, *keys)
@@ -225,7 +225,7 @@ class Collection:
         return document
 
     async def optimize(self) -> None:
-        """Build graphs and codes on an embedded engine; a server does that by itself."""
+        """Build graphs and codes on an embedded engine; a server does that on its own."""
         client: Any = self.client
         await client.optimize(self.name)
 
@@ -240,7 +240,7 @@ class Collection:
                 async for batch in batches:
                     yield [*batch]
             return
-        # By the methods of a subclass, which may do more.
+        # Through a subclass's overridden methods, if there are any.
         vectors: Any
         if self.blocking:
             vectors = AsAsync(embedding.stream_documents(texts, titles=titles))
@@ -258,23 +258,23 @@ class Collection:
         return open_session(self.layout.embedding, name, blocking=self.blocking)
 
     def check_size(self, vector: Sequence[float] | None) -> None:
-        """Refuse a vector that the collection cannot have, before it is stored or searched.
+        """Refuse a vector of a wrong size before it is stored or searched with.
 
         Raises:
-            CollectionMismatchError: It has another size.
+            CollectionMismatchError: The collection's vectors have a different size.
         """
         size = self.state.size
         if vector is not None and size is not None and len(vector) != size:
             raise CollectionMismatchError(
                 f"collection {self.name!r} stores vectors of size {size}, this one has "
-                f"{len(vector)}: use the embedding that filled it, or another collection_name"
+                f"{len(vector)}: use the embedding that filled it, or a different collection_name"
             )
 
 
 def collection_faces(
     layout: Layout, connection: Connection, state: CollectionState, clock: Clock
 ) -> tuple[Collection, Collection]:
-    """Return the collection of the sync face and the one of the async face."""
+    """Return the collection of the sync API and that of the async API."""
 
     def face(*, blocking: bool) -> Collection:
         return Collection(

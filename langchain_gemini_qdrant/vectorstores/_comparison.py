@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _LAST_PLACES = 5
-"""How far a float that is not read exactly may come back, in units of its last place: two were seen
-on Qdrant Edge 0.9.0 and over gRPC, four over REST."""
+"""Largest error of a float that is not read back exactly, in units of its last place: errors of two
+were seen on Qdrant Edge 0.9.0 and over gRPC, of four over REST."""
 
-# How far vectors may be apart after a copy, as a share of their length: what an engine rounds when
-# it makes them 1 long again, or stores them in fewer bits.
+# Largest difference of vectors after a copy, as a share of their length: engines round when they
+# normalize vectors again, or store them in fewer bits.
 _FLOAT32, _FLOAT16, _COARSER = 1e-5, 1e-3, 0.2
 _TOLERANCES = {
     None: _FLOAT32,
@@ -31,11 +31,11 @@ _TOLERANCES = {
 
 
 def same_json(one: object, other: object) -> bool:
-    """Return whether two values of JSON are equal, except for the last digits of floats.
+    """Return whether two JSON values are equal, except for the last digits of floats.
 
     Args:
-        one: As it was written.
-        other: As it was read.
+        one: The value as it was written.
+        other: The value as it was read back.
     """
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(
@@ -45,7 +45,7 @@ def same_json(one: object, other: object) -> bool:
         return len(one) == len(other) and all(map(same_json, one, other))
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    # An integer that JSON's readers have no room for comes back as a float.
+    # An integer that is too large for a JSON parser is read back as a float.
     if isinstance(one, int | float) and isinstance(other, int | float):
         is_exact = is_read_exactly(one) if isinstance(one, float) else isinstance(other, int)
         return one == other or (
@@ -55,7 +55,7 @@ def same_json(one: object, other: object) -> bool:
 
 
 def same_payload(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two payloads are equal as JSON; local mode keeps Python objects."""
+    """Return whether two payloads are equal as JSON; local mode stores Python objects."""
     return same_json(one, other) or same_json(_as_json(one), _as_json(other))
 
 
@@ -64,15 +64,15 @@ def _as_json(payload: Mapping[str, Any]) -> object:
 
 
 class VectorComparison:
-    """Compares vectors of two collections of the same vectors, as coarsely as the coarser stores.
+    """Compares the vectors of two collections, with the precision of the less precise one.
 
     Args:
-        infos: Of both collections.
+        infos: Descriptions of both collections.
     """
 
     def __init__(self, *infos: models.CollectionInfo) -> None:
         self._tolerances: dict[str, float] = {}
-        self._directions: set[str] = set()  # vectors that may have been made 1 long
+        self._directions: set[str] = set()  # names of vectors that may have been normalized
         for info in infos:
             types: dict[str, models.Datatype | None] = {}
             for name, dense in named_vectors(info.config.params.vectors).items():
@@ -86,7 +86,7 @@ class VectorComparison:
                 self._tolerances[name] = max(self._tolerances.get(name, 0.0), tolerance)
 
     def same(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Return whether a point's vectors by name are the same as those of another."""
+        """Return whether two points have the same vectors, given by name."""
         return one.keys() == other.keys() and all(
             self._are_close(name, vector, other[name]) for name, vector in one.items()
         )
@@ -108,6 +108,6 @@ class VectorComparison:
 
 
 def _direction(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return a vector, or each row of several, with length 1; zeros stay."""
+    """Return a vector, or each row of several, scaled to length 1; zeros are unchanged."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return rows / np.where(lengths == 0.0, 1.0, lengths)

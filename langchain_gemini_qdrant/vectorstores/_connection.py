@@ -1,4 +1,4 @@
-"""A Qdrant for sync and async use: embedded, in memory, or a server."""
+"""A connection to a Qdrant engine for sync and async use: embedded, in memory, or a server."""
 
 from __future__ import annotations
 
@@ -30,12 +30,11 @@ _SERVER_OPTIONS = ("api_key", "prefer_grpc", "timeout", "https", "prefix")
 
 
 class Connection:
-    """One Qdrant, with a client for sync use and one for each event loop.
+    """One Qdrant engine, with a client for sync use and one for each event loop.
 
     Args:
-        client: A client to use; None makes one with the options of `async_client` when it is
-            needed.
-        async_client: A client to use; None makes one for each event loop, of the same server, or
+        client: The sync client; None makes one on first use, with the options of `async_client`.
+        async_client: The async client; None makes one for each event loop, to the same server, or
             over the engine that `client` has in this process.
         owned: Whether `close` closes the clients that were given.
     """
@@ -52,7 +51,7 @@ class Connection:
         self._given_async = async_client
         self._owned = owned
         self._made = Clients(self._make, self._make_async, _close_async)
-        # An engine in this process is known by the client that has it, whichever face is given.
+        # An engine in this process is identified by the client that has it, sync or async.
         self._origin: QdrantClient | None = None
         if isinstance(async_client, InPlaceEdgeClient | LocalModeClient):
             self._origin = async_client.sync_client
@@ -64,7 +63,7 @@ class Connection:
         """The client for sync use.
 
         Raises:
-            ConfigurationError: There is only an asynchronous one, over an engine of its own.
+            ConfigurationError: There is only an async client, with an engine of its own.
         """
         return self._given or self._origin or self._made.of_process()
 
@@ -81,18 +80,18 @@ class Connection:
 
     @property
     def place(self) -> str:
-        """The engine and where it is, in words; nothing is sent."""
+        """The engine and its location, for messages; nothing is sent."""
         client = self._given or self._origin or self._given_async
         if client is None:
             return self.kind
         if self.kind == "server":
-            address = _address(client)  # a key or a password is in none of these parts
+            address = _address(client)  # these parts contain no key or password
             return f"server {address.scheme}://{address.netloc.decode()}"
         folder = client.init_options.get("path")
         return f"{self.kind} {folder or 'in memory'}"
 
     def is_same_engine(self, other: Connection) -> bool:
-        """Return whether both are clients of one engine, as far as their clients tell."""
+        """Return whether both are clients of one engine, as far as their options show."""
         one = self._given or self._origin or self._given_async
         two = other._given or other._origin or other._given_async
         if one is two:
@@ -105,10 +104,10 @@ class Connection:
         return self.kind == "server" and _address(one) == _address(two)
 
     def close(self) -> None:
-        """Close the sync client, unless the user gave it, and release the folder of an engine."""
+        """Close the sync client, unless the user passed it, and release an engine's folder."""
         for client in self._made.of_all_loops():
             if isinstance(client, AsyncEdgeClient):
-                client._release()  # noqa: SLF001 - closing it would take its event loop
+                client._release()  # noqa: SLF001 - closing it would need its event loop
         made = self._made.take_of_process()
         if made is not None:
             made.close()
@@ -116,7 +115,7 @@ class Connection:
             self._given.close()
 
     async def aclose(self) -> None:
-        """Close the client of the running event loop and the sync one, unless the user gave it."""
+        """Close the running event loop's client and the sync one, unless the user passed them."""
         try:
             await self._made.close_of_loop()
         finally:
@@ -128,7 +127,7 @@ class Connection:
             return EdgeClient(**self._given_async.init_options, worker=True)
         if self._given_async is None or self.kind == "local":
             raise ConfigurationError(
-                "this store has an AsyncQdrantClient over an engine of its own and no sync client: "
+                "this store has an AsyncQdrantClient with an engine of its own and no sync client: "
                 "use the asynchronous methods, or pass client= with the QdrantClient of that engine"
             )
         return QdrantClient(**quiet(self._given_async.init_options))
@@ -152,14 +151,14 @@ def connect(
     async_client: AsyncQdrantClient | None = None,
     **options: Any,
 ) -> Connection:
-    """Return one connection; `options` are those of `QdrantClient`, or of `EdgeClient`.
+    """Return a connection; `options` are those of `QdrantClient`, or of `EdgeClient`.
 
     Raises:
-        ConfigurationError: Not exactly one engine, or options that it does not have.
+        ConfigurationError: Not exactly one engine is given, or options that it does not have.
         StorageError: `path` cannot be used.
     """
     if location is not None and location.startswith(("http://", "https://")):
-        url, location = location, None  # a QdrantClient takes it so, too
+        url, location = location, None  # as QdrantClient does
     engines = {
         "path": path,
         "url": url,
@@ -182,7 +181,7 @@ def connect(
     if misplaced:
         raise _misplaced(misplaced, "url", given[0])
     if unknown := sorted(options.keys() - inspect.signature(QdrantClient).parameters.keys()):
-        raise ConfigurationError(f"unknown options {unknown}: QdrantClient has none of that name")
+        raise ConfigurationError(f"unknown options {unknown}: QdrantClient has no such options")
     if path is not None:
         settings = {name: value for name, value in edge.items() if value is not None}
         return Connection(EdgeClient(path, **settings), owned=True)
@@ -190,7 +189,7 @@ def connect(
         return Connection(client, async_client)
     if location != ":memory:":
         raise ConfigurationError(
-            f"location must be ':memory:', got {location!r}: the address of a server is url="
+            f"location must be ':memory:', got {location!r}: pass the address of a server as url="
         )
     return Connection(QdrantClient(location=location), owned=True)
 
@@ -213,7 +212,7 @@ def _engine_kind(client: QdrantClient | AsyncQdrantClient) -> EngineKind:
 
 
 def _address(client: QdrantClient | AsyncQdrantClient) -> httpx.URL:
-    """Return where a client's server is, however its options spell it."""
+    """Return the address of a client's server, whichever of its options has it."""
     return httpx.URL(client.http.client.host.rstrip("/"))
 
 
@@ -226,10 +225,10 @@ class LocalModeClient(AsyncQdrantClient):
 
     def __init__(self, client: QdrantClient) -> None:
         super().__init__(location=":memory:")
-        # `_client` is what a client of qdrant-client sends all calls to; here both share one
+        # A client of qdrant-client sends all calls to its `_client`; here both share one.
         self._client = cast("AsyncQdrantBase", InPlaceBackend(client._client))  # noqa: SLF001
         self.sync_client = client
 
     async def optimize(self, collection_name: str) -> bool:  # noqa: ARG002
-        """Refuse: there is nothing to optimize."""
+        """Raise a ConfigurationError: there is nothing to optimize."""
         raise ConfigurationError("local mode has nothing to optimize: it scans all vectors")

@@ -1,4 +1,4 @@
-"""How a store shows itself, without a question to its engine."""
+"""How a store is displayed, without a request to its engine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class DisplayMethods(QdrantVectorStore):
-    """What a store is, in a line and as a table for notebooks."""
+    """Displays a store as one line of text, and as a table in notebooks."""
 
     collection: Collection
 
     def __repr__(self) -> str:
-        """Return what the store knows of itself; nothing is sent."""
+        """Return engine, collection and settings as one line; nothing is sent."""
         facts = ", ".join(f"{name}={value!r}" for name, value in self._facts().items())
         return f"{type(self).__name__}({facts})"
 

@@ -1,6 +1,6 @@
-"""What an administrator lets one request to a collection ask for: Qdrant's strict mode.
+"""Limits that an administrator sets for requests to a collection: Qdrant's strict mode.
 
-Pages, look-ups and batches keep to it, so that a limit makes them smaller and ends nothing.
+Pages, look-ups and batches respect them, so that a limit makes requests smaller and not fail.
 
 Source: https://qdrant.tech/documentation/guides/administration/#strict-mode
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NumberT = TypeVar("NumberT", int, float)
 
 IDS_AT_A_TIME = 1_000
-"""Ids in one request: some 40 kB of UUIDs."""
+"""Most ids in one request: about 40 kB of UUIDs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,12 +24,12 @@ class Limits:
     """The limits of a collection; None is no limit.
 
     Attributes:
-        hits: Points that a search, one of its prefetches, or a page may return.
-        lookup: Points looked up by id at a time: a minute's allowance of reads.
-        deleted: Points deleted by id at a time: a minute's allowance of writes.
-        batched: Searches in one request.
-        timeout: Seconds that a request may ask for.
-        oversampling: Largest one of a search.
+        hits: Most points that a search, one of its prefetches, or a page may return.
+        lookup: Most points looked up by id at a time: the limit of reads per minute.
+        deleted: Most points deleted by id at a time: the limit of writes per minute.
+        batched: Most searches in one request.
+        timeout: Longest timeout of a request, in seconds.
+        oversampling: Largest oversampling of a search.
         exact: Whether exact searches and counts are allowed.
     """
 
@@ -59,7 +59,7 @@ class Limits:
         )
 
     def capped(self, params: models.SearchParams | None) -> models.SearchParams | None:
-        """Return search defaults whose oversampling is allowed."""
+        """Return search defaults with their oversampling reduced to the limit."""
         if params is None or params.quantization is None or self.oversampling is None:
             return params
         own = at_most(params.quantization.oversampling or 1.0, self.oversampling)
@@ -68,14 +68,14 @@ class Limits:
 
 
 def at_most(wanted: NumberT, limit: NumberT | None) -> NumberT:
-    """Return what is wanted, or the limit where that is less."""
+    """Return the wanted number, or the limit if that is smaller."""
     return wanted if limit is None else min(wanted, limit)
 
 
 async def exact_count(
     client: AsyncQdrantClient, name: str, condition: models.Filter | None, limits: Limits
 ) -> int:
-    """Count points; where exact counts are not allowed, by reading the ids of all of them."""
+    """Count points; if exact counts are not allowed, read the ids of all of them."""
     if limits.exact:
         return (await client.count(name, count_filter=condition, exact=True)).count
     found = 0

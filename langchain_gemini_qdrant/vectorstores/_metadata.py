@@ -1,4 +1,4 @@
-"""What a collection's metadata says: what makes its vectors, and how it is searched."""
+"""A collection's metadata: the embeddings of its vectors, and its search parameters."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores._collection import Layout
 
 METADATA_KEY = "langchain_gemini_qdrant"
-"""Key of a collection's metadata under which all entries of this package are."""
+"""Key of a collection's metadata that contains all entries of this package."""
 
 
 def embedding_metadata(layout: Layout, size: int) -> dict[str, Any]:
-    """Return the metadata that says what makes the vectors; `size` is of the dense one."""
+    """Return the metadata that describes the embeddings; `size` is that of dense vectors."""
     entries: dict[str, Any] = {}
     gemini = gemini_of(layout.embedding)
     if gemini is not None:
@@ -38,34 +38,34 @@ def embedding_metadata(layout: Layout, size: int) -> dict[str, Any]:
 
 
 def warn_of_embedding(layout: Layout, info: models.CollectionInfo) -> None:
-    """Warn of an embedding that the collection cannot be checked against, or that mixes sides."""
+    """Warn of an embedding that cannot be checked, or that caches documents as queries."""
     name = type(layout.embedding).__name__
     known = stored_embeddings(info).get(layout.vector_name)
     if known is not None and layout.embedding is not None and gemini_of(layout.embedding) is None:
         warn(
-            f"collection {layout.collection_name!r} remembers that {known['model']!r} made its "
-            f"vectors, and {name} does not say what makes its own: vectors of two models cannot "
-            "be compared. Pass GeminiEmbeddings, which have a cache of their own (cache=)"
+            f"collection {layout.collection_name!r} stores vectors made with {known['model']!r}, "
+            f"and {name} does not name its model: vectors of two models cannot be compared. Pass "
+            "GeminiEmbeddings, which have a cache of their own (cache=)"
         )
     if mixes_sides(layout.embedding):
         warn(
-            f"{name} keeps documents and queries in one cache, by their text alone: a query gets "
-            "the vector of a document with the same text. Pass another query_embedding_cache, or "
-            "GeminiEmbeddings(cache=...), which tell them apart"
+            f"{name} keeps documents and queries in one cache, keyed only by text: a query gets "
+            "the vector of a document with the same text. Pass a different query_embedding_cache, "
+            "or GeminiEmbeddings(cache=...), whose keys differ for documents and queries"
         )
 
 
 def stored_embeddings(info: models.CollectionInfo) -> dict[str, Any]:
-    """Return what made the vectors, by their names; empty where the collection does not say."""
+    """Return the embeddings by names of vectors; empty if the collection does not have them."""
     entries: dict[str, Any] = own_metadata(info).get("embeddings", {})
     return entries
 
 
 def stored_search_params(info: models.CollectionInfo) -> models.SearchParams | None:
-    """Return the search settings that the collection keeps, None if it has none.
+    """Return the search parameters that the collection remembers, None if it has none.
 
     Raises:
-        CollectionMismatchError: This version of qdrant-client does not know them.
+        CollectionMismatchError: This version of qdrant-client does not support them.
     """
     entry = own_metadata(info).get("search_params")
     try:
@@ -73,7 +73,7 @@ def stored_search_params(info: models.CollectionInfo) -> models.SearchParams | N
     except ValidationError as error:
         raise CollectionMismatchError(
             f"a collection remembers search_params {entry!r}, which this version of qdrant-client "
-            "does not know: upgrade it, or open the store with validate_collection_config=False "
+            "does not support: upgrade it, or open the store with validate_collection_config=False "
             "and call remember_search_params(None)"
         ) from error
 

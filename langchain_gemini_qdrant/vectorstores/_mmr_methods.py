@@ -1,4 +1,4 @@
-"""Searches by maximal marginal relevance (MMR): hits that are relevant and unlike each other."""
+"""Searches by maximal marginal relevance (MMR): hits that are relevant and different."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class MmrMethods(QdrantVectorStore):
-    """Every way to search a store for diverse hits.
+    """The methods of a store that search for diverse hits.
 
     Attributes:
-        collection: Of the sync methods.
-        async_collection: Of the async ones.
+        collection: The collection for the sync methods.
+        async_collection: The collection for the async methods.
     """
 
     collection: Collection
@@ -41,19 +41,19 @@ class MmrMethods(QdrantVectorStore):
         consistency: models.ReadConsistency | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Search with a text for hits that are relevant and unlike each other.
+        """Search with a text for hits that are relevant and different from each other.
 
         Args:
-            query: Embedded as a query, with one request to Gemini.
-            k: Documents wanted, at most.
-            fetch_k: Nearest hits to choose from.
-            lambda_mult: From 0, diversity only, to 1, relevance only.
+            query: The text; it is embedded as a query, with one request to Gemini.
+            k: Most documents to return.
+            fetch_k: Number of nearest hits from which `k` are chosen.
+            lambda_mult: Weight of relevance, from 0 (diversity only) to 1 (relevance only).
             filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
                 with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
                 `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
-            search_params: Override the store's `search_params`, field by field.
+            search_params: Search parameters that override the store's, field by field.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-            consistency: How many replicas must agree.
+            consistency: Read consistency: how many replicas must agree.
             **kwargs: `score_key`, a metadata key under which each hit's score is written, and
                 options of `QdrantClient.query_points`.
 
@@ -61,8 +61,8 @@ class MmrMethods(QdrantVectorStore):
             Documents, in the order chosen.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
-            EmbeddingError: The API failed.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
+            EmbeddingError: Gemini did not embed the text.
         """
         options = search_options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
@@ -75,10 +75,10 @@ class MmrMethods(QdrantVectorStore):
         """Search with a text for relevant, diverse hits without blocking the event loop.
 
         Args:
-            query: Embedded as a query, with one request to Gemini.
-            k: Documents wanted, at most.
-            fetch_k: Nearest hits to choose from.
-            lambda_mult: From 0, diversity only, to 1, relevance only.
+            query: The text; it is embedded as a query, with one request to Gemini.
+            k: Most documents to return.
+            fetch_k: Number of nearest hits from which `k` are chosen.
+            lambda_mult: Weight of relevance, from 0 (diversity only) to 1 (relevance only).
             **kwargs: The options of the sync method: `filter`, `search_params`, `score_threshold`,
                 `consistency`, `score_key`.
 
@@ -86,8 +86,8 @@ class MmrMethods(QdrantVectorStore):
             Documents, in the order chosen.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
-            EmbeddingError: The API failed.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
+            EmbeddingError: Gemini did not embed the text.
         """
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
         hits = await mmr_search(self.async_collection, query, k=k, **kwargs)
@@ -105,19 +105,19 @@ class MmrMethods(QdrantVectorStore):
         consistency: models.ReadConsistency | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Search with a vector for hits that are relevant and unlike each other.
+        """Search with a vector for hits that are relevant and different from each other.
 
         Args:
             embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Documents wanted, at most.
-            fetch_k: Nearest hits to choose from.
-            lambda_mult: From 0, diversity only, to 1, relevance only.
+            k: Most documents to return.
+            fetch_k: Number of nearest hits from which `k` are chosen.
+            lambda_mult: Weight of relevance, from 0 (diversity only) to 1 (relevance only).
             filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
                 with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
                 `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
-            search_params: Override the store's `search_params`, field by field.
+            search_params: Search parameters that override the store's, field by field.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-            consistency: How many replicas must agree.
+            consistency: Read consistency: how many replicas must agree.
             **kwargs: `score_key`, a metadata key under which each hit's score is written, and
                 options of `QdrantClient.query_points`.
 
@@ -125,7 +125,7 @@ class MmrMethods(QdrantVectorStore):
             Documents, in the order chosen.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
         """
         options = search_options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
@@ -144,9 +144,9 @@ class MmrMethods(QdrantVectorStore):
 
         Args:
             embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Documents wanted, at most.
-            fetch_k: Nearest hits to choose from.
-            lambda_mult: From 0, diversity only, to 1, relevance only.
+            k: Most documents to return.
+            fetch_k: Number of nearest hits from which `k` are chosen.
+            lambda_mult: Weight of relevance, from 0 (diversity only) to 1 (relevance only).
             **kwargs: The options of the sync method: `filter`, `search_params`, `score_threshold`,
                 `consistency`, `score_key`.
 
@@ -154,7 +154,7 @@ class MmrMethods(QdrantVectorStore):
             Documents, in the order chosen.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
         """
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
         hits = await self.amax_marginal_relevance_search_with_score_by_vector(
@@ -174,19 +174,19 @@ class MmrMethods(QdrantVectorStore):
         consistency: models.ReadConsistency | None = None,
         **kwargs: Any,
     ) -> list[tuple[Document, float]]:
-        """Search with a vector for hits that are relevant and unlike each other, with scores.
+        """Search with a vector for relevant, diverse hits, and return them with scores.
 
         Args:
             embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Documents wanted, at most.
-            fetch_k: Nearest hits to choose from.
-            lambda_mult: From 0, diversity only, to 1, relevance only.
+            k: Most documents to return.
+            fetch_k: Number of nearest hits from which `k` are chosen.
+            lambda_mult: Weight of relevance, from 0 (diversity only) to 1 (relevance only).
             filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
                 with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
                 `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
-            search_params: Override the store's `search_params`, field by field.
+            search_params: Search parameters that override the store's, field by field.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-            consistency: How many replicas must agree.
+            consistency: Read consistency: how many replicas must agree.
             **kwargs: `score_key`, a metadata key under which each hit's score is written, and
                 options of `QdrantClient.query_points`.
 
@@ -194,7 +194,7 @@ class MmrMethods(QdrantVectorStore):
             Documents and their scores, in the order chosen.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
         """
         options = search_options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
@@ -212,9 +212,9 @@ class MmrMethods(QdrantVectorStore):
 
         Args:
             embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Documents wanted, at most.
-            fetch_k: Nearest hits to choose from.
-            lambda_mult: From 0, diversity only, to 1, relevance only.
+            k: Most documents to return.
+            fetch_k: Number of nearest hits from which `k` are chosen.
+            lambda_mult: Weight of relevance, from 0 (diversity only) to 1 (relevance only).
             **kwargs: The options of the sync method: `filter`, `search_params`, `score_threshold`,
                 `consistency`, `score_key`.
 
@@ -222,7 +222,7 @@ class MmrMethods(QdrantVectorStore):
             Documents and their scores, in the order chosen.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
         """
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
         return await mmr_search(self.async_collection, as_vector(embedding), k=k, **kwargs)

@@ -1,4 +1,4 @@
-"""Opening a collection: created where it is missing, checked, its search settings taken over."""
+"""Open a collection: create it if it is missing, check it, and adopt its search settings."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ _PLANNED = _SHARED | {
     *("collection_name", "force_recreate", "collection_create_options"),
     *("vector_params", "sparse_vector_params"),
 }
-# What `create_collection` has another name for than its request.
+# Options that have a different name in `create_collection` than in its request.
 _CREATED = {"vectors_config": "vectors", "sparse_vectors_config": "sparse_vectors"}
 _ENGINE_OPTIONS = inspect.signature(connect).parameters.keys()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """What a collection must have, and how it is created where it is missing.
+    """The required settings of a collection, and how it is created if it is missing.
 
     Attributes:
-        create: Create it where it is missing.
-        validate: Read the collection and check it.
+        create: Whether to create the collection if it is missing.
+        validate: Whether to read and check the collection.
     """
 
     create: bool = True
@@ -80,7 +80,7 @@ class Wanted:
 
 
 async def open_collection(collection: Collection, wanted: Wanted) -> None:
-    """Open the collection; create it first if that is wanted and it is missing."""
+    """Open the collection; create it first if it is missing and `create` is set."""
     client, name = collection.client, collection.name
     if wanted.force_recreate or (wanted.create and not await client.collection_exists(name)):
         await require_quantization(collection, wanted.quantization)
@@ -93,7 +93,7 @@ async def open_collection(collection: Collection, wanted: Wanted) -> None:
             sparse_vector_params=wanted.sparse_vector_params,
             create_options=wanted.create_options,
         )
-        if wanted.force_recreate:  # last: options that are refused cost nobody a collection
+        if wanted.force_recreate:  # last: nothing is deleted if an option is refused
             await _schema.delete(client, name)
         await _schema.create_if_missing(client, name, options)
     if wanted.validate:
@@ -103,7 +103,7 @@ async def open_collection(collection: Collection, wanted: Wanted) -> None:
 
 
 async def open_existing(collection: Collection, quantization: Quantization | None) -> None:
-    """Check the collection and take over the search settings that it needs."""
+    """Check the collection and adopt the search settings that it needs."""
     info = await checked(collection)
     layout, state = collection.layout, collection.state
     warn_of_embedding(layout, info)
@@ -120,7 +120,7 @@ async def checked(collection: Collection) -> models.CollectionInfo:
     """Return the description of the collection, which must fit the store.
 
     Raises:
-        CollectionMismatchError: It does not, or has other vectors than when it was opened.
+        CollectionMismatchError: It does not fit, or its vectors differ from those on opening.
     """
     info = await collection.client.get_collection(collection.name)
     layout, state = collection.layout, collection.state
@@ -141,12 +141,12 @@ async def checked(collection: Collection) -> models.CollectionInfo:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """How a store is opened.
+    """The arguments with which a store is opened.
 
     Attributes:
         engine: Options of `connect`.
         own: Arguments of the store's class.
-        wanted: Of the collection.
+        wanted: The required settings of the collection.
     """
 
     engine: dict[str, Any]
@@ -172,7 +172,7 @@ def plan(  # noqa: PLR0917 - langchain-qdrant's signature of `construct_instance
     validate_embeddings: bool = True,  # noqa: FBT001, FBT002
     validate_collection_config: bool = True,  # noqa: FBT001, FBT002
 ) -> Plan:
-    """Plan to open a collection, or to create it; see `construct_instance` of the store."""
+    """Plan to open or create a collection, with the arguments of `construct_instance`."""
     if payload_indexes := (client_options or {}).get("payload_indexes"):
         wanted_indexes(payload_indexes, metadata_payload_key)
     _check_creation(vector_params, sparse_vector_params, collection_create_options)
@@ -207,7 +207,7 @@ def _check_creation(
     sparse_vector_params: Mapping[str, Any] | None,
     create_options: Mapping[str, Any] | None,
 ) -> None:
-    """Refuse what no collection can be created with, before there is a connection.
+    """Refuse options with which no collection can be created, before connecting.
 
     Raises:
         ConfigurationError: An option is unknown, or has a wrong value.
@@ -228,7 +228,7 @@ def _check_creation(
 
 
 def plan_of_texts(embedding: Embeddings | None, options: Mapping[str, Any]) -> Plan:
-    """Plan to open a collection with the options of `from_texts`, the engine's among them."""
+    """Plan to open a collection with the options of `from_texts`, including the engine's."""
     known = {name: value for name, value in options.items() if name in _PLANNED}
     engine = {name: value for name, value in options.items() if name not in _PLANNED}
     return plan(embedding, client_options=engine, **known)
@@ -241,8 +241,8 @@ def plan_of_existing(
     retrieval_mode: RetrievalMode,
     options: Mapping[str, Any],
 ) -> Plan:
-    """Plan to open a collection that exists; `options` are of the store's class and the engine."""
-    # A subclass may take more than ours, by name or by **kwargs.
+    """Plan to open an existing collection; `options` are those of the class and the engine."""
+    # A subclass may have more options than ours, by name or by **kwargs.
     taken = inspect.signature(store_class).parameters.keys() - _ENGINE_OPTIONS
     known = _SHARED | {*_OWN_OPTIONS} | taken
     own = {name: value for name, value in options.items() if name in known}
@@ -260,7 +260,7 @@ def plan_of_existing(
 def opened(store_class: type[StoreT], plan: Plan) -> StoreT:
     """Return a store whose collection is open.
 
-    If that fails, nothing that was made for it stays open: no folder lock, worker or socket.
+    If that fails, everything opened for it is closed: folder lock, worker and sockets.
     """
     connection: Any = connect(**plan.engine)
     try:
@@ -273,7 +273,7 @@ def opened(store_class: type[StoreT], plan: Plan) -> StoreT:
 
 
 async def aopened(store_class: type[StoreT], plan: Plan) -> StoreT:
-    """Return a store whose collection is open; see `opened`."""
+    """Return a store whose collection is open, as `opened` does."""
     connection: Any = connect(**plan.engine)
     try:
         store = store_class(connection, validate_collection_config=False, **plan.own)
@@ -292,10 +292,10 @@ def opened_with(  # noqa: PLR0917 - as `from_texts` has them
     ids: Iterable[str | int | None] | None,
     batch_size: int,
 ) -> StoreT:
-    """Return an open store with texts added; if that fails, it is closed: nobody else could."""
+    """Return an open store with texts added; if adding fails, close the store."""
     check_list(texts, "texts")  # before a collection is created, or recreated
     store = opened(store_class, plan)
-    adding: Any = store  # the methods of the whole class
+    adding: Any = store  # typed as Any for the methods of other base classes
     try:
         adding.add_texts(texts, metadatas, ids, batch_size)
     except BaseException:
@@ -312,10 +312,10 @@ async def aopened_with(  # noqa: PLR0917 - as `from_texts` has them
     ids: Iterable[str | int | None] | None,
     batch_size: int,
 ) -> StoreT:
-    """Return an open store with texts added; see `opened_with`."""
+    """Return an open store with texts added, as `opened_with` does."""
     check_list(texts, "texts")
     store = await aopened(store_class, plan)
-    adding: Any = store  # the methods of the whole class
+    adding: Any = store  # typed as Any for the methods of other base classes
     try:
         await adding.aadd_texts(texts, metadatas, ids, batch_size)
     except BaseException:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class OpeningMethods(QdrantVectorStore):
-    """Every way to open a store, and to close it.
+    """The methods of a store that open and close it.
 
     Attributes:
-        collection: Of the sync methods.
-        async_collection: Of the async ones.
+        collection: The collection for the sync methods.
+        async_collection: The collection for the async methods.
     """
 
     collection: Collection
@@ -54,9 +54,9 @@ class OpeningMethods(QdrantVectorStore):
     ) -> Self:
         """Open or create a collection with langchain-qdrant's arguments.
 
-        `client_options` are those of `create_vector_store` for its engine: `path` is the embedded
-        one, and `client`, `async_client`, `quantization`, `search_params`, `title_key`,
-        `hybrid_fusion`, `clock` and `payload_indexes` are taken too.
+        `client_options` has the engine's options of `create_vector_store`, such as `path` for the
+        embedded engine, and also `client`, `async_client`, `quantization`, `search_params`,
+        `title_key`, `hybrid_fusion`, `clock` and `payload_indexes`.
         """
         return _open.opened(
             cls,
@@ -118,13 +118,14 @@ class OpeningMethods(QdrantVectorStore):
             texts: Any iterable of texts, none blank.
             embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`.
             metadatas: One dict, or None, for each text.
-            ids: One for each text: any string, an integer, or None for a random UUID.
-            collection_name: None makes up a name.
-            location: `":memory:"` for a throw-away collection.
-            url: A Qdrant server, cluster or Qdrant Cloud; `api_key`, `prefer_grpc`, `timeout` and
-                the like are for it.
-            path: A folder for the embedded engine. Of `location`, `url`, `host` and `path`, one.
-            force_recreate: Delete a collection of that name first.
+            ids: One id for each text: any string, an integer, or None for a random UUID.
+            collection_name: Name of the collection; None generates a random name.
+            location: `":memory:"` for a temporary collection.
+            url: Address of a Qdrant server, cluster or Qdrant Cloud; `api_key`, `prefer_grpc` and
+                `timeout` (seconds) apply to it.
+            path: A folder for the embedded engine. Pass only one of `location`, `url`, `host` and
+                `path`.
+            force_recreate: Delete an existing collection of that name first.
             **kwargs: `quantization`, `search_params`, `title_key`, `hybrid_fusion`,
                 `payload_indexes`, `client`, `async_client`.
 
@@ -132,9 +133,9 @@ class OpeningMethods(QdrantVectorStore):
             The open store. The arguments that are not named here are langchain-qdrant's.
 
         Raises:
-            CollectionMismatchError: The collection exists and has other vectors.
-            PartialWriteError: A part is stored.
-            GeminiQdrantError: An argument cannot be used, or Gemini failed.
+            CollectionMismatchError: The collection exists and its vectors differ.
+            PartialWriteError: Only some of the texts are stored.
+            GeminiQdrantError: An argument is not valid, or Gemini did not embed the texts.
         """
         options = {
             "location": location,
@@ -171,20 +172,20 @@ class OpeningMethods(QdrantVectorStore):
         """Open or create a collection, embed texts and store them, without blocking.
 
         Args:
-            texts: Any iterable of texts, asynchronous ones too; none blank.
+            texts: Any sync or async iterable of texts, none blank.
             embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`.
             metadatas: One dict, or None, for each text.
-            ids: One for each text: any string, an integer, or None for a random UUID.
-            batch_size: Texts stored at a time, at most.
-            **kwargs: `collection_name`; one of `path`, `url` and `location`; and the others of
+            ids: One id for each text: any string, an integer, or None for a random UUID.
+            batch_size: Most texts stored at a time.
+            **kwargs: `collection_name`; one of `path`, `url` and `location`; and other arguments of
                 `from_texts`, such as `quantization`.
 
         Returns:
             The open store.
 
         Raises:
-            GeminiQdrantError: An argument cannot be used, the collection does not fit, or Gemini
-                failed.
+            GeminiQdrantError: An argument is not valid, the collection does not fit, or Gemini did
+                not embed the texts.
         """
         plan = _open.plan_of_texts(embedding, kwargs)
         return await _open.aopened_with(cls, plan, texts, metadatas, ids, batch_size)
@@ -200,15 +201,15 @@ class OpeningMethods(QdrantVectorStore):
         """Open an existing collection.
 
         Args:
-            collection_name: Its name, or an alias.
-            embedding: What its dense vectors were made with; None for sparse vectors only.
+            collection_name: The collection's name, or an alias.
+            embedding: The embedding that made its dense vectors; None for sparse vectors only.
             retrieval_mode: Dense, sparse or hybrid search.
             **kwargs: One of `path`, `url`, `location` and `client`, with the engine's options, and
                 arguments of this class.
 
         Raises:
-            CollectionMismatchError: Its vectors have another name, size, distance or embedding.
-            ConfigurationError: An argument cannot be used.
+            CollectionMismatchError: Its vectors differ in name, size, distance or embedding.
+            ConfigurationError: An argument is not valid.
         """
         return _open.opened(
             cls, _open.plan_of_existing(cls, collection_name, embedding, retrieval_mode, kwargs)
@@ -225,40 +226,40 @@ class OpeningMethods(QdrantVectorStore):
         """Open an existing collection, without blocking the event loop.
 
         Args:
-            collection_name: Its name, or an alias.
-            embedding: What its dense vectors were made with; None for sparse vectors only.
+            collection_name: The collection's name, or an alias.
+            embedding: The embedding that made its dense vectors; None for sparse vectors only.
             retrieval_mode: Dense, sparse or hybrid search.
             **kwargs: One of `path`, `url`, `location` and `async_client`, with the engine's
                 options, and arguments of this class.
 
         Raises:
-            CollectionMismatchError: Its vectors have another name, size, distance or embedding.
-            ConfigurationError: An argument cannot be used.
+            CollectionMismatchError: Its vectors differ in name, size, distance or embedding.
+            ConfigurationError: An argument is not valid.
         """
         options = _open.plan_of_existing(cls, collection_name, embedding, retrieval_mode, kwargs)
         return await _open.aopened(cls, options)
 
     def close(self) -> None:
-        """Close the clients that this store made; those that it was given stay open."""
+        """Close the clients that this store made; clients that were passed to it stay open."""
         self.collection.connection.close()
 
     async def aclose(self) -> None:
-        """Close the clients that this store made, the one of the running event loop among them."""
+        """Close the clients that this store made, including that of the running event loop."""
         await self.collection.connection.aclose()
 
     def __copy__(self) -> Self:
-        """Return a store over the same clients."""
+        """Return a store with the same clients."""
         shared = self.__class__.__new__(self.__class__)
         shared.__dict__.update(self.__dict__)
         return shared
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        """Return a store over the same clients: connections and an open folder have no copies."""
+        """Return a store with the same clients: connections and open folders cannot be copied."""
         return copy(self)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "a store has connections, or a folder, and cannot be pickled: open it where it is"
+            "a store has connections or an open folder and cannot be pickled: open it where it is"
             " needed, with create_vector_store()"
         )
 

@@ -1,4 +1,4 @@
-"""Build all graphs and codes: the embedded engine does it at once, a server in the background."""
+"""Build graphs and codes: the embedded engine does so at once, a server in the background."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 
 CollectionStatus: TypeAlias = Literal["green", "yellow", "grey", "red"]
-"""Qdrant's word for the state of a collection: all graphs and codes are built, some are being
-built, some will be once a restarted server is woken, or building them failed."""
+"""Qdrant's status of a collection, in this order: all graphs and codes are built, some are being
+built, some are pending until a restarted server is triggered, or building them failed."""
 
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
@@ -25,14 +25,13 @@ _LONGEST_DELAY_S = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizeProgress:
-    """How far a collection's graphs and codes are.
+    """Progress of building a collection's graphs and codes.
 
     Attributes:
         status: `"green"` once all are built, `"yellow"` while the engine builds them, `"grey"`
-            before a server that was restarted is woken, `"red"` where building them failed.
-        points: Stored points, about.
-        indexed_vectors: Vectors that are optimized, over all vector names, as the engine counts
-            them.
+            if a restarted server has not resumed building, `"red"` if building failed.
+        points: Approximate number of stored points.
+        indexed_vectors: Number of optimized vectors of all names, as the engine counts them.
         waited_s: Seconds since the call.
     """
 
@@ -45,7 +44,7 @@ class OptimizeProgress:
 async def optimize(
     collection: Collection, timeout: float, on_progress: Callable[[OptimizeProgress], None] | None
 ) -> None:
-    """Build all graphs and codes, or wait until a server has; wake it where it only would."""
+    """Build all graphs and codes, or wait for a server; trigger it if a restart stopped it."""
     timeout = as_number(timeout, "timeout", 0.0)
     client, clock, name = collection.client, collection.clock, collection.name
     began, delay = clock.now(), _FIRST_DELAY_S
@@ -67,7 +66,7 @@ async def optimize(
             return
         if status == "red" or waited >= timeout:
             raise OptimizationError(_problem(name, info, waited), status=status)
-        if status == "grey":  # any update of the settings starts what a restart has interrupted
+        if status == "grey":  # any update of the settings resumes building after a restart
             diff = models.OptimizersConfigDiff()
             await client.update_collection(name, optimizers_config=diff)
         await clock.asleep(min(delay, timeout - waited))
@@ -77,9 +76,9 @@ async def optimize(
 def _problem(name: str, info: models.CollectionInfo, waited: float) -> str:
     if info.status is not models.CollectionStatus.RED:
         return (
-            f"collection {name!r} is not optimized after {waited:.0f} s, its status is "
+            f"collection {name!r} is not optimized after {waited:.0f} s; its status is "
             f"{info.status.value}: the server continues to build; call optimize again, or with a "
             "longer timeout"
         )
-    said = getattr(info.optimizer_status, "error", "the server does not say why")
-    return f"the server cannot optimize collection {name!r}: {said}. Its log has more"
+    said = getattr(info.optimizer_status, "error", "the server gives no reason")
+    return f"the server cannot optimize collection {name!r}: {said}. See the server's log"

@@ -1,4 +1,4 @@
-"""Requests sent in parts where the server takes fewer points at a time."""
+"""Send requests in parts if the server accepts fewer points at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 async def in_parts(send: Callable[[list[T]], Awaitable[R]], values: list[T]) -> list[R]:
-    """Send values in one request, halved where the server refuses it as too large."""
+    """Send values in one request; if the server refuses it as too large, send its halves."""
     try:
         return [await send(values)]
     except Exception as error:

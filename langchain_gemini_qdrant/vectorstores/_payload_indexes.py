@@ -19,8 +19,8 @@ PayloadIndex: TypeAlias = (
     Literal["keyword", "integer", "float", "bool", "datetime", "text", "uuid", "geo", "tenant"]
     | models.PayloadSchemaParams
 )
-"""How a metadata field is indexed: one of Qdrant's types, `"tenant"` for the keyword that says
-whose a document is, or a model of qdrant-client."""
+"""How a metadata field is indexed: one of Qdrant's types, `"tenant"` for a keyword that identifies
+the owner of a document, or a model of qdrant-client."""
 
 _MODELS = get_args(models.PayloadSchemaParams)
 
@@ -32,7 +32,7 @@ async def create_payload_indexes(
 
     Raises:
         ConfigurationError: A type is unknown; nothing is indexed.
-        CollectionMismatchError: A field is indexed with another type; nothing is indexed.
+        CollectionMismatchError: A field has an index of a different type; nothing is indexed.
     """
     wanted = wanted_indexes(fields, collection.layout.metadata_key)
     if collection.connection.kind == "local":
@@ -53,11 +53,11 @@ async def create_payload_indexes(
 def wanted_indexes(
     fields: Mapping[str, PayloadIndex], metadata_key: str
 ) -> dict[str, models.PayloadSchemaParams]:
-    """Return payload keys and how they are to be indexed.
+    """Return payload keys with the settings of their indexes.
 
     Raises:
         ConfigurationError: `fields` is not a dict, or a type is unknown.
-        InvalidInputError: A field's name cannot be read.
+        InvalidInputError: A field's name is not valid.
     """
     if not isinstance(fields, Mapping):
         raise ConfigurationError(

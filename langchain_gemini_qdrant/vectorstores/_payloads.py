@@ -1,4 +1,4 @@
-"""Where a payload has a document's text, metadata and id, whoever wrote it."""
+"""Where payloads, also of other programs, contain a document's text, metadata and id."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     from qdrant_client import models
 
-_MOST_KEYS = 20  # of a payload that a warning lists
+_MOST_KEYS = 20  # keys of a payload that a warning lists at most
 
 
 def check_keys(content_key: str, metadata_key: str) -> None:
-    """Refuse keys of which one would hide another.
+    """Refuse payload keys that are not distinct.
 
     Raises:
-        ConfigurationError: Two are the same, or the text has none.
+        ConfigurationError: Two are equal, or the key of the text is empty.
     """
     if not content_key or len({content_key, metadata_key, ID_KEY}) < 3:  # noqa: PLR2004 - these
         raise ConfigurationError(
             f"content_payload_key and metadata_payload_key must be two names other than {ID_KEY!r},"
-            f" which keeps ids, got {content_key!r} and {metadata_key!r}; only the metadata's may "
-            "be '', where their fields stand beside the text"
+            f" which stores ids, got {content_key!r} and {metadata_key!r}; only the metadata's may "
+            "be '', if its fields are stored next to the text"
         )
 
 
@@ -39,7 +39,7 @@ def to_payload(
     metadata: Mapping[str, Any],
     id_mark: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return what is stored of a document; `id_mark` is what keeps its id.
+    """Return the payload of a document; `id_mark` has the fields that store its id.
 
     Raises:
         InvalidInputError: Metadata next to the text has the key of the text or of the id.
@@ -83,7 +83,7 @@ def problem(
     content_key: str,
     metadata_key: str,
 ) -> str | None:
-    """Return what a document lacks of its point because the payload has another layout."""
+    """Return which parts a document lacks because its payload has a different layout."""
     payload = point.payload or {}
     missing = []
     if content_key not in payload and not document.page_content:
@@ -94,8 +94,8 @@ def problem(
         found = ", ".join(map(repr, [*payload][:_MOST_KEYS]))
         return (
             f"has no {' and no '.join(missing)}. Its payload has {found}: open the store with "
-            "content_payload_key= and metadata_payload_key= as they are there; the latter is '' "
-            "where the metadata's fields stand beside the text"
+            "content_payload_key= and metadata_payload_key= of that payload; the latter is '' if "
+            "the metadata's fields are next to the text"
         )
     for key, kind in ((content_key, str), (metadata_key, dict)):
         value = payload.get(key)

@@ -1,4 +1,4 @@
-"""Documents to points and back, in langchain-qdrant's layout of payloads."""
+"""Convert documents to points and back, in langchain-qdrant's layout of payloads."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from langchain_qdrant.sparse_embeddings import SparseVector
 
 _MAX_REQUEST_BYTES = 16 * 2**20
-"""A server takes 32 MB: https://qdrant.tech/documentation/guides/configuration/"""
+"""A server accepts 32 MB: https://qdrant.tech/documentation/guides/configuration/"""
 
 _BYTES_PER_NUMBER = 22  # in JSON, with its comma
 
 
 class Row(NamedTuple):
-    """One text on its way into the collection."""
+    """One text with its metadata and id, to be stored."""
 
     id: str | int
     text: str
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 
 KeyedPayload: TypeAlias = tuple[str | int, CheckedPayload]
-"""What is stored with vectors, and the id of the point."""
+"""The payload that is stored with vectors, and the id of the point."""
 
 
 def rows(
@@ -50,11 +50,11 @@ def rows(
     metadatas: Iterable[dict[str, Any] | None] | None,
     ids: Iterable[str | int | None] | None,
 ) -> list[Row]:
-    """Bring texts, metadatas and ids together; a missing id is a random UUID.
+    """Combine texts, metadatas and ids; a missing id becomes a random UUID.
 
     Raises:
-        InvalidInputError: The counts differ, a text is no string, or a metadata no dict; or there
-            is one text, metadata or id where a list of them is meant.
+        InvalidInputError: The counts differ, a text is not a string or metadata not a dict, or a
+            single value is given in place of a list.
     """
     for name, values in {"texts": texts, "metadatas": metadatas, "ids": ids}.items():
         if values is not None:
@@ -89,10 +89,10 @@ def rows(
 def document_rows(
     documents: Iterable[Document], ids: Iterable[str | int | None] | None = None
 ) -> list[Row]:
-    """Return the rows of documents; `ids` in place of their own.
+    """Return the rows of documents; `ids` replace the documents' own.
 
     Raises:
-        InvalidInputError: See `rows`.
+        InvalidInputError: The counts differ, or a document cannot be stored.
     """
     check_list(documents, "documents")
     texts, metadatas, own_ids = [], [], []
@@ -115,10 +115,10 @@ def updated_documents(
     document_id: str | int | None = None,
     document: Document | None = None,
 ) -> tuple[Sequence[Document], Sequence[str | int]]:
-    """Return documents and ids, however `update_documents` was given them.
+    """Return documents and ids from either form of arguments of `update_documents`.
 
     Raises:
-        InvalidInputError: Neither or both of the two ways.
+        InvalidInputError: Neither form is used, or both.
     """
     if document_id is not None and document is not None and ids is None and documents is None:
         return [document], [document_id]
@@ -138,7 +138,7 @@ def payloads(rows: Sequence[Row], content_key: str, metadata_key: str) -> list[K
     """Return the point id of each row, and what is stored with its vectors.
 
     Raises:
-        InvalidInputError: Ids or metadata cannot be stored; `indices` says which.
+        InvalidInputError: Ids or metadata cannot be stored; `indices` has their positions.
     """
     found: list[KeyedPayload] = []
     wrong: dict[int, InvalidInputError] = {}
@@ -165,7 +165,7 @@ def points(
 ) -> Iterator[models.PointStruct]:
     """Yield the points of payloads and their vectors by name.
 
-    With `has_lists` the vectors are lists of floats; else they are whatever pydantic takes for one.
+    With `has_lists` the vectors are lists of floats; otherwise pydantic converts them.
     """
     point = models.PointStruct.model_construct if has_lists else models.PointStruct
     for (key, payload), named in zip(payloads, vectors, strict=True):
@@ -173,7 +173,7 @@ def points(
 
 
 def requests(points: Iterable[models.PointStruct]) -> Iterator[list[models.PointStruct]]:
-    """Yield points in runs that a server takes in one request."""
+    """Yield batches of points that a server accepts in one request."""
     batch: list[models.PointStruct] = []
     total = 0
     for point in points:
@@ -188,7 +188,7 @@ def requests(points: Iterable[models.PointStruct]) -> Iterator[list[models.Point
 
 
 def _size_bytes(point: models.PointStruct) -> int:
-    """Return about how long a point is in a request."""
+    """Return the approximate size of a point in a request."""
     vectors: Any = point.vector  # by name
     numbers = 0
     for vector in vectors.values():
@@ -206,7 +206,7 @@ def _size_bytes(point: models.PointStruct) -> int:
 def partial_write(
     rows: Sequence[Row], stored: Container[int], cause: Exception
 ) -> PartialWriteError:
-    """Return the error for rows of which those at the indices `stored` are in the collection."""
+    """Return the error for rows of which only those at the indices `stored` are stored."""
     written = [row.id for index, row in enumerate(rows) if index in stored]
     missing = [row.id for index, row in enumerate(rows) if index not in stored]
     return PartialWriteError(

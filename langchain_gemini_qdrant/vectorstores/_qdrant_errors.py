@@ -1,7 +1,7 @@
 """Read the errors of a Qdrant client, over REST and gRPC in the same way.
 
-Qdrant has one list of errors and gives each an HTTP status and a gRPC code, so the rules here speak
-of statuses alone. Source: `StorageError` in
+Qdrant has one list of errors and gives each an HTTP status and a gRPC code, so the rules here are
+about statuses only. Source: `StorageError` in
 https://github.com/qdrant/qdrant/blob/v1.19.0/src/actix/helpers.rs and
 https://github.com/qdrant/qdrant/blob/v1.19.0/lib/storage/src/content_manager/conversions.rs
 """
@@ -23,9 +23,9 @@ from langchain_gemini_qdrant.errors import GeminiQdrantError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_WORDS = 300  # characters of an answer that are quoted
+_MAX_WORDS = 300  # characters of an answer that are quoted at most
 
-_UNREADABLE = 200  # done perhaps, but who answered did not speak as Qdrant does
+_UNREADABLE = 200  # it may have succeeded, but the answer is not one of Qdrant's
 _TIMEOUT, _TOO_LARGE, _TOO_MANY, _INTERNAL, _DISK_FULL = 408, 413, 429, 500, 507
 _STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -33,19 +33,19 @@ _STATUS = {
     grpc.StatusCode.PERMISSION_DENIED: 403,
     grpc.StatusCode.NOT_FOUND: 404,
     grpc.StatusCode.DEADLINE_EXCEEDED: _TIMEOUT,
-    grpc.StatusCode.CANCELLED: _TIMEOUT,  # by the gRPC server, when our deadline has passed
+    grpc.StatusCode.CANCELLED: _TIMEOUT,  # from the gRPC server, after our deadline
     grpc.StatusCode.ALREADY_EXISTS: 409,
-    grpc.StatusCode.OUT_OF_RANGE: _TOO_LARGE,  # what the gRPC server says of a long message
+    grpc.StatusCode.OUT_OF_RANGE: _TOO_LARGE,  # the gRPC server's code for a long message
     grpc.StatusCode.RESOURCE_EXHAUSTED: _TOO_MANY,
     grpc.StatusCode.INTERNAL: _INTERNAL,
     grpc.StatusCode.UNIMPLEMENTED: 501,
 }
-# In a 500: a node of the cluster is away, or too few replicas took a write.
+# In a 500: a node of the cluster is not available, or too few replicas accepted a write.
 _REPLICA_AWAY = re.compile("please retry|tonic|unavailable", re.IGNORECASE)
-# Of a connection that fails however long one waits.
+# Connection errors that do not disappear with time.
 _NEVER = re.compile("certificate|wrong[_ ]version[_ ]number|illegal request line", re.IGNORECASE)
-# In a 429 without a delay, and in a 400: limits of the rate, of a message, of points, of JSON, of
-# the values in a filter.
+# In a 429 without a delay, and in a 400: limits of the rate, of a message, of points, of JSON, and
+# of values in a filter.
 _TOO_LARGE_AS_A_WHOLE = re.compile(
     'larger than (?:rate limiter|max|allowed)|for "upsert limit"|condition size limit',
     re.IGNORECASE,
@@ -56,14 +56,14 @@ _REFUSES_ALL = _FORBIDDEN | _AWAY | {404, _DISK_FULL}
 
 
 class Failure(NamedTuple):
-    """What is known of a call that failed.
+    """A failed call.
 
     Attributes:
-        status: HTTP status, a gRPC code translated; None if no answer came.
-        name: The status or gRPC code, or the class of the error of the connection.
-        words: Qdrant's own, or the connection's; they quote settings, and neither keys nor texts.
-        retry_after: Seconds that the server asks to wait, None if it does not say.
-        timed_out: Our own patience ended the call; Qdrant may do it yet.
+        status: HTTP status, or a gRPC code translated to one; None if no answer came.
+        name: The status or gRPC code, or the class of the connection's error.
+        words: Qdrant's message, or the connection's; it may quote settings, but no keys or texts.
+        retry_after: Seconds that the server asks to wait, None if it sent no delay.
+        timed_out: Whether our own timeout ended the call; Qdrant may still execute it.
     """
 
     status: int | None
@@ -74,7 +74,7 @@ class Failure(NamedTuple):
 
     @property
     def is_away(self) -> bool:
-        """The server, or the way to it, serves nobody just now: it restarts, for example."""
+        """Whether the server or the connection is not available, for example during a restart."""
         if self.status == _INTERNAL:
             return _REPLICA_AWAY.search(self.words) is not None
         if self.status is None:
@@ -83,23 +83,23 @@ class Failure(NamedTuple):
 
     @property
     def may_pass(self) -> bool:
-        """The server is not away, but this request may succeed if it comes again."""
+        """Whether the server is available, and a retry of this request may succeed."""
         return self.status in {_TIMEOUT, _INTERNAL} and not self.is_away
 
     @property
     def asks_to_split(self) -> bool:
-        """The request is too large, and a part of it may not be."""
+        """Whether the request is too large, so that parts of it may be accepted."""
         return self.status == _TOO_LARGE
 
 
 def read_failure(error: Exception | None) -> Failure | None:
-    """Return what an error of a Qdrant client says; None if it is of another kind."""
+    """Return the failure of a Qdrant client's error; None for any other error."""
     if isinstance(error, UnexpectedResponse):
         status = error.status_code or 0
         return _failure(status, str(status), _words(status, error.content), error.headers)
     if isinstance(error, ResourceExhaustedResponse):
         return Failure(_TOO_MANY, str(_TOO_MANY), _cut(str(error)), uncut(error.retry_after_s))
-    if type(error) is QdrantException:  # for a Retry-After that is a date, which it quotes
+    if type(error) is QdrantException:  # raised for a Retry-After that is a date, which it quotes
         headers = {"retry-after": str(error).partition(": ")[2]}
         return _failure(_TOO_MANY, str(_TOO_MANY), "", headers)
     if isinstance(error, ResponseHandlingException):
@@ -110,7 +110,7 @@ def read_failure(error: Exception | None) -> Failure | None:
 
 
 def reason(error: Exception | None) -> str:
-    """Return what may be told of an error: another library's message may quote what was sent."""
+    """Return a safe description of an error: other libraries' messages may quote requests."""
     if isinstance(error, GeminiQdrantError):
         return str(error)
     failure = read_failure(error)
@@ -121,11 +121,11 @@ def reason(error: Exception | None) -> str:
 
 
 def refuses_all(error: Exception) -> bool:
-    """Return whether any other write would meet this error, too, after all retries of this one."""
+    """Return whether any other write would fail in the same way, even after retries."""
     failure = read_failure(error)
     if failure is None:
         return isinstance(error, StorageError)
-    if "No point with id" in failure.words:  # a 404 of one document
+    if "No point with id" in failure.words:  # a 404 about one document
         return False
     is_other_collection = "Vector dimension error" in failure.words
     is_known = failure.status is None or failure.status in _REFUSES_ALL
@@ -133,7 +133,7 @@ def refuses_all(error: Exception) -> bool:
 
 
 def is_forbidden(error: Exception) -> bool:
-    """Return whether the key lacks the right to this call; it may have the right to others."""
+    """Return whether the key does not allow this call; it may allow others."""
     failure = read_failure(error)
     return failure is not None and failure.status in _FORBIDDEN
 
@@ -145,7 +145,7 @@ def asks_to_split(error: Exception) -> bool:
 
 
 def _failure(status: int, name: str, words: str, headers: Mapping[str, str]) -> Failure:
-    """Return the failure with the status that its words mean."""
+    """Return the failure with the status that its message implies."""
     if "No space left on device" in words or "qdrant-insufficient-storage" in headers:
         status = _DISK_FULL
     elif status in {400, _TOO_MANY} and _TOO_LARGE_AS_A_WHOLE.search(words):
@@ -155,33 +155,33 @@ def _failure(status: int, name: str, words: str, headers: Mapping[str, str]) -> 
 
 
 def _of_connection(source: Exception) -> Failure | None:
-    """Read what httpx raised, or what could not be read of an answer."""
+    """Return the failure of an httpx error or of an unreadable answer."""
     name = type(source).__name__
     if isinstance(source, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
-        return None  # nothing can be sent, and the message may quote a header
+        return None  # nothing can be sent; the message may quote a header
     if isinstance(source, httpx.TransportError):
         timed_out = isinstance(source, httpx.TimeoutException)
         return Failure(None, name, _cut(str(source)), timed_out=timed_out)
-    if isinstance(source, ValueError):  # pydantic's and json's, which quote the answer
+    if isinstance(source, ValueError):  # from pydantic and json, which quote the answer
         return Failure(_UNREADABLE, str(_UNREADABLE), "an answer that is not Qdrant's JSON")
     return None
 
 
 def _of_grpc(error: grpc.RpcError) -> Failure:
     code, words = error.code(), _cut(error.details() or "")
-    # Qdrant's own timeout begins with "Timeout"; without that, it is our deadline.
+    # The message of Qdrant's own timeout begins with "Timeout"; any other is our deadline.
     timed_out = code is grpc.StatusCode.DEADLINE_EXCEEDED and not words.startswith("Timeout")
     if code is grpc.StatusCode.UNAVAILABLE or timed_out:
         return Failure(None, code.name, words, timed_out=timed_out)
-    trailers: Any = error.trailing_metadata() or ()  # pairs, whatever their class is called
+    trailers: Any = error.trailing_metadata() or ()  # pairs, in any class
     headers = {key: str(value) for key, value in trailers}
     return _failure(_STATUS.get(code, _INTERNAL), code.name, words, headers)
 
 
 def _words(status: int, content: bytes) -> str:
-    """Return what Qdrant says: `status.error` of its JSON, or its plain text about a key.
+    """Return Qdrant's message: `status.error` of its JSON, or its plain text about a key.
 
-    What somebody else says may quote what was sent.
+    Messages of other programs are left out, as they may quote the request.
     """
     text = content.decode(errors="replace").strip()
     try:
@@ -189,7 +189,7 @@ def _words(status: int, content: bytes) -> str:
     except (ValueError, LookupError, TypeError):
         is_page = text.startswith("<")
     if is_page:
-        return "a page of HTML, which Qdrant does not send: a proxy's?"
+        return "an HTML page, which Qdrant does not send; it may come from a proxy"
     return _cut(text) if status in _FORBIDDEN else ""
 
 

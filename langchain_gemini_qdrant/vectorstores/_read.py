@@ -1,4 +1,4 @@
-"""Documents read by id, counted, and listed page by page."""
+"""Read documents by id, count them, and list them page by page."""
 
 from __future__ import annotations
 

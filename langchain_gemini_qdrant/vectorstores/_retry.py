@@ -1,6 +1,6 @@
-"""Calls of a Qdrant client, repeated where the connection is lost or the server asks to wait.
+"""Retry calls of a Qdrant client if the connection is lost or the server asks to wait.
 
-`RetryingClient` is the one way in which shared operations call a client, so no call can do without.
+Shared operations call a client only through `RetryingClient`, so every call is retried.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._waiting import Waits
 
 QUICK = RetryPolicy(max_retries=3, initial_delay=0.5, max_delay=2.0, floor=0.5)
-"""For a call that somebody waits for: 1.7 to 3.5 s of waiting, and then the error."""
+"""For interactive calls: 1.7 to 3.5 s of waiting, then the error."""
 
 PATIENT = RetryPolicy(max_retries=16, initial_delay=0.5, max_delay=10.0, floor=0.5)
-"""For runs of hours: 64 to 128 s of waiting, so that a server may be away for a minute."""
+"""For long runs: 64 to 128 s of waiting, so that a server may be down for a minute."""
 
-_LONGEST_QUICK_DELAY = 61.0  # seconds; Qdrant's rate limits are of a minute
-_SHOWN = 100  # characters of a reason, in a line of progress
-_CALLS_MAX_RETRIES = 3  # where the server is there, and it may be this call that it fails at
-# The second one of these changes nothing, or fails in a way that the operation recognises: creation
-# finds its collection. All other methods that are called here only read.
+_LONGEST_QUICK_DELAY = 61.0  # seconds; Qdrant's rate limits are per minute
+_SHOWN = 100  # characters of a reason in a line of progress
+_CALLS_MAX_RETRIES = 3  # if the server is available, and this call may be the cause
+# Repeating these changes nothing, or fails in a way that the operation recognizes: creation finds
+# its collection. All other methods that are called here only read.
 _WRITES = frozenset(
     {
         *("batch_update_points", "delete", "set_payload", "upsert"),
@@ -48,12 +48,12 @@ class RetryingClient:
     """A client whose methods are awaited and retried; cast it to `AsyncQdrantClient`.
 
     Args:
-        client: A sync one if `blocking`, else an asynchronous one.
+        client: A sync client if `blocking`, else an async one.
         clock: Waits between retries.
-        random: Spreads them.
+        random: Randomizes the delays.
         blocking: Whether a call is done before its `await` returns.
-        policy: How often and when, where the server is away.
-        waits: Those of a run, for whoever shows its progress.
+        policy: How often and when to retry if the server is not available.
+        waits: The waits of a run, for its progress; None for calls outside a run.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class RetryingClient:
             result = method(*args, **kwargs)
             return result if self._blocking else await result
         except (JSONDecodeError, UnicodeDecodeError) as error:
-            # qdrant-client wraps JSON of another shape so, and not what is no JSON at all.
+            # qdrant-client does this for JSON of a wrong shape, but not for text that is not JSON.
             raise ResponseHandlingException(error) from error
 
     def _delay(self, name: str, attempt: int, error: Exception) -> float | None:
@@ -115,7 +115,7 @@ class RetryingClient:
         asked = failure.retry_after
         if asked is not None and asked > (LONGEST_DELAY if is_patient else _LONGEST_QUICK_DELAY):
             return None
-        # A search that took too long would take as long again; a write may be done meanwhile.
+        # A search that timed out would time out again; a write may be done in the meantime.
         is_slow = failure.timed_out and not is_patient and name not in _WRITES
         if failure.is_away and not is_slow:
             most = self._policy.max_retries

@@ -1,4 +1,4 @@
-"""Collections created, deleted, and compared with what a store needs."""
+"""Create, delete and check collections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._collection import Collection, Layout
 
-_WAYS_OUT = "take another collection_name, or recreate it with force_recreate=True"
+_WAYS_OUT = "use a different collection_name, or recreate it with force_recreate=True"
 
 
 async def creation(
@@ -41,7 +41,7 @@ async def creation(
     """Return the options of a new collection; an embedding of unknown size embeds a text first.
 
     Raises:
-        ConfigurationError: A setting can only lose what the embedding makes.
+        ConfigurationError: The datatype cannot store the embedding's vectors.
     """
     layout = collection.layout
     options = dict(create_options)
@@ -64,7 +64,7 @@ async def creation(
 
 
 async def measured_size(collection: Collection) -> int:
-    """Return the length of the vectors of an embedding that does not tell it, by one vector."""
+    """Return the vector length of an embedding of unknown size, by embedding one text."""
     embedding: Any = collection.embedding
     vectors = await embedding.aembed_documents(["size"])
     check_count(collection.layout.embedding, vectors, 1)
@@ -74,10 +74,10 @@ async def measured_size(collection: Collection) -> int:
 async def create_if_missing(
     client: AsyncQdrantClient, name: str, options: Mapping[str, Any]
 ) -> None:
-    """Create a collection that was not there a moment ago.
+    """Create a collection that was missing a moment ago.
 
-    Where another process was faster, or only the answer was lost, the one that is there is to be
-    checked as any other.
+    If another process was faster, or only the answer was lost, the existing collection is used and
+    has to be checked like any other.
     """
     try:
         await client.create_collection(name, **options)
@@ -87,15 +87,15 @@ async def create_if_missing(
 
 
 def check_datatype(params: models.VectorParams, embedding: Embeddings) -> None:
-    """Refuse a datatype that Gemini's vectors do not fit into.
+    """Refuse a datatype that cannot store Gemini's vectors.
 
     Raises:
-        ConfigurationError: It is uint8.
+        ConfigurationError: The datatype is uint8.
     """
     if params.datatype is models.Datatype.UINT8 and gemini_of(embedding):
         raise ConfigurationError(
             "datatype uint8 stores whole numbers from 0 to 255, and Gemini's vectors have "
-            "components between -1 and 1: take datatype float16, or quantization='scalar' for 8 "
+            "components between -1 and 1: use datatype float16, or quantization='scalar' for 8 "
             "bits a component"
         )
 
@@ -110,7 +110,7 @@ async def delete(client: AsyncQdrantClient, name: str) -> None:
         if alias.alias_name == name:
             raise ConfigurationError(
                 f"{name!r} is an alias of collection {alias.collection_name!r}: "
-                "force_recreate deletes collections only, so pass that name, or another one"
+                "force_recreate deletes only collections: pass that name, or a different one"
             )
     await client.delete_collection(name)
 
@@ -136,7 +136,7 @@ def check(layout: Layout, info: models.CollectionInfo) -> None:
     """Refuse a collection that does not fit the store.
 
     Raises:
-        CollectionMismatchError: A vector is missing, or has another size, distance or embedding.
+        CollectionMismatchError: A vector is missing, or its size, distance or embedding differs.
     """
     name = layout.collection_name
     params = dense_params(layout, info)
@@ -175,7 +175,7 @@ def _as_text(entry: Mapping[str, Any]) -> str:
 
 
 def _searched_params(layout: Layout, info: models.CollectionInfo) -> models.VectorParams | None:
-    """Return the settings of the vector that is searched, with or without an embedding for it."""
+    """Return the settings of the searched vector, also if the store has no embedding for it."""
     if layout.embedding is None and layout.retrieval_mode != RetrievalMode.SPARSE:
         return named_vectors(info.config.params.vectors).get(layout.vector_name)
     return dense_params(layout, info)
@@ -184,16 +184,16 @@ def _searched_params(layout: Layout, info: models.CollectionInfo) -> models.Vect
 def stored_quantization(
     layout: Layout, info: models.CollectionInfo
 ) -> models.QuantizationConfig | None:
-    """Return what holds for the store's dense vector: its own setting, or the collection's."""
+    """Return the quantization of the store's dense vector: its own, or the collection's."""
     params = _searched_params(layout, info)
     return (params and params.quantization_config) or info.config.quantization_config
 
 
 def read_consistency(info: models.CollectionInfo) -> int | None:
-    """Return how many replicas a read must ask to see what a write promises, None for any one.
+    """Return how many replicas a read must ask to see all confirmed writes; None for one replica.
 
-    A write that too few replicas took is refused, and stays on those that took it: the next one
-    must not find it there.
+    A write that too few replicas accepted is refused but remains on those replicas; later reads
+    must not take it for stored.
     """
     params = info.config.params
     promised = min(params.replication_factor or 1, params.write_consistency_factor or 1)
@@ -201,19 +201,19 @@ def read_consistency(info: models.CollectionInfo) -> int | None:
 
 
 def is_on_all_replicas(info: models.CollectionInfo) -> bool:
-    """Return whether there are several replicas and a write guarantees that all of them have it."""
+    """Return whether there are several replicas and every confirmed write is on all of them."""
     return read_consistency(info) == (info.config.params.replication_factor or 1)
 
 
 def quantization_change(
     layout: Layout, info: models.CollectionInfo, config: models.QuantizationConfig | None
 ) -> dict[str, Any]:
-    """Return the options of `update_collection` that quantize the dense vector so, None for off.
+    """Return the options of `update_collection` for a quantization of the dense vector.
 
-    A vector's own setting is changed where there is one, else the collection's.
+    None switches it off. The vector's own setting is changed if it has one, else the collection's.
 
     Raises:
-        ConfigurationError: The store has sparse vectors only.
+        ConfigurationError: The store has only sparse vectors.
     """
     params = _searched_params(layout, info)
     if params is None:
@@ -233,10 +233,10 @@ def quantization_change(
 def check_quantization(
     stored: models.QuantizationConfig | None, collection_name: str, quantization: Quantization
 ) -> None:
-    """Refuse a collection that is quantized in another way, or not at all.
+    """Refuse a collection with a different quantization or none.
 
     Raises:
-        CollectionMismatchError: Its codes are not those that `quantization` makes.
+        CollectionMismatchError: The collection's codes differ from those of `quantization`.
     """
     if not stored_alike(stored, quantization_config(quantization)):
         found = stored.model_dump(mode="json", exclude_none=True) if stored else "none"

@@ -1,4 +1,4 @@
-"""What scores mean, on the engine's scale and on LangChain's from 0 to 1. Pure functions."""
+"""Convert scores from the engine's scale to LangChain's, from 0 to 1. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from qdrant_client import models
 
-# To what the engines' scores agree, which they sum up from 32-bit floats, each in its own order.
+# Differences between engines' scores, which are sums of 32-bit floats in different orders.
 _PRECISION = 1e-6
 
 FusionModel: TypeAlias = models.FusionQuery | models.RrfQuery
@@ -19,12 +19,12 @@ _RRF_K = 2  # Qdrant's default: https://qdrant.tech/documentation/concepts/hybri
 
 
 def relevance(score: float, distance: models.Distance, size: int) -> float:
-    """Return a dense hit's score on LangChain's scale, from 0, unrelated, to 1, the same.
+    """Return a dense hit's score on LangChain's scale, from 0 (unrelated) to 1 (identical).
 
-    Cosine and dot product of unit vectors are on that scale already, so a threshold means the same
-    in every search; below 0 counts as 0. Distances d of unit vectors count from 0, the same, to
-    what two vectors at right angles have: 1 - d / sqrt(2) for Euclid, and at least
-    1 - d / sqrt(2 * size) for Manhattan.
+    Cosine and dot product of unit vectors are used unchanged, except that negative ones become 0;
+    so a threshold means the same in every search. A distance d of unit vectors is scaled so that
+    orthogonal vectors get 0: 1 - d / sqrt(2) for Euclid. For Manhattan, 1 - d / sqrt(2 * size) is a
+    lower bound of that.
     """
     if distance is models.Distance.EUCLID:
         score = 1.0 - score / math.sqrt(2.0)
@@ -34,15 +34,16 @@ def relevance(score: float, distance: models.Distance, size: int) -> float:
 
 
 def sparse_relevance(score: float) -> float:
-    """Return a sparse hit's score, which has no upper end, between 0, no word in common, and 1."""
+    """Return a sparse hit's score, which has no upper limit, on a scale from 0 (no match) to 1."""
     return _on_scale(max(score, 0.0) / (1.0 + max(score, 0.0)))
 
 
 def fused_relevance(score: float, fusion: FusionModel, kinds: int) -> float:
-    """Return a fused score as a share of the highest that there can be.
+    """Return a fused score as a share of the highest possible one.
 
-    That is, with RRF, the score of what is first among the hits of each of the `kinds`; with DBSF,
-    which brings the hits of each kind to a mean of 0.5 and three deviations to 0 and 1, `kinds`.
+    With RRF that is the score of a document that is first among the hits of each of the `kinds`.
+    With DBSF it is `kinds`, as DBSF scales the scores of each kind to a mean of 0.5 and three
+    standard deviations to 0 and 1.
     """
     best = float(kinds)
     if isinstance(fusion, models.RrfQuery) or fusion.fusion is models.Fusion.RRF:
@@ -58,11 +59,11 @@ def _on_scale(score: float) -> float:
 
 
 def threshold(score: float, distance: models.Distance | None) -> float:
-    """Return the threshold that also passes scores which differ from `score` only by rounding.
+    """Return a threshold that also admits scores which differ from `score` only by rounding.
 
     Args:
-        score: The lowest score of a hit; the highest, if it is a distance.
-        distance: How vectors are compared; None for scores of words, or merged ones.
+        score: The lowest score of a hit, or the highest distance.
+        distance: How vectors are compared; None for sparse or fused scores.
     """
     tolerance = _PRECISION * max(1.0, abs(score))
     is_distance = distance in {models.Distance.EUCLID, models.Distance.MANHATTAN}

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     ScoredDocuments = list[tuple[Document, float]]
 
 CANDIDATES = 100
-"""Fewest hits of each kind that hybrid search merges; the same number for the first pages keeps
+"""Fewest hits of each kind that hybrid search merges; using one number for the first pages keeps
 them consistent."""
 
 _MOST_MMR = 16_384
-"""Most hits that Qdrant chooses from: https://github.com/qdrant/qdrant, `Mmr` of
+"""Most candidates of MMR in Qdrant: https://github.com/qdrant/qdrant, `Mmr` of
 lib/api/src/rest/schema.rs."""
 
 _OPTIONS = options_of(AsyncQdrantClient.query_points, "query", "using", "query_filter", "limit")
@@ -57,14 +57,14 @@ _OTHER_OPTIONS = {
 
 
 class SearchOptions(TypedDict, total=False):
-    """What every search takes; further options of `QdrantClient.query_points` are passed on.
+    """Options of every search; further options of `QdrantClient.query_points` are passed on.
 
     Attributes:
         filter: Conditions on the metadata as a dict, or on the payload as Qdrant's `Filter`.
-        search_params: What it sets overrides the store's `search_params`, field by field.
-        offset: Hits to skip.
+        search_params: Search parameters that override the store's, field by field.
+        offset: Number of hits to skip.
         score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-        consistency: How many replicas must agree.
+        consistency: Read consistency: how many replicas must agree.
         score_key: A metadata key under which each hit's score is written.
     """
 
@@ -92,7 +92,7 @@ async def search(
     as_relevance: bool = False,
     **options: Unpack[SearchOptions],
 ) -> ScoredDocuments:
-    """Search with a text by the retrieval mode; `as_relevance` brings scores to 0..1."""
+    """Search with a text in the retrieval mode; `as_relevance` scales scores to 0..1."""
     layout = collection.layout
     request = _request(collection, k, options)
     fusion = as_fusion(hybrid_fusion) or layout.hybrid_fusion
@@ -131,7 +131,7 @@ async def search_by_vector(
     mmr: models.Mmr | None = None,
     **options: Unpack[SearchOptions],
 ) -> ScoredDocuments:
-    """Search with a vector, for hits unlike each other where there is an `mmr`."""
+    """Search with a vector; with `mmr`, for diverse hits."""
     layout = collection.layout
     request = _request(collection, k, options)
     if layout.retrieval_mode == RetrievalMode.SPARSE:
@@ -146,7 +146,7 @@ async def search_by_vector(
     request |= {"query": query, "using": layout.vector_name}
     if mmr is None:
         return await _hits(collection, request, None, options.get("score_key"))
-    # A server selects `limit` of the candidates, and would then leave out `offset` of those.
+    # A server selects `limit` of the candidates, and would then skip `offset` of those.
     skipped = request["offset"]
     mmr = mmr.model_copy(update={"candidates_limit": max(mmr.candidates_limit or 0, k + skipped)})
     request["query"] = models.NearestQuery(nearest=query, mmr=mmr)
@@ -164,16 +164,16 @@ async def mmr_search(
     lambda_mult: float,
     **options: Unpack[SearchOptions],
 ) -> ScoredDocuments:
-    """Search with a text or a vector for hits that are relevant and unlike each other."""
+    """Search with a text or a vector for hits that are relevant and different."""
     lambda_mult = as_number(lambda_mult, "lambda_mult", 0.0, 1.0)
     k = as_whole(k, "k", most=_MOST_MMR)
     fetch_k = as_whole(fetch_k, "fetch_k", most=_MOST_MMR)
-    request = _request(collection, k, options)  # wrong ones are refused before Gemini is asked
+    request = _request(collection, k, options)  # checked before the request to Gemini
     as_whole(k + request["offset"], "k and offset together", most=_MOST_MMR)
     if isinstance(query, str):
         _meet_threshold(collection, request, collection.layout.distance)
         query = await _dense_query(collection, query)
-    # Qdrant's diversity grows where LangChain's lambda_mult falls.
+    # Qdrant's diversity is the opposite of LangChain's lambda_mult.
     mmr = models.Mmr(diversity=1.0 - lambda_mult, candidates_limit=fetch_k)
     return await search_by_vector(collection, query, k=k, mmr=mmr, **options)
 
@@ -194,8 +194,8 @@ def _request(collection: Collection, k: int, options: SearchOptions) -> dict[str
     """Check all options and return those of `query_points`; called before anything is sent.
 
     Raises:
-        ConfigurationError: `search_params` are none.
-        InvalidInputError: The filter cannot be read, or a number is not finite or out of its range.
+        ConfigurationError: `search_params` are not valid.
+        InvalidInputError: The filter is not valid, or a number is not finite or out of range.
         TypeError: An option is unknown.
     """
     further: dict[str, Any] = {**options}
@@ -226,10 +226,10 @@ def _meet_threshold(
     *,
     as_relevance: bool = False,
 ) -> None:
-    """Let the threshold be met on every engine; `distance` is of a search of dense vectors.
+    """Adapt the threshold to the engines' rounding; `distance` is None unless search is dense.
 
     Raises:
-        InvalidInputError: What is asked for are similarities, and there will be none.
+        InvalidInputError: Similarities are needed, but the scores will be numbers of bits.
     """
     given, params = request.get("score_threshold"), request["search_params"]
     if given is not None:
@@ -259,7 +259,7 @@ def search_options(
     further: dict[str, Any],
     offset: int = 0,
 ) -> dict[str, Any]:
-    """Return the options that a method names, and further ones, as one dict."""
+    """Return a method's named options and further ones as one dict."""
     return {
         "filter": filter,
         "search_params": search_params,
@@ -271,10 +271,10 @@ def search_options(
 
 
 def candidates(wanted: int) -> int:
-    """Return how many hits of each kind to merge for `wanted` of them, those skipped included.
+    """Return how many hits of each kind to merge for `wanted` hits, including skipped ones.
 
-    It grows by doubling, as a hit's fused score depends on the candidates: pages that share their
-    number of candidates fit together without gaps and repetitions.
+    The number grows by doubling, as a hit's fused score depends on the candidates: pages with the
+    same number of candidates have no gaps or repetitions.
     """
     doublings = max(0, math.ceil(math.log2(2 * wanted / CANDIDATES)))
     return CANDIDATES << doublings
@@ -285,7 +285,7 @@ def prefetches(
     request: Mapping[str, Any],
     limit: int,
 ) -> list[models.Prefetch]:
-    """Return the searches, a vector by name each, whose hits `request` merges."""
+    """Return the searches, each with one named vector, whose hits `request` merges."""
     conditions = {"filter": request["query_filter"], "params": request["search_params"]}
     return [
         models.Prefetch(using=name, query=vector, limit=limit, **conditions)
@@ -299,7 +299,7 @@ async def _hits(
     score: Callable[[float], float] | None,
     score_key: str | None,
 ) -> ScoredDocuments:
-    """Ask Qdrant once; `score` converts its scores, `score_key` puts them into metadata."""
+    """Send one search to Qdrant; `score` converts scores, `score_key` adds them to metadata."""
     response = await collection.client.query_points(collection.name, **request)
     is_whole = request["with_payload"] is True
     hits = []

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class SearchMethods(QdrantVectorStore):
-    """Every way to search a store for what is nearest.
+    """The methods of a store that search for the nearest documents.
 
-    As in langchain-qdrant's class, a method without scores calls its twin `..._with_score...`, so
-    that a subclass has to override that one alone.
+    As in langchain-qdrant's class, a method without scores calls its counterpart
+    `..._with_score...`, so that a subclass has to override only that one.
 
     Attributes:
-        collection: Of the sync methods.
-        async_collection: Of the async ones.
+        collection: The collection for the sync methods.
+        async_collection: The collection for the async methods.
     """
 
     collection: Collection
@@ -54,15 +54,15 @@ class SearchMethods(QdrantVectorStore):
         """Search with a text for the documents nearest to it.
 
         Args:
-            query: Embedded as a query, with one request to Gemini.
-            k: Documents wanted, at most.
+            query: The text; it is embedded as a query, with one request to Gemini.
+            k: Most documents to return.
             filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
                 with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
                 `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
-            search_params: Override the store's `search_params`, field by field.
-            offset: Hits to skip.
+            search_params: Search parameters that override the store's, field by field.
+            offset: Number of hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-            consistency: How many replicas must agree.
+            consistency: Read consistency: how many replicas must agree.
             hybrid_fusion: How dense and sparse hits are merged in hybrid mode: `"rrf"`, `"dbsf"`,
                 `FusionQuery` or `RrfQuery`; None is the store's.
             **kwargs: `score_key`, a metadata key under which each hit's score is written; in hybrid
@@ -73,8 +73,8 @@ class SearchMethods(QdrantVectorStore):
             Documents, best first.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
-            EmbeddingError: The API failed.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
+            EmbeddingError: Gemini did not embed the text.
         """
         hits = self.similarity_search_with_score(
             query,
@@ -93,8 +93,8 @@ class SearchMethods(QdrantVectorStore):
         """Search with a text without blocking the event loop.
 
         Args:
-            query: Embedded as a query, with one request to Gemini.
-            k: Documents wanted, at most.
+            query: The text; it is embedded as a query, with one request to Gemini.
+            k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
                 `score_threshold`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
 
@@ -102,8 +102,8 @@ class SearchMethods(QdrantVectorStore):
             Documents, best first.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
-            EmbeddingError: The API failed.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
+            EmbeddingError: Gemini did not embed the text.
         """
         hits = await self.asimilarity_search_with_score(query, k, **kwargs)
         return [document for document, _ in hits]
@@ -123,31 +123,32 @@ class SearchMethods(QdrantVectorStore):
         """Search with a text for documents and their scores.
 
         Args:
-            query: Embedded as a query, with one request to Gemini.
-            k: Documents wanted, at most.
+            query: The text; it is embedded as a query, with one request to Gemini.
+            k: Most documents to return.
             filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
                 with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
                 `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
-            search_params: Override the store's `search_params`, field by field.
-            offset: Hits to skip.
+            search_params: Search parameters that override the store's, field by field.
+            offset: Number of hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale, met
                 to 6 decimal places.
-            consistency: How many replicas must agree.
+            consistency: Read consistency: how many replicas must agree.
             hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `"rrf"`, `"dbsf"`,
                 `FusionQuery` or `RrfQuery` (weights, k); None is the store's.
-            **kwargs: For `QdrantClient.query_points`; `score_key`, a metadata key under which
-                each hit's score is written, for chains that see documents only; and in hybrid
-                mode `fetch_k`, the hits of each kind that are merged (at least 100 by default).
+            **kwargs: `score_key`, a metadata key under which each hit's score is written, for
+                chains that get only documents; in hybrid mode `fetch_k`, the hits of each kind
+                that are merged (at least 100 by default); and options of
+                `QdrantClient.query_points`.
 
         Returns:
             Documents and their scores, best first.
 
         Raises:
-            ConfigurationError: `search_params` or `hybrid_fusion` are none; nothing is sent.
-            InvalidInputError: The filter cannot be read, a number is out of its range, or the
-                threshold is for similarities and `rescore=False` asks for the scores of binary
-                codes; nothing is sent.
-            EmbeddingError: The API failed.
+            ConfigurationError: `search_params` or `hybrid_fusion` is not valid; nothing is sent.
+            InvalidInputError: The filter is not valid, a number is out of range, or
+                `score_threshold` is combined with the scores of binary codes (`rescore=False`),
+                which are not similarities; nothing is sent.
+            EmbeddingError: Gemini did not embed the text.
         """
         options = search_options(
             filter, search_params, score_threshold, consistency, kwargs, offset
@@ -161,8 +162,8 @@ class SearchMethods(QdrantVectorStore):
         """Search with a text, for documents with scores, without blocking the event loop.
 
         Args:
-            query: Embedded as a query, with one request to Gemini.
-            k: Documents wanted, at most.
+            query: The text; it is embedded as a query, with one request to Gemini.
+            k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
                 `score_threshold`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
 
@@ -170,8 +171,8 @@ class SearchMethods(QdrantVectorStore):
             Documents and their scores, best first.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
-            EmbeddingError: The API failed.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
+            EmbeddingError: Gemini did not embed the text.
         """
         return await search(self.async_collection, query, k=k, **kwargs)
 
@@ -181,10 +182,10 @@ class SearchMethods(QdrantVectorStore):
         """Search with a text for hits with their relevance, from 0 to 1, best first.
 
         Args:
-            query: Embedded as a query, with one request to Gemini.
-            k: Documents wanted, at most.
-            **kwargs: `score_threshold`, the least relevance, which a hit meets that is as relevant
-                but for the engine's rounding; `filter`, a dict of conditions on the metadata;
+            query: The text; it is embedded as a query, with one request to Gemini.
+            k: Most documents to return.
+            **kwargs: `score_threshold`, the lowest relevance of a hit, with a tolerance for the
+                engine's rounding; `filter`, a dict of conditions on the metadata;
                 `search_params`, `offset`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
 
         Returns:
@@ -192,8 +193,8 @@ class SearchMethods(QdrantVectorStore):
             the score, from 0 to 1.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
-            EmbeddingError: The API failed.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
+            EmbeddingError: Gemini did not embed the text.
         """
         return super().similarity_search_with_relevance_scores(query, k, **_lowered(kwargs))
 
@@ -203,18 +204,18 @@ class SearchMethods(QdrantVectorStore):
         """Search with a text, for hits with their relevance, without blocking the event loop.
 
         Args:
-            query: Embedded as a query, with one request to Gemini.
-            k: Documents wanted, at most.
-            **kwargs: `score_threshold`, the least relevance; `filter`, a dict of conditions on the
-                metadata; `search_params`, `offset`, `consistency`, `hybrid_fusion`, `score_key`,
-                `fetch_k`.
+            query: The text; it is embedded as a query, with one request to Gemini.
+            k: Most documents to return.
+            **kwargs: `score_threshold`, the lowest relevance of a hit; `filter`, a dict of
+                conditions on the metadata; `search_params`, `offset`, `consistency`,
+                `hybrid_fusion`, `score_key`, `fetch_k`.
 
         Returns:
             Documents and their relevance, from 0 to 1, best first.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
-            EmbeddingError: The API failed.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
+            EmbeddingError: Gemini did not embed the text.
         """
         return await super().asimilarity_search_with_relevance_scores(query, k, **_lowered(kwargs))
 
@@ -243,14 +244,14 @@ class SearchMethods(QdrantVectorStore):
 
         Args:
             embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Documents wanted, at most.
+            k: Most documents to return.
             filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
                 with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
                 `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
-            search_params: Override the store's `search_params`, field by field.
-            offset: Hits to skip.
+            search_params: Search parameters that override the store's, field by field.
+            offset: Number of hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-            consistency: How many replicas must agree.
+            consistency: Read consistency: how many replicas must agree.
             **kwargs: `score_key`, a metadata key under which each hit's score is written, and
                 options of `QdrantClient.query_points`.
 
@@ -258,7 +259,7 @@ class SearchMethods(QdrantVectorStore):
             Documents, best first.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
         """
         options = search_options(
             filter, search_params, score_threshold, consistency, kwargs, offset
@@ -273,7 +274,7 @@ class SearchMethods(QdrantVectorStore):
 
         Args:
             embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Documents wanted, at most.
+            k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
                 `score_threshold`, `consistency`, `score_key`.
 
@@ -281,7 +282,7 @@ class SearchMethods(QdrantVectorStore):
             Documents, best first.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
         """
         hits = await self.asimilarity_search_with_score_by_vector(embedding, k, **kwargs)
         return [document for document, _ in hits]
@@ -301,14 +302,14 @@ class SearchMethods(QdrantVectorStore):
 
         Args:
             embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Documents wanted, at most.
+            k: Most documents to return.
             filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
                 with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
                 `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
-            search_params: Override the store's `search_params`, field by field.
-            offset: Hits to skip.
+            search_params: Search parameters that override the store's, field by field.
+            offset: Number of hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-            consistency: How many replicas must agree.
+            consistency: Read consistency: how many replicas must agree.
             **kwargs: `score_key`, a metadata key under which each hit's score is written, and
                 options of `QdrantClient.query_points`.
 
@@ -316,7 +317,7 @@ class SearchMethods(QdrantVectorStore):
             Documents and their scores, best first.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
         """
         options = search_options(
             filter, search_params, score_threshold, consistency, kwargs, offset
@@ -330,7 +331,7 @@ class SearchMethods(QdrantVectorStore):
 
         Args:
             embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Documents wanted, at most.
+            k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
                 `score_threshold`, `consistency`, `score_key`.
 
@@ -338,7 +339,7 @@ class SearchMethods(QdrantVectorStore):
             Documents and their scores, best first.
 
         Raises:
-            InvalidInputError: An option cannot be read or is out of its range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range; nothing is sent.
         """
         return await search_by_vector(self.async_collection, embedding, k=k, **kwargs)
 
@@ -346,13 +347,17 @@ class SearchMethods(QdrantVectorStore):
         """Return a retriever of this store.
 
         Args:
-            **kwargs: `search_type`, which is `"similarity"` (if it is not given), `"mmr"` or
-                `"similarity_score_threshold"`; `search_kwargs`, a dict of that search's options,
-                `k` and `filter` among them; and what any retriever has: `tags`, `metadata`, `name`.
+            **kwargs: `search_type`: `"similarity"` (the default), `"mmr"` or
+                `"similarity_score_threshold"`; `search_kwargs`: a dict of that search's options,
+                such as `k` and `filter`; and the fields of any retriever: `tags`, `metadata`,
+                `name`.
+
+        Returns:
+            A retriever whose `invoke` and `ainvoke` search this store.
 
         Raises:
-            ConfigurationError: `search_type` is none of these, or an option of the search stands
-                beside `search_kwargs`, where LangChain drops it without a word.
+            ConfigurationError: `search_type` is unknown, or an option of the search is outside
+                `search_kwargs`, where LangChain would silently drop it.
         """
         check_retriever(kwargs)
         return super().as_retriever(**kwargs)
@@ -375,7 +380,7 @@ class SearchMethods(QdrantVectorStore):
 
 
 def _lowered(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return options whose threshold a hit meets that is below it by the engine's rounding only."""
+    """Return options with the threshold lowered by the engine's rounding error."""
     least = kwargs.get("score_threshold")
     if least is None:
         return kwargs

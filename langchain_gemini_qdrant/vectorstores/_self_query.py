@@ -1,4 +1,4 @@
-"""What a model understood of a question, as LangChain has it -> dict filters."""
+"""Translate LangChain's structured queries, which a model makes of questions, to filters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GeminiQdrantTranslator(Visitor):
-    """Lets `SelfQueryRetriever` filter a `GeminiQdrantVectorStore` with all that LangChain knows.
+    """Translates the filters of LangChain's `SelfQueryRetriever` for `GeminiQdrantVectorStore`.
 
     ```python
     SelfQueryRetriever.from_llm(
@@ -26,16 +26,16 @@ class GeminiQdrantTranslator(Visitor):
     )
     ```
 
-    - `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `in` and `nin` are the filters `$eq`, `$ne` and so on.
-    - A date is that whole day, in UTC: a time on it is equal to it, and not after it.
+    - `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `in` and `nin` become `$eq`, `$ne` and so on.
+    - A date means that whole day in UTC: a time on that day is equal to it, and not after it.
     - `like` finds texts with these words (without a text index, a server finds texts with this
-      exact part); a `%` around them is left out. `contain` finds lists with this element, or with
-      all of a list of them, and texts as `like` does.
-    - A question that only filters leaves no text to search with, and Gemini embeds no blank one:
-      the filter's own names and values are searched for.
+      exact part); a surrounding `%` is left out. `contain` finds lists with this element, or with
+      all elements of a given list, and texts as `like` does.
+    - If a question only filters, no text remains to search with, and Gemini does not embed blank
+      texts: the filter's names and values are the search text.
 
     Args:
-        metadata_payload_key: The store's.
+        metadata_payload_key: The store's `metadata_payload_key`.
     """
 
     allowed_comparators = tuple(Comparator)
@@ -54,7 +54,7 @@ class GeminiQdrantTranslator(Visitor):
         return query if query.strip() else _in_words(condition), {"filter": condition.accept(self)}
 
     def visit_operation(self, operation: Operation) -> Filter:
-        """Return what a logical operator asks; `not` of several is none of them."""
+        """Return the filter of a logical operator; `not` of several conditions excludes each."""
         self._validate_func(operation.operator)
         conditions = [each.accept(self) for each in operation.arguments]
         if operation.operator == Operator.NOT:
@@ -62,10 +62,10 @@ class GeminiQdrantTranslator(Visitor):
         return {f"${operation.operator.value}": conditions}
 
     def visit_comparison(self, comparison: Comparison) -> Filter:
-        """Return what a comparison asks of one field.
+        """Return the filter of a comparison.
 
         Raises:
-            InvalidInputError: There is no such date.
+            InvalidInputError: A date does not exist.
         """
         self._validate_func(comparison.comparator)
         field, comparator, value = comparison.attribute, comparison.comparator, comparison.value
@@ -94,7 +94,7 @@ class GeminiQdrantTranslator(Visitor):
         return models.Filter(must=[models.FieldCondition(key=key, match=match)])
 
 
-_TIMES = frozenset({"date", "datetime"})  # as LangChain's parser gives them
+_TIMES = frozenset({"date", "datetime"})  # keys of LangChain's parser
 _ORDERS = frozenset({Comparator.GT, Comparator.GTE, Comparator.LT, Comparator.LTE})
 _OPPOSITES = {Comparator.NE: Comparator.EQ, Comparator.NIN: Comparator.IN}
 _OF_EACH = {
@@ -104,7 +104,7 @@ _OF_EACH = {
 
 
 def _bounds(comparator: Comparator, value: dict[str, str]) -> dict[str, Any]:
-    """Return the bounds of a moment, or of all those of a day."""
+    """Return the condition for a time, or for all times of a day."""
     by_comparator: dict[Comparator, dict[str, Any]]
     if "date" in value:
         try:

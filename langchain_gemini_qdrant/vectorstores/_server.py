@@ -1,4 +1,4 @@
-"""A client of a Qdrant server: its address and key, and TLS that both transports share."""
+"""Create clients of a Qdrant server: address, key, and TLS for both transports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from langchain_gemini_qdrant.embeddings._options import clean_key, clean_word
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 _RECONNECTING: dict[str, Any] = {
-    # By default a channel tries less and less often, in the end every two minutes.
+    # By default a channel reconnects less and less often, in the end every two minutes.
     # https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md
     "grpc.initial_reconnect_backoff_ms": 200,
     "grpc.max_reconnect_backoff_ms": 1000,
@@ -25,7 +25,7 @@ _RECONNECTING: dict[str, Any] = {
 
 
 class _Identity(NamedTuple):
-    """Files of a client's certificate and its key, as `SSLContext.load_cert_chain` takes them."""
+    """Files of a client certificate and its key, as `SSLContext.load_cert_chain` takes them."""
 
     chain: str | os.PathLike[str]
     key: str | os.PathLike[str] | None = None
@@ -38,15 +38,15 @@ def server_client(
     """Return a client of a server; nothing is sent.
 
     Args:
-        url: With or without a scheme.
-        host: In place of `url`.
+        url: The server's address, with or without a scheme.
+        host: The server's host, in place of `url`.
         api_key: Qdrant's key.
-        options: Of `QdrantClient`. `verify` and `cert` are those of httpx, and gRPC has them, too;
-            `grpc_options` override what is set here.
+        options: Options of `QdrantClient`. `verify` and `cert` are those of httpx and apply to
+            gRPC, too; `grpc_options` override the options that are set here.
 
     Raises:
         ConfigurationError: The address or the key has characters that cannot be sent, the address
-            is not that of one server, or a certificate cannot be used.
+            is not that of a single server, or a certificate cannot be used.
     """
     url, host = _address(url, "url"), _address(host, "host")
     if isinstance(api_key, str | SecretStr):
@@ -66,9 +66,9 @@ def server_client(
 
 
 def quiet(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options with which a client neither asks for the server's version nor warns.
+    """Return options with which a client does not request the server's version, and never warns.
 
-    A client writes its own name into the options of gRPC, and warns if it finds one.
+    A client writes its own name into the gRPC options, and warns if there is one already.
     """
     changed = {**options, "check_compatibility": False}
     if grpc_options := dict(changed.get("grpc_options") or {}):
@@ -81,7 +81,7 @@ def _address(value: object, name: str) -> str | None:
     if value is None:
         return None
     one = f"{name} must be one address such as 'http://localhost:6333', got"
-    way_out = "give a cluster's load balancer, or a DNS name over all its nodes"
+    way_out = "pass the address of a cluster's load balancer, or a DNS name for all its nodes"
     if not isinstance(value, str):
         raise ConfigurationError(f"{one} one {type(value).__name__}: {way_out}")
     address = clean_word(value, name)
@@ -97,7 +97,7 @@ def _address(value: object, name: str) -> str | None:
 
 
 def _take_tls(options: dict[str, Any]) -> dict[str, bytes]:
-    """Put `cert` into `verify`, as httpx reads one of them; return gRPC's options for the same."""
+    """Merge `cert` into `verify`, as httpx reads only one; return the same options for gRPC."""
     verify, cert = options.get("verify", True), options.pop("cert", None)
     identity: _Identity | None = None
     if cert is not None:
@@ -109,7 +109,7 @@ def _take_tls(options: dict[str, Any]) -> dict[str, bytes]:
             return {}
         has_roots = "root_certificates" in (options.get("grpc_options") or {})
         return ({} if has_roots else _grpc_roots(verify)) | _grpc_identity(identity)
-    except OSError as error:  # an ssl.SSLError is one
+    except OSError as error:  # includes ssl.SSLError
         raise ConfigurationError(
             f"verify and cert must name files with certificates and keys in PEM, got {verify!r} "
             f"and {identity and (identity.chain, identity.key)!r}: {error}"
@@ -117,7 +117,7 @@ def _take_tls(options: dict[str, Any]) -> dict[str, bytes]:
 
 
 def _context(verify: Any, identity: _Identity | None) -> ssl.SSLContext:  # noqa: ANN401
-    """Return the context of httpx for these."""
+    """Return httpx's SSL context for these options."""
     if isinstance(verify, str | os.PathLike):
         is_folder = Path(verify).is_dir()
         context = ssl.create_default_context(
@@ -133,10 +133,10 @@ def _context(verify: Any, identity: _Identity | None) -> ssl.SSLContext:  # noqa
 
 
 def _grpc_roots(verify: Any) -> dict[str, bytes]:  # noqa: ANN401
-    """Return whom gRPC trusts, if it is not whom it trusts by default.
+    """Return the root certificates for gRPC, if they are not its default.
 
     Raises:
-        ConfigurationError: gRPC has no such way to trust.
+        ConfigurationError: gRPC does not support this `verify`.
     """
     if verify is True:
         verify = os.environ.get("SSL_CERT_FILE") or True  # as httpx does
@@ -148,8 +148,8 @@ def _grpc_roots(verify: Any) -> dict[str, bytes]:  # noqa: ANN401
     if verify is True:
         return {}
     raise ConfigurationError(
-        "gRPC checks every server's certificate, against the certificates of one file: pass "
-        f"verify='ca.pem', or prefer_grpc=False, got verify={verify!r}"
+        "gRPC always checks the server's certificate, and needs the trusted certificates in one "
+        f"file: pass verify='ca.pem', or prefer_grpc=False, got verify={verify!r}"
     )
 
 
@@ -158,8 +158,8 @@ def _grpc_identity(identity: _Identity | None) -> dict[str, bytes]:
         return {}
     if identity.password is not None:
         raise ConfigurationError(
-            "gRPC takes no password of a key: pass cert=(certificate, key) with a key that has "
-            "none, or prefer_grpc=False"
+            "gRPC does not accept a password for a key: pass cert=(certificate, key) with a key "
+            "that has none, or prefer_grpc=False"
         )
     return {
         "certificate_chain": Path(identity.chain).read_bytes(),

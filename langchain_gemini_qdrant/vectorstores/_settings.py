@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 
-_ASSUMED_VERSION = (1, 14)  # of a server; what needs no more is not worth a question
+_ASSUMED_VERSION = (1, 14)  # of a server; settings that need no newer one are sent without a check
 _METADATA_SINCE = (1, 16)
 
 
 async def set_quantization(collection: Collection, quantization: Quantization | None) -> None:
-    """Change how the collection is quantized; stored search parameters were for other codes."""
+    """Change the quantization; forget stored search parameters, chosen for other codes."""
     config = None if quantization is None else quantization_config(quantization)
     if collection.connection.kind == "local":
         if quantization is not None:
@@ -39,14 +39,14 @@ async def set_quantization(collection: Collection, quantization: Quantization | 
         change["metadata"] = changed_metadata(info, search_params=None)
     await collection.client.update_collection(collection.name, **change)
     if collection.connection.kind == "edge":
-        await collection.optimize()  # which a server does by itself
+        await collection.optimize()  # a server does this on its own
     collection.state.set_search_defaults(quantization, None)
 
 
 async def remember_search_params(
     collection: Collection, search_params: models.SearchParams | None
 ) -> None:
-    """Keep search parameters in the collection's metadata, and search with them."""
+    """Store search parameters in the collection's metadata, and search with them."""
     search_params = as_search_params(search_params)
     check_model(search_params, "search_params")
     await require_metadata(collection)
@@ -55,30 +55,30 @@ async def remember_search_params(
     metadata = changed_metadata(info, search_params=entry)
     await collection.client.update_collection(collection.name, metadata=metadata)
     state = collection.state
-    state.own_search_params = None  # given before these, which override them
+    state.own_search_params = None  # the new ones override those given on opening
     state.set_search_defaults(_schema.stored_quantization(collection.layout, info), search_params)
 
 
 async def require_metadata(collection: Collection) -> None:
-    """Refuse a server that is too old to keep what a collection is to remember.
+    """Refuse a server that is too old to store a collection's metadata.
 
     Raises:
-        ConfigurationError: It is.
+        ConfigurationError: The server is too old.
     """
     alternative = "pass search_params= wherever the collection is opened"
-    await _require(collection, _METADATA_SINCE, "a collection that remembers", alternative)
+    await _require(collection, _METADATA_SINCE, "metadata of a collection", alternative)
 
 
 async def require_quantization(collection: Collection, quantization: Quantization | None) -> None:
     """Refuse a server that is too old for a quantization.
 
     Raises:
-        ConfigurationError: It is.
+        ConfigurationError: The server is too old.
     """
     if quantization is not None:
         version, what = required_version(quantization_config(quantization))
         if version > _ASSUMED_VERSION:
-            alternative = "take one that it has, such as {'binary': {'always_ram': True}}"
+            alternative = "use one that it supports, such as {'binary': {'always_ram': True}}"
             await _require(collection, version, what, alternative)
 
 
@@ -91,8 +91,8 @@ async def _require(
 
 
 def warn_of_local_mode(quantization: Quantization) -> None:
-    """Say that qdrant-client's local mode does not quantize."""
+    """Warn that qdrant-client's local mode does not quantize."""
     warn(
         f"quantization={quantization!r} has no effect here: qdrant-client's local mode "
-        "searches the full vectors. path= has an engine that quantizes"
+        "searches the full vectors. Use path= for an engine that quantizes"
     )

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class SettingsMethods(QdrantVectorStore):
-    """Every way to change how the collection is stored and searched.
+    """The methods of a store that change how its collection is stored and searched.
 
     Attributes:
-        collection: Of the sync methods.
-        async_collection: Of the async ones.
+        collection: The collection for the sync methods.
+        async_collection: The collection for the async methods.
     """
 
     collection: Collection
@@ -33,21 +33,21 @@ class SettingsMethods(QdrantVectorStore):
     def set_quantization(self, quantization: Quantization | None) -> None:
         """Change the collection's quantization, or switch it on or off.
 
-        Searches then have the new setting's defaults, overridden by the `search_params` that the
-        store was given. `search_params` remembered by the collection are forgotten: they were
-        chosen for other codes.
+        Searches then use the new setting's defaults, overridden by the store's `search_params`.
+        The `search_params` that the collection remembers are forgotten, as they were chosen for
+        other codes.
 
-        A server makes the new codes in the background: `optimize` waits for them. The embedded
-        engine makes them before this returns. Local mode warns that it does not quantize.
+        A server makes the new codes in the background; `optimize` waits for them. The embedded
+        engine makes them before this method returns. Local mode warns that it does not quantize.
 
         Args:
             quantization: A preset or its name, a model of qdrant-client or a dict; None for off.
-                Where the vector has a setting of its own that one is changed, else the
-                collection's, which holds for its other vectors, too.
+                If the vector has its own setting, that one is changed; else the collection's,
+                which applies to its other vectors, too.
 
         Raises:
-            ConfigurationError: It is none of these, the server is too old for it, or the store has
-                sparse vectors only.
+            ConfigurationError: The value is not valid, the server is too old for it, or the store
+                has only sparse vectors.
         """
         run(_settings.set_quantization(self.collection, quantization))
 
@@ -58,8 +58,8 @@ class SettingsMethods(QdrantVectorStore):
             quantization: A preset or its name, a model of qdrant-client or a dict; None for off.
 
         Raises:
-            ConfigurationError: It is none of these, the server is too old for it, or the store has
-                sparse vectors only.
+            ConfigurationError: The value is not valid, the server is too old for it, or the store
+                has only sparse vectors.
         """
         await _settings.set_quantization(self.async_collection, quantization)
 
@@ -69,18 +69,18 @@ class SettingsMethods(QdrantVectorStore):
         timeout: float = 3600.0,
         on_progress: Callable[[OptimizeProgress], None] | None = None,
     ) -> None:
-        """Have all graphs and codes built: after much was stored, and before recall is measured.
+        """Build all graphs and codes; do this after large writes and before measuring recall.
 
-        The embedded engine builds them now. A server builds them by itself, and this waits until
-        its status is green; where a restart has interrupted it (grey), it is woken first. Local
-        mode has none to build.
+        The embedded engine builds them now. A server builds them on its own, and this method waits
+        until its status is green; if a restart has interrupted it (grey), building is resumed
+        first. Local mode has none to build.
 
         Args:
-            timeout: Seconds to wait for a server at most: an hour, unless you say otherwise.
-            on_progress: Called with each status that the server reports.
+            timeout: Most seconds to wait for a server. Default: 3,600.
+            on_progress: Called with the `OptimizeProgress` of each status that the server reports.
 
         Raises:
-            OptimizationError: The server failed to build them (red), or was not done in time.
+            OptimizationError: The server failed to build them (red), or did not finish in time.
         """
         run(_optimize.optimize(self.collection, timeout, on_progress))
 
@@ -90,38 +90,38 @@ class SettingsMethods(QdrantVectorStore):
         timeout: float = 3600.0,
         on_progress: Callable[[OptimizeProgress], None] | None = None,
     ) -> None:
-        """Have all graphs and codes built, without blocking the event loop.
+        """Build all graphs and codes, or wait for a server, without blocking the event loop.
 
         Args:
-            timeout: Seconds to wait for a server at most.
-            on_progress: Called with each status that the server reports.
+            timeout: Most seconds to wait for a server. Default: 3,600.
+            on_progress: Called with the `OptimizeProgress` of each status that the server reports.
 
         Raises:
-            OptimizationError: The server failed to build them (red), or was not done in time.
+            OptimizationError: The server failed to build them (red), or did not finish in time.
         """
         await _optimize.optimize(self.async_collection, timeout, on_progress)
 
     def remember_search_params(self, search_params: models.SearchParams | None) -> None:
-        """Keep search parameters in the collection's metadata: defaults of all stores over it.
+        """Store search parameters in the collection's metadata, as defaults of all its stores.
 
-        Unset fields stay as the quantization needs them; `search_params` of a store that is opened
-        later, and of a call, override them field by field.
+        Unset fields keep the defaults of the quantization. The `search_params` of a store that is
+        opened later, or of a call, override them field by field.
 
         Args:
-            search_params: None forgets those that the collection remembers.
+            search_params: The parameters; None removes those that the collection remembers.
 
         Raises:
-            ConfigurationError: The server keeps no metadata: it is older than 1.16.
+            ConfigurationError: The server is older than 1.16 and does not store metadata.
         """
         run(_settings.remember_search_params(self.collection, search_params))
 
     async def aremember_search_params(self, search_params: models.SearchParams | None) -> None:
-        """Keep search parameters in the collection's metadata: defaults of all stores over it.
+        """Store search parameters in the collection's metadata, as defaults of all its stores.
 
         Args:
-            search_params: None forgets those that the collection remembers.
+            search_params: The parameters; None removes those that the collection remembers.
 
         Raises:
-            ConfigurationError: The server keeps no metadata: it is older than 1.16.
+            ConfigurationError: The server is older than 1.16 and does not store metadata.
         """
         await _settings.remember_search_params(self.async_collection, search_params)

@@ -1,4 +1,4 @@
-"""Documents embedded, stored and deleted."""
+"""Embed, store and delete documents."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _DELETING = options_of(AsyncQdrantClient.delete, "points_selector")
 async def add(
     collection: Collection, rows: Sequence[Row], batch_size: int, options: dict[str, Any]
 ) -> list[str | int]:
-    """Store rows as their vectors come; where some fail, store the others and say which."""
+    """Store rows as their vectors arrive; if some fail, store the others and report which."""
     if options:
         check_options(options, _ADDING, "adding", ours=("metadatas", "ids", "batch_size"))
         check_model(options, "options")
@@ -58,7 +58,7 @@ async def add(
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
     layout = collection.layout
     collection = _patient(collection, len(rows) > batch_size)
-    # All of them, before the first is paid for.
+    # All rows are checked before any is embedded.
     if gemini_of(layout.embedding) is not None:
         check_texts([row.text for row in rows])
     payloads = _points.payloads(rows, layout.content_key, layout.metadata_key)
@@ -86,11 +86,11 @@ async def add(
 
 
 def _patient(collection: Collection, is_long: bool) -> Collection:  # noqa: FBT001
-    """Return the collection for a call that pays for more than a batch, else as it is."""
+    """Return the collection with longer retries for calls of more than one batch."""
     return collection.patient() if is_long else collection
 
 
-async def _store(  # noqa: PLR0917 - of one batch, from `add` alone
+async def _store(  # noqa: PLR0917 - for one batch, only called by `add`
     collection: Collection,
     rows: Sequence[Row],
     payloads: Sequence[_points.KeyedPayload],
@@ -98,10 +98,10 @@ async def _store(  # noqa: PLR0917 - of one batch, from `add` alone
     options: dict[str, Any],
     stored: set[int],
 ) -> None:
-    """Store the rows of these dense vectors, both by index; `stored` learns which are."""
+    """Store the rows of these dense vectors, both by index; add their indices to `stored`."""
     texts = [rows[index].text for index in dense]
     named = await named_vectors(collection, texts, [*dense.values()])
-    # A subclass may make vectors of another kind.
+    # A subclass may make vectors of a different kind.
     has_lists = type(collection.layout.embedding) is GeminiEmbeddings
     points = _points.points([payloads[index] for index in dense], named, has_lists=has_lists)
     indices = iter(dense)
@@ -113,7 +113,7 @@ async def _store(  # noqa: PLR0917 - of one batch, from `add` alone
 async def _outcomes(
     collection: Collection, rows: Sequence[Row], batch_size: int
 ) -> AsyncGenerator[Embedded, None]:
-    """Yield for each row its dense vector, or why there is none, `batch_size` at a time."""
+    """Yield for each row its dense vector or its error, `batch_size` at a time."""
     embedding = collection.layout.embedding
     if isinstance(embedding, GeminiEmbeddings) and len(rows) > embedding.batch_size:
         texts = [row.text for row in rows]
@@ -132,7 +132,7 @@ async def _outcomes(
 
 
 async def _embedded(collection: Collection, rows: Sequence[Row]) -> Embedded:
-    """Return the dense vectors of a batch of rows; where some failed, why these did."""
+    """Return the dense vectors of a batch of rows; for failed rows, their errors."""
     if collection.embedding is None:
         return [None] * len(rows)
     options: dict[str, Any] = {}
@@ -142,7 +142,7 @@ async def _embedded(collection: Collection, rows: Sequence[Row]) -> Embedded:
     try:
         vectors = await embedding.aembed_documents([row.text for row in rows], **options)
     except PartialEmbeddingError as error:
-        if len(error.vectors) != len(rows):  # of those that a wrapper did not have
+        if len(error.vectors) != len(rows):  # about the texts that a wrapper lacked
             raise
         return [*outcomes_of(error)]
     check_count(collection.layout.embedding, vectors, len(rows))
@@ -159,11 +159,11 @@ def _titles(collection: Collection, rows: Sequence[Row]) -> list[str | None] | N
 async def named_vectors(
     collection: Collection, texts: list[str], dense: Sequence[list[float] | None]
 ) -> list[dict[str, Any]]:
-    """Return the vectors of texts by name, the sparse ones among them."""
+    """Return the vectors of texts by name, including sparse ones."""
     layout = collection.layout
     named: list[dict[str, Any]] = []
-    is_checked = type(layout.embedding) is GeminiEmbeddings  # where the answer arrived
-    for vector in dense:  # None where there is no embedding
+    is_checked = type(layout.embedding) is GeminiEmbeddings  # when the answer arrived
+    for vector in dense:  # None if there is no embedding
         if vector is not None and not is_checked:
             check_finite(vector, layout.vector_name)
         vectors: dict[str, Any] = {} if vector is None else {layout.vector_name: vector}
@@ -180,7 +180,7 @@ async def named_vectors(
 async def upsert(
     collection: Collection, points: list[models.PointStruct], options: dict[str, Any]
 ) -> None:
-    """Store points; an empty collection that somebody else made learns what makes its vectors."""
+    """Store points; record the embedding in an empty collection that another program created."""
     if collection.state.lacks_metadata:
         await _note_embedding(collection)
     client, name = collection.client, collection.name
@@ -188,7 +188,7 @@ async def upsert(
 
 
 async def _note_embedding(collection: Collection) -> None:
-    """Have the collection remember the embedding; a key that may only write points cannot."""
+    """Record the embedding in the collection; a key that may only write points cannot do this."""
     state, client = collection.state, collection.client
     if entries := embedding_metadata(collection.layout, state.size or 0):
         try:
@@ -199,10 +199,10 @@ async def _note_embedding(collection: Collection) -> None:
             if not is_forbidden(error):
                 raise
             warn_in_passing(
-                f"collection {collection.name!r} will not remember what makes its vectors, so a "
-                f"store with another embedding will not be refused: {reason(error)}. Where the key "
-                "may store documents, they are stored; for that check, let create_vector_store "
-                "make the collection with a key that has global access"
+                f"collection {collection.name!r} cannot remember its embedding, so a store with a "
+                f"different embedding will not be refused: {reason(error)}. If the key allows "
+                "storing documents, they are stored; for that check, let create_vector_store "
+                "create the collection with a key that has global access"
             )
     state.lacks_metadata = False
 
@@ -213,7 +213,7 @@ async def delete(
     filter: Filter | None,
     options: dict[str, Any],
 ) -> bool:
-    """Delete documents by their ids or by a filter; False where the server does it later."""
+    """Delete documents by their ids or by a filter; return False if the server does so later."""
     check_options(options, _DELETING, "deleting", ours=("ids", "filter"))
     if isinstance(ids, Mapping | models.Filter):
         raise InvalidInputError("conditions are passed by name: delete(filter=...)")
@@ -238,7 +238,7 @@ async def delete(
 
 
 def in_requests(ids: list[T], limit: int | None) -> Iterator[list[T]]:
-    """Yield ids as many at a time as go into one request."""
+    """Yield batches of ids, each for one request."""
     size = at_most(IDS_AT_A_TIME, limit)
     for start in range(0, len(ids), size):
         yield ids[start : start + size]

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class WriteMethods(QdrantVectorStore):
-    """Every way to change what a store has.
+    """The methods of a store that add, replace and delete documents.
 
     Attributes:
-        collection: Of the sync methods.
-        async_collection: Of the async ones.
+        collection: The collection for the sync methods.
+        async_collection: The collection for the async methods.
     """
 
     collection: Collection
@@ -43,15 +43,15 @@ class WriteMethods(QdrantVectorStore):
     ) -> list[str | int]:
         """Embed texts as documents and store them.
 
-        While vectors are stored the next ones are on their way from Gemini.
+        While vectors are being stored, the next texts are being embedded.
 
         Args:
             texts: Any iterable of texts, none blank.
             metadatas: One dict, or None, for each text.
-            ids: One for each text: any string, an integer, or None for a random UUID. A text
-                with the id of a stored one replaces it.
-            batch_size: Texts stored at a time, at most.
-            **kwargs: For `QdrantClient.upsert`, such as `wait` or `ordering`.
+            ids: One id for each text: any string, an integer, or None for a random UUID. A text
+                replaces a stored one with the same id.
+            batch_size: Most texts stored at a time.
+            **kwargs: Options of `QdrantClient.upsert`, such as `wait` or `ordering`.
 
         Returns:
             The ids, in the order of `texts`, as they were given.
@@ -60,8 +60,8 @@ class WriteMethods(QdrantVectorStore):
             InvalidInputError: The counts differ, a text cannot be embedded, or an id or metadata
                 cannot be stored; nothing is sent or stored.
             EmbeddingError: The API failed, and nothing was stored.
-            PartialWriteError: Gemini or Qdrant failed, and all texts whose vectors came are
-                stored; it has the ids of these and of the others, and the failure as its cause.
+            PartialWriteError: Gemini or Qdrant failed, and only some texts are stored. It has the
+                ids of these and of the others, and the failure as its cause.
         """
         return run(
             _write.add(self.collection, _points.rows(texts, metadatas, ids), batch_size, kwargs)
@@ -78,11 +78,11 @@ class WriteMethods(QdrantVectorStore):
         """Embed texts as documents and store them, without blocking the event loop.
 
         Args:
-            texts: Any iterable of texts, asynchronous ones too; none blank.
+            texts: Any sync or async iterable of texts, none blank.
             metadatas: One dict, or None, for each text.
-            ids: One for each text: any string, an integer, or None for a random UUID.
-            batch_size: Texts stored at a time, at most.
-            **kwargs: For `AsyncQdrantClient.upsert`, such as `wait` or `ordering`.
+            ids: One id for each text: any string, an integer, or None for a random UUID.
+            batch_size: Most texts stored at a time.
+            **kwargs: Options of `AsyncQdrantClient.upsert`, such as `wait` or `ordering`.
 
         Returns:
             The ids, in the order of `texts`, as they were given.
@@ -90,7 +90,7 @@ class WriteMethods(QdrantVectorStore):
         Raises:
             InvalidInputError: A text, an id or metadata cannot be stored; nothing is sent.
             EmbeddingError: The API failed, and nothing was stored.
-            PartialWriteError: A part is stored; it has the ids of both parts and the cause.
+            PartialWriteError: Only a part is stored; it has the ids of both parts and the cause.
         """
         check_list(texts, "texts")
         rows = _points.rows(await collected(texts), metadatas, ids)
@@ -103,13 +103,14 @@ class WriteMethods(QdrantVectorStore):
         batch_size: int = MAX_BATCH_SIZE,
         **kwargs: Any,
     ) -> list[str | int]:
-        """Embed documents and store them; one with a stored id replaces the stored one.
+        """Embed documents and store them; each replaces a stored document with the same id.
 
         Args:
-            documents: Any iterable; no text may be blank.
-            ids: One for each; None takes the documents' own, and random ones where they have none.
-            batch_size: Documents stored at a time, at most.
-            **kwargs: For `QdrantClient.upsert`, such as `wait` or `ordering`.
+            documents: Any iterable of documents; no text may be blank.
+            ids: One id for each document; None uses the documents' own ids, or random UUIDs for
+                documents without an id.
+            batch_size: Most documents stored at a time.
+            **kwargs: Options of `QdrantClient.upsert`, such as `wait` or `ordering`.
 
         Returns:
             The ids, in the order of `documents`.
@@ -117,7 +118,7 @@ class WriteMethods(QdrantVectorStore):
         Raises:
             InvalidInputError: A text, an id or metadata cannot be stored; nothing is sent.
             EmbeddingError: The API failed, and nothing was stored.
-            PartialWriteError: A part is stored; it has the ids of both parts and the cause.
+            PartialWriteError: Only a part is stored; it has the ids of both parts and the cause.
         """
         rows = _points.document_rows(documents, ids)
         return run(_write.add(self.collection, rows, batch_size, kwargs))
@@ -132,10 +133,11 @@ class WriteMethods(QdrantVectorStore):
         """Embed documents and store them, without blocking the event loop.
 
         Args:
-            documents: Any iterable, asynchronous ones too; no text may be blank.
-            ids: One for each; None takes the documents' own, and random ones where they have none.
-            batch_size: Documents stored at a time, at most.
-            **kwargs: For `AsyncQdrantClient.upsert`, such as `wait` or `ordering`.
+            documents: Any sync or async iterable of documents; no text may be blank.
+            ids: One id for each document; None uses the documents' own ids, or random UUIDs for
+                documents without an id.
+            batch_size: Most documents stored at a time.
+            **kwargs: Options of `AsyncQdrantClient.upsert`, such as `wait` or `ordering`.
 
         Returns:
             The ids, in the order of `documents`.
@@ -143,7 +145,7 @@ class WriteMethods(QdrantVectorStore):
         Raises:
             InvalidInputError: A text, an id or metadata cannot be stored; nothing is sent.
             EmbeddingError: The API failed, and nothing was stored.
-            PartialWriteError: A part is stored; it has the ids of both parts and the cause.
+            PartialWriteError: Only a part is stored; it has the ids of both parts and the cause.
         """
         check_list(documents, "documents")
         rows = _points.document_rows(await collected(documents), ids)
@@ -157,16 +159,19 @@ class WriteMethods(QdrantVectorStore):
         document_id: str | int | None = None,
         document: Document | None = None,
     ) -> list[str | int]:
-        """Replace the documents with these ids; those that are not stored yet are added.
+        """Replace the documents with these ids; documents with unknown ids are added.
 
         Args:
-            ids: One for each of `documents`.
-            documents: The new ones.
-            document_id: Of a single document, in place of `ids`.
-            document: A single new one, in place of `documents`.
+            ids: One id for each of `documents`.
+            documents: The new documents.
+            document_id: The id of a single document, in place of `ids`.
+            document: A single new document, in place of `documents`.
+
+        Returns:
+            The ids.
 
         Raises:
-            InvalidInputError: Ids and documents are not as many, or not given.
+            InvalidInputError: Ids or documents are missing, or their counts differ.
         """
         return self.add_documents(*_points.updated_documents(ids, documents, document_id, document))
 
@@ -181,23 +186,23 @@ class WriteMethods(QdrantVectorStore):
             The ids.
 
         Raises:
-            InvalidInputError: Ids and documents are not as many, or not given.
+            InvalidInputError: Ids or documents are missing, or their counts differ.
         """
         return await self.aadd_documents(*_points.updated_documents(*args, **kwargs))
 
     def delete(
         self, ids: Sequence[str | int] | None = None, *, filter: Filter | None = None, **kwargs: Any
     ) -> bool:
-        """Delete documents by their ids or by a filter; unknown ids are no error.
+        """Delete documents by their ids or by a filter; unknown ids are ignored.
 
         Args:
-            ids: Of documents.
+            ids: Ids of documents.
             filter: Conditions on the metadata, such as `{"page": {"$gte": 3}}`, or Qdrant's
                 `Filter`; an empty dict is refused.
-            **kwargs: For `QdrantClient.delete`, such as `wait`.
+            **kwargs: Options of `QdrantClient.delete`, such as `wait`.
 
         Returns:
-            True once it is done; False where `wait=False` leaves it to the server.
+            True after the deletion; False if `wait=False` leaves it to the server.
 
         Raises:
             ConfigurationError: Neither or both of `ids` and `filter` are given.
@@ -210,13 +215,13 @@ class WriteMethods(QdrantVectorStore):
         """Delete documents by their ids or by a filter, without blocking the event loop.
 
         Args:
-            ids: Of documents; unknown ids are no error.
+            ids: Ids of documents; unknown ids are ignored.
             filter: Conditions on the metadata, such as `{"page": {"$gte": 3}}`, or Qdrant's
                 `Filter`; an empty dict is refused.
-            **kwargs: For `AsyncQdrantClient.delete`, such as `wait`.
+            **kwargs: Options of `AsyncQdrantClient.delete`, such as `wait`.
 
         Returns:
-            True once it is done; False where `wait=False` leaves it to the server.
+            True after the deletion; False if `wait=False` leaves it to the server.
 
         Raises:
             ConfigurationError: Neither or both of `ids` and `filter` are given.
@@ -224,32 +229,32 @@ class WriteMethods(QdrantVectorStore):
         return await _write.delete(self.async_collection, ids, filter, kwargs)
 
     def create_payload_indexes(self, fields: Mapping[str, PayloadIndex]) -> None:
-        """Index metadata fields, those that are not indexed yet.
+        """Create indexes of metadata fields that are not indexed yet.
 
-        Filters on an indexed field are some hundred times faster, and Qdrant Cloud's strict mode
-        refuses others. Local mode has no indexes.
+        Filters on indexed fields are about a hundred times faster, and Qdrant Cloud's strict mode
+        refuses filters on other fields. Local mode has no indexes.
 
         Args:
-            fields: What kind of values a metadata field has: `"keyword"`, `"integer"`, `"float"`,
-                `"bool"`, `"datetime"`, `"text"`, `"uuid"`, `"geo"`, `"tenant"` for the keyword
-                that tells whose a document is, or a model of qdrant-client.
+            fields: The type of each metadata field's values: `"keyword"`, `"integer"`, `"float"`,
+                `"bool"`, `"datetime"`, `"text"`, `"uuid"`, `"geo"`, `"tenant"` for a keyword that
+                identifies the owner of a document, or a model of qdrant-client.
 
         Raises:
-            ConfigurationError: A kind is unknown.
-            CollectionMismatchError: A field is indexed as another kind.
+            ConfigurationError: A type is unknown.
+            CollectionMismatchError: A field is indexed with a different type.
         """
         run(create_payload_indexes(self.collection, fields))
 
     async def acreate_payload_indexes(self, fields: Mapping[str, PayloadIndex]) -> None:
-        """Index metadata fields, those that are not indexed yet, without blocking the event loop.
+        """Create indexes of metadata fields that are not indexed yet, without blocking.
 
         Args:
-            fields: What kind of values a metadata field has: `"keyword"`, `"integer"`, `"float"`,
+            fields: The type of each metadata field's values: `"keyword"`, `"integer"`, `"float"`,
                 `"bool"`, `"datetime"`, `"text"`, `"uuid"`, `"geo"`, `"tenant"`, or a model of
                 qdrant-client.
 
         Raises:
-            ConfigurationError: A kind is unknown.
-            CollectionMismatchError: A field is indexed as another kind.
+            ConfigurationError: A type is unknown.
+            CollectionMismatchError: A field is indexed with a different type.
         """
         await create_payload_indexes(self.async_collection, fields)

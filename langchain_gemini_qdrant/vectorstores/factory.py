@@ -1,4 +1,4 @@
-"""The factories: an engine, a collection and the store over it, in one call."""
+"""The factories: they open an engine, a collection and its store in one call."""
 
 from __future__ import annotations
 
@@ -61,29 +61,30 @@ def create_vector_store(
     force_recreate: bool = False,
     clock: Clock | None = None,
 ) -> GeminiQdrantVectorStore:
-    """Open a collection, or create it, and return the store over it.
+    """Open a collection, or create it, and return its store.
 
-    The vector size comes from the model table, so nothing is sent to Gemini; only an embedding
-    of unknown size is asked for one vector when a collection is created. A collection made here
-    remembers its embedding where the engine keeps metadata (Qdrant 1.16 and later, the embedded
+    The vector size comes from the model table, so nothing is sent to Gemini; only for an embedding
+    of unknown size, one text is embedded when a collection is created. A collection created here
+    remembers its embedding if the engine stores metadata (Qdrant 1.16 and later, the embedded
     engine and local mode); with an older server only size and distance are checked later on.
 
     Args:
         embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`; None for sparse vectors only.
-        collection_name: Opened if it exists, else created; an alias is a name, too.
-        path: A folder for the embedded engine, Qdrant Edge; made if it is missing.
-            `":temporary:"` is one that goes when the store is closed.
-        url: A Qdrant server, cluster or Qdrant Cloud.
+        collection_name: A collection or an alias. The collection is created if it is missing.
+        path: A folder for the embedded engine, Qdrant Edge; created if it is missing.
+            `":temporary:"` is a folder that is deleted when the store is closed.
+        url: Address of a Qdrant server, cluster or Qdrant Cloud.
         location: `":memory:"` for a temporary collection in pure Python.
-        client: A `QdrantClient` of your own. Of `path`, `url`, `location` and `client`, one.
-        async_client: An `AsyncQdrantClient` of your own for async use, with `client` or alone.
+        client: A `QdrantClient` of your own. Pass only one of `path`, `url`, `location` and
+            `client`.
+        async_client: An `AsyncQdrantClient` of your own for async use, with or without `client`.
         worker: With `path`, run the engine in a process of its own, so that event loops and other
             threads keep running while it works. A call takes a millisecond longer.
-        durability: With `path`, what an update survives once it is stored: `"process"`, the end
-            of the process (None means this), or `"power"`, a power cut too.
-        api_key: Qdrant's, with `url`.
-        prefer_grpc: Talk gRPC to the server, with `url`.
-        grpc_port: The server's, with `prefer_grpc`.
+        durability: With `path`, what a stored update survives: `"process"`, the end of the process
+            (None means this), or `"power"`, also a power failure.
+        api_key: Qdrant's API key, with `url`.
+        prefer_grpc: Use gRPC, with `url`.
+        grpc_port: The server's gRPC port, with `prefer_grpc`.
         timeout: Seconds for a request to the server, with `url`; None is qdrant-client's 5.
         client_options: Further options of `QdrantClient`, with `url`: `headers`, `prefix`,
             `grpc_options`, `pool_size`, and for TLS, over gRPC too, `https`, `verify` (a file of
@@ -93,39 +94,40 @@ def create_vector_store(
             `"binary-2bit"`, `"scalar"`, `"product"`, `"turbo-1bit"`, `"turbo-2bit"`,
             `"turbo-4bit"`), a `QuantizationPreset`, a `qdrant_client.models.QuantizationConfig` or
             a dict of one. None stores plain vectors, and takes an existing collection as it is.
-        search_params: Defaults of all searches, over those that the collection remembers, over
-            those that the quantization needs: for `"binary"` oversampling 3.0 and rescoring.
+        search_params: Defaults of all searches. They override those that the collection remembers,
+            which override those of the quantization: for `"binary"` oversampling 3.0 and rescoring.
         distance: How vectors are compared.
-        vector_name: Empty is the collection's unnamed vector.
-        title_key: The metadata key that holds a document's title; None for no titles.
-        payload_indexes: Metadata fields to index, those that are not yet; see
-            `GeminiQdrantVectorStore.create_payload_indexes`.
-        retrieval_mode: None is hybrid with a `sparse_embedding`, else dense.
+        vector_name: Name of the dense vector; empty is the collection's unnamed vector.
+        title_key: The metadata key of a document's title; None for no titles.
+        payload_indexes: Metadata fields to index, with their types, such as
+            `{"source": "keyword"}`; fields that are already indexed are left as they are.
+        retrieval_mode: Dense, sparse or hybrid search; None is hybrid with a `sparse_embedding`,
+            else dense.
         sparse_embedding: Makes the sparse vectors of hybrid search, such as `EdgeBm25`.
-        sparse_vector_name: Their name.
+        sparse_vector_name: Name of the sparse vector.
         hybrid_fusion: How hybrid search merges hits: `"rrf"`, `"dbsf"` or a model of
-            qdrant-client; None is RRF as Qdrant has it.
-        content_payload_key: The payload key of a point's text.
-        metadata_payload_key: The payload key of its metadata; `""` if its fields are next to the
-            text, as some other programs store them.
+            qdrant-client; None is RRF with Qdrant's defaults.
+        content_payload_key: The payload key of a document's text.
+        metadata_payload_key: The payload key of its metadata; `""` if the metadata's fields are
+            next to the text, as some other programs store them.
         vector_params: Further fields of `VectorParams` for a new collection: `on_disk` or
             `memory`, `datatype`, `hnsw_config`, `quantization_config`.
-        sparse_vector_params: Fields of `SparseVectorParams`, over the `modifier` that the sparse
-            embedding needs.
+        sparse_vector_params: Fields of `SparseVectorParams`; they override the `modifier` that the
+            sparse embedding needs.
         collection_create_options: Further options of `QdrantClient.create_collection`:
             `hnsw_config`, `optimizers_config`, `on_disk_payload`, `shard_number`,
             `replication_factor`, `write_consistency_factor`, `metadata`.
-        force_recreate: Delete the collection first, if it exists, with all that it stores.
-        clock: What waits between retries; for tests. None is this machine's.
+        force_recreate: Delete the collection and all its documents first, if it exists.
+        clock: Waits between retries, for tests; None is the machine's clock.
 
     Returns:
         The store. `as_retriever()` makes a retriever of it.
 
     Raises:
-        ConfigurationError: Not exactly one engine, options that it does not have, a setting that
-            cannot be read, a server that is too old for the quantization, or payload keys of which
-            one hides another. No collection is created or deleted.
-        CollectionMismatchError: The collection exists with another vector size, distance,
+        ConfigurationError: Not exactly one engine is given, an option is unknown or not valid, the
+            server is too old for the quantization, or payload keys are not distinct. No collection
+            is created or deleted.
+        CollectionMismatchError: The collection exists with a different vector size, distance,
             embedding or quantization.
         StorageError: `path` cannot be used.
     """
@@ -209,11 +211,11 @@ async def acreate_vector_store(
     `url`, `location` and `client`; `quantization`, `search_params` and `payload_indexes`.
 
     Returns:
-        The store; `aclose` closes what it has opened.
+        The store; `aclose` closes the connections that it has opened.
 
     Raises:
-        CollectionMismatchError: The collection exists and has other vectors.
-        ConfigurationError: An argument cannot be used.
+        CollectionMismatchError: The collection exists and its vectors differ.
+        ConfigurationError: An argument is not valid.
     """
     return await aopened(
         GeminiQdrantVectorStore,
@@ -256,7 +258,7 @@ async def acreate_vector_store(
 
 
 def _named(collection_name: str) -> str:
-    """Return the name; None would be a random one, as of `from_texts`, that nobody finds again."""
+    """Return the name, which is required: `from_texts` would make a random name of None."""
     check_name(collection_name, "collection_name")
     return collection_name
 

@@ -1,4 +1,4 @@
-"""Filters as plain dicts -> `qdrant_client.models.Filter`.
+"""Convert filters given as dicts to `qdrant_client.models.Filter`.
 
 Pure functions over qdrant-client's models. `docs/filters.md` shows the operators to users.
 """
@@ -32,19 +32,19 @@ _Scalar: TypeAlias = bool | int | float | str | datetime | None
 
 _BOUNDS = ("$gt", "$gte", "$lt", "$lte")
 
-# Qdrant compares ranges as 64-bit floats, which tell whole numbers apart up to 2**53. A server that
-# reads one as `9007199254740991.0` in JSON takes it for a neighbour from some 2**52.7 on.
+# Qdrant compares ranges as 64-bit floats, which are exact for whole numbers up to 2**53. A server
+# that reads one as `9007199254740991.0` in JSON may round it to a neighbour from about 2**52.7 on.
 _LAST_EXACT_FLOAT = 2**52
-_LAST_PLACES = 8  # what is stored and what it is compared with may each be four off
+_LAST_PLACES = 8  # the stored number and the compared one may each be four off
 
-# Each range of a list costs a search without an index 1 to 1.5 us per point, measured on the
-# embedded engine; a match of any number of whole ones costs that once.
+# Without an index, each range in a list costs a search 1 to 1.5 us per point, measured on the
+# embedded engine; a match with any number of whole numbers costs that only once.
 _MOST_RANGES = 16
 
 _ARRAY = r"((?:\[[0-9]*\])*)"
 _PART = rf'(?:"([^"]*)"|([^."]+?)){_ARRAY}(?:\.(?=.)|\Z)'
 _PATH = re.compile(f"(?:{_PART})+", re.DOTALL)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")  # pydantic takes "5" for a datetime, too
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")  # pydantic also reads "5" as a datetime
 _DATETIME = TypeAdapter(datetime)
 
 
@@ -52,18 +52,18 @@ def to_filter(filter: Filter | None, metadata_key: str) -> models.Filter | None:
     """Return the conditions in the form that every engine reads in the same way.
 
     Args:
-        filter: A dict of conditions on metadata fields, or what a `QdrantClient` takes itself:
+        filter: A dict of conditions on metadata fields, or a filter that `QdrantClient` accepts:
             a `models.Filter` or its gRPC counterpart.
-        metadata_key: Payload key that holds the metadata; empty if the payload itself does.
+        metadata_key: Payload key of the metadata; empty if the payload itself is the metadata.
 
     Returns:
-        None where there is no condition, for an empty dict as for None: a search then looks at
-        every point, and a deletion has to refuse it.
+        None if there are no conditions (an empty dict, or None): a search then finds all points,
+        and a deletion must refuse it.
 
     Raises:
-        InvalidInputError: Neither of these types; an operator, a field or a value in the dict that
-            cannot be taken; or what some engine would change or could not read again: bounds that
-            are not finite, and more than 45 filters inside each other.
+        InvalidInputError: The filter has none of these types; an operator, a field or a value in
+            the dict is not valid; bounds are not finite; or more than 45 filters are nested, which
+            some engine could not read back.
     """
     if filter is None:
         return None
@@ -91,25 +91,25 @@ def metadata_field(field: str, metadata_key: str) -> str:
     """Return the payload key of a metadata field, for conditions and payload indexes.
 
     Args:
-        field: Names joined by dots, `author.name`; `tags[]` and `parts[0].name` look into
-            arrays. A name that holds a dot or ends in brackets stands in double quotes.
-        metadata_key: Payload key that holds the metadata; empty if the payload itself does.
+        field: Names joined by dots, such as `author.name`; `tags[]` and `parts[0].name` look into
+            arrays. Put a name that contains a dot or ends in brackets in double quotes.
+        metadata_key: Payload key of the metadata; empty if the payload itself is the metadata.
 
     Returns:
-        The path in Qdrant's grammar, with each name in double quotes that has other characters
-        than ASCII letters, digits, `_` and `-`: `metadata."page label"`.
+        The path in Qdrant's grammar, such as `metadata."page label"`. Names with characters other
+        than ASCII letters, digits, `_` and `-` are in double quotes.
 
     Raises:
-        InvalidInputError: A name is empty, or has a double quote in it, which that grammar
-            cannot express.
+        InvalidInputError: A name is empty, or contains a double quote, which that grammar cannot
+            express.
 
-    Source: `qdrant_client.local.json_path_parser`; the embedded engine reads the same.
+    Source: `qdrant_client.local.json_path_parser`; the embedded engine has the same grammar.
     """
     return _metadata(metadata_key).child(field).key
 
 
 def names_of(field: object) -> list[str] | None:
-    """Return the names that lead to a metadata field; None if it is none, or is in an array."""
+    """Return the names in a field's path; None if it is not valid, or leads into an array."""
     if not isinstance(field, str) or not _PATH.fullmatch(field):
         return None
     parts = re.findall(_PART, field, re.DOTALL)
@@ -117,7 +117,7 @@ def names_of(field: object) -> list[str] | None:
 
 
 class _Field(NamedTuple):
-    """A metadata field; without a name, the metadata as a whole."""
+    """A metadata field, or without a name the whole metadata."""
 
     name: str
     key: str
@@ -127,7 +127,7 @@ class _Field(NamedTuple):
             raise InvalidInputError(
                 f"{name!r} is not a metadata field: expected a string of names joined by dots, "
                 "such as 'author.name', 'tags[]' or 'parts[0].name'; put a name that has a dot "
-                "in double quotes; no name contains a double quote"
+                "in double quotes; a name cannot contain a double quote"
             )
         parts = re.findall(_PART, name, re.DOTALL)
         path = ".".join(_name(quoted or plain) + array for quoted, plain, array in parts)
@@ -149,19 +149,19 @@ class _Field(NamedTuple):
 
 
 def _metadata(key: str) -> _Field:
-    """Return the metadata as a whole."""
+    """Return the field for the whole metadata."""
     return _Field("", _name(key) if key else "")
 
 
 def _name(name: str) -> str:
-    """Return one name as Qdrant's path grammar wants it."""
+    """Return one name in Qdrant's path grammar."""
     if '"' in name:
         raise InvalidInputError(f"a payload key cannot contain a double quote, got {name!r}")
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
 
 
 def _condition(value: object, field: _Field) -> models.Condition:
-    """Return what a dict, a filter or a value asks of a field or of the whole metadata."""
+    """Return the condition of a dict, a filter or a value on a field or the whole metadata."""
     if isinstance(value, Mapping):
         _check_keys(value, field)
         _check_names(value, field)
@@ -191,23 +191,21 @@ def _check_keys(conditions: Mapping[Any, object], field: _Field) -> None:
                 f"the operator {key!r} needs a field: {{'year': {{{key!r}: ...}}}}"
             )
     if field.name and 0 < len(operators) < len(conditions):
-        raise field.refused(
-            "operators and names of fields cannot stand side by side", list(conditions)
-        )
+        raise field.refused("operators and names of fields cannot be in one dict", list(conditions))
 
 
 def _check_names(conditions: Mapping[Any, object], field: _Field) -> None:
-    """Refuse an operator without its `$`, which would name a field and silently find nothing.
+    """Refuse an operator without its `$`, which would be read as a field and match nothing.
 
-    A field may have such a name, and the dotted form says that it has.
+    A field that has such a name must be given in dotted form.
     """
     for key, value in conditions.items():
         known = {*_OPERATORS, *_BOUNDS} if field.name else {*_LOGICAL} if _is_nested(value) else {}
         if f"${key}" in known:
             dotted = f"{field.name}.{key}" if field.name else f'"{key}"'
             raise InvalidInputError(
-                f"{key!r} for {field} lacks the '$' of an operator: write '${key}'; a field "
-                f"that is really called so is {dotted!r}"
+                f"{key!r} for {field} lacks the '$' of an operator: write '${key}'; if it is the "
+                f"name of a field, write {dotted!r}"
             )
 
 
@@ -225,7 +223,7 @@ def _conditions(conditions: Mapping[Any, object], field: _Field) -> list[models.
 
 
 def _ranges(conditions: Mapping[Any, object], field: _Field) -> list[models.Condition]:
-    """Return the bounds as one range, so that one element of an array has to keep to all."""
+    """Return the bounds as one range, so that one element of an array must meet them all."""
     numbers: dict[str, float] = {}
     times: dict[str, datetime] = {}
     for key in (each for each in _BOUNDS if each in conditions):
@@ -249,7 +247,7 @@ def _bound(value: object, field: _Field) -> float | datetime:
         try:
             return _utc(_DATETIME.validate_python(bound))
         except ValueError:
-            pass  # it only begins like a date; refused below
+            pass  # not a date, though it begins like one; refused below
     if isinstance(bound, bool | str | None):
         raise field.refused("a bound must be a number, a datetime, or a string in ISO 8601", value)
     return bound
@@ -273,7 +271,7 @@ def _each(value: object, field: _Field) -> list[models.Condition]:
 def _exists(value: object, field: _Field) -> models.Filter:
     if not isinstance(value, bool):
         raise field.refused("$exists needs True or False", value)
-    # An absent field is "empty" alone, a null is "null", too.
+    # An absent field is only "empty"; a null is also "null".
     empty, null = _empty(field.key), _null(field.key)
     if value:
         return models.Filter(should=[_not(empty), null])
@@ -325,7 +323,7 @@ def _matches(value: _Scalar, key: str) -> models.Condition:
 
 
 def _around(value: float) -> tuple[float, float]:
-    """Return between which numbers an engine may keep this one, and read these bounds."""
+    """Return a range for equality: engines may round both the stored number and the bounds."""
     if isinstance(value, int) or is_read_exactly(value):
         return value, value
     spread = _LAST_PLACES * math.ulp(value)
@@ -333,7 +331,7 @@ def _around(value: float) -> tuple[float, float]:
 
 
 def _scalar(value: object, field: _Field) -> _Scalar:
-    """Return a value as one of Qdrant's; datetimes with a time zone."""
+    """Return a value as a type that Qdrant matches; datetimes get a time zone."""
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, np.bool_ | np.integer | np.floating):
@@ -345,7 +343,7 @@ def _scalar(value: object, field: _Field) -> _Scalar:
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise field.refused("a whole number must fit 64 bits", value)
+        raise field.refused("a whole number must fit into 64 bits", value)
     if isinstance(value, float) and not math.isfinite(value):
         raise field.refused("a number must be finite", value)
     if value is None or isinstance(value, bool | int | float):
@@ -356,7 +354,7 @@ def _scalar(value: object, field: _Field) -> _Scalar:
 
 
 def _utc(value: datetime) -> datetime:
-    """Take a datetime without a time zone as UTC, as Qdrant takes stored ones."""
+    """Return a datetime with UTC as its time zone if it has none, as Qdrant assumes."""
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 

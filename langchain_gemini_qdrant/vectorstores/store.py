@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Set by langchain-qdrant's constructor; what a store does is fixed when it is opened.
+# Set by langchain-qdrant's constructor; they cannot be changed after opening.
 _FIXED = {
     "collection_name",
     "content_payload_key",
@@ -71,45 +71,45 @@ class GeminiQdrantVectorStore(
 ):
     """A `QdrantVectorStore` with consistent search defaults, string ids, dict filters and checks.
 
-    - `search_params` reach every search method and retriever; a call's value overrides them.
-    - Any string is an id, and comes back on `Document.id`; metadata comes back as it went in.
+    - `search_params` apply to every search method and retriever; a call's value overrides them.
+    - Any string is an id and is returned as `Document.id`; metadata is returned unchanged.
     - A filter is a dict over metadata, `{"source": "a.pdf", "page": {"$gte": 3}}`, or Qdrant's own.
-    - `lambda_mult` of MMR means what LangChain says: 1 is relevance only, 0 diversity only.
+    - `lambda_mult` of MMR has LangChain's meaning: 1 is relevance only, 0 diversity only.
     - `score_threshold` is on the scale of the scores that a method returns: the engine's, or 0 to
-      1 where LangChain asks for relevance. With cosine and dot product both are the same number.
+      1 for LangChain's relevance scores. With cosine and dot product both are the same.
     - Every method has an async counterpart prefixed with `a`. It uses no thread, and waiting for a
       server does not block the event loop.
-    - Opening sends nothing to Gemini; a search sends one request to it and one to Qdrant.
-    - A request that meets a lost connection, 408, 429 or 5xx is retried three times, within four
-      seconds; a server that asks to wait for up to a minute is waited for.
-    - What it was opened with is fixed: to set `collection_name` later is an `AttributeError`.
+    - Opening sends nothing to Gemini; a search sends one request to Gemini and one to Qdrant.
+    - After a lost connection, 408, 429 or 5xx, a request is retried three times within four
+      seconds; if a server asks to wait, the store waits for up to a minute.
+    - Its settings are fixed on opening: setting `collection_name` later is an `AttributeError`.
 
     Args:
         client: A `QdrantClient`, such as `EdgeClient`. May be None if `async_client` is given; a
             sync client is then made from its options on first use.
         collection_name: An existing collection, or an alias.
         embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`.
-        validate_collection_config: Read the collection and check it. Without that, nothing is
-            sent, and the search defaults are those of `quantization` and `search_params` alone.
-        async_client: For async use; None makes one of the same server for each event loop, or one
-            over the engine that `client` has in this process.
-        quantization: What the collection must have: a preset or its name, a model of qdrant-client
-            or a dict; None takes the collection as it is.
-        search_params: Defaults of all searches, over those that the collection remembers, over
-            those that its quantization needs.
-        title_key: The metadata key that holds a document's title, which Gemini then reads with
-            the text; None for no titles.
+        validate_collection_config: Read the collection and check it. False sends nothing; the
+            search defaults are then only those of `quantization` and `search_params`.
+        async_client: A client for async use; None makes one to the same server for each event loop,
+            or one over the engine that `client` has in this process.
+        quantization: The quantization that the collection must have: a preset or its name, a model
+            of qdrant-client or a dict; None accepts any.
+        search_params: Defaults of all searches. They override those that the collection remembers,
+            which override those that its quantization needs.
+        title_key: The metadata key of a document's title, which Gemini then reads with the text;
+            None for no titles.
         hybrid_fusion: How hybrid search merges dense and sparse hits: `"rrf"`, `"dbsf"` or a model
-            of qdrant-client; None is RRF as Qdrant has it.
-        clock: What waits between retries; for tests. None is this machine's.
+            of qdrant-client; None is RRF with Qdrant's defaults.
+        clock: Waits between retries, for tests; None is the machine's clock.
 
     The other arguments are those of `langchain_qdrant.QdrantVectorStore`.
 
     Raises:
-        CollectionMismatchError: The collection's vectors have another name, size, distance,
-            embedding or quantization.
-        ConfigurationError: `title_key` with an embedding that reads no titles, an argument that
-            cannot be read, or payload keys of which one hides another.
+        CollectionMismatchError: The collection's vectors differ in name, size, distance, embedding
+            or quantization.
+        ConfigurationError: `title_key` is given with an embedding that reads no titles, an argument
+            is not valid, or payload keys are not distinct.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class GeminiQdrantVectorStore(
             )
         check_keys(content_payload_key, metadata_payload_key)
         super().__init__(
-            client=client,  # type: ignore[arg-type] # read through the property below only
+            client=client,  # type: ignore[arg-type] # only read through the property below
             collection_name=collection_name,
             embedding=embedding,
             retrieval_mode=mode,
@@ -161,7 +161,7 @@ class GeminiQdrantVectorStore(
             sparse_embedding=sparse_embedding,
             sparse_vector_name=sparse_vector_name,
             validate_embeddings=validate_embeddings,
-            validate_collection_config=False,  # its check embeds a text to learn the size
+            validate_collection_config=False,  # its check would embed a text to find the size
         )
         given: object = client  # the class methods pass a connection
         connection = given if isinstance(given, Connection) else Connection(client, async_client)
@@ -193,7 +193,7 @@ class GeminiQdrantVectorStore(
     def __setattr__(self, name: str, value: object) -> None:
         if name in _FIXED and name in self.__dict__:
             raise AttributeError(
-                f"{name} of an open store cannot be set, got {value!r}: open another store with it"
+                f"{name} of an open store cannot be set, got {value!r}: open a new store with it"
             )
         super().__setattr__(name, value)
 
@@ -209,17 +209,17 @@ class GeminiQdrantVectorStore(
 
     @property
     def search_params(self) -> models.SearchParams | None:
-        """The defaults of all searches."""
+        """The defaults of all searches, None if there are none."""
         return self.collection.state.search_params
 
     @property
     def title_key(self) -> str | None:
-        """The metadata key that holds a document's title."""
+        """The metadata key of a document's title, None for no titles."""
         return self.collection.layout.title_key
 
     @property
     def hybrid_fusion(self) -> FusionModel:
-        """How hybrid search merges dense and sparse hits."""
+        """The method by which hybrid search merges dense and sparse hits."""
         return self.collection.layout.hybrid_fusion
 
     # Reading
@@ -229,22 +229,23 @@ class GeminiQdrantVectorStore(
         return run(_read.get(self.collection, ids))
 
     async def aget_by_ids(self, ids: Sequence[str | int], /) -> list[Document]:
-        """Return the documents with these ids, in their order; unknown ids are left out."""
+        """Return the documents with these ids, in order, without blocking; omit unknown ids."""
         return await _read.get(self.async_collection, ids)
 
     def count(self, filter: Filter | None = None) -> int:
         """Return how many documents match `filter`, a dict such as `{"page": {"$gte": 3}}`.
 
-        None is all; Qdrant's own `Filter` is taken, too.
+        None counts all documents; Qdrant's own `Filter` is accepted, too.
 
-        Where a server's strict mode does not allow exact counts, all their ids are read for that.
+        If a server's strict mode does not allow exact counts, the ids of the documents are read.
         """
         return run(_read.count(self.collection, filter))
 
     async def acount(self, filter: Filter | None = None) -> int:
         """Return how many documents match `filter`, without blocking the event loop.
 
-        A filter is a dict such as `{"page": {"$gte": 3}}` or Qdrant's own `Filter`; None is all.
+        A filter is a dict such as `{"page": {"$gte": 3}}` or Qdrant's own `Filter`; None counts all
+        documents.
         """
         return await _read.count(self.async_collection, filter)
 
@@ -255,8 +256,8 @@ class GeminiQdrantVectorStore(
 
         Args:
             filter: Conditions on the metadata, such as `{"page": {"$gte": 3}}`, or Qdrant's
-                `Filter`; None is all.
-            batch_size: Documents fetched at a time, or as many as a server's strict mode allows.
+                `Filter`; None matches all documents.
+            batch_size: Documents fetched at a time, limited by a server's strict mode.
         """
         with closing(as_sync(_read.pages(self.collection, filter, batch_size))) as pages:
             for page in pages:
@@ -269,8 +270,8 @@ class GeminiQdrantVectorStore(
 
         Args:
             filter: Conditions on the metadata, such as `{"page": {"$gte": 3}}`, or Qdrant's
-                `Filter`; None is all.
-            batch_size: Documents fetched at a time, or as many as a server's strict mode allows.
+                `Filter`; None matches all documents.
+            batch_size: Documents fetched at a time, limited by a server's strict mode.
         """
         async with aclosing(_read.pages(self.async_collection, filter, batch_size)) as pages:
             async for page in pages:

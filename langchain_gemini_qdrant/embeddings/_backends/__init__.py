@@ -1,7 +1,7 @@
 """The two Google SDKs behind one small protocol: one request in, its vectors out.
 
 A back end sends one request and translates the SDK's errors. It does not split, retry or check:
-that is the same for both and stands in `embeddings`.
+`embeddings` does that for both.
 """
 
 from __future__ import annotations

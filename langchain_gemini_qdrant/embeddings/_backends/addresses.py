@@ -1,4 +1,4 @@
-"""Which addresses requests can be sent to."""
+"""Check the addresses to which requests are sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_base_url(base_url: str, *, scheme_needed: bool) -> None:
     if not _has_host(base_url):
         raise ConfigurationError(
             "base_url must be an address with a host, such as 'https://gateway.example/gemini', "
-            "and a port of at most 65535, without blanks; what was got is not shown, as it may "
+            "and a port of at most 65535, without blanks; the value is not shown, as it may "
             "hold a password"
         )
 

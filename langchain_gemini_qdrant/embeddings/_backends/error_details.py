@@ -1,6 +1,6 @@
-"""What an error's body says: Google's, a proxy's, or none at all; the same for both SDKs.
+"""Read the body of an error, Google's, a proxy's or an empty one, in the same way for both SDKs.
 
-Whatever is not Google's is passed over: its type, size and depth may be any.
+Anything that is not Google's is ignored: it may have any type, size and depth.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class UsedUp:
 
     Attributes:
         unit: What it counts; each text of a batch counts as one request.
-        limit: Its size, None where the body does not say it.
-        per_day: It is a day's and not a minute's.
+        limit: Its size, None if the body does not report it.
+        per_day: Whether it is a quota per day and not per minute.
     """
 
     unit: Literal["texts", "tokens"]
@@ -48,10 +48,10 @@ class UsedUp:
 
 
 def used_up(name: object, value: object = None) -> UsedUp:
-    """Return the quota of an id or a metric; the name alone says what is counted, and how long."""
+    """Return the quota of an id or a metric, whose name says what is counted and over what time."""
     text = str(name)
     if re.search(r"per_?(?:second|hour)|enqueued", text, re.IGNORECASE):
-        value = None  # no limit of a minute
+        value = None  # not a limit per minute
     return UsedUp(
         unit="tokens" if "token" in text.lower() else "texts",
         limit=read_number(value),
@@ -65,9 +65,9 @@ class ErrorDetails:
 
     Attributes:
         status: The name of its code, such as `FAILED_PRECONDITION`.
-        reasons: Of its ErrorInfo.
-        retry_after: Seconds, of its RetryInfo or of the header Retry-After; they may be cut.
-        violations: Quotas that are used up, of its QuotaFailure and ErrorInfo, with their metrics.
+        reasons: The reasons of its ErrorInfo.
+        retry_after: Seconds from its RetryInfo or the header Retry-After; they may be truncated.
+        violations: Quotas that are used up, from its QuotaFailure and ErrorInfo, with metrics.
     """
 
     status: str = ""
@@ -76,9 +76,9 @@ class ErrorDetails:
     violations: list[tuple[str, UsedUp]] = field(default_factory=list)
 
     def delay(self, message: str) -> float | None:
-        """Return the seconds after which the server takes requests again, None if it is silent.
+        """Return the seconds until the server accepts requests again, None if it does not say.
 
-        The message has the whole of what RetryInfo cuts to seconds, where it has it at all.
+        The message, if it has the delay, has the fractions of a second that RetryInfo lacks.
         """
         match = _RETRY_IN_MESSAGE.search(message)
         whole = None if match is None else read_seconds(match[1])
@@ -89,12 +89,12 @@ class ErrorDetails:
         return whole if cut <= whole < cut + 1.0 else max(uncut(cut), whole)
 
     def quotas(self, message: str) -> list[UsedUp]:
-        """Return the quotas that are used up; where the details lack a limit, the message's."""
+        """Return the quotas that are used up; a limit missing in the details is the message's."""
         found: list[tuple[str, str]] = _QUOTA_IN_MESSAGE.findall(message)
         if not self.violations:
             return [used_up(metric, value) for metric, value in found]
         metrics = [metric for metric, _ in found]
-        # A day's quota and a minute's may have one metric: then no limit is either's for sure.
+        # Quotas per day and per minute may share a metric: then a limit may belong to either.
         named = {metric: value for metric, value in found if metrics.count(metric) == 1}
         return [
             quota
@@ -105,10 +105,10 @@ class ErrorDetails:
 
 
 def read_error_body(body: object) -> tuple[str, ErrorDetails]:
-    """Read the words and details of any error body: Google's, a proxy's, or none at all.
+    """Return the message and the details of any error body: Google's, a proxy's or an empty one.
 
     Args:
-        body: Its JSON, or its text where it is none.
+        body: The body's JSON, or its text if it is not JSON.
     """
     error = _first(body)
     if isinstance(error, dict) and "error" in error:
@@ -123,7 +123,7 @@ def read_error_body(body: object) -> tuple[str, ErrorDetails]:
 
 
 def read_error_details(details: object) -> ErrorDetails:
-    """Read the JSON form of an error's `details`; what is not Google's is passed over."""
+    """Read the JSON form of an error's `details`; anything that is not Google's is ignored."""
     read = ErrorDetails()
     for detail in details if isinstance(details, list) else ():
         if not isinstance(detail, dict):
@@ -147,9 +147,9 @@ def read_error_details(details: object) -> ErrorDetails:
 
 
 def without_markup(text: str) -> str:
-    """Return a web page's title, or else its first words; any other text in one line.
+    """Return a web page's title or its first words; any other text on one line.
 
-    A proxy answers with a page of its own, whose markup would fill the screen.
+    Proxies answer with web pages, whose markup would fill the screen.
     """
     text = text[:_READ_OF_TEXT]
     if _PAGE.match(text) is None:
@@ -161,7 +161,7 @@ def without_markup(text: str) -> str:
 
 
 def _first(value: object) -> object:
-    """Return the first of a list: Vertex AI sends its error as a list of one."""
+    """Return the first element of a list: Vertex AI sends its error in a list of one."""
     return value[0] if isinstance(value, list) and value else value
 
 

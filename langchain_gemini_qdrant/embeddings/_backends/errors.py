@@ -1,4 +1,4 @@
-"""From an HTTP status and Google's error body to our errors; the same for both SDKs."""
+"""Make our errors from an HTTP status and Google's error body, in the same way for both SDKs."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ if TYPE_CHECKING:
 
 _TOO_MANY_REQUESTS = 429
 _NOT_FOUND = 404
-# The Developer API's words and Vertex AI's; other 404s are a proxy's, or about something else.
+# The words of the Developer API and of Vertex AI; other 404s come from a proxy, or have other
+# causes.
 _NO_SUCH_MODEL = re.compile("is not found for API version|Publisher Model .* not found", re.DOTALL)
 _CLIENT_ERRORS = range(400, 500)
 _NOT_IMPLEMENTED = 501
-# 408 and 499 say that the request ended before its answer, not that it was wrong.
+# 408 and 499 mean that the request ended before its answer, not that it was wrong.
 _UNANSWERED = frozenset({408, 499})
-# Where the API answers so, it would answer the same to every other request of the call.
+# The API would give these answers to every other request of the call, too.
 _REFUSES_ALL = frozenset({401, 403, 404, _NOT_IMPLEMENTED})
 
 _UNPAID = re.compile(r"credits are depleted|spending (?:cap|limit)", re.IGNORECASE)
 _RETRY_SENTENCE = re.compile(rf"(?:please )?retry in {DURATION}\.?", re.IGNORECASE)
-_LONGEST_MESSAGE = 2_000  # characters of a body's own words; a proxy's page may have thousands
+_LONGEST_MESSAGE = 2_000  # characters of a body's message; a proxy's page may have thousands
 
-# Google's keys and access tokens, and what stands where they do: a gateway may quote a request.
+# Google's keys and access tokens, and anything in their places: a gateway may quote a request.
 _SECRET = re.compile(
     r"AIza[\w-]{6,}|AQ\.[\w-]{6,}|ya29\.[\w.-]{6,}|(?<=key=)[^&\s\"']+|(?<=Bearer )[^\s\"']+",
     re.IGNORECASE,
 )
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What SDKs raise from answers that are not the API's."""
+"""Exceptions that SDKs raise on answers that are not the API's."""
 
 
 _keys: set[str] = set()
@@ -57,7 +58,7 @@ _SHORTEST_KEY = 8  # characters; a shorter one could be a word of the message
 
 
 def hide(key: str | None) -> None:
-    """Mask a key in the messages of errors from now on: a gateway may quote it."""
+    """Mask a key in all later error messages, as a gateway may quote it."""
     if key is not None and len(key) >= _SHORTEST_KEY:
         _keys.add(key)
 
@@ -69,7 +70,7 @@ def error_for_status(
     model: str,
     details: ErrorDetails,
 ) -> EmbeddingError:
-    """Return the error of ours that an answer other than 200 stands for."""
+    """Return our error for an answer other than 200."""
     message = message.encode(errors="replace").decode()
     for key in list(_keys):
         message = message.replace(key, "***")
@@ -103,11 +104,11 @@ def _rate_limit_error(text: str, message: str, model: str, details: ErrorDetails
         kind: type[RateLimitError] = BillingError
         advice = "Waiting does not help: change the project's plan, balance or spending cap."
     elif any(quota.per_day for quota in quotas):
-        kind, advice = DailyQuotaError, "The quota of a day is renewed at midnight Pacific time."
+        kind, advice = DailyQuotaError, "The daily quota is renewed at midnight Pacific time."
     else:
         kind = DailyQuotaError if (retry_after or 0.0) > LONGEST_DELAY else RateLimitError
         return kind(text, model=model, retry_after=retry_after, limits=_limits(quotas, kind))
-    # The delay that Google names beside such a quota is one of a minute's.
+    # The delay that Google sends with such a quota is that of a quota per minute.
     text = f"{_RETRY_SENTENCE.sub('', text).strip()} {advice}"
     return kind(text, model=model, limits=_limits(quotas, kind))
 
@@ -115,14 +116,14 @@ def _rate_limit_error(text: str, message: str, model: str, details: ErrorDetails
 def unreachable(error: BaseException, *, model: str) -> ServiceError | ConfigurationError:
     """Return the error for a connection that was refused, lost or too slow.
 
-    It says what the operating system says. The library's own words stay out: they may hold a key,
-    a proxy's password or an address with either.
+    Its message has the operating system's words. The library's own words are left out: they may
+    contain a key, a proxy's password or an address with either.
     """
     reason = ""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            # aiohttp's is one too, without the words
+            # aiohttp's error is one, too, without the words
             return untrusted(getattr(cause, "verify_message", "CERTIFICATE_VERIFY_FAILED"))
         reason = _system_s_words(cause) or reason
         cause = cause.__cause__ or cause.__context__
@@ -134,7 +135,7 @@ def unreachable(error: BaseException, *, model: str) -> ServiceError | Configura
 
 
 def _system_s_words(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLError):  # its number is none of the system's
+    if isinstance(error, ssl.SSLError):  # its number is not the system's
         return f": {error.reason}" if error.reason else ""
     if isinstance(error, socket.gaierror):
         return f": {error.strerror}"
@@ -144,7 +145,7 @@ def _system_s_words(error: BaseException) -> str:
 
 
 def untrusted(reason: str) -> ConfigurationError:
-    """Return the error for a server that cannot prove who it is."""
+    """Return the error for a server whose certificate is not trusted."""
     return ConfigurationError(
         f"the server's TLS certificate is not trusted ({reason}): check base_url, or name the "
         "certificates that you trust by SSL_CERT_FILE (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH for gRPC, "
@@ -155,7 +156,7 @@ def untrusted(reason: str) -> ConfigurationError:
 def unsendable(error: BaseException) -> ConfigurationError:
     """Return the error for a setting with which nothing can be sent.
 
-    Raise it `from None`: what it replaces may quote a key or a password.
+    Raise it `from None`: the original error may quote a key or a password.
     """
     return ConfigurationError(
         f"nothing can be sent with these settings ({type(error).__name__}): the API key must be "
@@ -167,7 +168,10 @@ def unsendable(error: BaseException) -> ConfigurationError:
 
 
 def says_closed(error: BaseException) -> bool:
-    """Return whether a client cannot send: such errors have no class of their own."""
+    """Return whether an error says that a client is closed or of another loop.
+
+    Such errors have no class of their own.
+    """
     return re.search(r"clos|event loop|different loop", str(error), re.IGNORECASE) is not None
 
 
@@ -175,7 +179,7 @@ def unusable_client() -> ConfigurationError:
     """Return the error for a client that cannot send."""
     return ConfigurationError(
         "the SDK's client cannot send: it is closed, or its connections belong to another event "
-        "loop. Pass a client that is open and of the running loop, or none: embeddings make one "
+        "loop. Pass an open client of the running loop, or no client: embeddings then make one "
         "for each loop"
     )
 
@@ -193,7 +197,7 @@ def unreadable(error: BaseException, *, model: str) -> ServiceError:
 def _limits(
     quotas: Sequence[UsedUp], kind: type[RateLimitError]
 ) -> dict[Literal["texts", "tokens"], float | None]:
-    """Return the smallest limit of each unit; of a day's quotas alone where the day's is over."""
+    """Return the smallest limit of each unit; of daily quotas only if one of these is used up."""
     limits: dict[Literal["texts", "tokens"], float | None] = {}
     for quota in quotas:
         if quota.per_day == (kind is DailyQuotaError) or kind is BillingError:
@@ -207,7 +211,7 @@ def _advice_on_model(model: str, *, of_developer_api: bool) -> str:
     if known is None:
         return f" Known models: {', '.join(sorted(GEMINI_MODELS))}."
     if of_developer_api and known.vertex_only:
-        return f" {known.name} is served by Vertex AI alone: pass vertexai=True and project."
+        return f" {known.name} is available on Vertex AI only: pass vertexai=True and project."
     if of_developer_api and known.is_shut_down(datetime.now(UTC).date()):
         return (
             f" {known.name} was shut down on {known.shutdown}. Use {known.replacement!r}"

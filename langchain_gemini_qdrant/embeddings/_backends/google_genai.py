@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
 
-# Given in any case: without one the SDK looks into the environment whenever a client is made.
+# Always passed: without a key the SDK reads the environment whenever a client is made.
 _ADDRESS = "https://generativelanguage.googleapis.com/"
 
-# The SDK completes its models on first use, under a lock of pydantic's for which a forked child
-# would wait forever. Those that our requests use are completed here: a fork waits for an import.
+# The SDK completes its models on first use, under a lock of pydantic's on which a forked child
+# could wait for ever. Those that our requests use are completed here: a fork waits for an import.
 _USED = re.compile(
     "EmbedContent|ContentEmbedding|CountTokens|UsageMetadata|ModalityTokenCount|Http(Options|Response)"
 )
@@ -57,7 +57,7 @@ _SETTINGS_ERRORS = {
     "httpx2": ("InvalidURL", "UnsupportedProtocol"),
     "aiohttp": ("InvalidURL",),
 }
-_CLIENT_ERRORS = ("ImportError", "OSError", "ValueError")  # where one is made
+_CLIENT_ERRORS = ("ImportError", "OSError", "ValueError")  # while a client is made
 _TRANSPORT_ERRORS = {
     "httpx": ("RequestError",),
     "httpx2": ("RequestError",),
@@ -65,17 +65,17 @@ _TRANSPORT_ERRORS = {
     "asyncio": ("TimeoutError",),
     "builtins": ("TimeoutError", "ConnectionError"),
 }
-_ILLEGAL_HEADER = re.compile("^Illegal header|header injection attack")  # h11's words, aiohttp's
+_ILLEGAL_HEADER = re.compile("^Illegal header|header injection attack")  # h11's and aiohttp's words
 _OK = 200
-_SHORTEST_DEADLINE = 10  # seconds that the API can be told; see `http_options`
+_SHORTEST_DEADLINE = 10  # seconds, the shortest that the API accepts; see `http_options`
 
-# The SDK asks for contents even where extra_body brings the whole list of requests. On Vertex AI
-# two of them make it choose the batch.
+# The SDK requires contents even if extra_body has the whole list of requests. On Vertex AI, two
+# contents make it choose the batch method.
 _PLACEHOLDERS = [types.Content(parts=[types.Part(text="-")])] * 2
 
 
 class GenaiConnections:
-    """The clients of google-genai: the user's own, or ours, and how each request is sent."""
+    """The google-genai clients, the user's own or ours, and how each request is sent."""
 
     def __init__(
         self,
@@ -87,27 +87,27 @@ class GenaiConnections:
         self._own = own
         self._timeout = settings.timeout if settings.timeout is not None else _timeout_of(own)
         self._make = new_client
-        # Clients made for loops that have not taken them yet.
+        # Clients made for event loops that have not used them yet.
         self._ahead: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, genai.Client] = (
             weakref.WeakKeyDictionary()
         )
-        # Until 3.3, a client that is collected closes itself in whichever loop is running.
+        # Until 3.3, a client that is garbage-collected closes itself in the loop that is running.
         self._clients = Clients(self._new, self._new_async, _close_async, close_ended=_close_async)
 
     def prepare(self) -> None:
-        """Make the client of this process, so that no request waits for it."""
+        """Create the client of this process, so that no request waits for it."""
         if self._own is None:
             self._clients.of_process()
 
     async def aprepare(self) -> None:
-        """Make the client of the running event loop, in a thread: it takes a third of a second."""
+        """Create the event loop's client, in a thread because it takes a third of a second."""
         loop = asyncio.get_running_loop()
         if self._own is None and not self._clients.has_one_of(loop):
             await asyncio.to_thread(self._make_ahead, loop)
             self._clients.of_loop()
 
     def _make_ahead(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Make a client, once for all the requests of a loop that wait; it is bound to none yet."""
+        """Create one client for all waiting requests of a loop; it is not bound to a loop yet."""
         with MAKING:
             if loop not in self._ahead and not self._clients.has_one_of(loop):
                 self._ahead[loop] = self._new()
@@ -173,7 +173,7 @@ class GenaiConnections:
         raise NotImplementedError
 
     def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
-        """Return the texts for who looks at the call; `extra_body` says what is sent."""
+        """Return the texts for tracers that watch the call; `extra_body` is what is sent."""
         if not is_watched:
             return [*_PLACEHOLDERS[: len(request.texts)]]
         return [types.Content(parts=[types.Part(text=text)]) for text in request.texts]
@@ -198,14 +198,14 @@ class GenaiConnections:
 
 
 class GoogleGenaiBackend(GenaiConnections):
-    """Sends through `models.embed_content`, one client for each process and event loop."""
+    """Sends with `models.embed_content`, with one client for each process and event loop."""
 
     def __init__(self, settings: BackendSettings) -> None:
         own = None if settings.client is None else _checked_client(settings.client)
         super().__init__(settings, own, self._new_client)
 
-    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
-        """Return how many texts one request may carry."""
+    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all models
+        """Return how many texts one request may have."""
         return MAX_BATCH_SIZE
 
     def max_batch_tokens(self, model: str) -> int | None:
@@ -219,10 +219,11 @@ class GoogleGenaiBackend(GenaiConnections):
         )
 
     def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
-        """Carry the texts in `extra_body`.
+        """Return the request's parameters with the texts in `extra_body`.
 
-        `contents` merges texts into one vector with some models and versions, has no title for
-        each text, and builds four pydantic objects a text; the list goes out as it stands.
+        With some models and versions, `contents` would merge texts into one vector; it has no
+        titles for single texts, and builds four pydantic objects per text. The list is sent
+        unchanged.
         """
         common: dict[str, object] = {"model": request.model}
         if request.task_type is not None:
@@ -263,9 +264,9 @@ def _is_watched(method: object) -> bool:
 
 
 def _timeout_of(own: genai.Client | None) -> float | None:
-    """Return the seconds that a client of the user's own gives a request, where they can be seen.
+    """Return the timeout in seconds of a user's own client, None if it cannot be read.
 
-    A request that says how long it may take has no other timeout.
+    A timeout of the request would replace it.
     """
     options = getattr(getattr(own, "_api_client", None), "_http_options", None)
     milliseconds: int | None = getattr(options, "timeout", None)
@@ -273,9 +274,9 @@ def _timeout_of(own: genai.Client | None) -> float | None:
 
 
 def client_options(base_url: str | None) -> types.HttpOptions:
-    """Return how a client of ours sends: in time, and once.
+    """Return how our own client sends: within the timeout, and without the SDK's retries.
 
-    Over aiohttp, the SDK sends again after a random wait of up to 10 s, unless told otherwise.
+    Over aiohttp, the SDK retries by default after a random wait of up to 10 s.
     """
     return types.HttpOptions(
         base_url=base_url,
@@ -289,8 +290,8 @@ def http_options(
 ) -> types.HttpOptions:
     """Return how a request is sent.
 
-    The SDK tells the server the timeout, rounded up to seconds. The Developer API refuses less than
-    10 s with "Manually set deadline 5s is too short", whatever the client waits.
+    The SDK sends the timeout to the server, rounded up to seconds. The Developer API refuses less
+    than 10 s with "Manually set deadline 5s is too short", however long the client waits.
     """
     options = types.HttpOptions(extra_body=extra_body)
     if timeout is not None:
@@ -324,9 +325,9 @@ def _error_of_transport(error: BaseException, model: str) -> GeminiQdrantError:
 
 
 def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
-    """Return the error for what the SDK could not do with a request or with its answer."""
+    """Return the error for a failure of the SDK with a request or with its answer."""
     if isinstance(error, UnicodeEncodeError) and error.encoding == "utf-8":
-        raise error  # of a text that is sent
+        raise error  # about a text that is sent
     if _is_of_header(error):
         raise unsendable(error) from None
     if isinstance(error, UNREADABLE):
@@ -344,14 +345,14 @@ def _error_of_answer(error: errors.APIError, model: str) -> EmbeddingError:
 
 
 def _is_of_header(error: BaseException) -> bool:
-    """Return whether a header cannot be sent; h11 quotes it."""
+    """Return whether an error is about a header that cannot be sent; h11 quotes the header."""
     return isinstance(error, UnicodeEncodeError) or bool(_ILLEGAL_HEADER.search(str(error)))
 
 
 def _unread(error: BaseException, model: str) -> EmbeddingError:
-    """Return the error for an answer in whose reading the SDK failed: its frames know the status.
+    """Return the error for an answer that the SDK failed to read; its frames have the status.
 
-    An error page in the encoding of its country is enough.
+    An error page that is not in UTF-8 is enough.
     """
     step = error.__traceback__
     while step is not None:
@@ -366,7 +367,7 @@ def _unread(error: BaseException, model: str) -> EmbeddingError:
 
 
 def _loaded(names: Mapping[str, tuple[str, ...]]) -> tuple[type[BaseException], ...]:
-    """Return the errors of whichever HTTP libraries are loaded: the SDK chooses among them."""
+    """Return the errors of those HTTP libraries that are loaded: the SDK chooses among them."""
     return tuple(
         getattr(sys.modules[module], name)
         for module in names

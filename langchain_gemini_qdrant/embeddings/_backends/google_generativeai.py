@@ -1,10 +1,10 @@
-"""google-generativeai: the SDK that Google ended in 2025, for applications that still stand on it.
+"""google-generativeai: the SDK that Google ended in 2025, for applications that still depend on it.
 
-Requests over gRPC go through the API client that the SDK is built on
-(`google.ai.generativelanguage`): the SDK's own `embed_content` has one title for the whole list and
-spends 9 to 15 ms of CPU on turning each vector's protobuf into a dict. Those over REST go past that
-client, too, except through one of the user's own: see `google_generativeai_rest`. Neither does this
-touch the SDK's process-wide `configure()`.
+Requests over gRPC use the API client on which the SDK is built (`google.ai.generativelanguage`):
+the SDK's own `embed_content` has one title for the whole list and spends 9 to 15 ms of CPU time on
+converting each vector's protobuf to a dict. Requests over REST do not use that client either,
+unless it is the user's own: see `google_generativeai_rest`. This module does not call the SDK's
+process-wide `configure()`.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ _MAX_MESSAGE_BYTES = 64 * 2**20  # 100 vectors of 3,072 floats are 1.2 MB; gRPC'
 
 
 class GoogleGenerativeaiBackend:
-    """Sends BatchEmbedContents over gRPC or REST, one client for each process and event loop.
+    """Sends BatchEmbedContents over gRPC or REST, with a client for each process and event loop.
 
-    The SDK has no asynchronous REST: with `transport="rest"` an asynchronous call waits for the
+    The SDK has no asynchronous REST: with `transport="rest"` an asynchronous call runs the
     synchronous one in a thread.
     """
 
@@ -86,20 +86,20 @@ class GoogleGenerativeaiBackend:
         self._settings = settings
         self._clients = Clients(self._new_client, self._new_async_client, _close_async)
 
-    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all
-        """Return how many texts one request may carry."""
+    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all models
+        """Return how many texts one request may have."""
         return MAX_BATCH_SIZE
 
     def max_batch_tokens(self, model: str) -> int | None:
         """Return None: no bound is documented."""
 
     def prepare(self) -> None:
-        """Make the client of this process, so that no request waits for it."""
+        """Create the client of this process, so that no request waits for it."""
         if self._settings.client is None:
             self._clients.of_process()
 
     async def aprepare(self) -> None:
-        """Make the client of the running event loop, or of the process where that one is used."""
+        """Create the client of the running event loop, or of the process if that one is used."""
         if self._is_sync_only:
             self.prepare()
         elif self._settings.async_client is None:
@@ -165,8 +165,8 @@ class GoogleGenerativeaiBackend:
         )
 
     def _options(self, timeout: float | None) -> dict[str, Any]:
-        # retry=None: one layer retries, ours. The key travels in the metadata, which a plaintext
-        # channel sends too.
+        # retry=None: only our own layer retries. The key is sent in the metadata, which works on a
+        # plaintext channel, too.
         options: dict[str, Any] = {"retry": None}
         if timeout is not None:
             options["timeout"] = timeout
@@ -204,11 +204,11 @@ class GoogleGenerativeaiBackend:
         url = urlsplit(address if "://" in address else f"https://{address}")
         if url.path.strip("/"):
             raise ConfigurationError(
-                f"base_url must be a host and port for gRPC, got the path {url.path!r}: take "
+                f"base_url must be a host and port for gRPC, got the path {url.path!r}: use "
                 "transport='rest' for an address with a path"
             )
         options = [("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES)]
-        host = url.netloc.rpartition("@")[2]  # a password would be in gRPC's messages
+        host = url.netloc.rpartition("@")[2]  # gRPC's messages would show a password
         if url.scheme == "http":
             return insecure(host, options=options)
         target = host if url.port else f"{host}:443"
@@ -231,7 +231,7 @@ def _check_client(client: object, expected: type, field: str) -> None:
 
 
 def _message(request: EmbedRequest) -> BatchEmbedContentsRequest:
-    """Build the protobuf itself; the wrapper around it costs more than the sending."""
+    """Build the plain protobuf: the wrapper around it costs more time than sending."""
     wrapper = BatchEmbedContentsRequest(model=request.model)
     message = BatchEmbedContentsRequest.pb(wrapper)
     for text, title in zip(request.texts, request.titles, strict=True):
@@ -253,7 +253,7 @@ def _count_message(model: str, text: str) -> CountTokensRequest:
 
 
 def _read(response: object, model: str) -> EmbedAnswer:
-    # grpc.aio returns its end-of-stream mark, not an error, for bytes that are not protobuf.
+    # For bytes that are not protobuf, grpc.aio returns its end-of-stream mark and no error.
     if not isinstance(response, BatchEmbedContentsResponse):
         raise unreadable(TypeError(f"got {response!r}"), model=model)
     message = BatchEmbedContentsResponse.pb(response)
@@ -268,9 +268,9 @@ def _translated_errors(model: str) -> Iterator[None]:
     except exceptions.GoogleAPICallError as error:
         raise _error_of_answer(error, model) from error
     except GoogleAuthError as error:
-        # A 401 makes google-auth renew credentials, which an API key has not.
+        # A 401 makes google-auth renew credentials, which an API key does not have.
         raise error_for_status(
-            status_code=401, message="the key was not taken", model=model, details=ErrorDetails()
+            status_code=401, message="the key was not accepted", model=model, details=ErrorDetails()
         ) from error
     except GeminiQdrantError:
         raise
@@ -283,9 +283,9 @@ def _translated_errors(model: str) -> Iterator[None]:
 
 
 def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
-    """Return the error for what the SDK could not do with a request or with its answer."""
+    """Return the error for a failure of the SDK with a request or with its answer."""
     if isinstance(error, UnicodeEncodeError):
-        if error.encoding == "utf-8":  # of a text that is sent
+        if error.encoding == "utf-8":  # about a text that is sent
             raise error
         raise unsendable(error) from None
     if isinstance(error, ValueError) and "closed channel" in str(error):
@@ -298,9 +298,9 @@ def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
 
 
 def _is_of_settings(error: BaseException) -> bool:
-    """Return whether an address, a proxy or a header is wrong; requests quotes each."""
+    """Return whether an address, a proxy or a header is wrong; requests quotes them."""
     if isinstance(error, requests.exceptions.InvalidHeader):
-        return error.request is None  # else the answer has it
+        return error.request is None  # otherwise it is in the answer
     return isinstance(error, ValueError)
 
 
@@ -326,7 +326,7 @@ def _error_of_answer(
 
 
 def _add_grpc_details(details: ErrorDetails, messages: Iterable[object]) -> None:
-    """Take in the protobuf messages of an error; over REST there are none."""
+    """Add the protobuf messages of an error; over REST there are none."""
     for detail in messages:
         if isinstance(detail, ErrorInfo):
             details.reasons.add(detail.reason)
@@ -338,6 +338,6 @@ def _add_grpc_details(details: ErrorDetails, messages: Iterable[object]) -> None
         elif isinstance(detail, QuotaFailure):
             for violation in detail.violations:
                 metric, quota_id = violation.quota_metric, violation.quota_id
-                # A value of 0 is how protobuf says that there is none.
+                # In protobuf, 0 means that there is no value.
                 quota = used_up(quota_id or metric, violation.quota_value or None)
                 details.violations.append((metric, quota))

@@ -1,7 +1,7 @@
 """The old SDK's REST requests without its protobuf, which takes 3 to 9 ms of CPU for each vector.
 
-Address, query and JSON are those of the SDK's REST transport, and so are the errors:
-`google.api_core.exceptions` and those of requests.
+Address, query and JSON are those of the SDK's REST transport. So are the errors: those of
+`google.api_core.exceptions` and of requests.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
 
 _QUERY = "%24alt=json%3Benum-encoding%3Dint"
-_POOL_SIZE = 64  # threads that send at once and keep their connections; requests keeps 10
+_POOL_SIZE = 64  # threads whose connections are kept; the default of requests is 10
 _MIN_ERROR_STATUS = 400
 _PIECE = 2**18  # bytes of an answer, at most
 
 
 class RestClient:
-    """Sends from any number of threads through one pool of connections, and never twice."""
+    """Sends from any number of threads through one pool of connections, without retries."""
 
     def __init__(self, *, base_url: str, headers: Mapping[str, str]) -> None:
         has_scheme = base_url.startswith(("http://", "https://"))
         self._base_url = (base_url if has_scheme else f"https://{base_url}").rstrip("/")
-        # Not google-auth's session: to a 401 that answers by renewing what an API key has not.
+        # Not google-auth's session: after a 401 it renews credentials, which an API key lacks.
         self._session = requests.Session()
         self._session.headers.update(headers)
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=_POOL_SIZE)
@@ -80,14 +80,14 @@ class RestClient:
         )
         if hasattr(response.raw, "read1"):  # urllib3 2
             response.raw = _Body(response.raw, end)
-        _ = response.content  # is read here
+        _ = response.content  # reads the body
         if response.status_code >= _MIN_ERROR_STATUS:
             raise _error(response)
         return response
 
 
 class _Body:
-    """What requests reads an answer from, in pieces as they arrive."""
+    """The body from which requests reads an answer, in pieces as they arrive."""
 
     def __init__(self, body: Any, end: float) -> None:  # noqa: ANN401 - urllib3's
         self._body = body
@@ -122,7 +122,7 @@ def _content(text: str) -> dict[str, Any]:
     return {"parts": [{"text": text}]}
 
 
-def _values(embedding: Any) -> list[float]:  # noqa: ANN401 - JSON that nothing has checked
+def _values(embedding: Any) -> list[float]:  # noqa: ANN401 - unchecked JSON
     values = embedding.get("values") or []
     if not isinstance(values, list):
         raise TypeError(f"got {type(values).__name__} for values")
@@ -130,7 +130,7 @@ def _values(embedding: Any) -> list[float]:  # noqa: ANN401 - JSON that nothing 
 
 
 def body_of(response: requests.Response) -> object:
-    """Return the JSON of an answer, or its text where it is none."""
+    """Return the JSON of an answer, or its text if it is not JSON."""
     try:
         return from_json(response.content)
     except ValueError:
@@ -138,8 +138,8 @@ def body_of(response: requests.Response) -> object:
 
 
 def _error(response: requests.Response) -> exceptions.GoogleAPICallError:
-    # The SDK's own reading fails on any body that is not Google's; what it says is read from it
-    # where the error is translated.
+    # The SDK's own parser fails on bodies that are not Google's; the body is read when the error is
+    # translated.
     message, _ = read_error_body(body_of(response))
     error: exceptions.GoogleAPICallError = exceptions.from_http_status(
         response.status_code, message or "unknown error", response=response

@@ -1,4 +1,4 @@
-"""What passes between `embeddings` and a back end."""
+"""The interface between `embeddings` and a back end."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class BackendSettings:
     """How to reach the API.
 
     Attributes:
-        api_key: In the clear; None only together with a client of the user's own.
+        api_key: In plain text; None only together with a client of the user's own.
         timeout: Seconds for one request; None leaves it to the user's own client.
         client: The user's own SDK client, for sync use (and async, where the SDK has one for both).
         async_client: The user's own async client, for the SDK that has two.
-        vertexai: Talk to Vertex AI, as `project` in `location` with `credentials`, in place of the
-            Gemini Developer API with `api_key`.
+        vertexai: Use Vertex AI, as `project` in `location` with `credentials`, and not the Gemini
+            Developer API with `api_key`.
         auto_truncate: Let Vertex AI cut texts that are too long; the Developer API always does.
     """
 
@@ -45,16 +45,16 @@ class BackendSettings:
 
 
 def shortest(*timeouts: float | None) -> float | None:
-    """Return the shortest of some timeouts; None is one without an end."""
+    """Return the shortest timeout; None means no timeout."""
     return min((timeout for timeout in timeouts if timeout is not None), default=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmbedRequest:
-    """The texts of one API request, conditioned already.
+    """The texts of one API request, in the form in which they are sent.
 
     Attributes:
-        model: With `models/`.
+        model: Name with `models/`.
         titles: One for each text; sent only with a `task_type` of RETRIEVAL_DOCUMENT.
         task_type: The parameter, None to leave it out.
         output_dimensionality: The parameter, None to leave it out.
@@ -69,10 +69,10 @@ class EmbedRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmbedAnswer:
-    """What came back, unchecked: any number of vectors of any size.
+    """The unchecked answer: any number of vectors of any size.
 
     Attributes:
-        tokens: Input tokens that the API counted, None where it did not say.
+        tokens: Input tokens that the API reported, None if it did not.
     """
 
     vectors: list[Vector]
@@ -82,23 +82,23 @@ class EmbedAnswer:
 class Backend(Protocol):
     """One Google SDK.
 
-    Sending raises the subclasses of `EmbeddingError` and nothing of the SDK's own. A request ends
-    after `timeout` seconds, which are what its call has left, and after those of the settings,
-    whichever come first. Closing ends the connections of this process or event loop, never those of
-    a user's own client; the next request opens new ones.
+    Sending raises subclasses of `EmbeddingError` and never the SDK's own errors. A request ends
+    after `timeout` seconds, the time left for its call, or after the timeout of the settings if
+    that is shorter. Closing closes the connections of this process or event loop, never those of a
+    user's own client; the next request opens new ones.
     """
 
     def max_batch_size(self, model: str) -> int:
-        """Return how many texts one request to this model may carry."""
+        """Return how many texts one request to this model may have."""
 
     def max_batch_tokens(self, model: str) -> int | None:
-        """Return how many tokens these texts may have together, None for no known bound."""
+        """Return how many tokens these texts may have in total, None for no known bound."""
 
     def prepare(self) -> None:
-        """Make the client of this process, so that no request waits for it."""
+        """Create the client of this process, so that no request waits for it."""
 
     async def aprepare(self) -> None:
-        """Make the client of the running event loop."""
+        """Create the client of the running event loop."""
 
     def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request and wait for its answer."""

@@ -1,7 +1,7 @@
-"""Synchronous HTTP whose timeout is the time of the whole request.
+"""Synchronous HTTP whose timeout applies to the whole request.
 
-httpx, httpx2 and requests start their timeout again with each piece of an answer that arrives, so
-that a server which trickles it is waited for as long as it likes.
+httpx, httpx2 and requests restart their timeout with each piece of an answer that arrives, so a
+server that sends it slowly could keep them waiting without limit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def in_time(pieces: Iterator[bytes], end: float) -> Iterator[bytes]:
     """Yield the pieces of an answer.
 
     Raises:
-        TimeoutError: One came after the end, a time of `time.monotonic()`.
+        TimeoutError: A piece came after `end`, a time of `time.monotonic()`.
     """
     for piece in pieces:
         if time.monotonic() > end:
@@ -43,7 +43,7 @@ def _begin(request: Any) -> None:  # noqa: ANN401 - of httpx or httpx2
 def _limit(response: Any) -> None:  # noqa: ANN401 - of httpx or httpx2
     extensions = response.request.extensions
     if "end" in extensions:
-        # What is left is also the longest silence that the body is read with.
+        # The time left is also the longest wait for a piece of the body.
         extensions["timeout"]["read"] = max(extensions["end"] - time.monotonic(), _SOON)
         library = type(response).__module__.partition(".")[0]
         response.stream = _limited_stream(library)(response.stream, extensions["end"])
@@ -51,7 +51,7 @@ def _limit(response: Any) -> None:  # noqa: ANN401 - of httpx or httpx2
 
 @lru_cache
 def _limited_stream(library: str) -> type[Any]:
-    """Return the class of a stream that ends in time; the library asks for one of its own."""
+    """Return the class of a stream that ends in time, a subclass of the library's own."""
     base: type[Any] = sys.modules[library].SyncByteStream
 
     class LimitedStream(base):  # type: ignore[misc]  # one of two classes

@@ -1,8 +1,8 @@
 """google-genai 2.x and 3.x on Vertex AI, which Google also calls Gemini Enterprise Agent Platform.
 
-The SDK chooses the method by model and version: `:predict` for text-embedding-005 and its like,
+The SDK chooses the method by model and version: `:predict` for models such as text-embedding-005,
 and up to 3.3 for gemini-embedding-001; `:embedContent` for one content of the other Gemini models;
-since 3.4 `:batchEmbedContents` for several.
+since 3.4 `:batchEmbedContents` for several contents.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
 
 DEFAULT_LOCATION = "global"
-"""The SDK's own; gemini-embedding-2 is served there and in `us` and `eu` alone."""
+"""The SDK's default; gemini-embedding-2 is available only there and in `us` and `eu`."""
 
 MAX_BATCH_TOKENS = 20_000
-"""Tokens of one request; `:predict` answers 400 to more.
+"""Most tokens of one request; `:predict` answers 400 to more.
 
 https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/embeddings/get-text-embeddings
-No limit is documented for `:batchEmbedContents`. It is held to this one and to the 100 texts of the
-Developer API's method of that name.
+No limit is documented for `:batchEmbedContents`. This one is applied to it, and the 100 texts of
+the Developer API's method of that name.
 """
 
 _OAUTH_ERROR = re.compile(r"[a-z_]{1,40}(?![^:])")  # such as invalid_grant
 _MULTI_REGIONS = frozenset({"eu", "us"})
 
-# Since 3.4.0; before, gemini-embedding-2 took one content and gemini-embedding-001 one instance.
+# Since 3.4.0; before, gemini-embedding-2 took one content, and gemini-embedding-001 one instance.
 _HAS_BATCHES = hasattr(types.EmbeddingApiType, "BATCH_EMBED_CONTENTS")
 
 
 class VertexBackend(GenaiConnections):
-    """Sends through `models.embed_content`, one client for each process and event loop."""
+    """Sends with `models.embed_content`, with one client for each process and event loop."""
 
     def __init__(self, settings: BackendSettings) -> None:
         own = None if settings.client is None else _checked_client(settings.client)
@@ -63,19 +63,19 @@ class VertexBackend(GenaiConnections):
         super().__init__(settings, own, self._new_client)
 
     def max_batch_size(self, model: str) -> int:
-        """Return how many texts one request may carry; see also `max_batch_tokens`."""
+        """Return how many texts one request may have; see also `max_batch_tokens`."""
         if _is_predicted(model):
             return MAX_BATCH_SIZE  # it takes 250
         return MAX_BATCH_SIZE if _HAS_BATCHES and "maas" not in model else 1
 
     def max_batch_tokens(self, model: str) -> int | None:
-        """Return how many tokens the texts of one request may have together."""
+        """Return how many tokens the texts of one request may have in total."""
         return MAX_BATCH_TOKENS if self.max_batch_size(model) > 1 else None
 
     def _new_client(self) -> genai.Client:
         settings = self._settings
         options = client_options(_address(settings))
-        if _has_client_certificate():  # it sends through google-auth, unless there are client_args
+        if _has_client_certificate():  # sent through google-auth, unless there are client_args
             options.client_args = None
         if settings.api_key is not None:  # express mode
             return genai.Client(vertexai=True, api_key=settings.api_key, http_options=options)
@@ -99,9 +99,9 @@ class VertexBackend(GenaiConnections):
             ) from error
 
     def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
-        """Carry several texts in `extra_body`; one is what `contents` say.
+        """Return the request's parameters; several texts are in `extra_body`, one in `contents`.
 
-        The SDK has one title for all contents.
+        The SDK has only one title for all contents.
         """
         if len(request.texts) == 1:
             return types.EmbedContentConfig(
@@ -170,10 +170,9 @@ def _check_access(settings: BackendSettings) -> None:
             "leave out api_key, or leave out project and credentials"
         )
     if settings.api_key is None and settings.base_url and not _project(settings):
-        # The SDK would send to the bare base_url, without authorization.
+        # The SDK would send to base_url itself, without authorization.
         raise ConfigurationError(
-            "Vertex AI needs a project where base_url is set: pass project or set "
-            "GOOGLE_CLOUD_PROJECT"
+            "Vertex AI needs a project if base_url is set: pass project or set GOOGLE_CLOUD_PROJECT"
         )
     _credentials(settings)
 
@@ -195,7 +194,7 @@ def _has_client_certificate() -> bool:
 
 
 def _address(settings: BackendSettings) -> str | None:
-    """Return Google's own address where the SDK would take one that was set after construction."""
+    """Return Google's own address if the SDK would use one that was set after construction."""
     if settings.base_url or not os.environ.get("GOOGLE_VERTEX_BASE_URL"):
         return settings.base_url
     location = settings.location or DEFAULT_LOCATION
@@ -207,13 +206,13 @@ def _address(settings: BackendSettings) -> str | None:
 
 
 def _project(settings: BackendSettings) -> str | None:
-    """Return the project, a service account's own by default; None leaves it to the SDK."""
+    """Return the project, by default that of a service account; None leaves it to the SDK."""
     project: str | None = settings.project or getattr(settings.credentials, "project_id", None)
     return project
 
 
 def _is_predicted(model: str) -> bool:
-    """Return whether `:predict` takes several texts to this model, by the SDK's own rule."""
+    """Return whether `:predict` sends several texts to this model, by the SDK's own rule."""
     model_id = model.rsplit("/", 1)[-1]
     return "gemini" not in model_id and "maas" not in model_id
 
@@ -272,6 +271,6 @@ def _no_credentials(error: exceptions.DefaultCredentialsError) -> ConfigurationE
 
 
 def _oauth_error(error: exceptions.GoogleAuthError) -> str:
-    """Return OAuth's word for it; the rest may be any answer, even one that quotes the request."""
+    """Return OAuth's error code only; the rest of the answer may quote the request."""
     word = _OAUTH_ERROR.match(str(error.args[0] if error.args else ""))
     return word[0] if word else type(error).__name__
