@@ -22,14 +22,14 @@ _INSIDE = r"(?:[^()]|\([^()]*\))*"  # of parentheses, with one more pair of them
 # What is said of Python alone.
 _PHRASES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (
-        re.compile(r"take another collection_name, or recreate it with force_recreate=True"),
+        re.compile(r"use a different collection_name, or recreate it with force_recreate=True"),
         "name another --collection",
     ),
     (
         re.compile(r"pass them as headers=\{[^}]*\}, or Qdrant's own key as api_key="),
         "Qdrant's own key is --qdrant-api-key",
     ),
-    (re.compile(r"\. langchain_gemini_qdrant\.embeddings\.models lists the known ones"), ""),
+    (re.compile(r"\. langchain_gemini_qdrant\.embeddings\.models lists the known models"), ""),
     (re.compile(r"; `report\.failed` has all"), ""),
     (re.compile(r"^verify and cert must"), "--ca-file and --client-cert must"),
     (re.compile(r"pass api_key or set "), "set "),

@@ -189,7 +189,7 @@ def warn_of_task(name: str, task_type: str | None) -> None:
     conditioning = known.conditioning if known else guess_conditioning(name)
     if task_type == "TASK_TYPE_UNSPECIFIED" and conditioning == "task_type":
         warn(
-            f"{name!r} embeds documents with TASK_TYPE_UNSPECIFIED as RETRIEVAL_QUERY: leave out "
+            f"{name!r} embeds documents of TASK_TYPE_UNSPECIFIED as RETRIEVAL_QUERY: leave out "
             "task_type for search, or name the task, such as SEMANTIC_SIMILARITY",
         )
 
@@ -204,7 +204,7 @@ def warn_of_model(name: str, *, vertexai: bool = False) -> None:
     known = find_model(name)
     if known is None:
         warn(
-            f"{name!r} is not a known model: its task is given by "
+            f"{name!r} is not a model that this version knows: its task is given by "
             f"{guess_conditioning(name)}, and its vector size is found by embedding a word. "
             "langchain_gemini_qdrant.embeddings.models lists the known models",
         )

@@ -179,8 +179,8 @@ def test_a_server_that_is_too_old_does_not_cost_the_old_collection(embeddings):
     ("options", "said"),
     [
         ({"client": AsyncQdrantClient(location=":memory:")}, "client must be .*AsyncQdrantClient"),
-        ({"async_client": QdrantClient(":memory:")}, "async_client must be an object of Async"),
-        ({"client": "http://localhost"}, "client must be .* got one of str"),
+        ({"async_client": QdrantClient(":memory:")}, "async_client must be an instance of Async"),
+        ({"client": "http://localhost"}, "client must be .* got str"),
         ({"client": EdgeClient}, "client must be an object"),
     ],
 )

@@ -169,7 +169,7 @@ def test_failure_is_one_line_and_exit_status_1(run, texts, arguments, message):
         ({"status": 403, "message": "Forbidden: Write access is required"}, "403: Forbidden: W"),
         ({"status": 429, "message": "Rate limit exceeded", "retry_after": 4000}, "429: Rate limit"),
         ({"status": 401, "content": b"Invalid API key or JWT"}, "401: Invalid API key or JWT"),
-        ({"status": 400, "content": b"<html>Blocked</html>"}, "400: a page of HTML"),
+        ({"status": 400, "content": b"<html>Blocked</html>"}, "400: an HTML page"),
     ],
 )
 def test_a_server_s_refusal_is_one_line_in_its_own_words(run, qdrant_server, fault, told):

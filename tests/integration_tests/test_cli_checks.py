@@ -110,7 +110,7 @@ def test_a_server_too_old_to_remember_a_setting_is_refused_before_anything_is_me
         server.clear()
         result = run("tune", *QUICK, "--url", server.url, "--apply")
         assert result.exit_code == 1
-        assert "a collection that remembers needs Qdrant 1.16" in result.stderr
+        assert "metadata of a collection needs Qdrant 1.16" in result.stderr
         assert not any("query" in request.path for request in server.requests)
 
 

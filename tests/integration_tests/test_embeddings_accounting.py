@@ -265,7 +265,7 @@ def test_near_the_limit_the_api_counts(make_embeddings, emulator, call, words, f
 
 def test_warn_sends_long_texts_and_says_which(make_embeddings, call):
     embeddings = make_embeddings(model="gemini-embedding-001", on_too_long="warn", **SIZE)
-    with pytest.warns(UserWarning, match="would cut the rest of 1, at index 1"):
+    with pytest.warns(UserWarning, match="would cut off the rest of 1, at index 1"):
         assert len(call(embeddings, "embed_documents", ["a", "word " * 5000])) == 2
 
 

@@ -140,7 +140,7 @@ class Plain(BaseRateLimiter):
 def test_rate_limiter_with_a_lock_stays_behind_with_a_warning(make_embeddings, call):
     limiter = InMemoryRateLimiter(requests_per_second=1e6, max_bucket_size=1e6)
     embeddings = make_embeddings(rate_limiter=limiter, pickle_api_key=True, **SIZE)
-    with pytest.warns(UserWarning, match="rate_limiter stays behind.*cannot pickle"):
+    with pytest.warns(UserWarning, match="rate_limiter is left out.*cannot pickle"):
         received = pickled(embeddings)
     assert received.rate_limiter is None
     assert len(call(received, "embed_query", "a")) == 128

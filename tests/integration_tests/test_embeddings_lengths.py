@@ -56,7 +56,7 @@ def test_text_over_the_limit_among_others_is_found(embeddings, call):
 @pytest.mark.parametrize("status", [403, 404, 501])
 def test_gateway_that_does_not_count_leaves_it_to_the_estimate(embeddings, emulator, call, status):
     emulator.fail_next(status=status)  # counting comes first
-    with pytest.warns(UserWarning, match=f"not counted here \\({status} of countTokens\\)"):
+    with pytest.warns(UserWarning, match=f"cannot be counted \\(countTokens answered {status}\\)"):
         assert len(call(embeddings, "embed_documents", ["a", prose(5500, 1)])) == 2
 
 

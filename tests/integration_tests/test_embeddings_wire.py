@@ -138,7 +138,7 @@ def test_wrong_key_is_rejected_with_the_places_to_look_and_without_the_key(make_
 
 
 def test_unknown_model_names_the_known_ones(make_embeddings, call):
-    with pytest.warns(UserWarning, match="not a model this version knows"):
+    with pytest.warns(UserWarning, match="not a model that this version knows"):
         embeddings = make_embeddings(model="gemini-embedding-9")
     with pytest.raises(
         RequestRejectedError, match="Known models: .*gemini-embedding-001"
@@ -190,12 +190,12 @@ def test_each_status_has_its_error_and_is_sent_once(make_embeddings, emulator, c
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("short", "3 texts were sent, 2 vectors came back"),
-        ("long", "3 texts were sent, 4 vectors came back"),
-        ("empty", "3 texts were sent, 0 vectors came back; .* an error of its own with status 200"),
-        ("size", "vectors of 3072 components were asked for"),
-        ("no-values", "vectors of 3072 components were asked for, 0 came back"),
-        ("nan", "whose length is nan"),
+        ("short", "3 texts were sent, 2 vectors were returned"),
+        ("long", "3 texts were sent, 4 vectors were returned"),
+        ("empty", "3 texts were sent, 0 vectors were returned; .* an error of its own with status 200"),
+        ("size", "vectors of 3072 components were requested"),
+        ("no-values", "vectors of 3072 components were requested, 0 were returned"),
+        ("nan", "a vector of length nan"),
     ],
 )
 def test_answer_that_does_not_fit_is_refused_whole(make_embeddings, emulator, call, wrong, message):

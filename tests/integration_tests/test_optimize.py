@@ -65,7 +65,7 @@ async def test_red_ends_the_wait_with_the_words_of_the_server(store, server, twi
 async def test_the_wait_ends_in_time(store, server, twin, clock):
     server.report(*["yellow"] * 1_000)
     began = clock.now()
-    with pytest.raises(OptimizationError, match="after 60 s, its status is yellow") as caught:
+    with pytest.raises(OptimizationError, match="after 60 s; its status is yellow") as caught:
         await twin(store, "optimize", timeout=60)
     assert caught.value.status == "yellow"
     assert clock.now() - began == pytest.approx(60)

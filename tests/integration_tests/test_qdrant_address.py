@@ -115,8 +115,8 @@ async def test_a_stranger_s_certificate_is_refused_and_told(twin, tls, clock, pr
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"verify": False, "prefer_grpc": True}, "gRPC checks every server's certificate"),
-        ({"verify": ".", "prefer_grpc": True}, "gRPC checks .* against the certificates of one"),
+        ({"verify": False, "prefer_grpc": True}, "gRPC always checks the server's certificate"),
+        ({"verify": ".", "prefer_grpc": True}, "gRPC always checks .* the trusted certificates in one"),
         ({"verify": "missing.pem"}, "No such file"),
         ({"cert": "missing.pem"}, "No such file"),
         ({"cert": __file__}, "verify and cert must name files"),
@@ -132,7 +132,7 @@ async def test_certificates_that_cannot_be_used_are_refused(twin, options, messa
 
 
 async def test_grpc_takes_no_password_of_a_key(twin, tls, cert):
-    with pytest.raises(ConfigurationError, match="gRPC takes no password"):
+    with pytest.raises(ConfigurationError, match="gRPC does not accept a password"):
         await twin(
             *(vectorstores, "create_vector_store", Plane(), "c"),
             url="https://127.0.0.1:1",

@@ -260,7 +260,7 @@ async def test_a_wrong_key_is_told_in_qdrant_s_words_without_the_key(
 
 async def test_what_a_proxy_says_is_not_quoted(twin, open_store, qdrant_server):
     store = await open_store(prefer_grpc=False)
-    for content, words in ((b"your text was ...", ""), (PAGE, ": a page of HTML")):
+    for content, words in ((b"your text was ...", ""), (PAGE, ": an HTML page")):
         qdrant_server.fail_next(kind="status", status=400, content=content)
         error = await failed(twin, store, "count")
         assert reason(error).startswith(f"Qdrant answered 400{words}")

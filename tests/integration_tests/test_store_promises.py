@@ -547,7 +547,7 @@ def test_vectors_may_be_one_array_or_tuples(client, on_store):
 )
 def test_what_an_open_store_works_on_cannot_be_set_and_is_not_ignored(plane, name, value):
     before = getattr(plane, name)
-    with pytest.raises(AttributeError, match=f"{name} of an open store.*open another store"):
+    with pytest.raises(AttributeError, match=f"{name} of an open store.*open a new store"):
         setattr(plane, name, value)
     assert getattr(plane, name) == before
     plane.note = "of a user's own"  # anything else can

@@ -273,7 +273,7 @@ def test_client_of_the_developer_api_is_refused(make_backend, emulator):
     ("options", "message"),
     [
         ({"api_key": "k"}, "got both"),
-        ({"project": None, "credentials": None}, "needs a project where base_url is set"),
+        ({"project": None, "credentials": None}, "needs a project if base_url is set"),
         ({"credentials": "a-token"}, "must be google.auth.credentials.Credentials, got str"),
     ],
 )

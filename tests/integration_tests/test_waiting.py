@@ -34,7 +34,7 @@ def test_429_says_what_it_taught_and_how_long_the_call_waits(
     emulator.fail_next(status=429, retry_after=38.2)
     call(make_embeddings(clock=clock), "embed_query", "a")
     assert log() == [
-        "gemini-embedding-2: 429: the limit is now 100 texts a minute (named by the API)",
+        "gemini-embedding-2: 429: the limit is now 100 texts a minute (reported by the API)",
         # and a text's share of the quota
         "gemini-embedding-2: waiting 39 s for the quota: 100 texts a minute",
     ]

@@ -117,9 +117,9 @@ async def test_embedding_that_says_nothing_is_warned_of(wrapped, client):
     create_vector_store(unknown, "others", client=client)
     create_vector_store(unknown, "others", client=client)  # which remembers nothing
     create_vector_store(wrapped(), "notes", client=client)
-    with pytest.warns(UserWarning, match="remembers that 'gemini-embedding-2'.*cache="):
+    with pytest.warns(UserWarning, match="made with 'gemini-embedding-2'.*cache="):
         create_vector_store(unknown, "notes", client=client)
-    with pytest.warns(UserWarning, match="remembers that 'gemini-embedding-2'.*cache="):
+    with pytest.warns(UserWarning, match="made with 'gemini-embedding-2'.*cache="):
         await acreate_vector_store(unknown, "notes", client=client)
 
 

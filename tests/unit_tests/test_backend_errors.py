@@ -157,7 +157,7 @@ def test_429_of_a_day_is_no_429_of_a_minute(body):
 
 
 PER_DAY = violated(("EmbedContentRequestsPerDayPerProject", "1000"))
-MIDNIGHT = "The quota of a day is renewed at midnight Pacific time."
+MIDNIGHT = "The daily quota is renewed at midnight Pacific time."
 UNPAID = "Waiting does not help: change the project's plan, balance or spending cap."
 
 

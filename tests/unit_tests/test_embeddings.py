@@ -80,7 +80,7 @@ def test_key_is_shown_nowhere():
     ("options", "message"),
     [
         ({"ouput_dimensionality": 768}, "did you mean 'output_dimensionality'"),
-        ({"zzz": 1}, "unknown option 'zzz': options are .*output_dimensionality"),
+        ({"zzz": 1}, "unknown option 'zzz': the options are .*output_dimensionality"),
         ({"output_dimensionality": 4096}, r"128\.\.3072 for 'gemini-embedding-2', got 4096"),
         ({"output_dimensionality": 0}, r"128\.\.3072 for 'gemini-embedding-2', got 0"),
         ({"task_type": "SEARCH"}, "task_type must be one of .*got 'SEARCH'"),

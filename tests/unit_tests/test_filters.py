@@ -257,7 +257,7 @@ def test_an_unknown_operator_is_refused_with_its_field_and_the_nearest_name():
         ({"$not": {}}, "must name a field or an operator"),
         ({"$and": [{}]}, "must name a field or an operator"),
         ({"a": {}}, "must name a field or an operator"),
-        ({"a": {"$gt": 1, "b": 2}}, "side by side"),
+        ({"a": {"$gt": 1, "b": 2}}, "cannot be in one dict"),
         ({"a": {"$in": "xy"}}, "need a list"),
         ({"a": {"$nin": None}}, "need a list"),
         ({"a": {"$exists": 1}}, "True or False"),

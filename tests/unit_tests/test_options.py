@@ -52,7 +52,7 @@ def test_key_that_no_header_can_carry_is_refused_and_not_shown(monkeypatch, key,
         if "\0" in key:
             pytest.skip("no variable can hold it")
         monkeypatch.setenv(given, key)
-    with pytest.raises(ConfigurationError, match=rf"{given} must have printable ASCII") as caught:
+    with pytest.raises(ConfigurationError, match=rf"{given} must have only printable ASCII") as caught:
         GeminiEmbeddings(**options)
     shown = f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
     assert "AIza" not in shown
@@ -61,7 +61,7 @@ def test_key_that_no_header_can_carry_is_refused_and_not_shown(monkeypatch, key,
 
 @pytest.mark.parametrize("key", WRONG_KEYS)
 def test_key_of_a_qdrant_server_is_held_to_the_same(key):
-    with pytest.raises(ConfigurationError, match="api_key must have printable ASCII") as caught:
+    with pytest.raises(ConfigurationError, match="api_key must have only printable ASCII") as caught:
         create_vector_store(make(), "c", url="http://127.0.0.1:9", api_key=key)
     assert "AIza" not in repr(caught.value)
 
@@ -153,7 +153,7 @@ def test_client_of_the_user_stands_beside_a_key_and_an_address_of_the_environmen
 
 
 def test_options_without_a_name_say_how_they_are_given():
-    with pytest.raises(ConfigurationError, match=r"by name, as GeminiEmbeddings\(model="):
+    with pytest.raises(ConfigurationError, match=r"by name, such as GeminiEmbeddings\(model="):
         GeminiEmbeddings("gemini-embedding-001")
 
 
@@ -236,7 +236,7 @@ async def test_one_title_in_place_of_a_list_is_refused(titles):
         (math.nan, "titles must be strings or None, got float at index 1"),
         (["x"], "titles must be strings or None, got list at index 1"),
         (b"x", "titles must be strings or None, got bytes at index 1"),
-        ("half \ud83d", "1 of 2 titles hold half of a surrogate pair.*at index 1"),
+        ("half \ud83d", "1 of 2 titles contain half of a surrogate pair.*at index 1"),
     ],
 )
 @pytest.mark.parametrize("model", ["gemini-embedding-2", "gemini-embedding-001"])

@@ -87,7 +87,7 @@ def test_what_the_user_sets_wins_over_an_earlier_lesson_with_a_word(caplog):
     assert limits(target) == (3000, None)
     [record] = caplog.records
     assert record.levelno == logging.WARNING
-    assert "requests_per_minute=3,000, which is set now, is kept to" in record.getMessage()
+    assert "requests_per_minute=3,000, which is set now, overrides it" in record.getMessage()
     assert "a limit of 100 texts a minute" in record.getMessage()
 
 
@@ -100,7 +100,7 @@ def test_the_same_setting_of_another_instance_leaves_a_lesson_as_it_is():
 
 def test_a_lesson_is_told_in_words():
     target = Limiter()
-    assert target.rate_limited(0.0, **TOLD_100).lesson == "100 texts a minute (named by the API)"
+    assert target.rate_limited(0.0, **TOLD_100).lesson == "100 texts a minute (reported by the API)"
     assert target.rate_limited(31.0, **TOLD_100).lesson == "90 texts a minute (a guess)"
 
 
