@@ -181,7 +181,7 @@ def test_a_server_that_is_too_old_does_not_cost_the_old_collection(embeddings):
         ({"client": AsyncQdrantClient(location=":memory:")}, "client must be .*AsyncQdrantClient"),
         ({"async_client": QdrantClient(":memory:")}, "async_client must be an instance of Async"),
         ({"client": "http://localhost"}, "client must be .* got str"),
-        ({"client": EdgeClient}, "client must be an object"),
+        ({"client": EdgeClient}, "client must be an instance"),
     ],
 )
 def test_a_client_of_the_other_kind_is_told(embeddings, options, said):

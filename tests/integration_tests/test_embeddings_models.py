@@ -116,7 +116,7 @@ def test_404_of_a_proxy_gives_no_advice_on_models(emulator, call, model):
     emulator.fail_next(status=404, body="<html>nginx</html>")
     embeddings = GeminiEmbeddings(model=model, api_key=emulator.api_key, base_url=emulator.base_url)
     text = not_found(embeddings, call)
-    for word in ("embed the stored", "Known models", "Vertex AI alone"):
+    for word in ("embed the stored", "Known models", "Vertex AI only"):
         assert word not in text
 
 

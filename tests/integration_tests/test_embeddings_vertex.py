@@ -144,5 +144,5 @@ def test_model_of_vertex_alone_says_so_on_the_developer_api(emulator):
     embeddings = GeminiEmbeddings(
         model="text-embedding-005", api_key=emulator.api_key, base_url=emulator.base_url
     )
-    with embeddings, pytest.raises(RequestRejectedError, match="Vertex AI alone"):
+    with embeddings, pytest.raises(RequestRejectedError, match="Vertex AI only"):
         embeddings.embed_query("a")

@@ -138,7 +138,7 @@ def both(embeddings, distance):
     ("option", "instead"),
     [
         ({"request_options": {"timeout": 10}}, "pass timeout=, in seconds"),
-        ({"client_options": {"api_endpoint": "x"}}, "pass base_url="),
+        ({"client_options": {"api_endpoint": "x"}}, "as base_url="),
         ({"client_args": {}}, "pass client=google.genai.Client"),
         ({"additional_headers": {}}, "pass client=google.genai.Client"),
         ({"api_version": "v1"}, "pass client=google.genai.Client"),

@@ -116,7 +116,10 @@ async def test_a_stranger_s_certificate_is_refused_and_told(twin, tls, clock, pr
     ("options", "message"),
     [
         ({"verify": False, "prefer_grpc": True}, "gRPC always checks the server's certificate"),
-        ({"verify": ".", "prefer_grpc": True}, "gRPC always checks .* the trusted certificates in one"),
+        (
+            {"verify": ".", "prefer_grpc": True},
+            "gRPC always checks .* trusted certificates in one",
+        ),
         ({"verify": "missing.pem"}, "No such file"),
         ({"cert": "missing.pem"}, "No such file"),
         ({"cert": __file__}, "verify and cert must name files"),

@@ -74,7 +74,10 @@ UNFIT = {
     "31 lists": (nested(31, lambda inner: [inner]), "nested in more than 31 levels"),
     "200 dicts": (nested(200), "nested in more than 31 levels"),
     "5000 dicts": (nested(5000), "nested in more than 31 levels"),
-    "an array": ({"a": np.zeros(2)}, r"\(numpy.ndarray\) is not a type that JSON supports: convert it"),
+    "an array": (
+        {"a": np.zeros(2)},
+        r"\(numpy.ndarray\) is not a type that JSON supports",
+    ),
     "half a pair": ({"a": "\ud83d"}, r"metadata\['a'\] contains half of a surrogate pair"),
     "a key cut": ({"k\ud83d": 1}, r"the key 'k\\ud83d' contains half of a surrogate pair"),
 }

@@ -52,7 +52,7 @@ def test_key_that_no_header_can_carry_is_refused_and_not_shown(monkeypatch, key,
         if "\0" in key:
             pytest.skip("no variable can hold it")
         monkeypatch.setenv(given, key)
-    with pytest.raises(ConfigurationError, match=rf"{given} must have only printable ASCII") as caught:
+    with pytest.raises(ConfigurationError, match=rf"{given} must have only printable") as caught:
         GeminiEmbeddings(**options)
     shown = f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
     assert "AIza" not in shown
@@ -61,7 +61,7 @@ def test_key_that_no_header_can_carry_is_refused_and_not_shown(monkeypatch, key,
 
 @pytest.mark.parametrize("key", WRONG_KEYS)
 def test_key_of_a_qdrant_server_is_held_to_the_same(key):
-    with pytest.raises(ConfigurationError, match="api_key must have only printable ASCII") as caught:
+    with pytest.raises(ConfigurationError, match="api_key must have only printable") as caught:
         create_vector_store(make(), "c", url="http://127.0.0.1:9", api_key=key)
     assert "AIza" not in repr(caught.value)
 
