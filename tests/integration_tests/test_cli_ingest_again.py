@@ -256,3 +256,18 @@ def test_a_passage_with_another_title_is_paid_for(docs, emulator):
     emulator.clear()
     ingest("copy")
     assert len(emulator.texts) == 2
+
+
+@pytest.mark.parametrize("fault", [{"status": 400}, {"status": 429, "quota": "requests_per_day"}])
+def test_a_file_whose_new_title_is_not_stored_is_read_again(docs, emulator, fault):
+    page = b"---\ntitle: %s\n---\nThe ash is tall."
+    aged(write(docs, {"titled.md": page % b"Old"}), ["titled.md"])
+    ingest("docs")
+    aged(write(docs, {"titled.md": page % b"New"}), ["titled.md"])
+    emulator.fail_next(**fault)
+    assert ingest("docs").exit_code == 1
+    result = ingest("docs")
+    assert files(result) == "1 read, 3 unchanged"
+    assert counts(result) == [0, 1, 4, 0, 0]
+    assert stored()["docs/titled.md"][0].metadata["title"] == "New"
+    assert files(ingest("docs")) == "0 read, 4 unchanged"

@@ -237,6 +237,8 @@ def _ingest(
     if cleanup == "source" and report.stopped is None:
         report = replace(report, deleted=report.deleted + _delete_all_of(store, [*corpus.empty]))
     failed = {name: why for name, why in report.failed.items() if name not in corpus.problems}
+    if corpus.stored is not None and report.stopped is None:
+        corpus.stored.remember_updates({*corpus.sources_of(failed).values()})
     show_files(corpus, list_skipped=list_skipped)
     # The reason why the run ended is told at the end, not for each file.
     own = {name: why for name, why in failed.items() if not why.endswith(report.stopped or "\0")}

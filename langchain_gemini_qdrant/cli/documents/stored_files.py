@@ -16,7 +16,7 @@ from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, re
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from langchain_core.documents import Document
 
@@ -48,6 +48,8 @@ class StoredFiles:
         if self._look_ups is not None:
             run(self._look_ups.open())
         self._begun: set[str] = set()  # ids of the first passages of files read in this run
+        self._is_unknown = False  # which sources are stored
+        self._updates: list[tuple[SourceFile, Stamp, ReadBefore]] = []  # remembered at the end
 
     def unchanged(self, files: Sequence[SourceFile]) -> dict[str, ReadBefore]:
         """Return by source the files that have not changed and whose passages are all stored."""
@@ -59,8 +61,26 @@ class StoredFiles:
         return {source: before for source, before in read.items() if source not in gone}
 
     def remember(self, file: SourceFile, state: Stamp, read: ReadBefore) -> None:
-        """Remember what a file gave, and its state before and after it was read."""
-        self._read_files.keep(file, state, read)
+        """Remember what a file gave, and its state before and after it was read.
+
+        A source of which something is stored waits for `remember_updates`: ids do not tell whether
+        a passage still has the title and the metadata that it had before.
+        """
+        if self.is_new(file.source) and not self._is_unknown:
+            self._read_files.keep(file, state, read)
+        else:
+            self._updates.append((file, state, read))
+
+    def remember_updates(self, failed: Container[str]) -> None:
+        """Remember the files of sources that had passages before, once the new ones are stored.
+
+        Args:
+            failed: Sources that are not stored as they were read.
+        """
+        for file, state, read in self._updates:
+            if file.source not in failed:
+                self._read_files.keep(file, state, read)
+        self.save()
 
     def save(self) -> None:
         """Write what is to be remembered."""
@@ -102,6 +122,7 @@ class StoredFiles:
             if read_failure(error) is None and not isinstance(error, CollectionMismatchError):
                 raise
             warn(f"files that are stored under other sources are not found: {reason(error)}")
+            self._is_unknown = True
             return set()
 
     @cached_property
