@@ -50,9 +50,10 @@ _SOURCES_AT_A_TIME = 500
 
 def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     try:
+        " ".encode(name or "utf-8")  # bytes in base64 have a codec, too, and are no text
         return name and codecs.lookup(name).name
-    except LookupError as error:
-        raise click.BadParameter(f"{name!r} is no encoding that Python knows") from error
+    except (LookupError, UnicodeError) as error:
+        raise click.BadParameter(f"{name!r} is no encoding of text that is known here") from error
 
 
 @click.command(epilog=KINDS_OF_FILES)
