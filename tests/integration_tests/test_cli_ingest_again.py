@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import EdgeClient
 from tests.integration_tests.command_line import cells, counts, ingest, stored
@@ -271,3 +272,20 @@ def test_a_file_whose_new_title_is_not_stored_is_read_again(docs, emulator, faul
     assert counts(result) == [0, 1, 4, 0, 0]
     assert stored()["docs/titled.md"][0].metadata["title"] == "New"
     assert files(ingest("docs")) == "0 read, 4 unchanged"
+
+
+@pytest.mark.usefixtures("docs")
+def test_standard_input_under_the_name_of_an_unchanged_file_is_read():
+    assert files(ingest("docs", "-", "--stdin-name", "docs/a.md", stdin="New.")) == (
+        "1 read, 3 unchanged"
+    )
+    assert len(stored()["docs/a.md"]) == 2
+
+
+def test_no_other_index_is_read(docs):
+    with closing(QdrantClient(path=str(docs / "local"))) as client:
+        client.create_collection("c", models.VectorParams(size=2, distance="Cosine"))
+    ingest("docs", "--path", "docs/one")
+    result = ingest("docs", "--path", "docs/two")
+    assert set(stored("docs/two")) == set(FILES)
+    assert "an index" in result.output

@@ -51,14 +51,14 @@ class StoredFiles:
         self._is_unknown = False  # which sources are stored
         self._updates: list[tuple[SourceFile, Stamp, ReadBefore]] = []  # remembered at the end
 
-    def unchanged(self, files: Sequence[SourceFile]) -> dict[str, ReadBefore]:
-        """Return by source the files that have not changed and whose passages are all stored."""
+    def unchanged(self, files: Sequence[SourceFile]) -> dict[SourceFile, ReadBefore]:
+        """Return what those files gave that have not changed and whose passages are all stored."""
         read = self._read_files.find(files)
-        names = ((name, source) for source, before in read.items() for name in before.names())
-        gone: set[str] = set()
+        names = ((name, file) for file, before in read.items() for name in before.names())
+        gone: set[SourceFile] = set()
         while some := dict(islice(names, _IDS_AT_A_TIME)):
             gone.update(some[name] for name in some.keys() - self._existing(list(some)))
-        return {source: before for source, before in read.items() if source not in gone}
+        return {file: before for file, before in read.items() if file not in gone}
 
     def remember(self, file: SourceFile, state: Stamp, read: ReadBefore) -> None:
         """Remember what a file gave, and its state before and after it was read.
