@@ -289,3 +289,14 @@ def test_no_other_index_is_read(docs):
     result = ingest("docs", "--path", "docs/two")
     assert set(stored("docs/two")) == set(FILES)
     assert "an index" in result.output
+
+
+@pytest.mark.slow
+def test_of_many_files_of_one_name_those_that_moved_are_found_by_their_folders(tmp_path, emulator):
+    many = {f"docs/{i}/index.md": b"Page %d." % i for i in range(110)}
+    write(tmp_path, many)
+    ingest("docs")
+    (tmp_path / "docs").rename("moved")
+    emulator.clear()
+    assert counts(ingest("moved", "--cleanup", "full")) == [110, 0, 0, 110, 0]
+    assert emulator.requests == []

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _IDS_AT_A_TIME = 1_000
 _MOST = 1_000_000
 _MOST_COPIES = 3
+_MOST_OF_A_NAME = 100  # looked up for each file: `index.html` may be there ten thousand times
 
 
 class StoredFiles:
@@ -47,7 +48,8 @@ class StoredFiles:
         self._look_ups = None if self._collection is None else LookUps(self._collection)
         if self._look_ups is not None:
             run(self._look_ups.open())
-        self._begun: set[str] = set()  # ids of the first passages of files read in this run
+        # Sources read in this run, by the name of the file and its first passage.
+        self._begun: dict[str, list[str]] = {}
         self._is_unknown = False  # which sources are stored
         self._updates: list[tuple[SourceFile, Stamp, ReadBefore]] = []  # remembered at the end
 
@@ -93,12 +95,13 @@ class StoredFiles:
         They are stored, or were read before in this run.
         """
         source = passage.metadata[SOURCE_KEY]
-        same_name = self._by_name.setdefault(_name(source), [])
-        ids = {id_under(passage, other): other for other in same_name if other != source}
-        found = self._begun.intersection(ids) | self._existing(list(ids))
-        same_name.append(source)
-        self._begun.add(id_under(passage, source))
-        return [other for each, other in ids.items() if each in found][:_MOST_COPIES]
+        begun = self._begun.setdefault(id_under(passage, _ends(source)[0]), [])
+        ids = {id_under(passage, other): other for other in self._of_its_name(source)}
+        stored = self._existing(list(ids))
+        found = dict.fromkeys([*(other for each, other in ids.items() if each in stored), *begun])
+        if len(begun) <= _MOST_COPIES:
+            begun.append(source)
+        return [other for other in found if other != source][:_MOST_COPIES]
 
     def is_new(self, source: str) -> bool:
         """Return whether nothing of a source was stored before this run."""
@@ -125,11 +128,20 @@ class StoredFiles:
             self._is_unknown = True
             return set()
 
+    def _of_its_name(self, source: str) -> list[str]:
+        """Return stored sources of the same file name; of many, those in folders of one name."""
+        name, with_folder = _ends(source)
+        same = self._by_end.get(name, [])
+        return (same if len(same) <= _MOST_OF_A_NAME else self._by_end.get(with_folder, []))[
+            :_MOST_OF_A_NAME
+        ]
+
     @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
+    def _by_end(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for source in sorted(self._sources):
-            found.setdefault(_name(source), []).append(source)
+            for end in dict.fromkeys(_ends(source)):
+                found.setdefault(end, []).append(source)
         return found
 
     def _existing(self, ids: Sequence[str]) -> set[str]:
@@ -141,5 +153,7 @@ class StoredFiles:
         return found
 
 
-def _name(source: str) -> str:
-    return source.rpartition("/")[2]
+def _ends(source: str) -> tuple[str, str]:
+    """Return the name of a file, and the name with that of its folder."""
+    folder, _, name = source.rpartition("/")
+    return name, f"{folder.rpartition('/')[2]}/{name}"
