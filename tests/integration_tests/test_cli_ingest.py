@@ -184,7 +184,8 @@ def test_missing_files_are_told_before_anything_is_sent(tmp_path, emulator):
 
 
 def test_unknown_encoding_is_wrong_usage():
-    assert ingest("x", "--encoding", "nonsense").exit_code == 2
+    for name in ("nonsense", "base64", "rot13", "undefined"):
+        assert ingest("x", "--encoding", name).exit_code == 2
 
 
 def test_quota_of_the_day_leaves_a_summary_and_says_when_to_go_on(tmp_path, emulator):

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import EdgeClient
 from tests.integration_tests.command_line import cells, counts, ingest, stored
@@ -256,3 +257,46 @@ def test_a_passage_with_another_title_is_paid_for(docs, emulator):
     emulator.clear()
     ingest("copy")
     assert len(emulator.texts) == 2
+
+
+@pytest.mark.parametrize("fault", [{"status": 400}, {"status": 429, "quota": "requests_per_day"}])
+def test_a_file_whose_new_title_is_not_stored_is_read_again(docs, emulator, fault):
+    page = b"---\ntitle: %s\n---\nThe ash is tall."
+    aged(write(docs, {"titled.md": page % b"Old"}), ["titled.md"])
+    ingest("docs")
+    aged(write(docs, {"titled.md": page % b"New"}), ["titled.md"])
+    emulator.fail_next(**fault)
+    assert ingest("docs").exit_code == 1
+    result = ingest("docs")
+    assert files(result) == "1 read, 3 unchanged"
+    assert counts(result) == [0, 1, 4, 0, 0]
+    assert stored()["docs/titled.md"][0].metadata["title"] == "New"
+    assert files(ingest("docs")) == "0 read, 4 unchanged"
+
+
+@pytest.mark.usefixtures("docs")
+def test_standard_input_under_the_name_of_an_unchanged_file_is_read():
+    assert files(ingest("docs", "-", "--stdin-name", "docs/a.md", stdin="New.")) == (
+        "1 read, 3 unchanged"
+    )
+    assert len(stored()["docs/a.md"]) == 2
+
+
+def test_no_other_index_is_read(docs):
+    with closing(QdrantClient(path=str(docs / "local"))) as client:
+        client.create_collection("c", models.VectorParams(size=2, distance="Cosine"))
+    ingest("docs", "--path", "docs/one")
+    result = ingest("docs", "--path", "docs/two")
+    assert set(stored("docs/two")) == set(FILES)
+    assert "an index" in result.output
+
+
+@pytest.mark.slow
+def test_of_many_files_of_one_name_those_that_moved_are_found_by_their_folders(tmp_path, emulator):
+    many = {f"docs/{i}/index.md": b"Page %d." % i for i in range(110)}
+    write(tmp_path, many)
+    ingest("docs")
+    (tmp_path / "docs").rename("moved")
+    emulator.clear()
+    assert counts(ingest("moved", "--cleanup", "full")) == [110, 0, 0, 110, 0]
+    assert emulator.requests == []

@@ -177,3 +177,13 @@ def test_last_line_counts_though_it_has_no_end(decode):
     text = f"Header only, in ASCII, but for one ü.\n{TEXTS['pl']}".encode("cp1250", "replace")
     assert decode(text)[0].endswith("dalej.")
     assert "Książka" in decode(text)[0]
+
+
+def test_text_that_needs_a_byte_order_mark_and_has_none_names_what_needs_none(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("Grüße".encode("utf-16-le"))
+    with pytest.raises(InvalidInputError, match="utf-16-le or utf-16-be"):
+        find_encoding(path)
+    with pytest.raises(InvalidInputError, match="may be utf-16-le or utf-16-be, but not utf-16"):
+        find_encoding(path, "utf-16")
+    assert find_encoding(path, "utf-16-le").name == "utf-16-le"

@@ -252,6 +252,18 @@ def test_a_repository_in_another_one_has_rules_of_its_own(repository):
 # Standard input
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_standard_input_needs_a_name(tmp_path, name):
+    with pytest.raises(InvalidInputError, match="--stdin-name must be a name"):
+        read_stdin(name, tmp_path)
+
+
+def test_standard_input_may_be_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InvalidInputError, match="closed"):
+        read_stdin("a.md", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

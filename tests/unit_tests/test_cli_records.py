@@ -29,6 +29,12 @@ def test_columns_are_metadata_and_numbers_where_all_of_a_column_are(read):
     assert parts[0][0].startswith("sku: 007\nprice: 9.50\n")
 
 
+@pytest.mark.parametrize(("line", "delimiter"), [("sep=;\r\n", ";"), ("SEP=\t\n", "\t")])
+def test_a_first_line_that_names_the_delimiter_for_excel_is_no_row(read, line, delimiter):
+    parts, _ = read("t.csv", f"{line}a,b{delimiter}c\n1{delimiter}2\n".encode())
+    assert parts == [("a,b: 1\nc: 2", {"a,b": 1, "c": 2, "title": "t", "row": 1})]
+
+
 @pytest.mark.parametrize(
     "value", ["1,5", "1e5", "+49", "0x1F", "1_000", "٣", "nan", "9" * 16, "1."]
 )

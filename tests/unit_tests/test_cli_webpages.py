@@ -67,6 +67,18 @@ def test_declaration_of_xml_is_left_out():
     assert parse_page(page).markdown == "Text."
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html hidden><body>All.",
+        '<body style="display:none" role="navigation">All.<script>show()</script>',
+        '<html xmlns="http://www.w3.org/1999/xhtml"><title/><script src="a.js" /><style/>All.',
+    ],
+)
+def test_pages_that_only_a_script_shows_and_tags_closed_at_once_hide_nothing(page):
+    assert parse_page(page) == ("", "All.")
+
+
 @pytest.mark.parametrize("main", ["<main>{}</main>", '<div class="page" role="main">{}</div>'])
 def test_main_content_is_taken_where_it_is_marked(main):
     page = "<div>Menu</div>" + main.format("<h1>Text</h1><footer>Notes</footer>") + "<div>Ad</div>"

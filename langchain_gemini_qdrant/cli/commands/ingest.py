@@ -50,9 +50,10 @@ _SOURCES_AT_A_TIME = 500
 
 def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     try:
+        " ".encode(name or "utf-8")  # bytes in base64 have a codec, too, and are no text
         return name and codecs.lookup(name).name
-    except LookupError as error:
-        raise click.BadParameter(f"{name!r} is no encoding that Python knows") from error
+    except (LookupError, UnicodeError) as error:
+        raise click.BadParameter(f"{name!r} is no encoding of text that is known here") from error
 
 
 @click.command(epilog=KINDS_OF_FILES)
@@ -237,6 +238,8 @@ def _ingest(
     if cleanup == "source" and report.stopped is None:
         report = replace(report, deleted=report.deleted + _delete_all_of(store, [*corpus.empty]))
     failed = {name: why for name, why in report.failed.items() if name not in corpus.problems}
+    if corpus.stored is not None and report.stopped is None:
+        corpus.stored.remember_updates({*corpus.sources_of(failed).values()})
     show_files(corpus, list_skipped=list_skipped)
     # The reason why the run ended is told at the end, not for each file.
     own = {name: why for name, why in failed.items() if not why.endswith(report.stopped or "\0")}

@@ -95,8 +95,8 @@ class Corpus:
             unchanged = {} if self.stored is None else self.stored.unchanged(some)
             for file in some:
                 self._firsts.append(len(self._ids))
-                if file.source in unchanged:
-                    yield from self._known_passages(file, unchanged[file.source], before)
+                if file in unchanged:
+                    yield from self._known_passages(file, unchanged[file], before)
                 else:
                     yield from self._read(file, before)
                 before += file.size

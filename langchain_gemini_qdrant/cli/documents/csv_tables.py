@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
+_NAMED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)\s*", re.I)  # a first line for Excel
 _LARGEST_FIELD = 1 << 24  # characters: a quote that is never closed would take the whole file
 
 
@@ -29,9 +31,11 @@ def read_table(reading: Reading) -> Iterator[Document]:
     csv.field_size_limit(_LARGEST_FIELD)
     with reading.open(newline="") as stream:
         first = stream.readline()
-        delimiter = max(",;\t|", key=first.count)
-        numbers = number_columns(_sound_rows(stream, delimiter))
-        stream.seek(0)
+        named = _NAMED_DELIMITER.fullmatch(first)
+        delimiter = named[1] if named else max(",;\t|", key=first.count)
+        start = stream.tell() if named else 0
+        numbers = number_columns(_sound_rows(stream, delimiter, start))
+        stream.seek(start)
         rows = csv.reader(stream, delimiter=delimiter, strict=True)
         try:
             names = [one_line(name) for name in next(rows, [])]
@@ -45,9 +49,9 @@ def read_table(reading: Reading) -> Iterator[Document]:
             ) from error
 
 
-def _sound_rows(stream: TextIO, delimiter: str) -> Iterator[list[str]]:
+def _sound_rows(stream: TextIO, delimiter: str, start: int) -> Iterator[list[str]]:
     """Yield the rows below the header up to the first one that cannot be read."""
-    stream.seek(0)
+    stream.seek(start)
     rows = csv.reader(stream, delimiter=delimiter, strict=True)
     with suppress(csv.Error):
         next(rows, None)

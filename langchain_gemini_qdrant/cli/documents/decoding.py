@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1 << 20
 _SAMPLE_BYTES = 200_000  # as much as chardet looks at
-_NUL = "NUL characters, so it is no text, or UTF-16 without a byte order mark"
+_NUL = "NUL characters, so it is no text, or utf-16-le or utf-16-be without a byte order mark"
 _ADVICE = "mend it, or name its encoding (--encoding)"
 
 # The longer one first: UTF-32 begins as UTF-16 does.
@@ -98,6 +98,9 @@ def _find_flaw(path: Path, encoding: str) -> _Flaw | None:
                 # The object begins with what was left of the block before.
                 position = done + len(block) - len(error.object) + error.start
                 return _Flaw(f"not {encoding.upper()} at byte {position:,}", position)
+            except UnicodeError:  # of UTF-16 and UTF-32, whose mark says how bytes are ordered
+                without = f"{encoding}-le or {encoding}-be"
+                return _Flaw(f"no byte order mark, so it may be {without}, but not {encoding}", 0)
             if "\0" in text:
                 return _Flaw(_NUL, done)
             if not block:

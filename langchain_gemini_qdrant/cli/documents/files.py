@@ -32,7 +32,7 @@ EXCLUDED = "named by --exclude"
 NOT_INCLUDED = "not named by --include"
 INSTALLED = "installed packages and caches"
 LINK = "links to folders"
-INDEX = "the index itself"
+INDEX = "an index"
 
 STDIN = "-"
 
@@ -152,7 +152,14 @@ def read_stdin(name: str, folder: Path) -> SourceFile:
     Args:
         name: Its source; its ending says of what kind it is. An address without one is a web page.
         folder: Where it is kept.
+
+    Raises:
+        InvalidInputError: It is closed, or has no name.
     """
+    if sys.stdin is None:
+        raise InvalidInputError("PATH '-' is standard input, which is closed")
+    if not name.strip():
+        raise InvalidInputError("--stdin-name must be a name, got an empty one")
     suffix = PurePosixPath(urlsplit(name).path).suffix.lower()
     kind = KINDS.get(suffix) or ("html" if _ADDRESS.match(name) else "text")
     path = folder / f"stdin{suffix if suffix in KINDS else ''}"
@@ -243,7 +250,7 @@ class _Walk:
             return LINK
         if folder.name in PACKAGES or os.path.exists(folder / "pyvenv.cfg"):  # noqa: PTH110
             return INSTALLED
-        if folder.resolve() == self._leave_out:
+        if folder.resolve() == self._leave_out or _is_index(folder):
             return INDEX
         return EXCLUDED if self._exclude.match(inside) else None
 
@@ -290,6 +297,15 @@ class _Walk:
         return os.fsencode(_posix(path.removeprefix(self._root))).decode(
             "utf-8", "backslashreplace"
         )
+
+
+def _is_index(folder: Path) -> bool:
+    """Return whether a folder is one of the embedded engine, or of qdrant-client's local mode."""
+    try:
+        is_list = b'"collections"' in (folder / "meta.json").read_bytes()
+    except OSError:  # of nearly all folders
+        return False
+    return is_list and any((folder / each).is_dir() for each in ("collections", "collection"))
 
 
 def _posix(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from langchain_core.documents import Document
 from pypdf import PdfReader
 
+from langchain_gemini_qdrant._words import counted
 from langchain_gemini_qdrant.cli.documents.reading import one_line
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 from langchain_gemini_qdrant.errors import InvalidInputError
@@ -33,8 +34,8 @@ def read_pdf(reading: Reading) -> Iterator[Document]:
             yield Document(text, metadata={TITLE_KEY: title, "page": number})
         if not has_text and not reading.problems:
             raise InvalidInputError(
-                f"no text on its {len(pdf.pages)} pages: if they are scanned, have the text "
-                "recognised first"
+                f"no text on its {counted(len(pdf.pages), 'page')}: if they are scanned, have the "
+                "text recognised first"
             )
 
 

@@ -88,8 +88,8 @@ class ReadFiles:
         self._new: list[tuple[object, ...]] = []
         self._is_usable = True
 
-    def find(self, files: Iterable[SourceFile]) -> dict[str, ReadBefore]:
-        """Return by source what those files gave that have not changed since they were read."""
+    def find(self, files: Iterable[SourceFile]) -> dict[SourceFile, ReadBefore]:
+        """Return what those files gave that have not changed since they were read."""
         if self._reread or not self._path.exists():
             return {}
         keys = {_key(file): file for file in files}
@@ -100,7 +100,7 @@ class ReadFiles:
             file = keys[path]
             with suppress(OSError):  # told when it is read
                 if (how, state) == (self._how(file), str(stamp(file.path))):
-                    found[file.source] = ReadBefore(ids, notice)
+                    found[file] = ReadBefore(ids, notice)
         return found
 
     def keep(self, file: SourceFile, state: Stamp, read: ReadBefore) -> None:

@@ -16,7 +16,7 @@ from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, re
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from langchain_core.documents import Document
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _IDS_AT_A_TIME = 1_000
 _MOST = 1_000_000
 _MOST_COPIES = 3
+_MOST_OF_A_NAME = 100  # looked up for each file: `index.html` may be there ten thousand times
 
 
 class StoredFiles:
@@ -47,20 +48,41 @@ class StoredFiles:
         self._look_ups = None if self._collection is None else LookUps(self._collection)
         if self._look_ups is not None:
             run(self._look_ups.open())
-        self._begun: set[str] = set()  # ids of the first passages of files read in this run
+        # Sources read in this run, by the name of the file and its first passage.
+        self._begun: dict[str, list[str]] = {}
+        self._is_unknown = False  # which sources are stored
+        self._updates: list[tuple[SourceFile, Stamp, ReadBefore]] = []  # remembered at the end
 
-    def unchanged(self, files: Sequence[SourceFile]) -> dict[str, ReadBefore]:
-        """Return by source the files that have not changed and whose passages are all stored."""
+    def unchanged(self, files: Sequence[SourceFile]) -> dict[SourceFile, ReadBefore]:
+        """Return what those files gave that have not changed and whose passages are all stored."""
         read = self._read_files.find(files)
-        names = ((name, source) for source, before in read.items() for name in before.names())
-        gone: set[str] = set()
+        names = ((name, file) for file, before in read.items() for name in before.names())
+        gone: set[SourceFile] = set()
         while some := dict(islice(names, _IDS_AT_A_TIME)):
             gone.update(some[name] for name in some.keys() - self._existing(list(some)))
-        return {source: before for source, before in read.items() if source not in gone}
+        return {file: before for file, before in read.items() if file not in gone}
 
     def remember(self, file: SourceFile, state: Stamp, read: ReadBefore) -> None:
-        """Remember what a file gave, and its state before and after it was read."""
-        self._read_files.keep(file, state, read)
+        """Remember what a file gave, and its state before and after it was read.
+
+        A source of which something is stored waits for `remember_updates`: ids do not tell whether
+        a passage still has the title and the metadata that it had before.
+        """
+        if self.is_new(file.source) and not self._is_unknown:
+            self._read_files.keep(file, state, read)
+        else:
+            self._updates.append((file, state, read))
+
+    def remember_updates(self, failed: Container[str]) -> None:
+        """Remember the files of sources that had passages before, once the new ones are stored.
+
+        Args:
+            failed: Sources that are not stored as they were read.
+        """
+        for file, state, read in self._updates:
+            if file.source not in failed:
+                self._read_files.keep(file, state, read)
+        self.save()
 
     def save(self) -> None:
         """Write what is to be remembered."""
@@ -73,12 +95,13 @@ class StoredFiles:
         They are stored, or were read before in this run.
         """
         source = passage.metadata[SOURCE_KEY]
-        same_name = self._by_name.setdefault(_name(source), [])
-        ids = {id_under(passage, other): other for other in same_name if other != source}
-        found = self._begun.intersection(ids) | self._existing(list(ids))
-        same_name.append(source)
-        self._begun.add(id_under(passage, source))
-        return [other for each, other in ids.items() if each in found][:_MOST_COPIES]
+        begun = self._begun.setdefault(id_under(passage, _ends(source)[0]), [])
+        ids = {id_under(passage, other): other for other in self._of_its_name(source)}
+        stored = self._existing(list(ids))
+        found = dict.fromkeys([*(other for each, other in ids.items() if each in stored), *begun])
+        if len(begun) <= _MOST_COPIES:
+            begun.append(source)
+        return [other for other in found if other != source][:_MOST_COPIES]
 
     def is_new(self, source: str) -> bool:
         """Return whether nothing of a source was stored before this run."""
@@ -102,13 +125,23 @@ class StoredFiles:
             if read_failure(error) is None and not isinstance(error, CollectionMismatchError):
                 raise
             warn(f"files that are stored under other sources are not found: {reason(error)}")
+            self._is_unknown = True
             return set()
 
+    def _of_its_name(self, source: str) -> list[str]:
+        """Return stored sources of the same file name; of many, those in folders of one name."""
+        name, with_folder = _ends(source)
+        same = self._by_end.get(name, [])
+        return (same if len(same) <= _MOST_OF_A_NAME else self._by_end.get(with_folder, []))[
+            :_MOST_OF_A_NAME
+        ]
+
     @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
+    def _by_end(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for source in sorted(self._sources):
-            found.setdefault(_name(source), []).append(source)
+            for end in dict.fromkeys(_ends(source)):
+                found.setdefault(end, []).append(source)
         return found
 
     def _existing(self, ids: Sequence[str]) -> set[str]:
@@ -120,5 +153,7 @@ class StoredFiles:
         return found
 
 
-def _name(source: str) -> str:
-    return source.rpartition("/")[2]
+def _ends(source: str) -> tuple[str, str]:
+    """Return the name of a file, and the name with that of its folder."""
+    folder, _, name = source.rpartition("/")
+    return name, f"{folder.rpartition('/')[2]}/{name}"

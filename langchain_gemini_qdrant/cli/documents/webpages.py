@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from bs4 import BeautifulSoup, Tag
@@ -44,6 +45,13 @@ _USED_FOR = {
     "big5": "big5hkscs",
     "euc_kr": "cp949",
 }
+# Pages hide these until a script has run.
+_NEVER_LEFT_OUT = {"html", "body"}
+# XHTML and e-books may close tags at once. HTML takes all behind these for their content.
+_XHTML = "http://www.w3.org/1999/xhtml"
+_CLOSED_AT_ONCE = re.compile(
+    r"<(title|script|style|textarea|iframe|noscript|noframes|xmp)(\s[^<>]*)?/>", re.I
+)
 _SECTIONS = {"main", "article", "section", "aside", "blockquote"}
 _SELF_LINKS = {"¶", "#", "§"}  # beside headings
 _DEEPEST = 100  # markdownify calls itself three times a level, and Python allows some 1,000
@@ -88,11 +96,14 @@ def parse_page(html: str) -> Page:
     is one, otherwise all but navigation and the footer: a choice by links and lengths, as readers'
     modes make it, loses up to half of a manual.
     """
+    if _XHTML in html[:_HEAD_BYTES]:
+        html = _CLOSED_AT_ONCE.sub(r"<\1\2></\1>", html)
     tree = LexborHTMLParser(html)
     titles = (one_line(node.text(separator=" ")) for node in tree.css("head > title, h1"))
     title = next(filter(None, titles), "")
     for node in reversed(tree.css(_LEFT_OUT)):  # inner ones first: an outer one takes them along
-        node.decompose()
+        if node.tag not in _NEVER_LEFT_OUT:
+            node.decompose()
     _flatten(tree)
     # Parsed again, but with all tags closed, as markdownify reads Beautiful Soup's trees.
     soup = BeautifulSoup(_main_content(tree), "html.parser")
