@@ -160,7 +160,7 @@ def test_a_filter_may_be_a_dict_as_in_json():
     assert converted.must[0].key == "a"
     with pytest.raises(InvalidInputError, match="filter"):
         edge_filter({"musst": []})
-    with pytest.raises(InvalidInputError, match="cannot take this FieldCondition"):
+    with pytest.raises(InvalidInputError, match="refuses this FieldCondition"):
         edge_filter(
             models.Filter(must=models.FieldCondition(key="a[", match=models.MatchValue(value=1)))
         )

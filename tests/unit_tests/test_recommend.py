@@ -59,7 +59,7 @@ def test_the_cheapest_setting_whose_lower_end_holds_the_target_is_taken():
     )
     assert found.advice == ()
     assert str(found) == (
-        "Take oversampling 2, rescore on: it holds a recall@10 of 0.95 with 0.970 (0.960-1.000), "
+        "Use oversampling 2, rescore on: it reaches recall@10 of 0.95 with 0.970 (0.960-1.000), "
         "2 ms."
     )
 
