@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores._connection import EngineKind
     from langchain_gemini_qdrant.vectorstores._optimize import CollectionStatus
 
-_PAGE_COLUMNS = (
-    6  # the values of Qdrant's page: https://qdrant.tech/documentation/embeddings/gemini/
-)
+_PAGE_COLUMNS = 6  # as on Qdrant's page: https://qdrant.tech/documentation/embeddings/gemini/
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
