@@ -93,7 +93,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         max_retries: Further attempts of a request after 408, 429, 5xx, a lost connection, a
             timeout or an answer that does not fit. Other 4xx, day quotas and billing are not.
         deadline: Seconds for a whole call with all its waiting; None for no end.
-        on_too_long: What becomes of texts with more tokens than the model reads: `error` refuses
+        on_too_long: Treatment of texts with more tokens than the model reads: `error` refuses
             them before anything is sent, `warn` and `truncate` let the API cut them.
         cache: Any LangChain `ByteStore`. Keyed by model, size, task, title and text, so that
             documents and queries never mix; written batch by batch.
@@ -235,7 +235,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
             InvalidInputError: A text is blank or no string; `indices` says which. Nothing is sent.
             TextTooLongError: A text has more tokens than the model reads; nothing is embedded.
             ConfigurationError: `titles` do not fit the texts or the task.
-            RateLimitError: 429 to the end; `retry_after` is in seconds.
+            RateLimitError: 429 after the last retry; `retry_after` is in seconds.
             DailyQuotaError: The quota of a day is used up.
             ServiceError: 5xx or no answer, to the end, or the `deadline` has come.
             RequestRejectedError: The API refuses the key, the model or the request.

@@ -106,7 +106,7 @@ class Pipeline:
             await self._look_ups.open()
         except CollectionMismatchError:
             raise
-        except Exception as error:  # noqa: BLE001 - told with the report
+        except Exception as error:  # noqa: BLE001 - raised with the report
             self._counters.error = error
             return
         name = "ingest" if self._collection.blocking else "aingest"  # the name in traces
@@ -217,7 +217,7 @@ class Pipeline:
         try:
             stored = await self._look_ups.payloads(list(group))
             group = await self._copy_vectors(group, stored)
-        except Exception as error:  # noqa: BLE001 - told with the report
+        except Exception as error:  # noqa: BLE001 - raised with the report
             for document in group.values():
                 self._fail(document, reason(error), error)
             self._stop(error)
@@ -331,7 +331,7 @@ class Pipeline:
         results: Embedded
         try:
             results = request.result()
-        except Exception as error:  # noqa: BLE001 - told with the report
+        except Exception as error:  # noqa: BLE001 - raised with the report
             results = [error] * len(documents)
         embedded: list[tuple[Incoming, Any]] = []
         failure: Exception | None = None
@@ -365,7 +365,7 @@ class Pipeline:
         if error is None:
             try:
                 await send(pairs)
-            except Exception as caught:  # noqa: BLE001 - told with the report
+            except Exception as caught:  # noqa: BLE001 - raised with the report
                 error = caught
         if error is None:
             self._documents_lost = 0

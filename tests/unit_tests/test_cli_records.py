@@ -99,7 +99,7 @@ def test_json_is_records_if_it_is_a_list_of_them_and_lines_otherwise(read, value
     [
         (b'{"a":\n 1,,}', "line 2: not JSON: "),
         (b"[" * 200_000, "is nested too deeply to be read"),
-        (b'{"a": NaN}', "NaN is no JSON"),
+        (b'{"a": NaN}', "NaN is not JSON"),
     ],
 )
 def test_broken_json_says_where(read, content, problem):

@@ -294,7 +294,10 @@ def test_a_missing_package_names_the_platforms_and_the_alternatives(monkeypatch)
 def test_a_panic_of_the_engine_becomes_a_storage_error():
     """The class of a panic derives from BaseException and cannot be imported."""
     panic = type("PanicException", (BaseException,), {})
-    with pytest.raises(StorageError, match="broke down"), _engine.engine_errors("search"):
+    with (
+        pytest.raises(StorageError, match="failed while it tried to"),
+        _engine.engine_errors("search"),
+    ):
         raise panic("index out of bounds")
     with pytest.raises(KeyboardInterrupt), _engine.engine_errors("search"):
         raise KeyboardInterrupt

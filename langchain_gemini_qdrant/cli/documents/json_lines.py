@@ -38,7 +38,7 @@ def read_json_lines(reading: Reading) -> Iterator[Document]:
                 record = json.loads(line.strip(), parse_constant=_refuse)
                 yield _record(record, reading, {"line": number})
             except json.JSONDecodeError as error:
-                reading.fail(f"no JSON: {error.msg}", place)
+                reading.fail(f"not JSON: {error.msg}", place)
             except InvalidInputError as error:
                 reading.fail(str(error), place)
             except RecursionError:
@@ -124,7 +124,7 @@ def _shown(value: object) -> str:
 
 
 def _refuse(constant: str) -> None:
-    raise InvalidInputError(f"{constant} is no JSON")
+    raise InvalidInputError(f"{constant} is not JSON")
 
 
 def _text_name(record: Mapping[str, object], text_field: str | None) -> str | None:

@@ -97,7 +97,7 @@ class Worker(Shared):
 
     @property
     def closing(self) -> bool:
-        """Whether the process was told to end."""
+        """Whether the process was asked to end."""
         return self._closing is not None
 
     def submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Answer]:
