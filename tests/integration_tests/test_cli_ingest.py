@@ -90,7 +90,7 @@ def test_passages_that_gemini_refuses_are_counted_by_file_with_the_reason(tmp_pa
     result = ingest("docs")
     assert result.exit_code == 1
     assert "refused for a test" in cells(result)["docs/bad.txt"]
-    assert result.stderr.startswith("Error: Not stored: 1 passage of those read. What is")
+    assert result.stderr.startswith("Error: Not stored: 1 passage of those read. Stored data is")
 
 
 def test_include_and_exclude_choose_files(tmp_path):

@@ -340,7 +340,7 @@ def test_without_an_alias_the_new_name_is_told(store, new_embeddings):
         ({"alias": "old"}, "'old' is the name of a collection"),
         ({"alias": "new", "collection_name": "new"}, "'new' is the name of a collection"),
         ({"collection_name": "live"}, "'live' is an alias of collection 'old'"),
-        ({"delete_old": True}, "cannot be deleted, as the aliases .'live'. lead to it"),
+        ({"delete_old": True}, "cannot be deleted, as the aliases .'live'. point to it"),
     ],
 )
 def test_names_that_cannot_be_are_refused_first(
