@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
-    """What `--source`, `--id` and `--filter` choose.
+    """The passages that `--source`, `--id` and `--filter` choose.
 
     Attributes:
-        ids: Of single passages; empty if conditions choose.
+        ids: Ids of single passages; empty if conditions choose.
         conditions: A filter; None chooses all.
     """
 
@@ -31,7 +31,7 @@ class Chosen:
     def of(
         cls, sources: Sequence[str], ids: Sequence[str], conditions: Mapping[str, Any] | None
     ) -> Chosen:
-        """Bring the options together.
+        """Combine the options.
 
         Raises:
             click.UsageError: There are ids and conditions.
@@ -39,7 +39,7 @@ class Chosen:
         if ids:
             if sources or conditions:
                 raise click.UsageError("--id chooses passages by itself: leave out the others")
-            # Programs that number their points have whole numbers.
+            # Programs that number their points use integers.
             return cls(ids=(*ids, *(int(each) for each in ids if each.isdecimal())))
         parts = [{"source": {"$in": [*sources]}}] if sources else []
         parts += [dict(conditions)] if conditions else []
@@ -50,7 +50,7 @@ class Chosen:
         return len([*self.documents(store)]) if self.ids else store.count(self.conditions)
 
     def documents(self, store: GeminiQdrantVectorStore) -> Iterator[Document]:
-        """Yield them."""
+        """Yield the passages."""
         if self.ids:
             yield from store.get_by_ids(self.ids)
         else:

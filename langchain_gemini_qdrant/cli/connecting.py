@@ -1,4 +1,4 @@
-"""Connections to the engines that options name, and the collections that are found there."""
+"""Connections to the engines that options name, and their collections."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "gemini-qdrant-index"
 
 READ_FILES = "read-files.sqlite"
-"""File in the folder of an index in which `ingest` keeps what it read of each file."""
+"""File in the folder of an index in which `ingest` records the files that it has read."""
 
 _KEPT = f"{__name__}.kept"
 _LAYOUT = ("content_payload_key", "metadata_payload_key")
@@ -32,19 +32,19 @@ _BASE_URL = f"{__name__}.base_url"
 
 
 def keep_option(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Keep an option for what the running command opens."""
+    """Keep an option for the stores that the running command opens."""
     if value is not None:
         context.meta.setdefault(_KEPT, {})[parameter.name] = value
 
 
 def kept_layout() -> dict[str, Any]:
-    """Return the options of a store that say where payloads have their parts."""
+    """Return the options of a store for the layout of payloads."""
     kept: dict[str, Any] = click.get_current_context().meta.get(_KEPT, {})
     return {name: kept[name] for name in _LAYOUT if name in kept}
 
 
 def keep_base_url(address: str | None) -> None:
-    """Keep the address that takes the place of Google's."""
+    """Keep the address that replaces Google's."""
     click.get_current_context().meta[_BASE_URL] = address
 
 
@@ -54,13 +54,13 @@ def servers(context: click.Context) -> str:
 
 
 def base_url(context: click.Context) -> str | None:
-    """Return the address that took the place of Google's, None for Google's."""
+    """Return the address that replaces Google's, None for Google's."""
     address: str | None = context.meta.get(_BASE_URL)
     return address
 
 
 def has_index(folder: Path) -> bool:
-    """Say whether there is an index in a folder, or what is left of one whose list is lost."""
+    """Return whether a folder has an index, or the rest of one whose list is lost."""
     collections = folder / "collections"
     has_data = collections.is_dir() and any(collections.iterdir())
     return has_data or (folder / "meta.json").exists()
@@ -76,8 +76,8 @@ def connected(
         path: Folder of the embedded engine.
         url: Address of a server.
         api_key: The server's key.
-        create: Make the folder where it is missing. If it has no collection in the end, it is
-            removed again.
+        create: Create the folder if it is missing. It is removed again if it has no collection at
+            the end.
 
     Raises:
         ConfigurationError: There is no index in the folder, and `create` is False.
@@ -99,7 +99,7 @@ def connected(
         if is_new and not create:
             raise ConfigurationError(
                 f"there is no index in {folder}: name its folder with --path, or a server with "
-                "--url; gemini-qdrant ingest makes an index"
+                "--url; gemini-qdrant ingest creates an index"
             )
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         connection = connect(path=folder)
@@ -115,14 +115,14 @@ def connected(
 def _has_collections(connection: Connection) -> bool:
     try:
         return bool(names(connection))
-    except GeminiQdrantError:  # an engine that failed cannot say
+    except GeminiQdrantError:  # an engine that failed cannot list them
         return True
 
 
 def _remove_index(folder: Path, missing: list[Path]) -> None:
     """Remove an index without collections, and the folders that were missing before.
 
-    Another process that has opened it meanwhile keeps its collections: their folder is not empty.
+    If another process has opened it meanwhile, its collections stay: their folder is not empty.
     """
     with suppress(OSError):
         (folder / "collections").rmdir()
@@ -149,7 +149,7 @@ def names(connection: Connection) -> list[str]:
 
 
 def aliases(connection: Connection) -> dict[str, str]:
-    """Return the collection behind each alias; none where the server's key may not list them."""
+    """Return the collection behind each alias; none if the server's key does not allow it."""
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import is_forbidden  # noqa: PLC0415
 
     try:
@@ -203,9 +203,9 @@ def require_collection(connection: Connection, name: str) -> models.CollectionIn
 
 @contextmanager
 def removed_if_empty(connection: Connection, name: str) -> Iterator[None]:
-    """Remove a new collection of the embedded engine if nothing is stored in it in the end.
+    """Remove a new collection of the embedded engine if it is empty at the end.
 
-    That of a server stays: another process may be about to fill it.
+    A new collection on a server stays: another process may be about to fill it.
     """
     try:
         yield

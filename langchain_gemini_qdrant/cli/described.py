@@ -1,4 +1,4 @@
-"""What a collection has and remembers, for `list` and `info`."""
+"""The facts about a collection, for `list` and `info`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 
 def described(connection: Connection, collection: str) -> dict[str, Any]:
-    """Return what is known of a collection, as JSON has it.
+    """Return the facts about a collection as a JSON object.
 
     Args:
-        connection: To its engine.
+        connection: The connection to its engine.
         collection: Its name, or an alias.
 
     Returns:
-        `disk_bytes` are what its files take, None on a server, which does not say.
+        The facts; `disk_bytes` is the size of its files, None on a server, which does not report
+        it.
 
     Raises:
         ConfigurationError: There is no such collection.

@@ -1,4 +1,4 @@
-"""Estimate what `ingest` would send, cost and take, without calling Gemini."""
+"""Estimate texts, cost and time of an `ingest`, without calling Gemini."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 TEXTS_PER_MINUTE = 3_000
 TOKENS_PER_MINUTE = 1_000_000
-"""Quota of a project of the first paid tier, used if no other quota is given: from the API's
-responses in 2026. https://aistudio.google.com/rate-limit shows your own."""
+"""Quota of a project of the first paid tier, used if no other quota is given; from the API's
+responses in 2026. https://aistudio.google.com/rate-limit shows yours.
+"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -57,7 +58,7 @@ class Estimate:
         return None if price is None else self.tokens * price / 1e6
 
     def seconds(self, texts_per_minute: float, tokens_per_minute: float) -> float:
-        """Return how long it takes to send everything within quotas."""
+        """Return the seconds that sending everything takes within quotas."""
         return 60 * max(self.texts / texts_per_minute, self.tokens / tokens_per_minute)
 
 
@@ -70,10 +71,10 @@ def estimate(
     """Count passages, those already stored, and tokens.
 
     Args:
-        passages: With a source and a title; those without text are left out.
-        embeddings: The embeddings they would be embedded with.
-        store: Where they may already be stored, None if there is no store.
-        on_progress: Called as they are read.
+        passages: Passages with a source and a title; those without text are left out.
+        embeddings: The embeddings for them.
+        store: Store that may already have them, None if there is none.
+        on_progress: Called as passages are read.
     """
     spec = request_spec(embeddings.model, "RETRIEVAL_DOCUMENT", embeddings.output_dimensionality)
     done = Estimate()
@@ -111,7 +112,7 @@ def _wanted(
 
 
 def _missing(store: GeminiQdrantVectorStore | None, new: Mapping[str, Given]) -> list[Given]:
-    """Return the passages that are not stored with their title, nor under another source."""
+    """Return the passages that are not stored with their title or under another source."""
     if store is None:
         return list(new.values())
     places = {name: [name, *given.other_ids] for name, given in new.items()}
@@ -132,14 +133,14 @@ def show_estimate(
     *,
     list_skipped: bool,
 ) -> None:
-    """Read all files and show what storing them would take.
+    """Read all files and show an estimate of storing them.
 
     Args:
         corpus: The files.
-        embeddings: The embeddings they would be embedded with; nothing is sent.
-        store: Where passages may already be stored, None if there is no store.
-        read_files: What files gave when they were read last.
-        list_skipped: Whether to name what is not read.
+        embeddings: The embeddings for them; nothing is sent.
+        store: Store that may already have passages, None if there is none.
+        read_files: Results of the last reading of each file.
+        list_skipped: Whether to name files and folders that are not read.
 
     Raises:
         InvalidInputError: Some files cannot be read; the others are counted.
@@ -176,6 +177,6 @@ def _time(done: Estimate, embeddings: GeminiEmbeddings) -> str:
     seconds = done.seconds(TEXTS_PER_MINUTE, TOKENS_PER_MINUTE)
     return (
         f"{duration(seconds)} at least, with {TEXTS_PER_MINUTE:,} texts and {TOKENS_PER_MINUTE:,} "
-        "tokens a minute, as the first paid tier has; --requests-per-minute and "
-        "--tokens-per-minute say yours"
+        "tokens a minute, the quota of the first paid tier; give yours with --requests-per-minute "
+        "and --tokens-per-minute"
     )

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 PLACES = ("page", "slide", "sheet", "chapter", "row", "line")
 """Metadata keys that say where in its source a passage is, from the outermost in."""
 
-_SOURCES = ("source", "file_path", "file_name", "filename", "url", "path")  # of other programs, too
+_SOURCES = ("source", "file_path", "file_name", "filename", "url", "path")  # other programs' too
 _EXCERPT = 240  # characters
 
 # Everything that moves a cursor, starts an escape sequence or turns the direction of writing; and
-# halves of surrogate pairs, which no terminal takes.
+# halves of surrogate pairs, which terminals do not accept.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _WORD = re.compile(r"\w+")
 _BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+#>|]|\d+[.)]) ?)")  # paragraphs, items, table rows
@@ -42,13 +42,13 @@ def escaped(json_text: str) -> str:
 
 
 def source_of(document: Document) -> str:
-    """Return where a document is from, empty if its metadata do not say."""
+    """Return the source of a document, empty if its metadata has none."""
     found = (document.metadata.get(key) for key in _SOURCES)
     return next((str(each) for each in found if each), "")
 
 
 def places_of(document: Document) -> list[str]:
-    """Return where in its source a document is: `["page 3", "line 12"]`."""
+    """Return the place of a document in its source: `["page 3", "line 12"]`."""
     metadata = document.metadata
     return [f"{key} {metadata[key]}" for key in PLACES if metadata.get(key) is not None]
 
@@ -58,8 +58,8 @@ class Query:
     """The words of a query that passages are searched for.
 
     Attributes:
-        words: Folded to one case, with the longer ones, numbers and abbreviations alone where
-            there are any: short words are in every passage.
+        words: Words in one case. If there are longer words, numbers or abbreviations, only these:
+            short words are in every passage.
     """
 
     words: tuple[str, ...]
@@ -85,9 +85,9 @@ class Query:
                     break
 
     def excerpt(self, passage: str) -> str:
-        """Return the sentence, or line, with most of the query's words, and what follows it.
+        """Return the sentence or line with most of the query's words, and the text after it.
 
-        Without any, it is the beginning. An ellipsis marks what is left out.
+        If no word matches, it is the beginning. An ellipsis marks omitted text.
         """
         sentences = list(_sentences(passage))
         if not sentences:
@@ -104,7 +104,7 @@ class Query:
         return before + text + after
 
     def _score(self, sentence: str) -> int:
-        """Return the letters of the query's words that are in a sentence: longer ones say more."""
+        """Return how many letters of the query's words a sentence has: long words count more."""
         return sum(map(len, {word for _, _, word in self.spans(sentence)}))
 
     def _cut(self, text: str, length: int, after: str) -> tuple[str, str, str]:
@@ -127,7 +127,7 @@ class Query:
 
 class _Sentence(NamedTuple):
     text: str
-    is_apart: bool  # a heading or a row of a table: nothing before it is continued by it
+    is_apart: bool  # a heading or a row of a table does not continue the text before it
 
 
 def _sentences(passage: str) -> Iterator[_Sentence]:
@@ -143,7 +143,7 @@ def _sentences(passage: str) -> Iterator[_Sentence]:
 
 
 def _are_alike(one: str, other: str) -> bool:
-    """Say whether two words are the same but for their endings: `quantize`, `quantization`."""
+    """Return whether two words differ only in their endings: `quantize`, `quantization`."""
     if one == other:
         return True
     short, long = sorted((one, other), key=len)
@@ -160,7 +160,7 @@ def _are_alike(one: str, other: str) -> bool:
 
 
 def in_order(documents: Sequence[Document]) -> list[Document]:
-    """Return documents by source, and by their places in it; the others as they come."""
+    """Return documents sorted by source and place; those without stay in order."""
 
     def key(document: Document) -> list[tuple[int, float, str]]:
         places = (document.metadata.get(name) for name in PLACES)

@@ -23,12 +23,12 @@ _HEADING_KEY = "heading"
 
 
 def print_hits(query: str, hits: Sequence[tuple[Document, float]], *, full: bool) -> None:
-    """Print hits, the best first: one line each if the output is no terminal and not full.
+    """Print hits, the best first: one line each if the output is not a terminal and not full.
 
     Args:
         query: Its words are emphasised.
         hits: Documents with their scores.
-        full: Show whole passages, else the sentence that matches best.
+        full: Show whole passages, otherwise the sentence that matches best.
     """
     if not hits:
         click.echo("No passage found.", err=True)
@@ -75,14 +75,14 @@ def hits_view(query: str, hits: Sequence[tuple[Document, float]]) -> RenderableT
 
 
 class PassageView(NamedTuple):
-    """A passage, indented below a line that says where it is from.
+    """A passage, indented below a line with its source and place.
 
     Attributes:
-        name: In front of that line.
-        document: Has the place, title and heading.
-        passage: What is shown of its text.
-        words: Emphasised in the passage; None for none.
-        score: The document's, None if it has none.
+        name: Text at the start of that line.
+        document: The document, with place, title and heading.
+        passage: The part of its text to show.
+        words: Words to emphasise in the passage; None for none.
+        score: Score of the document, None if it has none.
     """
 
     name: str
@@ -100,7 +100,7 @@ class PassageView(NamedTuple):
             Text("" if self.score is None else f"score {self.score:.3f}", "dim"),
         ]
         yield Text.assemble((self.name, "dim"), Text(" · ").join(filter(None, facts)))
-        # Text and not markup: passages are full of square brackets.
+        # Text, not markup: passages are full of square brackets.
         body = Text(printable(self.passage.strip()).expandtabs())
         for start, end, _ in () if self.words is None else self.words.spans(body.plain):
             body.stylize("bold yellow", start, end)
@@ -114,6 +114,6 @@ class PassageView(NamedTuple):
 
 
 def _names_of(document: Document) -> list[str]:
-    """Return title and heading, where there are any and they differ."""
+    """Return title and heading, if there are any and they differ."""
     names = (document.metadata.get(key) for key in (TITLE_KEY, _HEADING_KEY))
     return list(dict.fromkeys(" ".join(str(name).split()) for name in names if name))

@@ -1,4 +1,4 @@
-"""Folders of qdrant-client's local mode: what the command line does with them."""
+"""Folders of qdrant-client's local mode in the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNREADABLE = (
     *(AttributeError, EOFError, ImportError, LookupError, TypeError, ValueError),
     *(pickle.PickleError, sqlite3.Error),
 )
-"""What qdrant-client lets through of a folder that is damaged, or that a later version wrote."""
+"""Exceptions that qdrant-client raises for folders that are damaged or from a later version."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def open_local_mode(folder: Path) -> Iterator[QdrantClient]:
 
     try:
         with console.status(f"Reading {folder}"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # from 20,000 points on, it recommends a server
+            warnings.simplefilter("ignore")  # above 20,000 points it recommends a server
             client = QdrantClient(path=str(folder))
     except RuntimeError as error:
         raise StorageError(
@@ -61,8 +61,8 @@ def describe_local_mode(error: LocalModeError) -> str:
         f"{error.path} is a folder of qdrant-client's local mode. Nothing is wrong with it, but "
         "this command needs the format of Qdrant Edge. "
         + (
-            f"Copy what it has into a new folder:{''.join(commands)}"
+            f"Copy its collections into a new folder:{''.join(commands)}"
             if commands
-            else "It has no collections: name another folder"
+            else "It has no collections: name a different folder"
         )
     )

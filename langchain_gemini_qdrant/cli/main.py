@@ -61,7 +61,7 @@ class _Group(click.Group):
 
 
 def _address(error: Exception, context: click.Context) -> str:
-    """Return where nobody answered."""
+    """Return the address that did not answer."""
     cause = error.__cause__ if isinstance(error, IngestError) else error
     if isinstance(cause, ServiceError):
         asked = base_url(context) if cause.status_code is None else None
@@ -71,7 +71,7 @@ def _address(error: Exception, context: click.Context) -> str:
 
 
 def _advice(error: Exception) -> str:
-    """Say when to run the command again after a quota is used up."""
+    """Return advice on when to run the command again after a quota is used up."""
     cause = error.__cause__ if isinstance(error, IngestError) else error
     if not isinstance(cause, RateLimitError):
         return ""
@@ -99,7 +99,7 @@ def _show_warning(  # noqa: PLR0917
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """Return ours, the system's, and qdrant-client's if a command has loaded it."""
+    """Return our errors, the system's, and qdrant-client's if a command has loaded it."""
     if "qdrant_client" not in sys.modules:
         return GeminiQdrantError, OSError
     import grpc  # noqa: PLC0415
@@ -110,10 +110,10 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
 
 def _told(error: Exception) -> str:
-    """Return what an expected error says; qdrant-client's show an answer as it came."""
+    """Return the text of an expected error; qdrant-client's have the raw answer."""
     if isinstance(error, LocalModeError):
         return describe_local_mode(error)
-    if isinstance(error, RateLimitError):  # of a dozen lines
+    if isinstance(error, RateLimitError):  # it has a dozen lines
         return first_sentence(str(error))
     if isinstance(error, GeminiQdrantError | OSError):
         return str(error)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the embeddings and stores that they open."""
+"""Options that several commands share, and the embeddings and stores from them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ QUANTIZATIONS = (
 )
 
 TITLE_KEY = "title"
-"""Metadata key of a passage's title, in everything that this command stores."""
+"""Metadata key of the title, in all passages that this command stores."""
 
 _FILTER_EXAMPLE = """Example: '{"page": {"$gte": 3}}'"""
 
@@ -107,7 +107,7 @@ _QUOTA_OPTIONS = (
 
 
 def _kept_option(*names: str, **settings: Any) -> Callable[[F], F]:
-    """Return an option that no command reads; what opens collections does."""
+    """Return an option that is read when a collection is opened, not by commands."""
     return click.option(*names, **settings, expose_value=False, callback=keep_option)
 
 
@@ -140,14 +140,13 @@ _LAYOUT_OPTIONS = (
         "--text-key",
         "content_payload_key",
         metavar="NAME",
-        help="Payload key of the text, where another program has stored it.  "
-        "[default: page_content]",
+        help="Payload key of the text in collections of other programs.  [default: page_content]",
     ),
     _kept_option(
         "--metadata-key",
         "metadata_payload_key",
         metavar="NAME",
-        help="Payload key of the metadata; '' if they are beside the text.  [default: metadata]",
+        help="Payload key of the metadata; '' if it is next to the text.  [default: metadata]",
     ),
 )
 
@@ -218,7 +217,7 @@ def _with(command: F, options: tuple[Callable[[F], F], ...]) -> F:
 
 
 def until_the_end(resource: AbstractContextManager[T]) -> T:
-    """Open a resource, which is closed when the running command ends or fails."""
+    """Open a resource that is closed when the running command ends or fails."""
     return click.get_current_context().with_resource(resource)
 
 
@@ -268,18 +267,18 @@ def open_store(
 ) -> GeminiQdrantVectorStore:
     """Open the collection that the options name until the command ends; create it if `create`.
 
-    What is created here and stays empty is removed when the command ends.
+    A collection that is created here and stays empty is removed when the command ends.
 
     Args:
-        embeddings: As they are, or options of `make_embeddings`, for which an existing collection
-            knows model and size; None for no embeddings, and no key.
+        embeddings: Embeddings, or options of `make_embeddings`, with model and size from an
+            existing collection; None for no embeddings and no key.
         collection: Its name, or an alias.
         path: Folder of the embedded engine.
         url: Address of a server.
         qdrant_api_key: The server's key.
-        quantization: What the collection must have; None takes an existing one as it is, and
-            makes a binary one.
-        create: Create the collection where it is missing.
+        quantization: Required quantization; None accepts that of an existing collection, and is
+            binary for a new one.
+        create: Create the collection if it is missing.
 
     Raises:
         ConfigurationError: There is no such collection, and `create` is False.

@@ -1,4 +1,4 @@
-"""A progress bar with the time left and what is waited for; numbers formatted for people."""
+"""A progress bar with the time left and the reason of waits; formatted numbers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 console = Console(highlight=False)
 
-_shown: list[_Bar | _Lines] = []  # what shows the runs under way, the innermost last
+_shown: list[_Bar | _Lines] = []  # displays of the active runs, the innermost last
 
-_QUIET = 60.0  # seconds between two lines where there is no terminal
+_QUIET = 60.0  # seconds between two lines without a terminal
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def _print_line(text: str) -> None:
 
 @contextmanager
 def shown_log() -> Iterator[None]:
-    """Show the package's log, such as what it waits for, until the block ends."""
+    """Show the package's log, such as reasons of waits, until the block ends."""
     handler, level = _LogHandler(logging.INFO), LOGGER.level
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
@@ -97,7 +97,7 @@ def shown_log() -> Iterator[None]:
 
 
 class _LogHandler(logging.Handler):
-    """Says what is logged, and shows long waits as the bar's own; short ones are left out."""
+    """Prints log records, and shows long waits in the bar; short ones are left out."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record."""
@@ -112,7 +112,7 @@ class _LogHandler(logging.Handler):
 
 
 class _Shown:
-    """What is known of a run: how far it is, what it waits for, how long it takes."""
+    """State of a run: progress, reason of a wait, duration."""
 
     def __init__(self, total: int, now: Callable[[], float]) -> None:
         self.total = total
@@ -120,7 +120,7 @@ class _Shown:
         self.line = ""
         self.now = now
         self.began = now()
-        self._lock = threading.Lock()  # waits are told by the threads that send
+        self._lock = threading.Lock()  # waits are reported by the threads that send
         self._eta = EtaEstimator()
         self._ends_at: float | None = None
         self._waiting: tuple[float, str] | None = None
@@ -149,7 +149,7 @@ class _Shown:
 
     @property
     def left(self) -> float | None:
-        """The seconds left, None where nobody knows."""
+        """The seconds left, None if not known."""
         if self._ends_at is None or self._ends_at < self.now():
             return None
         return self._ends_at - self.now()
@@ -169,7 +169,7 @@ class _Left(ProgressColumn):
 
 
 class _Bar(Progress):
-    """A bar, what the run waits for, and a line of text."""
+    """A bar, the reason of a wait, and a line of text."""
 
     def __init__(self, run: _Shown) -> None:
         self._run = run
@@ -201,7 +201,7 @@ class _Bar(Progress):
 
 
 class _Lines:
-    """Lines where a bar cannot be drawn."""
+    """Lines of text if a bar cannot be drawn."""
 
     def __init__(self, run: _Shown) -> None:
         self._run = run
@@ -240,7 +240,7 @@ def ingest_line(done: IngestProgress) -> str:
 
 
 def cost(sent: RunCost) -> tuple[str, str]:
-    """Return tokens and price as text; `~` is an estimate."""
+    """Return tokens and price as text; `~` marks an estimate."""
     about = "~" if sent.is_estimate else ""
     return f"{about}{counted(sent.tokens, 'token')}", price(sent.usd, about)
 

@@ -1,4 +1,4 @@
-"""What the API says, in few words."""
+"""Messages of the API, shortened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an existing collection says of its vectors, and options that differ from it."""
+"""The vectors of an existing collection, and checks of options against them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.quantization import QuantizationName
 
-_WAYS_OUT = "leave the option out, or name another --collection"
+_WAYS_OUT = "leave the option out, or name a different --collection"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,11 +30,11 @@ class StoredVectors:
     """The dense vectors of a collection.
 
     Attributes:
-        name: Empty for the unnamed vector.
+        name: Name of the vector, empty for the unnamed one.
         params: Their settings.
-        entry: What the collection remembers of their embedding; empty if it does not.
-        quantization: Theirs, None if they have none.
-        is_empty: Nothing is stored yet.
+        entry: The recorded embedding of the vectors; empty if there is none.
+        quantization: Their quantization, None if they have none.
+        is_empty: Whether nothing is stored yet.
     """
 
     collection: str
@@ -69,11 +69,11 @@ class StoredVectors:
         )
 
     def embedding_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return options of embeddings with what the collection knows of them.
+        """Return options of embeddings, completed from the collection.
 
         Raises:
-            CollectionMismatchError: The options given say something else.
-            ConfigurationError: Nobody says which model made the vectors.
+            CollectionMismatchError: The given options differ from the collection.
+            ConfigurationError: Neither options nor collection name the model of the vectors.
         """
         model, size = given["model"], given["output_dimensionality"]
         stored = self.entry.get("model")
@@ -102,7 +102,7 @@ class StoredVectors:
         """Refuse a quantization that the collection does not have.
 
         Raises:
-            CollectionMismatchError: It has another one, or none.
+            CollectionMismatchError: It has a different one, or none.
         """
         wanted = None if given == "none" else quantization_config(given)
         if not stored_alike(self.quantization, wanted):
@@ -114,12 +114,12 @@ class StoredVectors:
     def _differs(self, found: str, given: str) -> CollectionMismatchError:
         return CollectionMismatchError(
             f"collection {self.collection!r} has vectors {found}, not {given}: {_WAYS_OUT}. "
-            "gemini-qdrant reembed makes a collection with another model or size"
+            "gemini-qdrant reembed creates a collection with a different model or size"
         )
 
 
 def quantization_name(config: models.QuantizationConfig | None) -> str:
-    """Return the name of the preset that stores the same codes, else the kind of codes."""
+    """Return the name of the preset that stores the same codes, otherwise the kind of codes."""
     if config is None:
         return "none"
     presets = QUANTIZATION_PRESETS.values()

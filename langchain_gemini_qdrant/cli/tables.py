@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
 
-_NAMED = 20  # files and passages named before the rest is counted
+_NAMED = 20  # files and passages to name; the others are counted
 
 
 def summary_table(
@@ -26,10 +26,10 @@ def summary_table(
     """Return the results of a run.
 
     Args:
-        corpus: What was read.
-        report: What was done with it.
-        failed: Passages that are not stored; files that cannot be read are not among them.
-        where: Where the others are, if that is known.
+        corpus: The files that were read.
+        report: The report of the run.
+        failed: Number of passages that are not stored, without files that cannot be read.
+        where: Where the others are stored, if known.
     """
     from langchain_gemini_qdrant.ingestion._report import IngestProgress  # noqa: PLC0415
 
@@ -50,10 +50,10 @@ def summary_table(
 
 
 def show_files(corpus: Corpus, *, list_skipped: bool) -> None:
-    """Print what is to be known of single files: what is not read, and how some were read.
+    """Print notices about single files: those not read, and how some were read.
 
     Args:
-        corpus: What was read.
+        corpus: The files that were read.
         list_skipped: Whether to name each file and folder that was skipped.
     """
     skipped = corpus.found.skipped

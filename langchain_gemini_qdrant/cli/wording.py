@@ -1,8 +1,8 @@
 """Messages of the package in the command line's words: options in place of Python's arguments.
 
 The package speaks to programmers: `pass url=`. The command line's own options have the same names,
-so that a message becomes its own by a rule: an argument that is an option of the running command is
-written as that option, with its value. What has another name, or none, is listed here.
+so a rule rewrites messages: an argument that is an option of the running command is written as that
+option, with its value. Arguments with a different name, or none, are listed here.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_INSIDE = r"(?:[^()]|\([^()]*\))*"  # of parentheses, with one more pair of them
+_INSIDE = r"(?:[^()]|\([^()]*\))*"  # content of parentheses, with one more level of them
 
-# What is said of Python alone.
+# Phrases for Python only.
 _PHRASES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (
         re.compile(r"use a different collection_name, or recreate it with force_recreate=True"),
-        "name another --collection",
+        "name a different --collection",
     ),
     (
         re.compile(r"pass them as headers=\{[^}]*\}, or Qdrant's own key as api_key="),
@@ -79,7 +79,7 @@ def in_options(message: str, command: click.Command | None) -> str:
 
 
 def _options(command: click.Command) -> Mapping[str, str]:
-    """Return the options of a command by the names that Python has for them."""
+    """Return the options of a command by their names in Python."""
     own = {
         each.name: max(each.opts, key=len)
         for each in command.params
@@ -89,7 +89,7 @@ def _options(command: click.Command) -> Mapping[str, str]:
 
 
 def _values(text: str | None) -> list[str]:
-    """Return the values of an argument as a shell takes them, each for an option of its own."""
+    """Return the values of an argument in a shell's form, each for a separate option."""
     if text is None or text == "True":
         return [""]
     value: object = text

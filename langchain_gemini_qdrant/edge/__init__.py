@@ -3,7 +3,7 @@
 ```python
 from langchain_gemini_qdrant.edge import EdgeClient
 
-client = EdgeClient("./index")  # a `qdrant_client.QdrantClient`; docs/edge.md has what differs
+client = EdgeClient("./index")  # a `qdrant_client.QdrantClient`; docs/edge.md lists the differences
 ```
 """
 

@@ -39,16 +39,16 @@ def is_panic(error: BaseException) -> bool:
     return type(error).__name__ == "PanicException"
 
 
-# what the engine says where the request is wrong and no check in advance can know it
+# the engine's words for wrong requests that no check in advance can detect
 _REFUSALS = ("No appropriate index for", "No range index for", "Validation failed")
 
 
 @contextmanager
 def engine_errors(action: str) -> Iterator[None]:
-    """Turn what the engine raises into `StorageError`; `action` completes "cannot ...".
+    """Turn errors of the engine into `StorageError`; `action` completes "cannot ...".
 
     Raises:
-        InvalidInputError: The engine refused the request, and says why.
+        InvalidInputError: The engine refused the request; the message has the reason.
         StorageError: Anything else went wrong.
     """
     try:
@@ -63,9 +63,9 @@ def translate(error: BaseException, action: str) -> InvalidInputError | StorageE
     """Return the error to raise for an exception of the engine; None for Ctrl-C and the like."""
     if is_panic(error):
         return StorageError(
-            f"The embedded engine broke down when it should {action}: {error}."
-            " Close this client and open the folder again; if that fails, the collection's"
-            " folder is damaged and has to come from a backup."
+            f"The embedded engine failed while it tried to {action}: {error}."
+            " Close this client and open the folder again; if that fails, the collection's folder "
+            "is damaged and must be restored from a backup."
         )
     if not isinstance(error, Exception):
         return None
@@ -82,4 +82,4 @@ def conversion_errors(what: str) -> Iterator[None]:
     except InvalidInputError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInputError(f"The embedded engine cannot take this {what}: {error}") from error
+        raise InvalidInputError(f"The embedded engine refuses this {what}: {error}") from error

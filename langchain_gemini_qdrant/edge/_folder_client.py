@@ -1,4 +1,4 @@
-"""What the clients of a folder have in common: they say where it is, and cannot be copied."""
+"""Base of a folder's clients: they show where it is, and cannot be copied."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from langchain_gemini_qdrant._display import facts_html
 
 
 class FolderClient:
-    """A client of one folder, by the options that make another client of it."""
+    """A client of one folder; it keeps the options that create another client of that folder."""
 
     _options: dict[str, Any]
 
     def __repr__(self) -> str:
-        """Return the call that makes such a client."""
+        """Return the call that creates such a client."""
         path, *others = self._options.items()
         arguments = ", ".join(f"{name}={value!r}" for name, value in others)
         return f"{type(self).__name__}({path[1]!r}, {arguments})"
@@ -25,5 +25,5 @@ class FolderClient:
         raise TypeError(
             f"{type(self).__name__} has the folder {self._options['path']!r} open and cannot be "
             "pickled or copied. Pass the path, and open a client where it is needed: one process "
-            "at a time can have the folder open. A server, url=, serves any number"
+            "at a time can have the folder open. A server, `url=`, serves any number of processes"
         )

@@ -1,4 +1,4 @@
-"""A backend of qdrant-client in this process, as its asynchronous clients call it."""
+"""A backend of qdrant-client in this process, in the form that asynchronous clients call."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class InPlaceBackend:
-    """Does each call where it is awaited, by a synchronous backend that it shares.
+    """Runs each call where it is awaited, by a shared synchronous backend.
 
-    Such a backend computes, so a thread would only make the event loop wait for it elsewhere.
+    Such a backend keeps the CPU and Python's lock busy, so a thread would not free the event loop.
     """
 
     def __init__(self, backend: object) -> None:
@@ -40,6 +40,6 @@ class InPlaceBackend:
 
 @functools.cache
 def is_awaited(name: str) -> bool:
-    """Return whether a backend's method is a coroutine function for qdrant-client, or is ours."""
+    """Return whether a backend's method is a coroutine function in qdrant-client, or is ours."""
     method = getattr(AsyncQdrantBase, name, None)
     return method is None or inspect.iscoroutinefunction(method)

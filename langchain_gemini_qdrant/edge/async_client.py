@@ -33,24 +33,24 @@ if TYPE_CHECKING:
 class AsyncEdgeClient(FolderClient, AsyncQdrantClient):
     """An `AsyncQdrantClient` whose server is Qdrant Edge, in a process of its own, in a folder.
 
-    The event loop runs on while the engine searches, writes or optimizes. The engine's process
-    starts with the client and ends with its last one, or with the application, however that
-    ends. It is shared with the clients of the same folder that `EdgeClient(path, worker=True)`
-    makes, in any thread and any event loop.
+    The event loop is not blocked while the engine searches, writes or optimizes. The engine's
+    process starts with the client and ends with its last one, or with the application, even if that
+    is killed. All clients of a folder share it, those of `EdgeClient(path, worker=True)` too, in
+    any thread and any event loop.
 
-    A cancelled call is still carried out; only its result is dropped. If the
-    engine dies, calls raise `StorageError`, and a new client starts another with all that was
-    acknowledged. Close the client with `await client.close()`.
+    A cancelled call is still carried out; only its result is dropped. If the engine dies, calls
+    raise `StorageError`; a new client starts a new engine with all acknowledged writes. Close the
+    client with `await client.close()`.
 
     `upload_points` and `upload_collection` are not coroutines in qdrant-client: they block the
     loop until all is written. `upsert` does not.
 
     Args:
-        path: As in `EdgeClient`. What is wrong with the folder is raised by the first call.
-        durability: As in `EdgeClient`.
+        path: The folder, as in `EdgeClient`. If it cannot be used, the first call raises the error.
+        durability: What an update survives, `"process"` (default) or `"power"`, as in `EdgeClient`.
 
     Raises:
-        ConfigurationError: An argument is unknown to `EdgeClient`.
+        ConfigurationError: An argument has a value that `EdgeClient` does not accept.
         StorageError: The folder is open in this process without a worker.
     """
 
@@ -73,21 +73,21 @@ class AsyncEdgeClient(FolderClient, AsyncQdrantClient):
     async def upsert(
         self, collection_name: str, points: types.Points, *args: Any, **kwargs: Any
     ) -> types.UpdateResult:
-        """Write points, in place of those with the same ids, as `AsyncQdrantClient` does."""
-        if not args and are_plain(points):  # the backend has other positions
+        """Write points and replace those with the same ids, as `AsyncQdrantClient` does."""
+        if not args and are_plain(points):  # the backend has other positional arguments
             return await self._client.upsert(collection_name, points, *args, **kwargs)
         return await super().upsert(collection_name, points, *args, **kwargs)
 
     @staticmethod
     def over(client: EdgeClient) -> AsyncEdgeClient:
-        """Return the asynchronous client of a synchronous one, over the same engine.
+        """Return an asynchronous client that shares the engine of a synchronous one.
 
         With `worker=True` it shares the engine's process. Otherwise the engine is in this process:
-        each call is done where it is awaited, which the event loop waits for, and `close` leaves
-        the engine to `client`.
+        each call runs where it is awaited and blocks the event loop, and `close` leaves the engine
+        open for `client`.
 
         Args:
-            client: What the new client shares an engine with.
+            client: The open client whose engine is shared.
 
         Raises:
             StorageError: `client` is closed.
@@ -99,18 +99,18 @@ class AsyncEdgeClient(FolderClient, AsyncQdrantClient):
         return InPlaceEdgeClient(client)
 
     def _check_open(self) -> None:
-        """Refuse to make another client of a closed one, which would open the folder again."""
+        """Refuse to derive a client from a closed one, which would open the folder again."""
         if isinstance(self._edge, AsyncWorkerBackend):
             self._edge.check_open()
 
     def _release(self) -> None:
-        """Give the folder up from any thread and without an event loop; nobody waits."""
+        """Release the folder from any thread and without an event loop, without waiting."""
         if isinstance(self._edge, AsyncWorkerBackend):
             self._edge.give_up()
 
     @property
     def init_options(self) -> dict[str, Any]:
-        """Return what makes another client of the same folder: `AsyncEdgeClient(**options)`."""
+        """Return the options of another client of the same folder: `AsyncEdgeClient(**options)`."""
         return dict(self._options)
 
     async def aclose(self) -> None:
@@ -126,7 +126,7 @@ class AsyncEdgeClient(FolderClient, AsyncQdrantClient):
             collection_name: A collection of this client.
 
         Returns:
-            Whether anything was due: small collections need no graph.
+            True if anything was optimized; small collections need no graph.
 
         Raises:
             InvalidInputError: There is no such collection.
@@ -136,7 +136,7 @@ class AsyncEdgeClient(FolderClient, AsyncQdrantClient):
         return changed
 
     async def vector_storage_size(self, collection_name: str) -> VectorStorageSize:
-        """Measure what a collection's dense vectors and their codes occupy, in bytes.
+        """Measure the bytes of a collection's dense vectors and their quantized codes.
 
         Raises:
             InvalidInputError: There is no such collection.
@@ -146,7 +146,7 @@ class AsyncEdgeClient(FolderClient, AsyncQdrantClient):
         return size
 
     async def storage_info(self, collection_name: str) -> StorageInfo:
-        """Measure what a collection holds and takes, on disk and in memory, after a flush.
+        """Flush a collection and measure its points and its use of disk and memory.
 
         Raises:
             InvalidInputError: There is no such collection.

@@ -1,7 +1,6 @@
 """BM25 sparse vectors from the embedded engine: nothing to download, nothing to call.
 
-A token's id is the one that Qdrant's server and FastEmbed give it too: 32-bit Murmur3 of the token,
-made positive.
+Token ids are those of Qdrant's server and FastEmbed: 32-bit Murmur3 of the token, made positive.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ Bm25Language = Literal[
     "tamil",
     "turkish",
 ]
-"""What the engine has a stemmer or a list of stop words for, and `none` for all else."""
+"""Languages that the engine has a stemmer or stop words for, and `none` for all others."""
 
 Bm25Tokenizer = Literal["word", "multilingual", "whitespace", "prefix", "code"]
 
@@ -88,18 +87,19 @@ STEMMED: frozenset[Bm25Language] = frozenset({
 WITHOUT_STOP_WORDS: frozenset[Bm25Language] = frozenset({"armenian", "none", "tamil"})
 """Languages that the engine has no list of stop words for."""
 
-# `word` cuts at whatever is neither letter nor digit. Chinese and Japanese have nothing to cut at,
-# and the scripts of the others join letters by such a sign, so their words would fall to pieces.
+# `word` splits at every character that is neither a letter nor a digit. Chinese and Japanese have
+# no such characters between words, and the other scripts have them inside words, so their words
+# would be split.
 _MULTILINGUAL: frozenset[Bm25Language] = frozenset(
     {"bengali", "chinese", "japanese", "nepali", "tamil"}
 )
 
 # `multilingual` guesses each text's language and reads kanji without kana as Chinese, so a query of
-# kanji finds nothing in Japanese documents. This particle, a stop word, settles the guess. It can
-# go when the language can be told: https://github.com/qdrant/qdrant/issues/8595
+# kanji finds nothing in Japanese documents. This particle, a stop word, decides the guess. It can
+# be removed when the language can be passed: https://github.com/qdrant/qdrant/issues/8595
 _PARTICLE = "の"
 
-_MAX_TOKEN_LEN = 10_000  # characters; any sane limit is far below
+_MAX_TOKEN_LEN = 10_000  # characters; any useful limit is far below
 
 
 def default_tokenizer(language: Bm25Language) -> Bm25Tokenizer:
@@ -111,19 +111,21 @@ def default_tokenizer(language: Bm25Language) -> Bm25Tokenizer:
 class EdgeBm25(SparseEmbeddings):
     """BM25 as LangChain's sparse embeddings, computed by Qdrant Edge.
 
-    A document's vector has a weight for each token by its frequency and the document's length, a
-    query's has 1.0 for each token. What is missing from BM25, how rare a token is, the collection
-    adds at search time: create its sparse vector with `modifier`. Objects are immutable, equal if
-    their settings are, and may be shared by threads; the engine is loaded on first use.
+    A document's vector weighs each token by its frequency and the document's length; a query's
+    vector has 1.0 for each token. The rest of BM25, the weight of rare tokens (IDF), is added by
+    the collection at search time: create its sparse vector with `modifier`. Objects are immutable,
+    equal if their settings are equal, and may be shared by threads; the engine is loaded on first
+    use.
 
     Attributes:
         language: The language whose stemmer and stop words apply. `none` has neither.
-        tokenizer: What makes tokens of a text. The default is `word`; `multilingual` for bengali,
+        tokenizer: The engine's tokenizer. The default is `word`; `multilingual` for bengali,
             chinese, japanese, nepali and tamil. `multilingual` drops numbers and accents.
-        k: How much more a repeated token weighs, at least 0. The usual 1.2 by default.
-        b: How much a document's length matters, from 0 to 1. The usual 0.75 by default.
+        k: Weight of repeated tokens, at least 0. The usual 1.2 by default.
+        b: Influence of a document's length, from 0 to 1. The usual 0.75 by default.
         avg_len: Average length of a document, in tokens without stop words, at least 1. Weights
-            depend on it alone and not on what is stored; 256 by default, as on Qdrant's server.
+            depend on this value, not on the stored documents; 256 by default, as on Qdrant's
+            server.
         lowercase: Whether case is ignored.
         ascii_folding: Whether accents are ignored. Stop words with an accent are then kept.
         stopwords: Tokens to leave out, before stemming; they replace the language's.
@@ -131,7 +133,7 @@ class EdgeBm25(SparseEmbeddings):
         max_token_len: Tokens with more characters, after stemming, are left out.
 
     Raises:
-        ConfigurationError: A setting is none of the accepted values.
+        ConfigurationError: A setting has a value that is not accepted.
 
     Source: https://qdrant.tech/documentation/search/text-search/full-text-search/
     """
@@ -148,7 +150,7 @@ class EdgeBm25(SparseEmbeddings):
     max_token_len: int | None = None
 
     modifier: ClassVar[models.Modifier] = models.Modifier.IDF
-    """What the collection's sparse vector has to be created with."""
+    """The modifier that the collection's sparse vector must be created with."""
 
     def __post_init__(self) -> None:
         _check_word("language", self.language, get_args(Bm25Language))
@@ -164,17 +166,18 @@ class EdgeBm25(SparseEmbeddings):
         _check_lengths(self.min_token_len, self.max_token_len)
 
     def embed_documents(self, texts: Sequence[str]) -> list[SparseVector]:
-        """Weigh the tokens of texts that will be stored.
+        """Return sparse vectors of texts that will be stored.
 
         Args:
             texts: `n` texts of any length.
 
         Returns:
             `n` vectors in the order of `texts`: token ids, unique and ascending, and weights above
-            0. A text without tokens, as one of stop words, has an empty vector.
+            0. A text without tokens, such as a text of stop words only, has an empty vector.
 
         Raises:
-            InvalidInputError: A text is not a string, or has half of a surrogate pair (`indices`).
+            InvalidInputError: A text is not a string, or contains half of a surrogate pair
+                (`indices`).
             ConfigurationError: The engine is not installed.
         """
         check_list(texts, "texts")
@@ -182,29 +185,29 @@ class EdgeBm25(SparseEmbeddings):
         return [self._embed(embed, index, text) for index, text in enumerate(texts)]
 
     def embed_query(self, text: str) -> SparseVector:
-        """Return the tokens of a text to search for: ids, unique and ascending, at weight 1.0.
+        """Return the sparse vector of a query: token ids, unique and ascending, with weight 1.0.
 
         Raises:
-            InvalidInputError: The text is not a string, or has half of a surrogate pair.
+            InvalidInputError: The text is not a string, or contains half of a surrogate pair.
             ConfigurationError: The engine is not installed.
         """
         return self._embed(_model(self).embed_query, 0, text)
 
-    # The work is the CPU's, some 0.1 ms for a page, and the engine holds the GIL for it: a thread
-    # would add its own cost and let nothing else run.
+    # The engine computes for about 0.1 ms a page and holds the GIL: a thread would add its own cost
+    # and let nothing else run.
 
     async def aembed_documents(self, texts: Sequence[str]) -> list[SparseVector]:
-        """As `embed_documents`, in the event loop's own thread."""
+        """Run `embed_documents` in the event loop's own thread."""
         return self.embed_documents(texts)
 
     async def aembed_query(self, text: str) -> SparseVector:
-        """As `embed_query`, in the event loop's own thread."""
+        """Run `embed_query` in the event loop's own thread."""
         return self.embed_query(text)
 
     def note(self) -> dict[str, str | float | bool | list[str] | None]:
-        """Return, as JSON has it, all that token ids and weights depend on.
+        """Return a JSON object of all settings that token ids and weights depend on.
 
-        Vectors of two objects belong into one collection if and only if their notes are equal.
+        Vectors of two objects may share a collection if and only if their notes are equal.
         """
         stopwords = None if self.stopwords is None else list(self.stopwords)
         return {"model": "bm25", **asdict(self), "stopwords": stopwords}
@@ -218,7 +221,8 @@ class EdgeBm25(SparseEmbeddings):
                 f"texts must be strings, got {type(text).__name__} at index {index}",
                 indices=(index,),
             )
-        # `word` cuts at an accent that is a character of its own, as in PDFs and macOS's names.
+        # `word` splits at an accent that is a separate character, as in PDFs and file names of
+        # macOS.
         text = normalize("NFC", text)
         try:
             vector = embed(f"{text} {_PARTICLE}" if _is_japanese(self) else text)
@@ -280,7 +284,7 @@ def _number(name: str, value: object, low: float, high: float) -> float:
 
 
 def _stopwords(words: object) -> tuple[str, ...] | None:
-    """Return the words in one order, in the form that texts get too."""
+    """Return the words in a fixed order, normalized like texts."""
     if words is None:
         return None
     if (

@@ -35,32 +35,32 @@ class EdgeClient(FolderClient, QdrantClient):
     """A `QdrantClient` whose server is Qdrant Edge, inside this process, in a folder.
 
     The engine is the server's: quantization, HNSW, filters and the write-ahead log are real.
-    A write survives the process as soon as the call returns, and a power cut after the next flush
-    (every 50 updates or 64 MiB, and on `close`). Nothing is optimized unless asked for: binary and
-    turbo quantization serve at once, by a scan over the codes.
+    A write survives the end of the process as soon as the call returns, and a power cut after the
+    next flush (every 50 updates or 64 MiB, and on `close`). Nothing is optimized until you call
+    `optimize`: binary and turbo quantization work at once, by a scan over the codes.
 
     One process at a time can open a folder; inside it, clients of the same folder share one
     engine and may be used from any thread. Using a client after `fork` is an error.
 
     The engine holds Python's lock while it works: other threads and event loops wait for it.
-    `worker=True` runs it in a process of its own, which ends with this one: nothing here waits,
-    and if the engine dies, calls raise `StorageError` and a new client starts another.
-    A call takes some tenths of a millisecond, at most one or two, longer.
+    `worker=True` runs it in its own process, which ends with this one: nothing here waits, and if
+    the engine dies, calls raise `StorageError` and a new client starts a new process. Each call
+    then takes some tenths of a millisecond longer, at most 1-2 ms.
 
-    Not served: what a single node cannot have (sharding, cluster, snapshots) and strict mode;
-    each raises `NotImplementedError` and names an alternative.
+    Not supported: features of clusters (sharding, cluster, snapshots) and strict mode; each raises
+    `NotImplementedError` that names an alternative.
 
     Args:
-        path: The folder; made where it is missing. `~` is the user's home. `":temporary:"` is a
-            new one, removed when its last client is closed and when Python ends.
-        worker: Let the engine run in a process of its own. All clients of a folder in one process
-            have to agree on it.
-        durability: What an update survives from the moment its call returns: the end of the
-            `"process"`, or a cut of `"power"`, which takes a flush for each, some milliseconds.
-            `"power"` asked for by one client holds for all that share the folder.
+        path: The folder; created if missing. `~` is the user's home. `":temporary:"` is a new
+            folder that is removed when its last client is closed or Python ends.
+        worker: Run the engine in its own process. All clients of a folder in one process must use
+            the same value.
+        durability: What an update survives once its call has returned: `"process"`, the end of the
+            process, or `"power"`, a power cut, which takes a flush of some milliseconds for each
+            update. `"power"` applies to all clients of the folder as soon as one asks for it.
 
     Raises:
-        ConfigurationError: qdrant-edge-py is not installed, or an argument is none of the above.
+        ConfigurationError: qdrant-edge-py is not installed, or an argument has another value.
         StorageError: The folder cannot be used: not writable, damaged, or open elsewhere.
     """
 
@@ -89,43 +89,43 @@ class EdgeClient(FolderClient, QdrantClient):
             unless_opened.pop_all()
 
     def __del__(self) -> None:
-        """Give the folder up where nobody did."""
+        """Release the folder if the client was not closed."""
         edge = vars(self).get("_edge")
         if isinstance(edge, WorkerBackend):
-            edge.give_up()  # to wait for a process is no job for the garbage collector
+            edge.give_up()  # the garbage collector must not wait for a process
         else:
             super().__del__()
 
     def _check_open(self) -> None:
-        """Refuse to make another client of a closed one, which would open the folder again."""
+        """Refuse to derive a client from a closed one, which would open the folder again."""
         if isinstance(self._edge, WorkerBackend):
             self._edge.check_open()
 
     def upsert(
         self, collection_name: str, points: types.Points, *args: Any, **kwargs: Any
     ) -> types.UpdateResult:
-        """Write points, in place of those with the same ids, as `QdrantClient` does."""
-        if not args and are_plain(points):  # the backend has other positions
+        """Write points and replace those with the same ids, as `QdrantClient` does."""
+        if not args and are_plain(points):  # the backend has other positional arguments
             return self._client.upsert(collection_name, points, *args, **kwargs)
         return super().upsert(collection_name, points, *args, **kwargs)
 
     @property
     def init_options(self) -> dict[str, Any]:
-        """Return what makes another client of the same folder: `EdgeClient(**options)`."""
+        """Return the options of another client of the same folder: `EdgeClient(**options)`."""
         return dict(self._options)
 
     def optimize(self, collection_name: str) -> bool:
         """Build graphs and quantized codes, merge segments and drop deleted points, now.
 
-        Nothing of this happens by itself. The engine holds Python's lock for its whole run, from
-        seconds to minutes: all threads of the process and its event loops stand still. With
+        None of this happens automatically. The engine holds Python's lock for its whole run, from
+        seconds to minutes: all threads and event loops of the process stop meanwhile. With
         `worker=True` only other calls to this index wait.
 
         Args:
             collection_name: A collection of this client.
 
         Returns:
-            Whether anything was due: small collections need no graph.
+            True if anything was optimized; small collections need no graph.
 
         Raises:
             InvalidInputError: There is no such collection.
@@ -134,11 +134,11 @@ class EdgeClient(FolderClient, QdrantClient):
         return self._edge.optimize(collection_name)
 
     def vector_storage_size(self, collection_name: str) -> VectorStorageSize:
-        """Measure what a collection's dense vectors and their quantized codes occupy.
+        """Measure the bytes of a collection's dense vectors and their quantized codes.
 
         The numbers come from the engine's own files, after a flush: bytes per vector times the
-        vectors stored, without the room that the engine reserves ahead and without the few
-        kilobytes for each segment that some quantizations add. Deleted vectors count until an
+        vectors stored, without the space that the engine reserves ahead and without the few
+        kilobytes that some quantizations add to each segment. Deleted vectors count until an
         optimizer removes them, in both numbers.
 
         Args:
@@ -154,7 +154,7 @@ class EdgeClient(FolderClient, QdrantClient):
         return self._edge.vector_storage_size(collection_name)
 
     def storage_info(self, collection_name: str) -> StorageInfo:
-        """Measure what a collection holds and takes, on disk and in memory, after a flush.
+        """Flush a collection and measure its points and its use of disk and memory.
 
         Args:
             collection_name: A collection of this client.
@@ -173,7 +173,7 @@ class EdgeClient(FolderClient, QdrantClient):
         """Copy the whole index to another folder, while it is open; other calls wait.
 
         The copy is complete and flushed to disk, and is itself an index that can be opened. It
-        leaves out the room that the engine reserves ahead.
+        leaves out the space that the engine reserves ahead.
 
         Args:
             path: A folder that is empty or does not exist.
@@ -186,37 +186,37 @@ class EdgeClient(FolderClient, QdrantClient):
 
     @staticmethod
     def restore(backup: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
-        """Make an index of a backup; open it with `EdgeClient(path)`.
+        """Create an index from a backup; open it with `EdgeClient(path)`.
 
         Args:
-            backup: What `backup` has written, or any index that is closed.
+            backup: A folder that `backup` has written, or any index that is closed.
             path: A folder that is empty or does not exist.
 
         Raises:
-            StorageError: `backup` is no index or is open, `path` is inside of it, is not empty, is
+            StorageError: `backup` is not an index or is open; `path` is inside it, is not empty, is
                 open in this process or cannot be written, or the disk has no room.
         """
         restore_index(locate(backup), locate(path))
 
     @staticmethod
     def repair(damaged: str | os.PathLike[str], path: str | os.PathLike[str]) -> list[Repair]:
-        """Make an index of one whose log keeps it from being opened; that one stays as it is.
+        """Create a repaired copy of an index whose log prevents opening; the index is unchanged.
 
         The engine logs an update before it applies it, and applies the last ones again when a
         collection is opened. An update that nests too deep, or has a bound that is not finite, is
-        refused by this package; written by other programs, it is in the log and cannot be read
-        back. The new index has everything else: all that was flushed, and every other update.
+        refused by this package; if another program wrote it, it is in the log and cannot be read
+        back. The new index has everything else: all flushed data and every other update.
 
         Args:
             damaged: A folder that is closed.
             path: A folder that is empty or does not exist.
 
         Returns:
-            What could not be kept as it was; empty if nothing was wrong.
+            The parts that could not be kept unchanged; empty if nothing was wrong.
 
         Raises:
-            StorageError: `damaged` is no index or is open, or something else than its log is
-                damaged; `path` is inside of it, is not empty, is open in this process or cannot be
+            StorageError: `damaged` is not an index or is open, or something other than its log is
+                damaged; `path` is inside it, is not empty, is open in this process or cannot be
                 written, or the disk has no room.
         """
         return repair_index(locate(damaged), locate(path))

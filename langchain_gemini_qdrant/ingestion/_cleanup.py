@@ -1,4 +1,4 @@
-"""Stale documents: stored, and no longer given."""
+"""Deletion of stale documents: stored, and no longer given."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ CleanupMode: TypeAlias = Literal["none", "source", "full"]
 
 _SOURCES_AT_A_TIME = 500
 _KEPT_AT_A_TIME = 100_000
-"""Ids in one request: some 4 MB of UUIDs; a server takes 32 MB."""
+"""Ids in one request: about 4 MB of UUIDs; a server takes 32 MB."""
 
 
 class Cleanup:
-    """Remembers what a run was given, and deletes what it was not.
+    """Records the documents that a run was given, and deletes the others.
 
     Args:
-        collection: Whose documents are deleted.
-        mode: Which ones; see `ingest`.
-        source_key: Where metadata has the source, as filters name a field.
+        collection: The collection to delete from.
+        mode: `cleanup` of `ingest`.
+        source_key: The metadata field of the source, named as in filters.
 
     Raises:
-        ConfigurationError: No field can be named so on every engine.
+        ConfigurationError: Not every engine can filter by a field of this name.
     """
 
     def __init__(self, collection: Collection, mode: CleanupMode, source_key: str) -> None:
@@ -53,25 +53,25 @@ class Cleanup:
         self.source_key = source_key
         self._collection = collection
         self._given = array("q")  # hashes of point ids: 8 bytes each
-        self._sources: dict[Any, None] = {}  # of these, in order
+        self._sources: dict[Any, None] = {}  # the same, sorted
         self._path = _names(source_key) if mode == "source" else [source_key]
 
     def source_of(self, metadata: Mapping[str, Any]) -> str | None:
-        """Return the source of a document, None where there is no string."""
+        """Return the source of a document, None if it is not a string."""
         value: Any = metadata
         for name in self._path:
             value = value.get(name) if isinstance(value, dict) else None
         return value if isinstance(value, str) else None
 
     def describe_missing(self, metadata: Mapping[str, Any]) -> str:
-        """Say that a document has no source."""
+        """Return the message for a document without a source."""
         said = f"cleanup='source' needs a string in metadata {self.source_key!r}"
         if self.source_key in metadata and self._path != [self.source_key]:
-            return f"{said}, which is nested; a name with a dot in it stands in double quotes"
+            return f"{said}, which is nested; put a name that contains a dot in double quotes"
         return said
 
     def add(self, key: str | int, source: object) -> None:
-        """Remember a document that was given."""
+        """Record a document that was given."""
         self._given.append(hash(key))
         self._sources[source] = None
 
@@ -82,8 +82,8 @@ class Cleanup:
         elif self.mode == "full" and not counters.failed:
             if not self._given:
                 raise InvalidInputError(
-                    "cleanup='full' without a single document would delete all that is stored: "
-                    "nothing is deleted; store.delete(filter=models.Filter()) does that"
+                    "cleanup='full' without any document would delete all stored documents, so "
+                    "nothing is deleted; to delete all, call store.delete(filter=models.Filter())"
                 )
             await self._delete_others(None, stats, counters)
 
@@ -102,11 +102,11 @@ class Cleanup:
             await in_parts(clean, sources[start : start + _SOURCES_AT_A_TIME])
 
     async def _index_source(self) -> None:
-        """Index the source, unless the key has no right to or a limit forbids it: it only helps."""
+        """Index the source to speed up the cleanup, unless the key or a limit does not allow it."""
         try:
             await create_payload_indexes(self._collection, {self.source_key: "keyword"})
         except CollectionMismatchError:
-            return  # it is indexed in another way
+            return  # it has a different index already
         except Exception as error:
             if read_failure(error) is None:
                 raise
@@ -143,8 +143,8 @@ class Cleanup:
             if offset is None:
                 break
         if is_on_all and len(kept) <= _KEPT_AT_A_TIME:
-            # A replica that was not read may have what a write left there that was refused, because
-            # another one missed it.
+            # A replica that was not read may have points of a write that was refused because a
+            # different replica missed it.
             rest = models.Filter(
                 must=[condition] if condition else None,
                 must_not=[models.HasIdCondition(has_id=kept)],
@@ -160,12 +160,12 @@ def _not_among(given: npt.NDArray[np.int64], ids: list[Any]) -> list[Any]:
 
 
 def _names(source_key: str) -> list[str]:
-    """Return the names that lead to the source, before anything is paid for."""
+    """Return the names of the path to the source, before anything is paid for."""
     names = names_of(source_key)
     if names is None or any("\\" in name for name in names):
         raise ConfigurationError(
             f"source_key must name one metadata field, got {source_key!r}: names joined by dots, "
-            "such as 'source' or 'file.name', without brackets and backslashes; a name with a dot "
-            "in it stands in double quotes"
+            "such as 'source' or 'file.name', without brackets and backslashes; put a name that "
+            "contains a dot in double quotes"
         )
     return names

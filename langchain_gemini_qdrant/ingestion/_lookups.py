@@ -1,4 +1,4 @@
-"""Documents on their way, and what the collection has of them already."""
+"""Documents in a run, and lookups of those that the collection already has."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Given(NamedTuple):
-    """A document, and what is known of it before it is looked up.
+    """A document, and facts about it that are known before the lookup.
 
     Attributes:
         document: The document.
-        is_stored: It is known to be stored as it is; it has an id and needs no text.
-        other_ids: Ids under which its text may be stored, too: vectors are copied from there.
+        is_stored: It is known to be stored unchanged; it has an id and needs no text.
+        other_ids: Other ids under which its text may be stored: vectors are copied from there.
     """
 
     document: Document
@@ -33,20 +33,21 @@ class Given(NamedTuple):
 
 
 class Incoming(NamedTuple):
-    """One document on its way.
+    """One document in a run.
 
     Attributes:
         key: Its point id.
-        name: Its id, as the caller knows it.
-        text: To be embedded.
-        title: Embedded with the text.
-        payload: To be stored.
-        vectors: Those that it has already, by name.
-        has_own_id: Another text may come under the same id later; content ids tell texts apart.
-        source: What failures are remembered by, for the cleanup.
-        problem: Why it cannot be taken, None if it can.
-        is_stored: It is known to be stored as it is.
-        other_keys: Points that may have its text, and so its vector.
+        name: Its id in the caller's form.
+        text: The text to embed.
+        title: The title, embedded with the text.
+        payload: The payload to store.
+        vectors: The vectors that it already has, by name.
+        has_own_id: A later document may have the same id and a different text; ids made from
+            content differ by text.
+        source: The source, by which failures are recorded for the cleanup.
+        problem: Why it cannot be stored, None if it can.
+        is_stored: It is known to be stored unchanged.
+        other_keys: Points that may have its text, and therefore its vector.
     """
 
     key: str | int
@@ -63,14 +64,14 @@ class Incoming(NamedTuple):
 
 
 class LookUps:
-    """Finds what is stored on as many replicas as the collection's writes promise."""
+    """Finds documents that are stored on as many replicas as the collection's writes promise."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._consistency: int | None = None
 
     async def open(self) -> None:
-        """See that the collection is still the one that was opened, before anything is paid for.
+        """Check that the collection is still the one that was opened, before anything is paid for.
 
         Raises:
             CollectionMismatchError: It is not.
@@ -83,7 +84,7 @@ class LookUps:
         self._consistency = read_consistency(info)
 
     async def payloads(self, keys: list[str | int]) -> dict[Any, dict[str, Any]]:
-        """Return the payloads of the documents that are stored, by their keys."""
+        """Return the payloads of those documents that are stored, by their keys."""
         answers = await in_parts(self._retrieve, keys)
         return {record.id: record.payload or {} for records in answers for record in records}
 
@@ -127,7 +128,7 @@ class LookUps:
         )
 
     def embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
-        """Return whether a stored document has the text and the title that this one has."""
+        """Return whether a stored document has the same text and title as this one."""
         layout = self._collection.layout
         metadata = layout.metadata(found)
         same_title = document.title == layout.title(metadata) or (

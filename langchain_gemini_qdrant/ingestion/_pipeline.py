@@ -36,21 +36,21 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 
 _RECENT = 20_000
-"""Passages remembered to know one that comes again: some 3 MB, and more than most sources have."""
+"""Passages recorded to detect repeated ones: about 3 MB, and more than most sources have."""
 
 _LOOKED_UP = 5
-"""Batches looked up at a time, where reading them takes no time."""
+"""Batches looked up at a time, if reading them is fast."""
 
-_QUICK_S = 0.02  # of reading: a document as Python has it takes microseconds, a file's much longer
+_QUICK_S = 0.02  # of reading: a document in memory takes microseconds, one from a file much longer
 
-# What ends a run, as it would affect every other document, too. In a row:
-_REQUESTS_LOST = 3  # or as many as go side by side, to Gemini, after all their retries
-_DOCUMENTS_LOST = 1_000  # refused one by one, by Gemini or Qdrant
-_DOCUMENTS_TROUBLED = 10  # at which, one by one and after all retries, Qdrant itself failed
+# Failures in a row that end a run, as they would affect every other document, too:
+_REQUESTS_LOST = 3  # requests to Gemini after all retries, or as many as run concurrently
+_DOCUMENTS_LOST = 1_000  # documents refused one by one, by Gemini or Qdrant
+_DOCUMENTS_TROUBLED = 10  # at which Qdrant itself failed, one by one, after all retries
 
 _UNPROVED = 900  # documents that may be paid for before the first one is stored
 
-_CAUSES = 20  # exceptions that are kept for the report, with what their tracebacks hold
+_CAUSES = 20  # exceptions kept for the report, with all objects that their tracebacks refer to
 
 
 class Pipeline:
@@ -60,11 +60,11 @@ class Pipeline:
     does not stop the run; an error that would affect every other one does.
 
     Args:
-        collection: Where to.
-        to_incoming: Prepares what is read.
+        collection: The target collection.
+        to_incoming: Prepares a document that was read.
         batch_size: Documents embedded at a time.
-        counters: Counts so far.
-        report: Called whenever it has changed; None if nobody listens.
+        counters: The counters of the run.
+        report: Called whenever the counters have changed; None for no calls.
     """
 
     def __init__(
@@ -83,19 +83,19 @@ class Pipeline:
         self._batch_size = batch_size
         self._counters = counters
         self._report = report
-        # Vectors of other embeddings may be whatever pydantic makes lists of floats of.
+        # Vectors of other embeddings may be anything that pydantic converts to lists of floats.
         is_checked = isinstance(collection.layout.embedding, GeminiEmbeddings)
         self._point = models.PointStruct.model_construct if is_checked else models.PointStruct
         self._recent: dict[str | int, None] = {}
         self._pending: dict[str | int, Incoming] = {}  # looked up, and neither stored nor failed
-        self._updates: set[str | int] = set()  # of these, the ones that are stored otherwise
-        self._waiting: list[Incoming] = []  # of these, the ones to embed that are not sent yet
-        self._running: dict[Pending[Embedded], list[Incoming]] = {}  # and the ones that are
-        self._requests_lost = 0  # since the last vector came
+        self._updates: set[str | int] = set()  # of these, the ones that are stored differently
+        self._waiting: list[Incoming] = []  # of these, the ones to embed that are not yet sent
+        self._running: dict[Pending[Embedded], list[Incoming]] = {}  # and the ones that are sent
+        self._requests_lost = 0  # since the last vector arrived
         self._documents_lost = 0  # since the last one was stored
         self._stopped = False  # nothing more is sent
         self._broken: Exception | None = None  # nothing more is stored
-        self._report_failed: Exception | None = None  # while Qdrant was waited for
+        self._report_failed: Exception | None = None  # while waiting for Qdrant
 
     async def run(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
         """Read documents to their end, or until an error that ends the run."""
@@ -106,10 +106,10 @@ class Pipeline:
             await self._look_ups.open()
         except CollectionMismatchError:
             raise
-        except Exception as error:  # noqa: BLE001 - told with the report
+        except Exception as error:  # noqa: BLE001 - raised with the report
             self._counters.error = error
             return
-        name = "ingest" if self._collection.blocking else "aingest"  # in traces
+        name = "ingest" if self._collection.blocking else "aingest"  # the name in traces
         async with self._collection.open_session(name) as session:
             self._session: EmbeddingSession = session
             self._counters.usage = lambda: session.usage
@@ -119,20 +119,20 @@ class Pipeline:
                 await self._read_all(documents)
                 while self._running:
                     await self._wait()
-            except BaseException as error:  # of the callback, or Ctrl-C
+            except BaseException as error:  # from the callback, or Ctrl-C
                 report, failed = self._report, dict(self._counters.failed)
                 # A cancelled task must end soon, and leaving the session cancels its requests.
                 if self._collection.blocking or isinstance(error, Exception):
                     await self._store_what_comes(error)
                 if report is not None and isinstance(error, KeyboardInterrupt):
-                    self._counters.failed = failed  # what was not sent any more did not fail
+                    self._counters.failed = failed  # those that were not sent did not fail
                     report()
                 raise
             if self._report is not None:
                 self._report()
 
     async def _read_all(self, documents: Iterator[Any] | AsyncIterator[Any]) -> None:
-        """Read documents to their end, and send all that are to be embedded."""
+        """Read documents to their end, and send all that must be embedded."""
         while self._counters.error is None:
             batch: list[Any] = []
             try:
@@ -148,10 +148,10 @@ class Pipeline:
     async def _store_what_comes(self, error: BaseException) -> None:
         """Send nothing more, and store the results of the requests in flight: they are paid for."""
         self._report = self._report_failed = None
-        self._collection = replace(self._collection, policy=QUICK)  # somebody waits for the end
+        self._collection = replace(self._collection, policy=QUICK)  # the caller waits for the end
         self._session.give_up(error)
         if self._collection.blocking:
-            await self._session.aclose()  # ends their waiting, too
+            await self._session.aclose()  # also ends their waiting
         while self._running:
             await self._wait()
 
@@ -181,7 +181,7 @@ class Pipeline:
         for given in batch:
             try:
                 document = self._to_incoming(given)
-            except InvalidInputError as error:  # no document: its maker is at fault
+            except InvalidInputError as error:  # not a document: the caller's mistake
                 self._counters.error = error
                 break
             self._counters.read += 1
@@ -193,7 +193,7 @@ class Pipeline:
                 if not group.keys().isdisjoint(document.other_keys):
                     await self._look_up(group)
                     group = {}
-                self._counters.skipped += document.key in group  # the last one of an id stays
+                self._counters.skipped += document.key in group  # the last one with an id is kept
                 group[document.key] = document
         if group:
             await self._look_up(group)
@@ -213,15 +213,16 @@ class Pipeline:
         """Skip what is stored already, which resumes an interrupted run; embed the rest."""
         others = {key for document in group.values() for key in document.other_keys}
         for key in (group.keys() | others) & self._pending.keys():
-            await self._until_stored(key)  # so that the last one stays, and its vector is known
+            await self._until_stored(key)  # so that the last one is kept, and its vector is known
         try:
             stored = await self._look_ups.payloads(list(group))
             group = await self._copy_vectors(group, stored)
-        except Exception as error:  # noqa: BLE001 - told with the report
+        except Exception as error:  # noqa: BLE001 - raised with the report
             for document in group.values():
                 self._fail(document, reason(error), error)
             self._stop(error)
-            # Results in flight are stored if that works at once: this call has waited long already.
+            # Results that have arrived are stored if that works at once: this call has already
+            # waited long.
             self._collection = replace(self._collection, policy=QUICK)
             return
         changed = []
@@ -267,7 +268,7 @@ class Pipeline:
     # Embedding
 
     async def _start(self) -> None:
-        """Send as many texts as go together, once there is room for a request."""
+        """Send as many texts as fit in a request, as soon as one more request may be in flight."""
         while len(self._running) >= self._most_running():
             await self._wait()
         documents = self._waiting[: self._request_size]
@@ -288,7 +289,7 @@ class Pipeline:
 
     def _most_running(self) -> int:
         """Return how many requests may be in flight."""
-        # As many again as go side by side: none of them shall idle while others are stored.
+        # Twice as many as run concurrently, so that none idles while results are stored.
         most = 2 * self._session.concurrency
         if self._counters.added + self._counters.updated:
             return most
@@ -299,7 +300,7 @@ class Pipeline:
         await self._collect()
 
     async def _collect(self) -> None:
-        """Store what has come, all at once: each write waits its turn among busy threads."""
+        """Store all arrived results in one write: each write waits its turn among busy threads."""
         embedded: list[tuple[Incoming, Any]] = []
         for request in list(self._running):
             if not request.done():
@@ -326,11 +327,11 @@ class Pipeline:
     def _embedded(
         self, documents: Sequence[Incoming], request: Pending[Embedded]
     ) -> list[tuple[Incoming, Any]]:
-        """Return the documents of a request that have vectors now; the others have failed."""
+        """Return the documents of a request that now have vectors; the others have failed."""
         results: Embedded
         try:
             results = request.result()
-        except Exception as error:  # noqa: BLE001 - told with the report
+        except Exception as error:  # noqa: BLE001 - raised with the report
             results = [error] * len(documents)
         embedded: list[tuple[Incoming, Any]] = []
         failure: Exception | None = None
@@ -347,7 +348,7 @@ class Pipeline:
             self._requests_lost = 0
         elif failure is not None and not isinstance(failure, RequestRejectedError):
             self._requests_lost += 1
-            # As many as go side by side: the service is away.
+            # As many as run concurrently: the service is unavailable.
             if self._requests_lost >= max(self._session.concurrency, _REQUESTS_LOST):
                 self._stop(failure)
         return embedded
@@ -359,12 +360,12 @@ class Pipeline:
         pairs: Sequence[tuple[Incoming, Any]],
         send: Callable[[Sequence[tuple[Incoming, Any]]], Awaitable[None]],
     ) -> None:
-        """Store something of each document; bisect what is refused, down to the culprit."""
+        """Write documents; bisect a refused batch down to the refused document."""
         error = self._broken
         if error is None:
             try:
                 await send(pairs)
-            except Exception as caught:  # noqa: BLE001 - told with the report
+            except Exception as caught:  # noqa: BLE001 - raised with the report
                 error = caught
         if error is None:
             self._documents_lost = 0
@@ -408,7 +409,7 @@ class Pipeline:
             change = models.SetPayload(payload=payload, points=[document.key])
             if self._collection.layout.metadata_key:
                 operations.append(models.SetPayloadOperation(set_payload=change))
-            else:  # what is not there any more, is metadata that the document has no more
+            else:  # fields to remove: metadata that the document no longer has
                 operations.append(models.OverwritePayloadOperation(overwrite_payload=change))
         client, name = self._collection.client, self._collection.name
         await in_parts(lambda some: client.batch_update_points(name, some), operations)
@@ -434,7 +435,7 @@ class Pipeline:
             self._stop(error)
 
     def _fail(self, document: Incoming, why: str, cause: Exception | None = None) -> None:
-        if self._pending.get(document.key) is document:  # and not one before it of the same id
+        if self._pending.get(document.key) is document:  # and not an earlier one with the same id
             del self._pending[document.key]
             self._updates.discard(document.key)
         self._counters.failed[document.name] = why

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, slots=True)
 class Counters:
-    """What a run has done so far, in documents.
+    """Counters of a run so far, in documents.
 
     Attributes:
-        embedded: Vectors that have come.
-        failed: Why, by the id that the caller knows.
-        failed_sources: Of these.
-        causes: The exceptions behind the reasons, by these; of the first reasons.
-        error: What ended the run before its time.
-        usage: Returns what was sent so far.
-        waiting: Returns what requests wait for, if that takes long.
+        embedded: Documents whose vectors have arrived.
+        failed: Reasons of failures, by the caller's ids.
+        failed_sources: Sources of the failed documents.
+        causes: The exceptions behind the first reasons, by reason.
+        error: The error that ended the run early.
+        usage: Returns the amounts sent so far.
+        waiting: Returns the reason of a long wait of requests.
     """
 
     read: int = 0
@@ -64,11 +64,11 @@ class RunStats:
 
     @property
     def passes(self) -> int:
-        """How many there were."""
+        """Number of passes."""
         return len(self._all_counters)
 
     def begin(self, total: int | None) -> Counters:
-        """Begin a pass over `total` documents, None where that is not known."""
+        """Begin a pass over `total` documents, None if the number is not known."""
         self._total = total
         self._eta = EtaEstimator()
         self._pass_began = self._clock.now()
@@ -77,11 +77,11 @@ class RunStats:
 
     @property
     def listener(self) -> Callable[[], None] | None:
-        """`notify`, None if there is nobody to notify."""
+        """`notify`, None without a callback."""
         return None if self._on_progress is None else self.notify
 
     def notify(self) -> None:
-        """Tell how far this pass has come; a callback that raised is not called again."""
+        """Report the progress of this pass; a callback that raised is not called again."""
         if self._on_progress is None or self.in_callback:
             return
         counters = self._all_counters[-1]
@@ -105,7 +105,7 @@ class RunStats:
         self.in_callback = False
 
     def report(self) -> IngestReport:
-        """Sum up the passes; what the first one skipped is what was there before."""
+        """Return the sum of the passes; documents skipped by the first one were stored before."""
         last = self._all_counters[-1]
         added = updated = deleted = 0
         for counters in self._all_counters:
@@ -138,10 +138,10 @@ class RunStats:
 
 
 def shortfall(report: IngestReport) -> str:
-    """Say what is not known to be stored, and why."""
+    """Return a text that names the documents not known to be stored, and the reason."""
     parts = []
     if report.stopped is not None:
-        parts.append(f"the run ended before its time: {report.stopped}")
+        parts.append(f"the run ended early: {report.stopped}")
     if report.failed:
         first, why = next(iter(report.failed.items()))
         parts.append(
@@ -152,5 +152,5 @@ def shortfall(report: IngestReport) -> str:
 
 
 def first_cause(counters: Counters) -> Exception | None:
-    """Return what ended a run before its time, else why the first document failed."""
+    """Return the error that ended a run early, otherwise that of the first failed document."""
     return counters.error or next(iter(counters.causes.values()), None)

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunCost(Displayed):
-    """What a run has sent to Gemini, and how long it took.
+    """Requests, texts and tokens that a run has sent to Gemini, their price, and the time.
 
     Attributes:
-        requests: To Gemini, answered.
-        texts: In these requests.
-        tokens: In these texts, as the API counted, or as an estimate where it did not.
-        estimated_tokens: Of these, the estimated ones. gemini-embedding-001 and older report no
+        requests: Answered requests to Gemini.
+        texts: Texts in these requests.
+        tokens: Tokens of these texts, as counted by the API, or estimated where it reports none.
+        estimated_tokens: The estimated part of `tokens`. gemini-embedding-001 and older report no
             counts on the Developer API.
-        usd: Price of `tokens` in US dollars, None where the model's is not known.
-        seconds: From the start to now, or to the end.
+        usd: Price of `tokens` in US dollars, None if the model's price is not known.
+        seconds: Seconds from the start of the run until now, or until its end.
     """
 
     requests: int = 0
@@ -42,27 +42,27 @@ class RunCost(Displayed):
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens sent."""
+        """Tokens sent per second."""
         return _rate(self.tokens, self.seconds)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestProgress(RunCost):
-    """How far a run has come, and what it has cost so far (see `RunCost`).
+    """Progress of a run, and its cost so far (see `RunCost`).
 
     Attributes:
-        total: Documents that there are, None where that is not known.
-        read: Documents taken so far.
-        skipped: Found stored as they are, or given twice.
-        embedded: Their vectors have come.
-        stored: Added, or stored in place of another text or metadata.
-        failed: Not known to be stored, and not tried again.
-        deleted: Removed by the cleanup.
+        total: Number of documents, None if it is not known.
+        read: Documents read so far.
+        skipped: Documents found stored unchanged, or given twice.
+        embedded: Documents whose vectors have arrived.
+        stored: Documents added, or stored in place of a different text or metadata.
+        failed: Documents not known to be stored, and not retried.
+        deleted: Documents deleted by the cleanup.
         remaining_seconds: Seconds left, at the rate of the last half minute, or of the last two
-            minutes in a run that has waited; `waiting.seconds` are among them. None where the
-            rate or the total is not known.
-        waiting: What the run waits for, such as a quota, if that takes long: its text is
-            `waiting 38 s for the quota: 300 texts a minute`. None while requests go out.
+            minutes in a run that has waited; `waiting.seconds` are included. None if the rate or
+            the total is not known.
+        waiting: Reason of a long wait, such as a quota; as text
+            `waiting 38 s for the quota: 300 texts a minute`. None while requests are sent.
     """
 
     total: int | None = None
@@ -77,17 +77,17 @@ class IngestProgress(RunCost):
 
     @property
     def done(self) -> int:
-        """Documents that nothing more will happen to."""
+        """Documents that the run has finished with: skipped, stored or failed."""
         return self.skipped + self.stored + self.failed
 
     @property
     def documents_per_second(self) -> float:
-        """Documents done, skipped ones among them."""
+        """Documents done per second, including skipped ones."""
         return _rate(self.done, self.seconds)
 
     @property
     def remark(self) -> str:
-        """What a progress bar says beside the counts: failures, price, what the run waits for."""
+        """The text of a progress bar next to the counts: wait, failures, tokens, price."""
         about = "~" if self.is_estimate else ""
         parts = (
             "" if self.waiting is None else str(self.waiting),
@@ -100,19 +100,18 @@ class IngestProgress(RunCost):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestReport(RunCost):
-    """What a run did, in documents, and what it cost (see `RunCost`).
+    """Result of a run, in documents, and its cost (see `RunCost`).
 
     Attributes:
-        added: Embedded and stored under a new id.
-        updated: Stored in place of another text or metadata of the same id.
-        skipped: Found stored as they are, or given twice.
-        deleted: Removed by the cleanup.
-        failed: Why a document is not known to be stored, by its id. It may be stored all the
-            same, where only Qdrant's answer was lost, or where a part of a cluster took it.
-        stopped: What ended the run before its time, None if nothing did.
-        causes: The exception behind each reason in `failed`, by that reason: one for each of the
-            first 20 reasons, and none where a document was refused before anything was sent.
-            They stay in the process: a pickled report has none.
+        added: Documents embedded and stored under a new id.
+        updated: Documents stored in place of a different text or metadata with the same id.
+        skipped: Documents found stored unchanged, or given twice.
+        deleted: Documents deleted by the cleanup.
+        failed: Documents not known to be stored: id to reason. One may be stored nevertheless, if
+            only Qdrant's answer was lost, or if a part of a cluster stored it.
+        stopped: Reason why the run ended early, None if it did not.
+        causes: Exceptions of the first 20 reasons in `failed`, by reason; none for documents that
+            were refused before anything was sent. A pickled report has no exceptions.
     """
 
     added: int = 0
@@ -132,17 +131,17 @@ class IngestReport(RunCost):
 
     @property
     def complete(self) -> bool:
-        """Whether all documents are stored, and all that the cleanup is for is deleted."""
+        """Whether all documents are stored, and the cleanup has deleted all stale ones."""
         return not self.failed and self.stopped is None
 
     @property
     def documents_per_second(self) -> float:
-        """Documents done, skipped ones among them."""
+        """Documents done per second, including skipped ones."""
         done = self.added + self.updated + self.skipped + len(self.failed)
         return _rate(done, self.seconds)
 
     def __str__(self) -> str:
-        """Return the counts in one line, without what differs between runs; `~` is an estimate."""
+        """Return the counts in one line, without the time; `~` marks an estimate."""
         about = "~" if self.is_estimate else ""
         price = "" if self.usd is None else f", {about}${self.usd:.4f}"
         return (

@@ -49,55 +49,57 @@ def ingest(
     on_progress: Callable[[IngestProgress], None] | None = None,
     on_error: Literal["raise", "report"] = "raise",
 ) -> IngestReport:
-    """Embed and store the documents that the collection does not have yet as they are.
+    """Embed and store new and changed documents; skip those that are stored already.
 
     The same call resumes an interrupted run: stored documents are looked up and not sent again.
-    Several requests are with Gemini at a time (`max_concurrency` of `GeminiEmbeddings`) while the
-    vectors of others are stored, and only these are held in memory.
+    Several requests run at a time (`max_concurrency` of `GeminiEmbeddings`) while the vectors of
+    earlier ones are stored; only the documents of these are held in memory.
 
-    A document without an id gets one made of its text and of its metadata under `id_keys`; the
-    same passage given again is skipped. Of documents with one id of their own, the last one
-    stays. A document whose text and title are stored, and only its metadata differ, is updated
-    without being embedded. Metadata is stored, and compared, as JSON has it.
+    A document without an id gets one made from its text and its metadata under `id_keys`, so a
+    repeated passage is skipped. If several documents have the same id, the last one is kept. If
+    only the metadata of a stored document has changed, it is updated without being embedded.
+    Metadata is stored and compared as JSON.
 
     One failing document does not stop the run. Errors that would affect every document do: a
     day's quota, a refused key, requests that all fail, a full disk, an engine that is away for
-    more than a minute. What had its vectors by then is stored, where it can be.
+    more than a minute. Documents that have their vectors by then are stored if possible.
 
     On a cluster, a document counts as stored if it is on as many replicas as the collection's
     `write_consistency_factor` promises.
 
     Args:
-        store: Where to.
-        documents: Any iterable; it is read as room is made, so a generator may be endless.
-        id_keys: Metadata that tells equal texts apart, in ids made of content.
-        cleanup: What becomes of stored documents that were not given, once all others are stored:
-            `"none"` keeps them; `"source"` deletes those of the sources that were given, such as
-            passages that a file no longer has; `"full"` deletes all others of the collection.
-            Takes 8 bytes of memory for each document, and the names of the sources. Where
-            documents have failed, those of their sources are kept, and with `"full"` all.
-        source_key: Where metadata has the source, for `cleanup="source"`, named as in filters:
-            `file.name` is nested. An index of it is made, if the key may.
-        batch_size: Documents embedded at a time. Up to five times as many are looked up, and all
-            that have come meanwhile are stored.
-        total: How many documents there are, where `len` does not tell; for `progress` and
-            `on_progress`.
-        progress: Show a bar with counts, price and waiting: a widget in a notebook that has
+        store: The store to fill.
+        documents: Any iterable; it is read only as fast as documents are stored, so a generator may
+            be endless.
+        id_keys: Metadata fields that are part of ids made from content, to distinguish equal texts.
+        cleanup: Treatment of stale documents, which are stored and were not given, after all others
+            are stored: `"none"` keeps them; `"source"` deletes those from the given sources, such
+            as passages that a file no longer has; `"full"` deletes all of them. It takes 8 bytes of
+            memory per document, and the names of the sources. If documents have failed, stale
+            documents of their sources are kept, with `"full"` all.
+        source_key: Metadata field with the source, for `cleanup="source"`, named as in filters:
+            `file.name` is nested. The field is indexed if the API key allows it.
+        batch_size: Documents embedded at a time. Up to five times as many are looked up at once,
+            and all vectors that have arrived are stored together.
+        total: Number of documents, if `len` does not work; for `progress` and `on_progress`.
+        progress: Show a bar with counts, price and waits: a widget in a notebook that has
             ipywidgets, otherwise text.
-        on_progress: Called as documents are read, embedded, stored and deleted; what it raises
-            ends the run and is raised unchanged, once results of requests in flight are stored.
-        on_error: `"report"` returns the report of a run that is not complete, too.
+        on_progress: Called as documents are read, embedded, stored and deleted. An exception from
+            it ends the run and is raised unchanged, after the results of requests in flight are
+            stored.
+        on_error: `"raise"` (default) raises `IngestError` if the run is not complete; `"report"`
+            returns the report also then.
 
     Returns:
         Counts, price and time.
 
     Raises:
-        IngestError: Some documents failed, or the run ended before its time; `report` says which
-            and why. All others are stored.
-        CollectionMismatchError: The collection is not the one that was opened: recreated, or its
-            alias switched, for another embedding. Nothing is read or sent.
-        ConfigurationError: An option is unknown, or at odds with the documents.
-        InvalidInputError: `documents` is a single one.
+        IngestError: Some documents failed, or the run ended early; `report` has ids and reasons.
+            All others are stored.
+        CollectionMismatchError: The collection is no longer the one that was opened: it was
+            recreated or its alias repointed, for a different embedding. Nothing is read or sent.
+        ConfigurationError: An option is unknown, or does not fit the documents.
+        InvalidInputError: `documents` is a single document.
     """
     check_list(documents, "documents")
     if isinstance(documents, AsyncIterable) and not isinstance(documents, Iterable):
@@ -113,7 +115,7 @@ def ingest(
             on_progress=show,
             on_error=on_error,
         )
-        # An iterator may be asynchronous, too; `islice` makes one that is not.
+        # An iterator may also be asynchronous; `islice` makes a synchronous one.
         run(this.store_all(islice(documents, None)))
     return this.report()
 
@@ -140,8 +142,8 @@ async def aingest(
         Counts, price and time.
 
     Raises:
-        IngestError: Some documents failed, or the run ended before its time; `report` says which
-            and why. All others are stored.
+        IngestError: Some documents failed, or the run ended early; `report` has ids and reasons.
+            All others are stored.
     """
     check_list(documents, "documents")
     collection = store.async_collection.patient()
@@ -210,7 +212,7 @@ class _Run:
         except Exception as error:
             if self._stats.in_callback:
                 raise
-            self._counters.error = error  # told with the report
+            self._counters.error = error  # raised with the report
 
     def _incoming(self, given: object) -> Incoming:
         if not isinstance(given, Given):
@@ -235,7 +237,7 @@ class _Run:
         problem = None
         try:
             key = point_id(name)
-            # As every engine keeps it, so that it can be compared with what is stored.
+            # In the form that every engine keeps, so that it can be compared with stored documents.
             payload = check_payload(
                 to_payload(
                     *(layout.content_key, layout.metadata_key, document.page_content),
@@ -263,19 +265,19 @@ class _Run:
         )
 
     def report(self) -> IngestReport:
-        """Return what was done, or raise it as an error."""
+        """Return the report, or raise an error with it."""
         report = self._stats.report()
         if report.complete or self._on_error == "report":
             return report
         raise IngestError(
-            f"{report.added + report.updated} documents are stored and {report.skipped} were found "
-            f"stored. Not all: {shortfall(report)}. Run it again to resume",
+            f"{report.added + report.updated} documents are stored and {report.skipped} were "
+            f"found stored, but not all: {shortfall(report)}. Run it again to resume",
             report=report,
         ) from first_cause(self._counters)
 
 
 def _in_order(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Give sets an order: Python's own differs from run to run."""
+    """Sort sets: Python's order differs from run to run."""
     ordered = metadata
     for key, value in metadata.items():
         if isinstance(value, AbstractSet):

@@ -1,4 +1,4 @@
-"""Copy a collection's settings; find points that another one lacks."""
+"""Copy a collection's settings; find points that a second collection lacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Side(NamedTuple):
-    """A collection to read from or to write to: a client that retries, the name, the limits."""
+    """A collection to read or write: a client with retries, the name, the limits."""
 
     client: AsyncQdrantClient
     name: str
@@ -35,9 +35,9 @@ _SERVER = (
 
 
 def settings(info: models.CollectionInfo, source: EngineKind, target: EngineKind) -> dict[str, Any]:
-    """Return the options of `create_collection` that make a collection of `source` on `target`."""
+    """Return the options of `create_collection` that copy the settings of `source` to `target`."""
     options = _settings(info)
-    if source == "local":  # which reports numbers that it does not use
+    if source == "local":  # local mode reports numbers that it does not use
         options = {name: options[name] for name in _LOCAL_MODE if name in options}
     if {source, target} != {"server"}:
         options = {name: value for name, value in options.items() if name not in _SERVER}
@@ -47,7 +47,7 @@ def settings(info: models.CollectionInfo, source: EngineKind, target: EngineKind
 def not_kept(
     wanted: models.CollectionInfo, found: models.CollectionInfo, source: EngineKind
 ) -> tuple[str, ...]:
-    """Name the settings of a collection of `source` that the one made like it does not have."""
+    """Return the names of settings of `source` that its copy does not have."""
     options = _settings(wanted)
     if source == "local":
         options = {name: options[name] for name in _LOCAL_MODE if name in options}
@@ -117,7 +117,7 @@ async def count(side: Side) -> int:
 
 
 async def others(of: Side, than: Side) -> list[str | int]:
-    """Return the ids that one collection has and the other one has not, in order."""
+    """Return the ids that one collection has and the other one lacks, in order."""
     found: list[str | int] = []
     offset: Any = None
     while True:

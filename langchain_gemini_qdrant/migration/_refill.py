@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 
 _MAX_PASSES = 5
-"""The last one has to find nothing new."""
+"""The last pass has to find nothing new."""
 
 
 class Refill:
-    """The points of an old collection on their way into a new one.
+    """Copies the points of an old collection into a new one.
 
     Args:
-        collection: The new one; its embedding makes the dense vectors.
-        old: The old one.
-        kept_vectors: Names of the vectors that stay as they are.
-        may_delete: Whether the new collection has nothing but what came from the old one, so that
-            what the old one has no more can go.
+        collection: The new collection; its embedding makes the dense vectors.
+        old: The old collection.
+        kept_vectors: Names of the vectors that are copied unchanged.
+        may_delete: Whether all points of the new collection came from the old one, so that points
+            that the old one no longer has can be deleted.
         batch_size: Points read and embedded at a time.
         on_progress: Called during a pass.
     """
@@ -66,8 +66,8 @@ class Refill:
         """Pass over the old collection until the new one has the same points.
 
         Raises:
-            IngestError: Some documents failed, or the old collection keeps changing.
-            CollectionMismatchError: The new one has points of somebody else.
+            IngestError: Some documents failed, or the old collection kept changing.
+            CollectionMismatchError: The new one has points from elsewhere.
         """
         while self._stats.passes < _MAX_PASSES:
             counters = await self._pass()
@@ -80,7 +80,7 @@ class Refill:
                 await self._delete_others(counters)
         why = f"the old collection changed in each of {_MAX_PASSES} passes over it"
         raise IngestError(
-            f"{why}: run it again once nobody writes to it. No alias is switched",
+            f"{why}: run it again when nothing writes to it. No alias was switched",
             report=replace(self._stats.report(), stopped=why),
         )
 
@@ -124,7 +124,7 @@ class Refill:
         text = payload.get(layout.content_key)
         problem = None
         if not isinstance(text, str):
-            problem = f"the point has no text under {layout.content_key!r} of its payload"
+            problem = f"the payload of the point has no text under {layout.content_key!r}"
         elif self._is_gemini and not text.strip():
             problem = "the text is blank"
         key: Any = record.id
@@ -139,23 +139,23 @@ class Refill:
         )
 
     async def _delete_others(self, counters: Counters) -> None:
-        """Delete what the old collection has no more."""
+        """Delete points that the old collection no longer has."""
         others = await _collection_copy.others(self._new, than=self._old)
         if others and not self._may_delete:
             raise CollectionMismatchError(
-                f"the new collection {self._collection.name!r} has {len(others)} points that "
-                f"the old one has not, such as {others[:3]}: delete those that the old one had "
-                "before, or pass another collection_name. No alias is switched"
+                f"the new collection {self._collection.name!r} has {len(others)} points that the "
+                f"old one does not have, such as {others[:3]}: delete those that the old one had "
+                "before, or pass a different collection_name. No alias was switched"
             )
         await _write.delete(self._collection, others, None, {})
         counters.deleted += len(others)
 
     def _check(self, counters: Counters) -> None:
-        """Raise what has failed."""
+        """Raise an error if documents have failed."""
         report = self._stats.report()
         if not report.complete:
             raise IngestError(
-                f"the new collection {self._collection.name!r} is not complete, and no alias "
-                f"is switched: {shortfall(report)}. Run it again to resume",
+                f"the new collection {self._collection.name!r} is not complete, and no alias was "
+                f"switched: {shortfall(report)}. Run it again to resume",
                 report=report,
             ) from first_cause(counters)

@@ -1,4 +1,4 @@
-"""A collection copied to another engine, without a call to Gemini."""
+"""Copy a collection to another engine, without a call to Gemini."""
 
 from __future__ import annotations
 
@@ -50,20 +50,21 @@ if TYPE_CHECKING:
 _SAMPLE = 100  # points that are compared at the end
 _NAMED = 3  # ids in a message
 _WHOLE: dict[str, Any] = {"with_payload": True, "with_vectors": True}
-_AGAIN = "run it again, once nobody writes, to copy what is missing or different"
+_AGAIN = "run it again when nothing writes to them, to copy points that are missing or different"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MigrationReport(Displayed):
-    """What a migration did, at its end or so far, in points.
+    """Result of a migration, or its progress so far, in points.
 
     Attributes:
-        total: Points of the source.
-        added: Copied.
-        updated: Copied over a point of the same id that was not the same.
-        skipped: Found in the target as they are in the source.
-        not_kept: Settings of the source that the target has not, such as `quantization_config`.
-        seconds: From start to end.
+        total: Points in the source.
+        added: Points copied.
+        updated: Points copied over a different point with the same id.
+        skipped: Points found in the target with the same content.
+        not_kept: Settings of the source that the target does not have, such as
+            `quantization_config`.
+        seconds: Seconds from start to end.
     """
 
     total: int = 0
@@ -75,7 +76,7 @@ class MigrationReport(Displayed):
 
     @property
     def done(self) -> int:
-        """Points that are in the target."""
+        """Points of the source that are in the target."""
         return self.added + self.updated + self.skipped
 
 
@@ -90,35 +91,35 @@ def migrate(
     on_progress: Callable[[MigrationReport], None] | None = None,
     clock: Clock | None = None,
 ) -> MigrationReport:
-    """Copy a collection to another engine: embedded, in memory or a server; ask Gemini nothing.
+    """Copy a collection to another engine (embedded, in memory, a server) without calling Gemini.
 
-    Points go with their ids, vectors and payloads, the collection with its settings, payload
-    indexes and what it remembers of its embedding. Settings that the target does not keep are
-    told by a warning and in the report.
+    Points are copied with ids, vectors and payloads; the collection with its settings, its payload
+    indexes and the record of its embedding. Settings that the target does not keep are reported in
+    a warning and in the report.
 
     The same call resumes an interrupted run: points that the target has are compared, and only
-    those that are missing or different are sent. A target collection that is there already may
-    have another quantization, or other settings, but the same vectors. At the end both have the
-    same number of points, and 100 of them, taken at random, are compared.
+    those that are missing or different are sent. An existing target collection must have the same
+    vectors; quantization and other settings may differ. At the end the numbers of points and 100
+    random points are compared.
 
     Args:
-        source: Where from; nothing is changed there. Nobody should write to it meanwhile.
-        target: Where to.
-        collection_name: Of the source, or an alias.
-        target_collection_name: None is the same name.
+        source: Client to copy from; nothing is changed there. Nobody should write to it meanwhile.
+        target: Client to copy to.
+        collection_name: Name or alias of the collection in the source.
+        target_collection_name: Name in the target; None for the same name.
         batch_size: Points read at a time.
         progress: Show a bar: a widget in a notebook that has ipywidgets,
             otherwise text.
         on_progress: Called with the report so far, after each batch.
-        clock: What waits between retries; for tests. None is this machine's.
+        clock: Clock for the waits between retries, for tests; None for the real clock.
 
     Returns:
-        Counts and what was not kept.
+        A report with counts and the settings that were not kept.
 
     Raises:
-        CollectionMismatchError: The target's collection has other vectors or another embedding,
-            or points that the source has not: nothing is written. Or the copy is not the same
-            at the end, as somebody else has written.
+        CollectionMismatchError: The target's collection has other vectors, a different embedding,
+            or points that the source does not have: nothing is written. Or the copy differs at the
+            end, because something else has written.
         ConfigurationError: There is no such collection, or source and target are the same one.
     """
     with progress_bar("points", on_progress, shown=progress) as show:
@@ -150,7 +151,7 @@ async def amigrate(
     interrupted run.
 
     Returns:
-        Counts and what was not kept.
+        A report with counts and the settings that were not kept.
 
     Raises:
         CollectionMismatchError: The target's collection does not fit, or the copy is not the same.
@@ -188,7 +189,7 @@ class _Migration:
         if source_name == target_name and source.is_same_engine(target):
             raise ConfigurationError(
                 "source and target are the same collection: pass a target_collection_name other "
-                f"than {source_name!r} to copy the collection beside itself"
+                f"than {source_name!r} to copy the collection within one database"
             )
         waits = BlockingClock(clock) if blocking else clock
         random = Random()  # noqa: S311 - when to try again
@@ -198,7 +199,7 @@ class _Migration:
             retrying = RetryingClient(client, waits, random, blocking=blocking, policy=policy)
             return Side(cast("AsyncQdrantClient", retrying), name)
 
-        # A wrong address shall be told soon, and a restart in the middle be lived through.
+        # Fail soon on a wrong address, and survive a restart in the middle.
         self._reached = side(source, source_name, QUICK), side(target, target_name, QUICK)
         self._source = side(source, source_name, PATIENT)
         self._target = side(target, target_name, PATIENT)
@@ -213,7 +214,7 @@ class _Migration:
         self._began = clock.now()
 
     async def run(self) -> MigrationReport:
-        """Make the target's collection, copy what it has not, and verify."""
+        """Create the target's collection, copy the points that it lacks, and verify."""
         await self._open()
         self._total = await _collection_copy.count(self._source)
         is_empty = not (await _collection_copy.count(self._target))
@@ -236,14 +237,14 @@ class _Migration:
     # The collection
 
     async def _open(self) -> None:
-        """Make the target's collection like the source's, or check the one that is there."""
+        """Create the target's collection like the source's, or check the existing one."""
         has_source, has_target = [
             await side.client.collection_exists(side.name) for side in self._reached
         ]
         if not has_source:
             raise ConfigurationError(
-                f"the source has no collection {self._source.name!r}: pass the name of one, or "
-                "an alias"
+                f"the source has no collection {self._source.name!r}: pass the name or alias of a "
+                "collection"
             )
         wanted = await self._source.client.get_collection(self._source.name)
         if not has_target:
@@ -273,15 +274,15 @@ class _Migration:
         others = await _collection_copy.others(self._target, than=self._source)
         if others:
             raise CollectionMismatchError(
-                f"collection {self._target.name!r} of the target has {len(others)} points that "
-                f"the source has not, such as {others[:_NAMED]}: delete them, or take another "
-                f"target_collection_name; {what}"
+                f"collection {self._target.name!r} of the target has {len(others)} points that the "
+                f"source does not have, such as {others[:_NAMED]}: delete them, or pass a "
+                f"different target_collection_name; {what}"
             )
 
     # The points
 
     async def _copy(self, records: Sequence[models.Record], *, is_new: bool) -> None:
-        """Send the points that the target has not as they are."""
+        """Send the points that the target lacks or has with other content."""
         stored: dict[str | int, models.Record] = {}
         if not is_new:
             stored = await self._stored(records)
@@ -299,7 +300,7 @@ class _Migration:
         self._skipped += len(records) - len(missing) - len(changed)
 
     async def _stored(self, records: Sequence[_Point]) -> dict[str | int, models.Record]:
-        """Return the target's points of the same ids, by these."""
+        """Return the target's points with the same ids, by id."""
         if not records:
             return {}
         answers = await in_parts(self._retrieve, [record.id for record in records])
@@ -314,7 +315,7 @@ class _Migration:
         )
 
     def _alike(self, one: _Point, other: _Point) -> bool:
-        """Return whether two points are the same, but for what an engine rounds."""
+        """Return whether two points are the same, except for rounding by engines."""
         return same_payload(one.payload or {}, other.payload or {}) and self._vectors.same(
             _by_name(one), _by_name(other)
         )
@@ -323,7 +324,7 @@ class _Migration:
         """Compare the number of points, and some of them.
 
         Raises:
-            CollectionMismatchError: They are not the same.
+            CollectionMismatchError: They differ.
         """
         here = await _collection_copy.count(self._source)
         there = await _collection_copy.count(self._target)
@@ -332,7 +333,7 @@ class _Migration:
         if here != there:
             raise CollectionMismatchError(
                 f"the source has {here} points and collection {self._target.name!r} of the target "
-                f"{there}, as somebody has written meanwhile: {_AGAIN}"
+                f"{there}, because something has written meanwhile: {_AGAIN}"
             )
         query = models.SampleQuery(sample=models.Sample.RANDOM)
         sample = at_most(_SAMPLE, self._source.limits.hits)
@@ -347,9 +348,9 @@ class _Migration:
         ]
         if wrong:
             raise CollectionMismatchError(
-                f"{len(wrong)} of {len(response.points)} points taken at random are not in "
-                f"collection {self._target.name!r} of the target as they are in the source, such "
-                f"as {wrong[:_NAMED]}: {_AGAIN}"
+                f"{len(wrong)} of {len(response.points)} random points differ in collection "
+                f"{self._target.name!r} of the target from the source, such as {wrong[:_NAMED]}: "
+                f"{_AGAIN}"
             )
 
     def _report(self) -> MigrationReport:
@@ -367,25 +368,25 @@ def _check(wanted: models.CollectionInfo, found: models.CollectionInfo, name: st
     """Refuse a collection that cannot take the source's points.
 
     Raises:
-        CollectionMismatchError: Other vectors, or another embedding.
+        CollectionMismatchError: Other vectors, or a different embedding.
     """
     ours, theirs = _described(wanted), _described(found)
     if ours != theirs:
         raise CollectionMismatchError(
-            f"the source has the vectors {ours}, collection {name!r} of the target {theirs}: take "
-            "another target_collection_name, or delete that collection first"
+            f"the source has the vectors {ours}, collection {name!r} of the target {theirs}: pass "
+            "a different target_collection_name, or delete that collection first"
         )
     notes, other_notes = stored_embeddings(wanted), stored_embeddings(found)
     if notes and other_notes and notes != other_notes:
         raise CollectionMismatchError(
             f"the vectors of the source are made with {notes}, those of collection {name!r} of "
-            f"the target with {other_notes}: take another target_collection_name, or delete that "
-            "collection first"
+            f"the target with {other_notes}: pass a different target_collection_name, or delete "
+            "that collection first"
         )
 
 
 def _described(info: models.CollectionInfo) -> dict[str, str]:
-    """Return each vector's name with what must be the same of it."""
+    """Return each vector's name with the settings that must be the same."""
     described = {}
     for name, params in named_vectors(info.config.params.vectors).items():
         words = [str(params.size), params.distance.value]
@@ -398,15 +399,15 @@ def _described(info: models.CollectionInfo) -> dict[str, str]:
 
 
 def _key(point: _Point) -> str | int:
-    return point_id(str(point.id))  # one spelling of a UUID, whichever the engine has
+    return point_id(str(point.id))  # one spelling of a UUID for all engines
 
 
 def _copied(record: models.Record, bounds: Bounds) -> models.PointStruct:
-    """Return a point as it is, if another engine will have it as it is.
+    """Return a point to copy, if another engine will keep it unchanged.
 
     Raises:
-        InvalidInputError: Its payload holds what in-memory mode alone keeps, such as NaN, or what
-            gRPC cannot carry.
+        InvalidInputError: Its payload contains a value that only in-memory mode keeps, such as NaN,
+            or that gRPC cannot carry.
     """
     try:
         payload = check_payload(record.payload, bounds)

@@ -41,22 +41,23 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores._collection import Collection, Layout
 
 _ORIGIN_KEY = "reembedded"
-"""Key, beside what made the vectors, of where a collection's texts are from, and whether all are
-there: until they are, points that the old collection has not may be deleted, and never after."""
+"""Metadata key for the origin of a collection's texts and whether all of them are there. Until
+they are, points that the old collection lacks may be deleted, and never after that.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReembedReport(Displayed):
-    """What `reembed` did.
+    """Result of `reembed`.
 
     Attributes:
-        store: Of the new collection, by the alias where there is one. It has the engine of the
-            old store: closing one of them closes both.
-        collection_name: The new collection's own name.
-        old_collection_name: The old collection's own name.
-        aliases: Those that now point to the new collection.
-        old_deleted: Whether the old collection is gone.
-        ingest: What was embedded and stored, and its price.
+        store: Store of the new collection, opened by the alias if there is one. It shares the
+            engine of the old store: closing one of them closes both.
+        collection_name: Name of the new collection, not an alias.
+        old_collection_name: Name of the old collection, not an alias.
+        aliases: Aliases that now point to the new collection.
+        old_deleted: Whether the old collection was deleted.
+        ingest: Report of the embedded and stored documents, with the price.
     """
 
     store: GeminiQdrantVectorStore
@@ -80,38 +81,39 @@ def reembed(
 ) -> ReembedReport:
     """Build a new collection with another model or size from the texts of a store.
 
-    Points keep their ids, whole payloads and other vectors, sparse ones too; the store's dense
-    vector is embedded again from the text (and title). The new collection has the settings and
-    payload indexes of the old one. Once all is there, the alias that the store is opened by, and
-    `alias`, are switched to it in one step, so that whoever searches by it sees the one or the
-    other.
+    Points keep their ids, whole payloads and other vectors, including sparse ones; the store's
+    dense vector is embedded again from the text (and title). The new collection has the settings
+    and payload indexes of the old one. When it is complete, the alias by which the store was
+    opened, and `alias`, are repointed to it in one step, so every search by an alias sees either
+    the old or the new collection.
 
-    The same call resumes an interrupted run; what is embedded is not sent again. What changes
-    in the old collection meanwhile is found by further passes over it, the last of which has to
-    find nothing new. Texts, titles and payloads are compared; the other vectors are not.
+    The same call resumes an interrupted run; texts that are already embedded are not sent again.
+    Changes in the old collection during the run are found by further passes over it, until a pass
+    finds nothing new. Texts, titles and payloads are compared; the other vectors are not.
 
     Args:
-        store: With the old vectors; its embedding is not used. A store of the old embedding that
-            is opened by an alias is not to be used once the alias is switched.
-        new_embeddings: `GeminiEmbeddings`, or any LangChain `Embeddings`.
-        collection_name: Of the new collection; None is made of the old name, model and size. One
-            that exists must be empty, with the new vectors, or begun by an earlier run.
-        alias: Created, or repointed, to point to the new collection.
+        store: The store with the old vectors; its embedding is not used. Do not use a store with
+            the old embedding that was opened by an alias after the alias is switched.
+        new_embeddings: The new embedding: `GeminiEmbeddings` or any LangChain `Embeddings`.
+        collection_name: Name of the new collection; None makes one from the old name, model and
+            size. An existing collection must be empty with the new vectors, or come from an earlier
+            run.
+        alias: Alias to create for the new collection, or to repoint to it.
         delete_old: Delete the old collection, after the switch.
         batch_size: Documents read, embedded and stored at a time.
-        progress: Show a bar with counts, price and waiting: a widget in a notebook that has
+        progress: Show a bar with counts, price and waits: a widget in a notebook that has
             ipywidgets, otherwise text.
-        on_progress: As for `ingest`; it counts from 0 in each pass.
+        on_progress: Called with the progress, as in `ingest`; it counts from 0 in each pass.
 
     Returns:
-        The new store, and what was done.
+        A report with the new store.
 
     Raises:
         IngestError: Not all documents could be embedded and stored, or the old collection kept
-            changing; no alias is switched and nothing is deleted. `report` says which and why.
-        CollectionMismatchError: The new collection exists and has other vectors, another
+            changing; no alias is switched and nothing is deleted. `report` has ids and reasons.
+        CollectionMismatchError: The new collection exists and has other vectors, a different
             embedding or other points.
-        ConfigurationError: The name, the alias or `delete_old` cannot be used so.
+        ConfigurationError: The name, the alias or `delete_old` is not possible here.
     """
     this = _Reembedding(
         store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=True
@@ -136,12 +138,12 @@ async def areembed(
     The arguments are those of `reembed`. The same call resumes an interrupted run.
 
     Returns:
-        The new store, and what was done.
+        A report with the new store.
 
     Raises:
         IngestError: Not all documents could be embedded and stored; no alias is switched.
         CollectionMismatchError: The new collection exists and does not fit.
-        ConfigurationError: The name, the alias or `delete_old` cannot be used so.
+        ConfigurationError: The name, the alias or `delete_old` is not possible here.
     """
     this = _Reembedding(
         store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=False
@@ -211,7 +213,7 @@ class _Reembedding:
     def _store_of(
         self, collection_name: str, retrieval_mode: RetrievalMode
     ) -> GeminiQdrantVectorStore:
-        """Return a store over the same connection that has sent nothing yet."""
+        """Return a new store over the same connection."""
         layout = self._collection.layout
         connection: Any = self._collection.connection  # in place of a client
         is_dense = retrieval_mode == RetrievalMode.DENSE
@@ -236,7 +238,7 @@ class _Reembedding:
     # Names
 
     async def _name(self) -> list[str]:
-        """Find the names of both collections; return the aliases that shall lead to the new one.
+        """Find the names of both collections; return the aliases to point to the new one.
 
         Raises:
             ConfigurationError: A name is taken, or the old collection must not be deleted.
@@ -260,16 +262,16 @@ class _Reembedding:
             )
             if taken or self._alias == self._new:
                 raise ConfigurationError(
-                    f"{self._alias!r} is the name of a collection, which no alias can have: pass "
-                    "another alias"
+                    f"{self._alias!r} is the name of a collection, which an alias cannot have: "
+                    "pass a different alias"
                 )
             to_switch.insert(0, self._alias)
         left = [a for a, c in aliases.items() if c == self._old and a not in to_switch]
         if self._delete_old and self._new != self._old and (left or not to_switch):
-            why = f"the aliases {left} lead to it" if left else "no alias leads to the new one"
+            why = f"the aliases {left} point to it" if left else "no alias leads to the new one"
             raise ConfigurationError(
                 f"the old collection {self._old!r} cannot be deleted, as {why}: pass alias=, or "
-                "delete it yourself once nothing uses it"
+                "delete it yourself when nothing uses it"
             )
         return to_switch
 
@@ -278,7 +280,7 @@ class _Reembedding:
         return {alias.alias_name: alias.collection_name for alias in found}
 
     async def _switch(self, names: list[str]) -> None:
-        """Let aliases lead to the new collection, all of them in one step."""
+        """Point the aliases to the new collection, all of them in one step."""
         aliases = await self._aliases()
         operations: list[models.AliasOperations] = []
         for name in names:
@@ -296,17 +298,17 @@ class _Reembedding:
         except Exception:
             aliases = await self._aliases()
             if any(aliases.get(name) != self._new for name in names):
-                raise  # else only the answer was lost
+                raise  # otherwise only the answer was lost
 
     # The new collection
 
     async def _prepare(
         self, batch_size: int, on_progress: Callable[[IngestProgress], None] | None
     ) -> Refill | None:
-        """Make the new collection, or check the one that is there; None if it is complete already.
+        """Create the new collection, or check the existing one; None if it is complete already.
 
         Raises:
-            CollectionMismatchError: It has other vectors, another embedding or other points.
+            CollectionMismatchError: It has other vectors, a different embedding or other points.
         """
         writer = self._face(self._store_of(self._new, RetrievalMode.DENSE))
         writer.state.size = self._size
@@ -325,7 +327,7 @@ class _Reembedding:
             return None
         return Refill(
             writer,
-            # By its own name: an alias may lead elsewhere before the end.
+            # By its own name: an alias may point elsewhere before the end.
             Side(self._client, self._old, Limits.of(old)),
             kept_vectors=self._kept_vectors(old),
             may_delete=origin is not None,
@@ -369,17 +371,17 @@ class _Reembedding:
         await self._client.update_collection(self._new, metadata=self._metadata)
 
     async def _checked_origin(self, found: models.CollectionInfo) -> Mapping[str, Any] | None:
-        """Return where the new collection's texts are from, None on a server that forgets it.
+        """Return the origin of the new collection's texts, None on a server that does not store it.
 
         Raises:
-            CollectionMismatchError: They are from elsewhere.
+            CollectionMismatchError: They have a different origin.
         """
         origin = _origin(found)
         if origin is None and not await _collection_copy.count(self._target):
             await self._save_origin(complete=False)
             return _origin(await self._client.get_collection(self._new))
         if origin is None and found.config.metadata is None:
-            # A server from before 1.16 remembers nothing, so the points have to tell.
+            # A server before 1.16 stores no metadata, so the points decide.
             if await _collection_copy.others(self._target, than=Side(self._client, self._old)):
                 self._refuse()
         elif origin is None or origin["from"] != self._old:
@@ -388,13 +390,13 @@ class _Reembedding:
 
     def _refuse(self) -> NoReturn:
         raise CollectionMismatchError(
-            f"collection {self._new!r} has points and was not begun by a run of reembed from "
-            f"{self._old!r}: pass another collection_name, or delete that collection first"
+            f"collection {self._new!r} has points and was not created by a run of reembed from "
+            f"{self._old!r}: pass a different collection_name, or delete that collection first"
         )
 
 
 def _origin(info: models.CollectionInfo) -> Mapping[str, Any] | None:
-    """Return where a collection's texts are from, None where it does not know."""
+    """Return the origin of a collection's texts, None if it is not recorded."""
     origin: Mapping[str, Any] | None = own_metadata(info).get(_ORIGIN_KEY)
     return origin
 

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComparisonRow(Displayed):
-    """One quantization with one setting at one limit.
+    """Result of one quantization with one search setting at one limit.
 
     Attributes:
-        quantization: A preset's name, a custom setting in words, or `none`.
-        bits: Bits for each component, as the preset has them; None for a custom setting.
+        quantization: Name of a preset, a custom setting in words, or `none`.
+        bits: Bits per component of the preset; None for a custom setting.
         bytes_per_vector: Measured bytes of a code, or of a full vector.
-        figures: Limit, setting, recall and latency.
+        figures: Limit, search setting, recall and latency.
     """
 
     quantization: str
@@ -50,15 +50,15 @@ class QuantizationComparison(Displayed):
     """Recall, latency and size of quantizations on one sample; `print` shows them as a table.
 
     Attributes:
-        collection: The sampled collection, None for vectors of the caller.
-        points: Points in the sample.
+        collection: Name of the sampled collection, None for vectors of the caller.
+        points: Number of points in the sample.
         vector_size: Components of a vector.
         queries: Number of queries.
         query_kind: Kind of the queries.
         latency_queries: Searches timed for each row.
         confidence: Confidence level of the intervals, in (0, 1).
-        measured_at: ISO 8601, UTC.
-        rows: In the order of quantizations, limits and oversampling.
+        measured_at: Time of the measurement: ISO 8601, UTC.
+        rows: Results, ordered by quantization, limit and oversampling.
     """
 
     collection: str | None
@@ -92,7 +92,7 @@ class QuantizationComparison(Displayed):
         return f"{lines}\n\n{_tables.markdown(*self._flat())}\n"
 
     def __rich__(self) -> object:
-        """Return a table for rich, a cell of recall, its interval and latency for each limit."""
+        """Return a table for rich; each limit has a cell with recall, its interval and latency."""
         return _tables.rich(self.describe(), *self._table())
 
     def _repr_html_(self) -> str:
@@ -113,15 +113,15 @@ class QuantizationComparison(Displayed):
         return header, rows, caption
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """Return all of it as JSON, for `from_json`."""
+        """Return the whole comparison as JSON, for `from_json`."""
         return json.dumps(asdict(self), indent=indent)
 
     @classmethod
     def from_json(cls, text: str) -> QuantizationComparison:
-        """Return the comparison that `to_json` wrote.
+        """Return the comparison from the JSON of `to_json`.
 
         Raises:
-            ConfigurationError: The text is not such JSON.
+            ConfigurationError: The text is not JSON of this form.
         """
         try:
             found = json.loads(text)
@@ -155,12 +155,12 @@ class QuantizationComparison(Displayed):
         The legend has the measured bytes of a vector.
 
         Args:
-            path: A file to write, whose ending names the format, such as `.svg`; without an
-                ending it gets `.png`.
+            path: File to write. Its ending names the format, such as `.svg`; `.png` is added if it
+                has none.
 
         Raises:
-            ConfigurationError: matplotlib or the folder is missing, or the ending names no format
-                that matplotlib writes. Nothing is drawn.
+            ConfigurationError: matplotlib or the folder is missing, or matplotlib has no format of
+                that ending. Nothing is drawn.
         """
         names = {row.quantization: row.bytes_per_vector for row in self.rows}
         panels = []

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _INCHES = (8.0, 5.0)
 _DOTS_PER_INCH = 150
-_MARGIN = 0.15  # of the axis, for the marks right of the points
-_LOG_TICKS = (1.0, 2.0, 5.0)  # of each decade
-_LOG_FROM = 4.0  # times between the fastest and the slowest: a linear axis would press one end
+_MARGIN = 0.15  # share of the axis, for the marks right of the points
+_LOG_TICKS = (1.0, 2.0, 5.0)  # ticks of each decade
+_LOG_FROM = 4.0  # ratio of slowest to fastest, above which a linear axis would compress one end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,10 +29,10 @@ class Line:
     """Settings that differ only in oversampling.
 
     Attributes:
-        label: In the legend; an empty one is not in it.
+        label: Entry in the legend; none if it is empty.
         color: Lines of one color belong together.
-        rows: In the order in which they are joined.
-        hollow: Dashed, with hollow marks.
+        rows: Points, in the order in which they are joined.
+        hollow: Whether the line is dashed, with hollow marks.
     """
 
     label: str
@@ -48,7 +48,7 @@ def checked_picture(path: str | os.PathLike[str]) -> Path:
         The path, with the ending `.png` if it has none.
 
     Raises:
-        ConfigurationError: matplotlib is missing, the ending names no format that it writes, or
+        ConfigurationError: matplotlib is missing, it has no format of that ending, or
             the folder is missing or cannot be written to.
     """
     formats = sorted(_figure_class()().canvas.get_supported_filetypes())
@@ -57,16 +57,16 @@ def checked_picture(path: str | os.PathLike[str]) -> Path:
         picture = picture.with_suffix(".png")
     if picture.suffix[1:].lower() not in formats:
         raise ConfigurationError(
-            f"the ending of {str(picture)!r} names no format of pictures: use one of "
+            f"the ending of {str(picture)!r} is not a format of pictures: use one of "
             f"{', '.join(f'.{each}' for each in formats)}"
         )
     if not picture.parent.is_dir():
         raise ConfigurationError(
             f"there is no folder {str(picture.parent)!r} for the picture {picture.name!r}: "
-            "create it, or name another"
+            "create it, or name a different one"
         )
     if picture.is_dir() or not os.access(picture if picture.exists() else picture.parent, os.W_OK):
-        raise ConfigurationError(f"{str(picture)!r} cannot be written: name another file")
+        raise ConfigurationError(f"{str(picture)!r} cannot be written: name a different file")
     return picture
 
 
@@ -85,14 +85,14 @@ def draw(
     title: str,
     path: str | os.PathLike[str] | None,
 ) -> Figure:
-    """Draw panels side by side, each with a title of its own, and write them to a file.
+    """Draw panels side by side, each with its own title, and write them to a file.
 
     Raises:
         ConfigurationError: As for `checked_picture`; nothing is drawn.
     """
     picture = None if path is None else checked_picture(path)
     width, height = _INCHES
-    # A Figure of its own, not pyplot's: it needs no display and nobody has to close it.
+    # Not a Figure of pyplot: this one needs no display and need not be closed.
     figure = _figure_class()(
         figsize=(width * (1 + 0.6 * (len(panels) - 1)), height),
         dpi=_DOTS_PER_INCH,
@@ -163,7 +163,7 @@ def _panel(axes: Axes, lines: Sequence[Line]) -> None:
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_major_formatter("{x:g}")
         else:
-            # From 0, else the noise of a hundredth of a millisecond fills the axis.
+            # From 0; otherwise noise of a hundredth of a millisecond fills the axis.
             axes.set_xlim(0, (1 + _MARGIN) * 1000 * max(shown, default=1.0))
     marks = " (\N{MULTIPLICATION SIGN}n: oversampling)" if is_annotated else ""
     axes.set_xlabel(f"median latency of a search, ms{marks}" if timed else "oversampling")

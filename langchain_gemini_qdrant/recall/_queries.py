@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 Queries: TypeAlias = "Sequence[str] | Sequence[Sequence[float]]"
 """Texts, or vectors of the collection's size."""
 
-VECTORS_AT_A_TIME = 100  # in one request: some 6 MB of JSON at 3,072 components
+VECTORS_AT_A_TIME = 100  # in one request: about 6 MB of JSON at 3,072 components
 
 _IDS_AT_A_TIME = 10_000
-_DEEPER = 4  # times as many hits, where more hits may tie
+_DEEPER = 4  # factor of hits to request, if more hits may tie
 
 
 class Query(NamedTuple):
@@ -103,7 +103,7 @@ async def sampled(
     condition: models.Filter | None,
     limits: Limits,
 ) -> list[Query]:
-    """Draw stored vectors at random, at most `size`.
+    """Draw at most `size` stored vectors at random.
 
     Raises:
         InvalidInputError: There are none.
@@ -115,8 +115,8 @@ async def sampled(
         found += [Query(vector, own) for own, vector in vectors.items()]
     if not found:
         raise InvalidInputError(
-            f"no vector of collection {collection.name!r} can be taken as a query: store "
-            "some first, take another filter, or pass queries"
+            f"no vector of collection {collection.name!r} can be used as a query: store some "
+            "first, use a different filter, or pass queries"
         )
     return found
 
@@ -142,7 +142,7 @@ async def drawn_ids(
     condition: models.Filter | None,
     limits: Limits,
 ) -> list[models.ExtendedPointId]:
-    """Draw points at random, by the engine; with a seed, or if it may not, here from all ids."""
+    """Draw random points by the engine; with a seed, or if not allowed, from a list of all ids."""
     if seed is None and at_most(size, limits.hits) == size:
         draw = models.SampleQuery(sample=models.Sample.RANDOM)
         response = await collection.client.query_points(
@@ -168,7 +168,7 @@ class Searches:
     """Searches of one measurement, counted for its progress.
 
     Args:
-        deepest: Most hits that a search may ask for; None for any number.
+        deepest: Largest number of hits that a search may request; None for any number.
         takes_settings: Whether to send settings; local mode would warn about each.
     """
 
@@ -195,17 +195,17 @@ class Searches:
         self._show = show
 
     async def exact(self, queries: list[Query], limit: int) -> list[Scores]:
-        """Return the exact results, down to the last that ties with the one of rank `limit`."""
+        """Return the exact results, up to the last one that ties with rank `limit`."""
         setting = models.SearchParams(exact=True)
         found = await self.all(queries, setting, [limit + 1] * len(queries))
         if not any(found):
             raise InvalidInputError(
-                "the queries can find no points: store more, or take another filter"
+                "the queries can find no points: store more, or use a different filter"
             )
         depth = limit + 1
         while unclear := [i for i, scores in enumerate(found) if goes_on(scores, limit, depth)]:
             if depth == self._deepest:
-                break  # more hits may tie, and cannot be known
+                break  # more hits may tie, but cannot be requested
             depth = at_most(depth * _DEEPER, self._deepest)
             self._total += len(unclear)
             deeper = await self.all([queries[i] for i in unclear], setting, [depth] * len(unclear))
@@ -216,7 +216,7 @@ class Searches:
     async def all(
         self, queries: list[Query], setting: models.SearchParams, limits: list[int]
     ) -> list[Scores]:
-        """Search many at a time; return the points found with their scores, for each query."""
+        """Search many at a time; return for each query the points found with their scores."""
         requests = [
             models.QueryRequest(
                 query=query.vector,
@@ -240,13 +240,13 @@ class Searches:
     async def timed(
         self, queries: list[Query], settings: list[tuple[models.SearchParams, int]]
     ) -> list[list[float]]:
-        """Search one by one, as the store does, by all settings and limits in turn.
+        """Search one by one, as the store does, with all settings and limits in turn.
 
-        The order is shuffled for each query, because the first search of a query finds less in
-        the caches.
+        The order is shuffled for each query, because the first search with a query benefits less
+        from caches.
 
         Returns:
-            For each setting, the seconds of each query.
+            The seconds of each query, by setting.
         """
         now = self._collection.clock.now
         seconds: list[list[float]] = [[] for _ in settings]

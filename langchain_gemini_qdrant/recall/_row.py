@@ -19,19 +19,20 @@ QueryKind: TypeAlias = Literal["texts", "vectors", "stored vectors"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecallRow(Displayed):
-    """One setting at one limit.
+    """Result of one search setting at one limit.
 
     Attributes:
-        limit: Hits asked for, k.
-        oversampling: Candidates chosen by their codes, as a multiple of `limit`; None without
+        limit: Number of hits requested, k.
+        oversampling: Number of candidates chosen by their codes, as a multiple of `limit`; None
+            without quantization.
+        rescore: Whether candidates are ranked again by their full vectors; None without
             quantization.
-        rescore: Whether the candidates are ranked again by their full vectors; None as above.
-        hnsw_ef: Qdrant's `hnsw_ef` of a search in the graph; None for the collection's own.
+        hnsw_ef: Qdrant's `hnsw_ef` for searches in the graph; None for the collection's value.
         recall: Share of the exact top `limit` that was found, in [0, 1], mean over the queries.
         low: Lower end of the confidence interval of `recall`.
-        high: Upper end.
+        high: Upper end of that interval.
         p50_s: Median seconds of a search, None if it was not measured.
-        p95_s: 95th percentile of the seconds.
+        p95_s: 95th percentile of the seconds, None if it was not measured.
     """
 
     limit: int
@@ -46,7 +47,7 @@ class RecallRow(Displayed):
 
     @property
     def search_params(self) -> models.SearchParams:
-        """This setting as Qdrant takes it."""
+        """This setting as search parameters of Qdrant."""
         return search_params(self.oversampling, rescore=self.rescore, hnsw_ef=self.hnsw_ef)
 
     @property
@@ -63,7 +64,7 @@ class RecallRow(Displayed):
 def search_params(
     oversampling: float | None, *, rescore: bool | None, hnsw_ef: int | None
 ) -> models.SearchParams:
-    """Return a setting as Qdrant takes it; only what is not None is set."""
+    """Return a setting as search parameters of Qdrant; values of None are not set."""
     quantized = {"oversampling": oversampling, "rescore": rescore}
     given = {name: value for name, value in quantized.items() if value is not None}
     params: dict[str, Any] = {} if hnsw_ef is None else {"hnsw_ef": hnsw_ef}
@@ -107,7 +108,7 @@ def latency_text(row: RecallRow) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Return seconds as milliseconds, in four characters where that is enough."""
+    """Return seconds as milliseconds, in four characters if possible."""
     value = seconds * 1000
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"  # noqa: PLR2004
 

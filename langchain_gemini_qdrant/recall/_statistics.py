@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Scores: TypeAlias = dict[models.ExtendedPointId, float]
 """Points found and their scores, best first."""
 
-_TIED = 1e-6  # relative; what single precision tells apart
+_TIED = 1e-6  # relative; the resolution of single precision
 
 
 def goes_on(exact: Scores, limit: int, depth: int) -> bool:
@@ -26,11 +26,11 @@ def goes_on(exact: Scores, limit: int, depth: int) -> bool:
 def recall_of(found: Scores, exact: Scores, limit: int) -> float:
     """Return the share of the exact top `limit` that was found.
 
-    Of points that tie at the last rank, those that were found are taken.
+    Points that tie at the last rank are interchangeable: those that were found count.
 
     Args:
         found: Points and scores; only the points count.
-        exact: At least `limit` points, if there are as many, and all that tie with the last.
+        exact: At least `limit` points, if there are that many, and all that tie with the last.
         limit: k.
     """
     ids = list(exact)
@@ -50,7 +50,7 @@ def interval(shares: Sequence[float], hits: int, confidence: float) -> tuple[flo
     """Return the ends of the confidence interval of a mean recall; see `measure_recall`.
 
     Args:
-        shares: Recall of each query, each of `hits` hits.
+        shares: Recall of each query, over `hits` hits.
         hits: k.
         confidence: In (0, 1).
     """
@@ -63,7 +63,7 @@ def interval(shares: Sequence[float], hits: int, confidence: float) -> tuple[flo
     centre = mean + z**2 / (2 * independent)
     scale = 1 + z**2 / independent
     low, high = max((centre - spread) / scale, 0.0), min((centre + spread) / scale, 1.0)
-    return min(low, mean), max(high, mean)  # rounding may put an end on the other side of it
+    return min(low, mean), max(high, mean)  # rounding may put an end on the other side of the mean
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plain(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows in columns: the first one to the left, the others to the right."""
+    """Return rows in columns: the first one aligned to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -27,7 +27,7 @@ def plain(rows: Sequence[Sequence[str]]) -> str:
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of Markdown, whose columns but the first are aligned to the right."""
+    """Return a Markdown table; all columns except the first are aligned to the right."""
     rule = [":--", *("--:" for _ in header[1:])]
     escaped = ([cell.replace("|", r"\|") for cell in row] for row in (header, rule, *rows))
     return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
@@ -43,9 +43,9 @@ def rich(
 
     Args:
         title: Lines above it.
-        header: One for each column.
-        rows: Of cells, whose lines are given one by one: the first is shown bold, the others dim.
-        caption: Below it; an empty one is none.
+        header: A title for each column.
+        rows: Rows of cells; a cell is a list of lines, the first one bold, the others dim.
+        caption: Text below the table; none if it is empty.
     """
     from rich import box  # noqa: PLC0415 - only what has rich asks for this
     from rich.console import Group  # noqa: PLC0415
@@ -63,7 +63,7 @@ def rich(
         table.add_column(Text(name), justify="right" if position else "left", no_wrap=True)
     for first, *others in rows:
         table.add_row(Text(first[0]), *map(_cell, others))
-    # Lines of their own, and not those of the table, which would break them at its width.
+    # Printed outside the table, which would wrap them at its width.
     below = [Text(caption, style="dim")] if caption else []
     return Group(Text("\n".join(title)), table, *below)
 

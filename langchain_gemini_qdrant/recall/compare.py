@@ -55,9 +55,9 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores.filters import Filter
 
 _COLLECTION = "compared"
-_FULL_BITS = 32.0  # of a component in single precision
-# Codes are applied when the engine optimizes, at once from one kB on; without a graph (m=0), so
-# that recall is that of the codes alone, and nobody waits for it to be built.
+_FULL_BITS = 32.0  # bytes of a component in single precision
+# The engine applies codes when it optimizes, here from 1 kB on. There is no graph (m=0): recall is
+# that of the codes only, and building a graph takes time.
 _FLAT: dict[str, Any] = {
     "hnsw_config": models.HnswConfigDiff(m=0),
     "optimizers_config": models.OptimizersConfigDiff(indexing_threshold=1),
@@ -81,7 +81,7 @@ def compare_quantizations(
     progress: bool = False,
     on_progress: Callable[[str, RecallProgress], None] | None = None,
 ) -> QuantizationComparison:
-    """Quantize a sample in each way and measure its recall, its latency and its bytes.
+    """Quantize a sample of vectors with each preset, and measure recall, latency and bytes.
 
     Each quantization gets its own collection in a temporary embedded engine: flat, with its codes
     applied and without a graph. The full vectors come first, for comparison. Recall falls as a
@@ -89,28 +89,29 @@ def compare_quantizations(
     The quantizations are timed one after the other, so only an idle machine compares them fairly.
 
     Args:
-        source: A store whose vectors are sampled, or vectors, of shape `(n, size)`.
-        queries: As in `measure_recall`; texts need a store. None takes some of the sample.
+        source: A store whose vectors are sampled, or vectors with shape `(n, size)`.
+        queries: Texts or vectors, as in `measure_recall`; texts need a store. None takes queries
+            from the sample.
         presets: Names of presets, or custom settings; None for all presets.
-        limits: Values of k.
+        limits: Values of k, the number of hits.
         oversampling: Candidates as multiples of k, rescored; None for each quantization's default.
         filter: Conditions on the metadata of the documents sampled from a store.
-        distance: How vectors are compared; a store has its own.
-        sample_size: Most vectors in the sample.
-        query_count: Vectors of the sample to search with.
+        distance: Distance function for vectors; a store uses its own.
+        sample_size: Maximum number of vectors in the sample.
+        query_count: Number of vectors of the sample to use as queries.
         seed: The same seed draws the same sample.
         latency_queries: Searches timed for each row; 0 for none.
         confidence: Confidence level of the intervals, in (0, 1).
         progress: Show one bar: a widget in a notebook that has ipywidgets, otherwise text.
-        on_progress: Called as searches are done, with the name of the quantization that is
-            measured; it counts the searches of all of them.
+        on_progress: Called as searches are done, with the name of the current quantization; the
+            count is over all quantizations.
 
     Returns:
         A report that prints as a table.
 
     Raises:
         ConfigurationError: A setting is out of its range.
-        InvalidInputError: There are no vectors or queries, or texts without a store.
+        InvalidInputError: There are no vectors or queries, or texts are given without a store.
     """
     with progress_bar("searches", on_progress, shown=progress) as show:
         comparison = _Comparison(
@@ -159,7 +160,7 @@ async def acompare_quantizations(
 
     Raises:
         ConfigurationError: A setting is out of its range.
-        InvalidInputError: There are no vectors or queries, or texts without a store.
+        InvalidInputError: There are no vectors or queries, or texts are given without a store.
     """
     with progress_bar("searches", on_progress, shown=progress) as show:
         comparison = _Comparison(
@@ -187,9 +188,9 @@ class _Sample(NamedTuple):
     """The sample that quantizations are compared on.
 
     Attributes:
-        name: The collection that it is from, None for vectors of the caller.
-        vectors: Shape `(n, size)`.
-        queries: Vectors, or None to take some of the sample.
+        name: Name of its collection, None for vectors of the caller.
+        vectors: The vectors, shape `(n, size)`.
+        queries: Vectors, or None to take queries from the sample.
         texts: Whether the queries were texts.
     """
 
@@ -228,7 +229,7 @@ class _Comparison:
     on_progress: Callable[[str, RecallProgress], None] | None
 
     async def prepared(self, *, blocking: bool) -> tuple[list[_Candidate], _Sample]:
-        """Check the arguments and take a sample: what is wrong is told before an engine starts."""
+        """Check the arguments and take a sample, so that mistakes raise before an engine starts."""
         if isinstance(self.presets, str | Mapping):
             raise ConfigurationError(
                 f"presets must be a list, such as ['binary'], got one {type(self.presets).__name__}"
@@ -255,7 +256,7 @@ class _Comparison:
         )
 
     def _given(self) -> _Sample:
-        """Return a sample of vectors that the caller has."""
+        """Return a sample of the caller's vectors."""
         queries: Any = self.queries
         vectors = np.asarray(self.source, dtype=np.float32)
         if vectors.ndim != 2 or not vectors.size:  # noqa: PLR2004 - shape (n, size)
@@ -292,12 +293,12 @@ class _Comparison:
         read = []
         for some in parts(ids, at_most(VECTORS_AT_A_TIME, limits.lookup)):
             found = await stored_vectors(source, some)
-            # single precision, as the engine keeps them: an eighth of a list of floats
+            # single precision, as in the engine: an eighth of the memory of a list of floats
             read += [np.asarray(vector, dtype=np.float32) for vector in found.values()]
         if not read:
             raise InvalidInputError(
                 f"collection {source.name!r} has no vectors to compare quantizations "
-                "on: store some first, take another filter, or pass vectors"
+                "on: store some first, use a different filter, or pass vectors"
             )
         return _Sample(source.name, np.stack(read), params.distance, queries, texts)
 
@@ -349,7 +350,7 @@ class _Comparison:
         return search_count(queries, len(self.limits) * settings, self.latency_queries)
 
     def _show(self, name: str, counts: list[int], number: int, progress: RecallProgress) -> None:
-        """Add one measurement to those before it; its own count of searches may have grown."""
+        """Report progress over all measurements; the current one's total may have grown."""
         counts[number] = progress.total
         if self.on_progress is not None:
             done = sum(counts[:number]) + progress.done
@@ -369,7 +370,7 @@ def _candidate(quantization: Quantization) -> _Candidate:
 
 
 async def _filled(collection: Collection, sample: _Sample, candidate: _Candidate) -> int:
-    """Make the collection of a quantization; return the bytes of its codes."""
+    """Fill the collection of a quantization; return the bytes of its codes."""
     client, name = collection.client, collection.name
     count, size = sample.vectors.shape
     params = models.VectorParams(size=size, distance=sample.distance)
@@ -379,12 +380,12 @@ async def _filled(collection: Collection, sample: _Sample, candidate: _Candidate
         ids = list(range(start, start + len(vectors)))
         await client.upsert(name, models.Batch(ids=ids, vectors=vectors))
     await collection.optimize()
-    engine: Any = client  # of Edge, which has more methods
+    engine: Any = client  # Edge's client, which has more methods
     sizes = await engine.vector_storage_size(name)
     measured: int = sizes.original_bytes if candidate.config is None else sizes.quantized_bytes
     if not measured:
         raise InvalidInputError(
-            f"{count} vectors are too few for the engine to quantize as {candidate.name!r}: pass "
+            f"{count} vectors are too few for the engine to quantize with {candidate.name!r}: pass "
             "more"
         )
     return measured
@@ -393,7 +394,7 @@ async def _filled(collection: Collection, sample: _Sample, candidate: _Candidate
 def _throw_away(
     client: EdgeClient | None, async_client: AsyncEdgeClient | None = None
 ) -> GeminiQdrantVectorStore:
-    """Return a store whose collection alone is used: it embeds nothing and checks nothing."""
+    """Return a store that is used only for its collection: it embeds nothing and checks nothing."""
     return GeminiQdrantVectorStore(
         client,
         _COLLECTION,

@@ -37,8 +37,8 @@ class RecallProgress:
     """Progress of a measurement.
 
     Attributes:
-        done: Searches done.
-        total: All searches of the measurement.
+        done: Number of searches done.
+        total: Number of all searches.
     """
 
     done: int
@@ -67,38 +67,40 @@ def measure_recall(
 
     Each query is searched once with `exact=True`, at the largest limit, and once with each
     setting. A hit counts if it belongs to an exact top k: points that tie at rank k (within
-    1e-6 of the score) are interchangeable. If fewer than k points can be found, all of them are
-    the exact result.
+    1e-6 of the score) are interchangeable. If fewer than k points exist, all of them are the exact
+    result.
 
-    The interval around a mean is Wilson's with the effective sample size of clustered data, because
-    the hits of one query are correlated: it is the number of independent hits that would have the
-    variance seen between queries, with one query added that finds nothing and one that finds all;
-    at least the number of queries, and at most the number of hits.
+    The interval around a mean is Wilson's, with the effective sample size of clustered data,
+    because the hits of one query are correlated. This size is the number of independent hits that
+    would have the variance between queries, with one query added that finds nothing and one that
+    finds all; at least the number of queries, and at most the number of hits.
 
     Latency is that of single searches, one after the other, with payloads and without the
-    embedding of the query. Each search has run once before, so that caches are warm, and the
+    embedding of the query. Each search runs once before, so that caches are warm, and the
     settings take turns at each query, so that load on the machine affects all of them.
 
-    A collection without quantization is measured only by limit and `hnsw_ef`.
+    For a collection without quantization, only limits and `hnsw_ef` vary.
 
     Args:
         store: The store whose dense vectors are searched.
-        queries: Texts, embedded as queries, once, or vectors. None takes a sample of the stored
-            vectors, each searched without its own point; documents are closer to each other than
-            questions are to documents, so questions of your users are more representative.
-        limits: Values of k.
-        oversampling: Candidates chosen by their codes, as multiples of k.
-        rescore: Whether the candidates are ranked again by their full vectors.
-        hnsw_ef: Values of Qdrant's `hnsw_ef`; None for the collection's own.
-        filter: Conditions on the metadata, for the searches and for the sample.
-        sample_size: Stored vectors in the sample.
-        seed: The same seed draws the same sample, and reads all ids for that. None lets the engine
-            draw.
+        queries: Texts, which are embedded once as queries, or vectors. None takes a sample of the
+            stored vectors, and each search excludes the vector's own point. Documents are closer to
+            each other than questions are to documents, so your users' questions are more
+            representative.
+        limits: Values of k, the number of hits.
+        oversampling: Numbers of candidates chosen by their codes, as multiples of k.
+        rescore: Whether the candidates are ranked again by their full vectors: one or both of False
+            and True.
+        hnsw_ef: Values of Qdrant's `hnsw_ef`; None for the collection's value.
+        filter: Conditions on the metadata, applied to the searches and the sample.
+        sample_size: Number of stored vectors in the sample.
+        seed: The same seed draws the same sample, for which all ids are read. With None the engine
+            draws.
         latency_queries: Searches timed for each row, at most one for each query; 0 for none.
         confidence: Confidence level of the intervals, in (0, 1).
-        batch_size: Searches in one request where recall is measured.
-        timeout: Seconds that a server may take for such a request. This and `batch_size` are
-            lowered to what the server's strict mode allows.
+        batch_size: Searches per request while recall is measured.
+        timeout: Seconds that a server may take for such a request. The server's strict mode may
+            lower this and `batch_size`.
         progress: Show a bar: a widget in a notebook that has ipywidgets,
             otherwise text.
         on_progress: Called as searches are done.
@@ -108,7 +110,7 @@ def measure_recall(
 
     Raises:
         ConfigurationError: A setting is out of its range, or the store has no dense vectors.
-        InvalidInputError: There are no queries, or nothing that they could find.
+        InvalidInputError: There are no queries, or no points that they could find.
     """
     with progress_bar("searches", on_progress, shown=progress) as show:
         plan = Plan(
@@ -157,7 +159,7 @@ async def ameasure_recall(
 
     Raises:
         ConfigurationError: A setting is out of its range, or the store has no dense vectors.
-        InvalidInputError: There are no queries, or nothing that they could find.
+        InvalidInputError: There are no queries, or no points that they could find.
     """
     with progress_bar("searches", on_progress, shown=progress) as show:
         plan = Plan(
@@ -197,7 +199,7 @@ class Plan:
     on_progress: Callable[[RecallProgress], None] | None = None
 
     def check(self) -> None:
-        """Refuse what cannot be measured.
+        """Refuse arguments that cannot be measured.
 
         Raises:
             ConfigurationError: A setting is out of its range.
@@ -211,7 +213,7 @@ class Plan:
             if wrong or not values:
                 raise ConfigurationError(f"{name} must be numbers from 1, got {values!r}")
         if not self.rescore:
-            raise ConfigurationError("rescore must be (False, True) or one of them, got none")
+            raise ConfigurationError("rescore must be (False, True), (False,) or (True,), got none")
         for name in ("sample_size", "batch_size", "timeout"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be 1 or larger, got {getattr(self, name)}")
@@ -223,7 +225,7 @@ class Plan:
             raise ConfigurationError(f"confidence must be between 0 and 1, got {self.confidence}")
 
     def check_limits(self, limits: Limits, name: str, *, is_quantized: bool) -> None:
-        """Refuse what the collection's strict mode does not allow to measure.
+        """Refuse measurements that the collection's strict mode does not allow.
 
         Raises:
             ConfigurationError: Exact searches are not allowed, or a setting is above its limit.
@@ -231,7 +233,7 @@ class Plan:
         if not limits.exact:
             raise ConfigurationError(
                 f"recall is measured against exact searches, and collection {name!r} allows none "
-                "(search_allow_exact of its strict mode): have them allowed for the measurement"
+                "(search_allow_exact of its strict mode): allow them for the measurement"
             )
         if limits.hits is not None and max(self.limits) >= limits.hits:
             raise ConfigurationError(
@@ -248,7 +250,7 @@ class Plan:
 
 
 def search_count(queries: int, rows: int, latency_queries: int) -> int:
-    """Return how many searches a measurement takes: exact ones, and those of each row."""
+    """Return the number of searches of a measurement: the exact ones, and those of each row."""
     return queries + rows * (queries + min(queries, latency_queries))
 
 
@@ -341,7 +343,7 @@ def _warn_of_local_mode(collection: Collection) -> None:
     if collection.connection.kind == "local":
         warn(
             "qdrant-client's local mode searches the full vectors, whatever the settings: its "
-            "recall says nothing about another engine's. path= has one that quantizes"
+            "recall says nothing about other engines. Use path= for an engine that quantizes"
         )
 
 
@@ -352,17 +354,17 @@ def _has_graph(info: models.CollectionInfo, params: models.VectorParams) -> bool
 
 
 def vector_params(collection: Collection, info: models.CollectionInfo) -> models.VectorParams:
-    """Return the settings of the vector that is searched.
+    """Return the settings of the searched vector.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: There is no such vector.
     """
     by_name = named_vectors(info.config.params.vectors)
     vector_name = collection.layout.vector_name
     if vector_name not in by_name:
         raise ConfigurationError(
-            f"recall is of dense vectors, and collection {collection.name!r} has none named "
-            f"{vector_name!r}, only {sorted(by_name)}"
+            f"recall is measured for dense vectors, and collection {collection.name!r} has none "
+            f"named {vector_name!r}, only {sorted(by_name)}"
         )
     return by_name[vector_name]
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.recall.report import RecallReport
 
 _UNFINISHED = "store.optimize(), which waits until graphs and codes are built; then measure again"
-_NOISE = 1.05  # medians closer to each other than this are the same, run to run
+_NOISE = 1.05  # medians that differ by less may change places from run to run
 _MOST_OVERSAMPLING = 16
 _MOST_QUERIES = 10_000
 _LADDER = ("turbo-2bit", "turbo-4bit", "scalar")  # from the smallest codes to the largest
-# Bits of a component by a quantization's settings, and by its kind where these have none
+# Bits per component by the settings of a quantization, or by its kind if they do not say
 _BITS = {
     "one_bit": 1,
     "one_and_half_bits": 1.5,
@@ -51,9 +51,9 @@ class Recommendation(Displayed):
 
     Attributes:
         recall_at_k: The target, in (0, 1).
-        limit: k.
+        limit: k, the number of hits.
         row: The setting to use, None if none reaches the target.
-        best: The setting with the highest recall, whether it reaches the target or not.
+        best: The setting with the highest recall, even if it does not reach the target.
         advice: Suggested changes, cheapest first; empty if there are none.
     """
 
@@ -70,19 +70,19 @@ class Recommendation(Displayed):
 
     @property
     def search_params(self) -> models.SearchParams | None:
-        """The setting as Qdrant and the store take it, None if none reaches the target."""
+        """The setting as Qdrant's search parameters, None if none reaches the target."""
         return None if self.row is None else self.row.search_params
 
     def __str__(self) -> str:
-        """Return the setting, or that there is none, and the advice, line by line."""
+        """Return the setting, or that none reaches the target, and the advice, line by line."""
         target = f"recall@{self.limit} of {self.recall_at_k:g}"
         if self.row is None:
             first = (
-                f"No measured setting holds a {target}; the best, {self.best.setting}, has "
-                f"{_figures(self.best)}. What helps, the cheapest first:"
+                f"No measured setting reaches {target}; the best, {self.best.setting}, has "
+                f"{_figures(self.best)}. Try, the cheapest first:"
             )
         else:
-            first = f"Take {self.row.setting}: it holds a {target} with {_figures(self.row)}."
+            first = f"Use {self.row.setting}: it reaches {target} with {_figures(self.row)}."
         return "\n".join([first, *(f"- {each}" for each in self.advice)])
 
     def _repr_html_(self) -> str:
@@ -94,14 +94,14 @@ def recommend(
 ) -> Recommendation:
     """Return the cheapest measured setting whose lower confidence bound reaches the target.
 
-    The cheapest has the lowest median latency; of those within 5 % of it, whose order is noise,
-    it is the one with the highest recall. Without latencies it is the one with the fewest
-    candidates to rescore.
+    The cheapest setting has the lowest median latency. Among settings within 5 % of it, a
+    difference within noise, the one with the highest recall is chosen. Without latencies, the one
+    with the fewest candidates to rescore is chosen.
 
     Args:
         report: A report of `measure_recall`.
         recall_at_k: The target, in (0, 1).
-        limit: k, one of those in the report.
+        limit: k, one of the limits in the report.
 
     Returns:
         The setting, or suggested changes to reach the target.
@@ -111,8 +111,9 @@ def recommend(
     """
     if not 0 < recall_at_k < 1:
         raise ConfigurationError(
-            f"recall_at_k must be above 0 and below 1, got {recall_at_k}: what finds all is "
-            "models.SearchParams(exact=True), and no sample shows that another setting does"
+            f"recall_at_k must be above 0 and below 1, got {recall_at_k}: only "
+            "models.SearchParams(exact=True) finds all, and no sample can show this for a "
+            "different setting"
         )
     rows = [row for row in report.rows if row.limit == limit]
     if not rows:
@@ -136,7 +137,7 @@ def _cheapest(rows: Sequence[RecallRow]) -> RecallRow:
 
 
 def _candidates(row: RecallRow) -> float:
-    """Return the full vectors that a search reads, as a multiple of the limit."""
+    """Return the number of full vectors that a search reads, as a multiple of the limit."""
     return row.oversampling or 1.0 if row.rescore else 0.0
 
 
@@ -146,7 +147,7 @@ def _figures(row: RecallRow) -> str:
 
 
 def _remarks(report: RecallReport) -> list[str]:
-    """Return what may change the figures of a setting that reaches the target."""
+    """Return remarks on conditions that may change the figures of the chosen setting."""
     if report.optimizing:
         return [f"{_UNFINISHED}: recall may change"]
     return []
@@ -180,7 +181,7 @@ def _advice(
 
 
 def _more_queries(report: RecallReport, best: RecallRow, target: float) -> str:
-    """Suggest a number of queries: the interval narrows with the root of it."""
+    """Suggest a number of queries: the interval narrows with its square root."""
     times = ((best.recall - best.low) / (best.recall - target)) ** 2
     wanted = min(math.ceil(report.queries * times * 1.2 / 100) * 100, _MOST_QUERIES)
     way = "more of `queries`"
@@ -189,7 +190,7 @@ def _more_queries(report: RecallReport, best: RecallRow, target: float) -> str:
         way = f"sample_size={wanted}"
     return (
         f"more queries, as the recall itself is above the target and only its interval reaches "
-        f"below: measure_recall(store, {way}), some {wanted:,} in all"
+        f"below: measure_recall(store, {way}), about {wanted:,} in total"
     )
 
 
@@ -220,7 +221,7 @@ def _codes_advice(report: RecallReport) -> list[str]:
     if larger:
         found.append(
             f"codes of more bits than {codes_text(quantization)}: "
-            f"store.set_quantization({larger[0]!r}); compare_quantizations(store) shows first what "
-            "each would find"
+            f"store.set_quantization({larger[0]!r}); compare_quantizations(store) shows the recall "
+            "of each first"
         )
     return found

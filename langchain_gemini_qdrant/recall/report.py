@@ -31,34 +31,34 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores._connection import EngineKind
     from langchain_gemini_qdrant.vectorstores._optimize import CollectionStatus
 
-_PAGE_COLUMNS = 6  # those of Qdrant's page: https://qdrant.tech/documentation/embeddings/gemini/
+_PAGE_COLUMNS = 6  # as on Qdrant's page: https://qdrant.tech/documentation/embeddings/gemini/
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecallReport(Displayed):
-    """Recall against exact search, and latency, by limit and search setting.
+    """Report of `measure_recall`: recall against exact search, and latency, by limit and setting.
 
-    `print` shows it as a table, `rich.print` in color; the other forms are methods.
+    `print` shows it as a table, `rich.print` in color; other forms have methods.
 
     Attributes:
         collection: Name of the collection.
-        engine: Kind of the engine.
-        points: Stored points.
+        engine: Kind of engine.
+        points: Number of stored points.
         vector_size: Components of a vector.
-        quantization: As the collection has it, in Qdrant's JSON; None for full vectors.
+        quantization: The collection's quantization in Qdrant's JSON; None for full vectors.
         segments: Number of segments. Recall rises with it, because each segment rescores its own
             candidates. An empty segment for new points counts. None if the engine does not
             report it.
         indexed_vectors: Vectors in the graph, as the engine counts them, over all vector names; 0
             if the collection has no graph (`m=0`).
-        status: Of the collection, in Qdrant's words: `"green"` once all graphs and codes are built.
+        status: The collection's status in Qdrant: `"green"` when all graphs and codes are built.
         queries: Number of queries.
         query_kind: Kind of the queries. Stored vectors were searched without their own point.
         latency_queries: Searches timed for each row.
         filtered: Whether a filter narrowed the searches.
         confidence: Confidence level of the intervals, in (0, 1).
-        measured_at: ISO 8601, UTC.
-        rows: In the order of limits, `hnsw_ef`, oversampling and rescore.
+        measured_at: Time of the measurement: ISO 8601, UTC.
+        rows: Results, ordered by limit, `hnsw_ef`, oversampling and rescore.
     """
 
     collection: str
@@ -79,7 +79,7 @@ class RecallReport(Displayed):
 
     @property
     def optimizing(self) -> bool:
-        """Whether graphs or codes were still to be built; then figures may change."""
+        """Whether graphs or codes were not all built; then figures may change."""
         return self.status != "green"
 
     @property
@@ -195,7 +195,7 @@ class RecallReport(Displayed):
         return len({(row.oversampling, row.rescore) for row in self.rows}) > _PAGE_COLUMNS
 
     def _list(self) -> list[list[str]]:
-        """Return a header and one line for each row of the report, where they are many."""
+        """Return a header and one line for each row of the report, for many settings."""
         columns: dict[str, Callable[[RecallRow], str]] = {"limit": lambda row: f"{row.limit}"}
         if any(row.hnsw_ef is not None for row in self.rows):
             columns["ef"] = lambda row: "" if row.hnsw_ef is None else f"{row.hnsw_ef}"
@@ -238,15 +238,15 @@ class RecallReport(Displayed):
     # Data
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """Return all of it as JSON, for `from_json`."""
+        """Return the whole report as JSON, for `from_json`."""
         return json.dumps(asdict(self), indent=indent)
 
     @classmethod
     def from_json(cls, text: str) -> RecallReport:
-        """Return the report that `to_json` wrote.
+        """Return the report from the JSON of `to_json`.
 
         Raises:
-            ConfigurationError: The text is not such JSON.
+            ConfigurationError: The text is not JSON of this form.
         """
         try:
             found = json.loads(text)
@@ -269,15 +269,15 @@ class RecallReport(Displayed):
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw recall against latency: one line for each limit, one point for each setting.
 
-        Without latencies the x axis is the oversampling.
+        Without latencies, the x axis shows the oversampling.
 
         Args:
-            path: A file to write, whose ending names the format, such as `.svg`; without an
-                ending it gets `.png`.
+            path: File to write. Its ending names the format, such as `.svg`; `.png` is added if it
+                has none.
 
         Raises:
-            ConfigurationError: matplotlib or the folder is missing, or the ending names no format
-                that matplotlib writes. Nothing is drawn.
+            ConfigurationError: matplotlib or the folder is missing, or matplotlib has no format of
+                that ending. Nothing is drawn.
         """
         groups = list(dict.fromkeys((row.limit, row.hnsw_ef) for row in self.rows))
         lines = []

@@ -1,7 +1,7 @@
-"""The Gemini embeddings API on this machine, for tests and for trying things without a key.
+"""An emulator of the Gemini embeddings API, for tests and for trials without a key.
 
-`GeminiEmulator` serves any Gemini client; the assertions say how a client's requests differ from
-what was expected; `gemini_vcr_config` is for recordings of the real API.
+`GeminiEmulator` serves any Gemini client; the assertions report how a client's requests differ from
+those expected; `gemini_vcr_config` is for recordings of the real API.
 
 ```python
 from langchain_gemini_qdrant.testing import GeminiEmulator
@@ -65,7 +65,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import on first use, so that using one of these does not load them all."""
+    """Import a name on first use, so that one name does not load all of them."""
     if name not in _MODULES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

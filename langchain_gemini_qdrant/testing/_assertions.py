@@ -1,4 +1,4 @@
-"""Assertions that say what differs, and what usually causes it."""
+"""Assertions that report differences and their usual causes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._api._records import RecordedText
     from langchain_gemini_qdrant.testing._transport._controls import Controls
 
-_SHOWN = 5  # of each kind of difference
+_SHOWN = 5  # lines for each kind of difference
 _TEXT_SHOWN = 60  # characters
 _SECRETS = {
     "an API key of Google": re.compile(r"AIza[\w-]{35}"),
@@ -49,7 +49,7 @@ def assert_texts(
     Args:
         emulator: The emulator that received the texts; texts of failed requests do not count.
         expected: The texts, without prefixes.
-        task_type: The task of all of them, such as `"RETRIEVAL_DOCUMENT"`; None for any.
+        task_type: The task of all texts, such as `"RETRIEVAL_DOCUMENT"`; None for any.
         title: Their title, `""` for none; None for any.
         model: Their model, with or without `models/`; None for any.
         output_dimensionality: The requested size; None for any.
@@ -82,11 +82,11 @@ def assert_texts(
     ):
         if wanted is not None:
             lines += _others(what, wanted, found, seen)
-    _fail("the emulator embedded other texts than expected", lines)
+    _fail("the emulator did not embed the expected texts", lines)
 
 
 def assert_statuses(emulator: Controls, expected: Sequence[int | None]) -> None:
-    """Check how the requests were answered, in order; None stands for no answer.
+    """Check the HTTP statuses of all answers, in order; None for no answer.
 
     Raises:
         AssertionError: They differ; the message lists all requests with their answers.
@@ -104,19 +104,19 @@ def assert_statuses(emulator: Controls, expected: Sequence[int | None]) -> None:
             f"{request.method or request.path}, {len(request.texts)} texts"
             + (f": {message[:_TEXT_SHOWN]}" if message else "")
         )
-    _fail("requests were answered otherwise", lines)
+    _fail("requests were answered with other statuses", lines)
 
 
 def assert_vectors(actual: ArrayLike, expected: ArrayLike, *, tolerance: float = 1e-5) -> None:
-    """Check that two lists of vectors are the same.
+    """Check that two lists of vectors are equal within a tolerance.
 
     Args:
         actual: `n` vectors, shape `(n, size)`.
         expected: `n` vectors, shape `(n, size)`.
-        tolerance: Largest allowed difference of a number.
+        tolerance: Largest allowed difference between two numbers.
 
     Raises:
-        AssertionError: They differ; the message says whether vectors are missing, cut, swapped,
+        AssertionError: They differ; the message reports vectors that are missing, cut, swapped,
             repeated, not normalised or not numbers.
     """
     __tracebackhide__ = True
@@ -129,11 +129,12 @@ def assert_no_secrets(path: str | os.PathLike[str], *secrets: str) -> None:
 
     Args:
         path: A file, or a folder with all its files.
-        secrets: Further strings that must not be there, such as the key of the run; never shown.
+        secrets: Further strings that must not occur, such as the key of the run; they are never
+            shown.
 
     Raises:
-        AssertionError: They do; the message names file and line, and not the secret.
-        FileNotFoundError: There is no such path.
+        AssertionError: A secret was found; the message names file and line, but not the secret.
+        FileNotFoundError: `path` does not exist.
     """
     __tracebackhide__ = True
     root = Path(path)
@@ -148,11 +149,11 @@ def assert_no_secrets(path: str | os.PathLike[str], *secrets: str) -> None:
         text = file.read_text(encoding="utf-8", errors="replace")
         for number, line in enumerate(text.splitlines(), 1):
             lines += [f"{file}:{number}: {what}" for what, p in patterns.items() if p.search(line)]
-    _fail("secrets are on record: see gemini_vcr_config()", lines)
+    _fail("the recordings contain secrets: record with the options of gemini_vcr_config()", lines)
 
 
 def _understood(record: RecordedText) -> tuple[str, str, str | None, RecordedText]:
-    """Text, task and title as the model reads them, and the record they come from."""
+    """Return text, task and title as the model reads them, with their record."""
     model = MODELS.get(record.model)
     text, title, task_type = read_conditioning(
         record.text,
@@ -190,7 +191,7 @@ def _differences_of_texts(
 
 
 def _others(what: str, wanted: object, texts: Sequence[str], seen: Sequence[object]) -> list[str]:
-    """A line for each unexpected value, with a text that has it."""
+    """Return a line for each unexpected value, with a text that has it."""
     others = {value: text for value, text in zip(seen, texts, strict=True) if value != wanted}
     return [
         f"{what} {value!r}, expected {wanted!r}, of {sum(v == value for v in seen)} texts such as "
@@ -203,7 +204,7 @@ def _matrix(vectors: ArrayLike, name: str) -> NDArray[np.float64]:
     try:
         matrix = np.asarray(vectors, dtype=np.float64)
     except ValueError:
-        message = f"the {name} vectors have different sizes, or hold something else than numbers"
+        message = f"the {name} vectors have different sizes, or contain values that are not numbers"
         raise AssertionError(message) from None
     if matrix.size == 0:
         return matrix.reshape(len(matrix), 0)
@@ -237,7 +238,7 @@ def _difference(
         return f"{np.count_nonzero(~np.isfinite(vector))} of its numbers are not finite"
     same = np.flatnonzero(np.isclose(theirs, vector, rtol=0, atol=tolerance).all(axis=1))
     if len(same):
-        return f"is the vector that was expected at {same[0]}: another order, or a text twice"
+        return f"is the vector that was expected at {same[0]}: other order, or a repeated text"
     wanted = theirs[i]
     length, wanted_length = np.linalg.norm(vector), np.linalg.norm(wanted)
     if not length or not wanted_length:
@@ -250,8 +251,8 @@ def _difference(
         )
     off = float(np.abs(vector - wanted).max())
     return (
-        f"cosine {cosine:.4f}, numbers off by up to {off:.3g}: another text, task, title, model or "
-        "size"
+        f"cosine {cosine:.4f}, numbers differ by up to {off:.3g}: a different text, task, title, "
+        "model or size"
     )
 
 

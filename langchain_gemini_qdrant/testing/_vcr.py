@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 _SECRET_HEADERS = ("x-goog-api-key", "authorization", "proxy-authorization", "cookie")
-# They change with every release of an SDK and of Python, and say whose project it is.
+# They change with every release of an SDK and of Python, and name the project.
 _CHANGING_HEADERS = ("user-agent", "x-goog-api-client", "x-goog-user-project")
-# Where credentials become access tokens: both are in the bodies, so none of it is kept.
+# Here credentials are exchanged for access tokens: the bodies contain both, so none is recorded.
 _TOKEN_HOSTS = (
     "oauth2.googleapis.com",
     "sts.googleapis.com",
@@ -16,14 +16,14 @@ _TOKEN_HOSTS = (
 
 
 def gemini_vcr_config() -> dict[str, object]:
-    """Make options of `vcr.VCR`, or of pytest-recording's fixture `vcr_config`.
+    """Return options for `vcr.VCR` or for pytest-recording's fixture `vcr_config`.
 
     API keys, in the header `x-goog-api-key` and the query parameter `key`, and access tokens
-    are not recorded; neither are exchanges with Google's servers that give out tokens. Requests
-    match by their bodies, too, so that each text gets the vector that was recorded for it.
+    are not recorded, nor are exchanges with Google's token servers. Requests are matched by their
+    bodies, too, so that each text gets the vector that was recorded for it.
 
     Returns:
-        A new dict, yours to change.
+        A new dict, which you may change.
     """
     return {
         "filter_headers": [(name, None) for name in (*_SECRET_HEADERS, *_CHANGING_HEADERS)],

@@ -1,4 +1,4 @@
-"""The emulator of the Gemini embeddings API: start it and stop it."""
+"""The emulator of the Gemini embeddings API."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _API_KEY = "emulator-key"
 
 
 class GeminiEmulator(Controls):
-    """Answers google-genai and google-generativeai as the Gemini API does.
+    """A local server that answers google-genai and google-generativeai like the Gemini API.
 
     Use it as a context manager, or call `start()` and `stop()`; it serves any thread, event loop
-    or process. Vectors depend on the texts alone and are the same on every machine: texts that
-    share words are close, if each has the right task.
+    or process. Vectors depend only on the texts and are the same on every machine: texts that share
+    words are close, if each has the correct task.
     """
 
     def __init__(
@@ -54,32 +54,36 @@ class GeminiEmulator(Controls):
         compact: bool = False,
         on_request: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
-        """Set up the emulator; it listens from `start()` on.
+        """Set up the emulator; `start()` makes it listen.
 
         Args:
             host: Address to listen on.
-            port: Port of the REST side; 0 takes a free one.
-            api_keys: Keys that are accepted; None accepts `"emulator-key"`.
+            port: Port of the REST side; 0 uses a free one.
+            api_keys: Accepted keys; None accepts only `"emulator-key"`.
             retired_models: Serve models that Google has retired, such as text-embedding-004.
             latency: Delay of each answer, in seconds.
             grpc: Serve gRPC, too; needs google-generativeai.
-            grpc_port: Port of the gRPC side; 0 takes a free one.
-            tls: Serve HTTPS, and gRPC over TLS, with a certificate of its own for localhost; see
+            grpc_port: Port of the gRPC side; 0 uses a free one.
+            tls: Serve HTTPS, and gRPC over TLS, with its own certificate for localhost, at
                 `certificate`. Needs the extra `testing`.
-            requests_per_minute: Texts that each model embeds in any minute, over all keys; requests
-                over it get 429. None for no limit. A batch of 100 texts counts 100.
-            tokens_per_minute: Tokens of these texts, as the emulator counts them.
-            requests_per_day: Texts in a day, which begins with a model's first text.
+            requests_per_minute: Texts that each model may embed in any minute, over all keys;
+                requests beyond it get 429. None for no limit. A batch of 100 texts counts 100.
+            tokens_per_minute: Tokens per minute and model, as counted by the emulator; None for no
+                limit.
+            requests_per_day: Texts per day and model; a day begins with a model's first text. None
+                for no limit.
             quota_window: Length of a quota minute, in seconds; a day has 1440 of them.
-            clock: Returns seconds as `time.monotonic`, for quotas, batch jobs and `received_at`.
-            batch_seconds: Seconds that a job of the Batch API takes; it is pending for half of them
-                and then runs.
+            clock: Function that returns seconds, for quotas, batch jobs and `received_at`;
+                `time.monotonic` by default.
+            batch_seconds: Seconds that a job of the Batch API takes; it is pending for the first
+                half and then runs.
             record: Whether `requests` keeps headers, bodies and texts.
             stand_in_vectors: Return fast placeholder vectors, not meaningful: for benchmarks of
                 clients. Equal texts have equal vectors; sizes and lengths are right.
-            compact: Send JSON without blanks and never gzip it: quicker, for benchmarks. Otherwise
-                answers over REST are laid out as Google's, and compressed if the client asks.
-            on_request: Called with each request before its answer leaves, from any thread.
+            compact: Send JSON without spaces and without gzip: faster, for benchmarks. Otherwise
+                answers over REST have Google's layout, and are compressed if the client asks for
+                it.
+            on_request: Called with each request before its answer is sent, from any thread.
 
         Raises:
             ValueError: `api_keys` is a single string, or empty; a quota is negative, or
@@ -124,11 +128,11 @@ class GeminiEmulator(Controls):
         self._identity: Identity | None = None
 
     def start(self) -> None:
-        """Start to listen; does nothing if it is already listening.
+        """Start listening; does nothing if it is already listening.
 
         Raises:
-            OSError: The REST port is taken.
-            RuntimeError: The gRPC port is taken.
+            OSError: The REST port is in use.
+            RuntimeError: The gRPC port is in use.
             ImportError: `grpc=True` without google-generativeai, or `tls=True` without
                 cryptography.
         """
@@ -161,7 +165,7 @@ class GeminiEmulator(Controls):
                 raise
 
     def stop(self) -> None:
-        """Close all connections, also those that wait; the records stay readable."""
+        """Close all connections, including waiting ones; the records stay readable."""
         self._exchange.stop()
         if self._grpc is not None:
             self._grpc.stop()
@@ -184,7 +188,7 @@ class GeminiEmulator(Controls):
 
     @property
     def base_url(self) -> str:
-        """Where the REST side listens: `http://127.0.0.1:<port>`, or `https://`."""
+        """URL of the REST side: `http://127.0.0.1:<port>`, or `https://`."""
         if self._rest is None:
             message = "the emulator is not running: use it in a with statement or call start()"
             raise RuntimeError(message)
@@ -192,7 +196,7 @@ class GeminiEmulator(Controls):
 
     @property
     def grpc_target(self) -> str:
-        """Where the gRPC side listens, for a channel: `127.0.0.1:<port>`."""
+        """Address of the gRPC side, for a channel: `127.0.0.1:<port>`."""
         if self._grpc is None:
             message = "the emulator serves no gRPC: start it with GeminiEmulator(grpc=True)"
             raise RuntimeError(message)
@@ -209,7 +213,7 @@ class GeminiEmulator(Controls):
 
         Set it as `SSL_CERT_FILE` in the environment for google-genai, and as
         `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` for google-generativeai over gRPC, before their first
-        client is made.
+        client is created.
         """
         if self._identity is None:
             message = "the emulator serves no TLS: start it with GeminiEmulator(tls=True)"
@@ -218,7 +222,7 @@ class GeminiEmulator(Controls):
 
     @property
     def api_key(self) -> str:
-        """A key that is accepted."""
+        """An accepted key."""
         return self._api_keys[0]
 
     @property

@@ -53,7 +53,7 @@ COMMANDS = [("recall",), ("recall", "--compare"), ("tune",), ("tune", "--apply")
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("x.bmp", "names no format of pictures: use one of ."),
+        ("x.bmp", "is not a format of pictures: use one of ."),
         ("missing/x.png", "there is no folder 'missing' for the picture 'x.png'"),
         ("gemini-qdrant-index", "is a directory"),
         ("folder.png", "is a directory"),
@@ -96,7 +96,7 @@ def test_what_was_measured_is_printed_and_nothing_applied_if_the_picture_fails(
     if as_json:
         assert json.loads(result.stdout)["applied"] is False
     else:
-        assert "Take oversampling" in result.stdout
+        assert "Use oversampling" in result.stdout
         assert "from now on" not in result.stdout
     assert applied() is None
 

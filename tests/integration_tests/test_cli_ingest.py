@@ -65,10 +65,10 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_stored(tmp_path):
     rows = cells(result)
     assert "not UTF-8 at byte 72" in rows["docs/damaged.txt"]
     assert "NUL characters" in rows["docs/binary.txt"]
-    assert "line 2: no JSON" in rows["docs/bad.jsonl"]
+    assert "line 2: not JSON" in rows["docs/bad.jsonl"]
     assert "line 3: no text in" in rows["docs/bad.jsonl"]
     assert "no text on its 2 pages" in rows["docs/scanned.pdf"]
-    assert "nothing behind it was read" in rows["docs/open.csv"]
+    assert "nothing after it was read" in rows["docs/open.csv"]
     assert "docs/broken.pdf" in rows
     assert "which is a guess" in rows["docs/cyrillic.txt"]
     assert rows["docs/empty.txt"] == "0 bytes"
@@ -90,7 +90,7 @@ def test_passages_that_gemini_refuses_are_counted_by_file_with_the_reason(tmp_pa
     result = ingest("docs")
     assert result.exit_code == 1
     assert "refused for a test" in cells(result)["docs/bad.txt"]
-    assert result.stderr.startswith("Error: Not stored: 1 passage of those read. What is")
+    assert result.stderr.startswith("Error: Not stored: 1 passage of those read. Stored data is")
 
 
 def test_include_and_exclude_choose_files(tmp_path):
@@ -236,7 +236,7 @@ def test_second_ctrl_c_does_not_wait_for_gemini(tmp_path, emulator):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         emulator.wait_for_requests(1, timeout=200)
         process.send_signal(signal.SIGINT)
-        assert process.stderr.readline().startswith("Stopping after the requests under way")
+        assert process.stderr.readline().startswith("Stopping after the requests in flight")
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=40) == 1
 

@@ -101,7 +101,7 @@ def test_tune_says_what_to_change_and_exits_1_where_the_target_is_not_reached(ru
     arguments = ("tune", "--limit", "5", "--recall-at-k", "0.999", "--plot", "tuned.png", *QUICK)
     result = run(*arguments, "--apply", "--oversampling", "1")
     assert result.exit_code == 1
-    assert "No measured setting holds a recall@5 of 0.999" in result.stdout
+    assert "No measured setting reaches recall@5 of 0.999" in result.stdout
     assert "`set_quantization` of a store, from Python, with 'turbo-2bit'" in result.stdout
     assert "from now on" not in result.stdout
     assert (tmp_path / "tuned.png").read_bytes().startswith(PNG)
@@ -110,7 +110,7 @@ def test_tune_says_what_to_change_and_exits_1_where_the_target_is_not_reached(ru
 def test_tune_shows_the_setting(run):
     result = run("tune", "--limit", "5", "--recall-at-k", "0.3", "--plot", "found.svg", *QUICK)
     assert result.exit_code == 0, result.output
-    assert "Take oversampling" in result.stdout
+    assert "Use oversampling" in result.stdout
     assert "drawn in found.svg" in result.stdout
     assert "from now on" not in result.stdout
 

@@ -442,7 +442,7 @@ def test_a_backup_or_an_index_is_never_overwritten(client, tmp_path):
 
 
 def test_what_is_no_backup_or_is_in_use_is_not_restored(client, tmp_path):
-    with pytest.raises(StorageError, match="is no index and no backup"):
+    with pytest.raises(StorageError, match="is neither an index nor a backup"):
         EdgeClient.restore(tmp_path / "nothing", tmp_path / "restored")
     with pytest.raises(StorageError, match="is open in this process"):
         EdgeClient.restore(client.init_options["path"], tmp_path / "restored")

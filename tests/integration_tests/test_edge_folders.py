@@ -217,7 +217,7 @@ def test_a_folder_that_was_moved_and_replaced_can_be_opened_where_it_is_now(tmp_
     index.rename(moved)
     EdgeClient.restore(tmp_path / "backup", tmp_path / "new")
     (tmp_path / "new").rename(index)
-    with pytest.raises(StorageError, match="in the log of the folder that was there"):
+    with pytest.raises(StorageError, match="in the log of the original folder"):
         old.close()
     for path, count in ((moved, 1), (index, 0)):
         client = EdgeClient(path)
@@ -258,11 +258,11 @@ def test_no_copy_of_an_index_is_made_inside_of_it(tmp_path, inside, worker):
     client = EdgeClient(index, worker=worker)
     client.create_collection(NAME, VECTORS)
     before = {*index.rglob("*")}
-    with pytest.raises(StorageError, match="is inside .*; name a folder outside of it"):
+    with pytest.raises(StorageError, match="is inside .*; name a folder outside it"):
         client.backup(index / inside)
     client.close()
     for copy_of in (EdgeClient.restore, EdgeClient.repair):
-        with pytest.raises(StorageError, match="is inside .*; name a folder outside of it"):
+        with pytest.raises(StorageError, match="is inside .*; name a folder outside it"):
             copy_of(index, index / inside)
         with pytest.raises(StorageError, match="is not empty"):
             copy_of(index, tmp_path)

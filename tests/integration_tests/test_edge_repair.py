@@ -423,7 +423,7 @@ def test_a_repair_never_touches_an_index_that_is_open_or_there(index, tmp_path):
     client.close()
     with pytest.raises(StorageError, match="is not empty"):
         EdgeClient.repair(index, index)
-    with pytest.raises(StorageError, match="is inside .*; name a folder outside of it"):
+    with pytest.raises(StorageError, match="is inside .*; name a folder outside it"):
         EdgeClient.repair(index, index / "collections" / "repaired")
     assert len([*(index / "collections").iterdir()]) == 1
     assert not (tmp_path / "repaired").exists()
@@ -471,7 +471,10 @@ def test_the_command_says_what_it_could_not_keep(index, tmp_path):
     assert done.exit_code == 0
     assert done.output.splitlines()[:2] == [
         "points: delete_points_by_filter of points that a filter selects: not applied",
-        "points: upsert_points of points 3: applied, with null for what nests too deep in payloads",
+        (
+            "points: upsert_points of points 3: applied, with null for values that nest too deep "
+            "in payloads"
+        ),
     ]
     assert "can be opened" in done.output
     assert set(everything(tmp_path / "repaired")) == {1, 2, 3, 4}
@@ -485,7 +488,7 @@ def test_the_command_says_that_a_folder_is_no_index(tmp_path):
     arguments = ["repair", str(tmp_path / "folder"), str(tmp_path / "repaired")]
     done = CliRunner().invoke(cli, arguments)
     assert done.exit_code == 1
-    assert "folder is no index and no backup of one" in done.output
+    assert "folder is neither an index nor a backup of one" in done.output
 
 
 def test_a_record_that_was_half_written_is_none(index, tmp_path):

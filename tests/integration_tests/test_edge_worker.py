@@ -237,7 +237,7 @@ def test_sync_and_async_clients_of_a_folder_share_a_worker_until_the_last_is_clo
     for thread in threads:
         thread.join(timeout=200)
         assert not thread.is_alive()
-    with pytest.raises(StorageError, match="closed; make a new"):
+    with pytest.raises(StorageError, match="closed; create a new"):
         second.count(NAME)
     here = EdgeClient(path)
     assert here.count(NAME).count == 3

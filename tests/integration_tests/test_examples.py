@@ -85,7 +85,7 @@ def test_notebook_is_stored_with_its_picture_and_a_search_that_finds_the_answer(
     assert "The printer in Lisbon is" in cells["search"][0]["text"][0]
     assert "The bicycle shed in Oslo is" in cells["filter"][0]["text"][0]
     assert "image/png" in cells["plot"][0]["data"]
-    assert "".join(cells["choice"][0]["data"]["text/plain"]).startswith("Take oversampling")
+    assert "".join(cells["choice"][0]["data"]["text/plain"]).startswith("Use oversampling")
     tables = [cells[each][-1]["data"] for each in ("store", "recall", "comparison")]
     assert all("<table>" in "".join(data["text/html"]) for data in tables)
 

@@ -118,8 +118,8 @@ def test_a_dotted_name_that_is_meant_as_one_name_is_told_with_the_way_to_write_i
     documents = [Document("text", id="a", metadata={"file.name": "x"})]
     report = run(edge, documents, cleanup="source", source_key="file.name", on_error="report")
     assert report.failed == {
-        "a": "cleanup='source' needs a string in metadata 'file.name', which is nested; a name "
-        "with a dot in it stands in double quotes"
+        "a": "cleanup='source' needs a string in metadata 'file.name', which is nested; put a "
+        "name that contains a dot in double quotes"
     }
 
 
@@ -208,7 +208,7 @@ def test_an_input_that_breaks_off_deletes_nothing(edge, run, cleanup):
 
 def test_full_without_documents_is_refused_rather_than_emptying_the_collection(edge, run):
     run(edge, files(a="123"))
-    with pytest.raises(IngestError, match="would delete all that is stored") as caught:
+    with pytest.raises(IngestError, match="would delete all stored documents") as caught:
         run(edge, [], cleanup="full")
     assert (caught.value.report.deleted, edge.count()) == (0, 3)
     assert run(edge, [], cleanup="source").deleted == 0

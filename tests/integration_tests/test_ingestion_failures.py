@@ -115,8 +115,8 @@ def test_error_says_what_is_stored_what_is_not_and_what_to_do(store, run):
     run(store, passages(2))
     error = fails(run, store, [*passages(5), Document(" ", id="a"), Document("", id="b")])
     assert str(error) == (
-        "3 documents are stored and 2 were found stored. Not all: 2 documents failed, the first "
-        "is 'a': the text is blank; `report.failed` has all. Run it again to resume"
+        "3 documents are stored and 2 were found stored, but not all: 2 documents failed, the "
+        "first is 'a': the text is blank; `report.failed` has all. Run it again to resume"
     )
 
 
@@ -224,7 +224,7 @@ def test_an_outage_ends_the_run_soon_and_the_next_run_goes_on(store, run, emulat
     error = fails(run, small, documents)
     assert isinstance(error.__cause__, ServiceError)
     assert "503" in error.report.stopped
-    assert "the run ended before its time" in str(error)
+    assert "the run ended early" in str(error)
     assert error.report.added == 0
     assert len(emulator.requests) <= 3 * 10  # of 1,000; how many are under way is up to the threads
     left = len(list(documents))

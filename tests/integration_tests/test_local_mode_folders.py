@@ -215,7 +215,7 @@ def test_the_command_moves_a_collection_and_says_what_to_type_next(run, folder):
     assert f"{COUNT} points copied, 0 replaced, 0 found there already" in copied.output
     assert (
         'Next: gemini-qdrant search "..." --path new --collection handbook '
-        "--model MODEL\nMODEL is the one that made the vectors"
+        "--model MODEL\nMODEL is the model that made the vectors"
     ) in copied.output
     assert f"{COUNT} found there already" in run(*MOVE).output
     assert files_of(folder) == before

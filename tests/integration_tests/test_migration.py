@@ -520,7 +520,7 @@ def test_the_command_copies_once_and_says_so(run, engine):
     copy = ("migrate", "--collection", "c", "--path", "from", "--to-path", "to")
     copied = run(*copy)
     assert copied.exit_code == 0, copied.output
-    assert "60 points copied, 0 replaced, 0 found there already; verified" in copied.output
+    assert "60 points copied, 0 replaced, 0 already there; verified" in copied.output
     assert "0 points copied, 0 replaced, 60 found there already" in run(*copy).output
     server = engine("server")
     url = server.server.url

@@ -433,5 +433,5 @@ def test_a_collection_of_sparse_vectors_is_told(edge):
     store = GeminiQdrantVectorStore(
         edge, "c", None, validate_embeddings=False, validate_collection_config=False
     )
-    with pytest.raises(ConfigurationError, match="recall is of dense vectors"):
+    with pytest.raises(ConfigurationError, match="recall is measured for dense vectors"):
         measure_recall(store)

@@ -254,7 +254,7 @@ def test_a_collection_that_keeps_changing_is_not_switched_away_from(live, new_em
     def change(progress):
         live.client.set_payload("old", {"seen": progress.seconds}, points=[1])
 
-    with pytest.raises(IngestError, match="changed in each of 5 passes.*No alias is switched"):
+    with pytest.raises(IngestError, match="changed in each of 5 passes.*No alias was switched"):
         reembed(live, new_embeddings, collection_name="new", on_progress=change)
     assert aliases(live.client) == {"live": "old"}
 
@@ -340,7 +340,7 @@ def test_without_an_alias_the_new_name_is_told(store, new_embeddings):
         ({"alias": "old"}, "'old' is the name of a collection"),
         ({"alias": "new", "collection_name": "new"}, "'new' is the name of a collection"),
         ({"collection_name": "live"}, "'live' is an alias of collection 'old'"),
-        ({"delete_old": True}, "cannot be deleted, as the aliases .'live'. lead to it"),
+        ({"delete_old": True}, "cannot be deleted, as the aliases .'live'. point to it"),
     ],
 )
 def test_names_that_cannot_be_are_refused_first(
@@ -365,7 +365,7 @@ def test_collections_of_somebody_else_are_left_alone(store, new_embeddings):
         new_embeddings, "other", client=store.client, sparse_embedding=EdgeBm25()
     )
     other.add_texts(["mine"], ids=["mine"])
-    with pytest.raises(CollectionMismatchError, match="not begun by a run of reembed from 'old'"):
+    with pytest.raises(CollectionMismatchError, match="not created by a run of reembed from 'old'"):
         reembed(store, new_embeddings, collection_name="other")
     assert other.count() == 1
 
@@ -403,7 +403,7 @@ def test_a_server_that_keeps_no_metadata_goes_on_and_deletes_nothing(embeddings,
         store.add_texts(["a", "b"], ids=["1", "2"])
         reembed(store, new_embeddings)
         store.delete(["1"])
-        with pytest.raises(CollectionMismatchError, match="was not begun"):
+        with pytest.raises(CollectionMismatchError, match="was not created"):
             reembed(store, new_embeddings)
         assert client.count(NEW).count == 2
         client.close()

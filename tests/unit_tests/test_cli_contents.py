@@ -54,11 +54,11 @@ def test_a_file_is_read_as_what_it_contains(read, name, content, text):
         ("a.doc", compound({"WordDocument": b"x"}), "is of Word 97 to 2003: save it as .docx"),
         ("a.ppt", compound({"PowerPoint Document": b"x"}), "save it as .pptx"),
         ("a.docx", compound({"EncryptedPackage": b"x"}), "is encrypted: save a copy without"),
-        ("a.bin", compound({"Other": b"x"}), "is an older file of Microsoft's"),
+        ("a.bin", compound({"Other": b"x"}), "is an older Microsoft file"),
         ("a.xlsx", zipped({"xl/workbook.bin": b""}), "is a binary workbook: save it as .xlsx"),
         ("a.xls", (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:'
          b'spreadsheet">'), "is of Excel 2003 (XML): save it as .xlsx"),
-        ("a.docx", zipped({"a": b""}), "is damaged: its archive lacks the document"),
+        ("a.docx", zipped({"a": b""}), "is damaged: its archive does not contain the document"),
         ("a.docx", word()[:5000], "is damaged: "),
         ("a.msg", outlook(subject="a", body="b", sender="c", recipient="d", attachment="e")[:900],
          "is damaged: "),
@@ -68,8 +68,8 @@ def test_a_file_is_read_as_what_it_contains(read, name, content, text):
                          mimetype=None), "is damaged"),
         ("a.odg", zipped({}, mimetype="application/vnd.oasis.opendocument.graphics"),
          "is a kind of OpenDocument that is not read"),
-        ("a.ipynb", b"[1]", "is damaged, or no notebook"),
-        ("a.srt", b"no times", "is damaged, or no subtitles"),
+        ("a.ipynb", b"[1]", "is damaged, or not a notebook"),
+        ("a.srt", b"no times", "is damaged, or not a subtitle file"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_what_it_is_and_what_to_do(read, name, content, problem):

@@ -26,7 +26,7 @@ def test_a_file_that_is_written_while_it_is_read_is_told(corpus, tmp_path):
         file.write(b"One more line.")
     rest = [given.document for given in passages]
     assert rest[-1].page_content == "The end."
-    assert corpus.problems == {"a.txt": "it was changed while it was read: run the command again"}
+    assert corpus.problems == {"a.txt": "it changed while it was read: run the command again"}
     assert [each.id for each in rest if not each.page_content] == ["a.txt"]
 
 

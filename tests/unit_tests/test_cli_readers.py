@@ -187,9 +187,9 @@ def test_bad_lines_are_told_and_the_others_read(read):
     lines = [b'{"text": "good"}', b"{", b'{"body": "x", "n": 1}', b"[1]", b'{"text": NaN}', b"7"]
     parts, reading = read("r.jsonl", b"\n".join([*lines, b'{"text": "also good"}']))
     assert [text for text, _ in parts] == ["good", "also good"]
-    assert "line 2: no JSON" in reading.problem
+    assert "line 2: not JSON" in reading.problem
     assert "line 3: no text in 'text' or 'page_content' or 'content'" in reading.problem
-    assert "['body', 'n']: --text-field names one" in reading.problem
+    assert "['body', 'n']: name one with --text-field" in reading.problem
     assert reading.problem.endswith("; and 2 more")
 
 
@@ -215,7 +215,7 @@ def test_rows_are_lines_of_column_and_value(read, delimiter):
 def test_quote_that_is_never_closed_is_told(read):
     parts, reading = read("t.csv", b'a,b\n1,2\n3,"open\n5,6\n')
     assert [metadata["row"] for _, metadata in parts] == [1]
-    assert "nothing behind it was read" in reading.problem
+    assert "nothing after it was read" in reading.problem
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html", "a.pdf", "a.jsonl", "a.csv"])

@@ -103,9 +103,9 @@ def test_json_is_records_if_it_is_a_list_of_them_and_lines_otherwise(read, value
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b'{"a":\n 1,,}', "line 2: no JSON: "),
+        (b'{"a":\n 1,,}', "line 2: not JSON: "),
         (b"[" * 200_000, "is nested too deeply to be read"),
-        (b'{"a": NaN}', "NaN is no JSON"),
+        (b'{"a": NaN}', "NaN is not JSON"),
     ],
 )
 def test_broken_json_says_where(read, content, problem):
@@ -120,8 +120,8 @@ def test_the_same_reason_is_told_once(read):
     assert parts == []
     assert reading.problem == (
         "line 1: no text in 'text' or 'page_content' or 'content'; the record has "
-        "['answer', 'question']: --text-field names one (and 49 more like it); line 51: no JSON: "
-        "Expecting property name enclosed in double quotes"
+        "['answer', 'question']: name one with --text-field (and 49 more like it); "
+        "line 51: not JSON: Expecting property name enclosed in double quotes"
     )
 
 

@@ -28,8 +28,8 @@ from langchain_gemini_qdrant.cli.wording import in_options
         ),
         (
             "tune",
-            "measure_recall(store, sample_size=900), some 900 in all",
-            "--sample-size 900, some 900 in all",
+            "measure_recall(store, sample_size=900), about 900 in total",
+            "--sample-size 900, about 900 in total",
         ),
         (
             "tune",

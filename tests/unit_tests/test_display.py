@@ -87,7 +87,7 @@ SHOWN = {
     "a migration": (MigrationReport(total=5, not_kept=("hnsw_config",)), ["hnsw_config"]),
     "a measurement": (REPORT, ["&#x27;&lt;b&gt;&#x27; (edge)", "0.970", "1.20/3.40", "rescore"]),
     "a comparison": (COMPARISON, ["binary", "0.960", "recall@10"]),
-    "a recommendation": (recommend(REPORT, 0.9), ["Take oversampling 4"]),
+    "a recommendation": (recommend(REPORT, 0.9), ["Use oversampling 4"]),
     "an advice": (recommend(REPORT, 0.99), ["No measured setting", "more oversampling"]),
     "an estimate": (memory_size(1_000_000, quantization="binary"), ["GiB", "disk"]),
     "a usage": (EmbeddingUsage(texts=7), ["texts", "7"]),

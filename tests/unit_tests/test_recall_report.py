@@ -275,7 +275,7 @@ def test_a_plot_has_a_line_for_each_limit_and_error_bars(tmp_path):
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("x.bmp", r"'.*x.bmp' names no format of pictures: use one of .*\.png, .*\.svg"),
+        ("x.bmp", r"'.*x.bmp' is not a format of pictures: use one of .*\.png, .*\.svg"),
         ("missing/x.png", r"there is no folder '.*missing' for the picture 'x.png'"),
         ("folder.png", r"'.*folder.png' cannot be written"),
     ],

@@ -59,7 +59,7 @@ def test_the_cheapest_setting_whose_lower_end_holds_the_target_is_taken():
     )
     assert found.advice == ()
     assert str(found) == (
-        "Take oversampling 2, rescore on: it holds a recall@10 of 0.95 with 0.970 (0.960-1.000), "
+        "Use oversampling 2, rescore on: it reaches recall@10 of 0.95 with 0.970 (0.960-1.000), "
         "2 ms."
     )
 
@@ -132,12 +132,12 @@ BELOW = (row(1.0, True, 0.5, ms=1.0), row(3.0, True, 0.8, ms=2.0))
         (
             (row(3.0, True, 0.94, recall=0.96),),
             {},
-            ["sample_size=1000), some 1,000 in all", "more oversampling", "'turbo-2bit'"],
+            ["sample_size=1000), about 1,000 in total", "more oversampling", "'turbo-2bit'"],
         ),
         (
             (row(3.0, True, 0.94, recall=0.96),),
             {"query_kind": "texts"},
-            ["more of `queries`), some 1,000 in all", "more oversampling", "'turbo-2bit'"],
+            ["more of `queries`), about 1,000 in total", "more oversampling", "'turbo-2bit'"],
         ),
         (
             (row(3.0, True, 0.94, recall=0.96),),
@@ -147,7 +147,7 @@ BELOW = (row(1.0, True, 0.5, ms=1.0), row(3.0, True, 0.8, ms=2.0))
         (
             (row(3.0, True, 0.94, recall=0.96),),
             {"points": 329},
-            ["sample_size=329), some 329 in all", "more oversampling", "'turbo-2bit'"],
+            ["sample_size=329), about 329 in total", "more oversampling", "'turbo-2bit'"],
         ),
         ((row(None, None, 0.9),), {"quantization": None}, ["exact=True"]),
         (

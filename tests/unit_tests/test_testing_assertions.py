@@ -150,7 +150,7 @@ def test_equal_vectors_pass_within_the_tolerance():
         ([[0.6, 0]], [[1, 0]], "vector 0: has the right direction and length 0.6, expected 1"),
         ([[float("nan"), 0]], [[1, 0]], "1 of its numbers are not finite"),
         ([[0, 0]], [[1, 0]], "has length 0, expected 1"),
-        ([[1, 0]], [[0, 1]], "cosine 0.0000, numbers off by up to 1: another text"),
+        ([[1, 0]], [[0, 1]], "cosine 0.0000, numbers differ by up to 1: a different text"),
         ([[1, 0], [1]], [[1, 0], [1, 0]], "the actual vectors have different sizes"),
         ([[1, 0]], [1, 0], "the expected vectors must be a list of lists"),
     ],

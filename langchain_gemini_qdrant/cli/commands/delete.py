@@ -41,8 +41,8 @@ def delete(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Delete passages by source, id or filter, or a whole collection.
 
-    It says how many and asks. If the input is not a terminal, --yes is needed. Without --path and
-    --url the folder is ./gemini-qdrant-index.
+    It shows the number of passages and asks before it deletes them. If the input is not a terminal,
+    --yes is needed. Without --path and --url the folder is ./gemini-qdrant-index.
     """
     if whole == bool(sources or ids or conditions):
         raise click.UsageError("one of --source, --id, --filter and --all is needed")
@@ -50,7 +50,7 @@ def delete(  # noqa: PLR0917 - one argument for each option
     if whole and not is_named:
         raise click.UsageError("--all needs the name of the collection: --collection NAME")
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("nobody can be asked, as the input is not a terminal: add --yes")
+        raise click.UsageError("cannot ask, as the input is not a terminal: add --yes")
     store = open_documents(**place)
     name = store.collection_name
     if whole and (behind := aliases(store.collection.connection).get(name)):
@@ -58,7 +58,7 @@ def delete(  # noqa: PLR0917 - one argument for each option
     chosen = Chosen.of(sources, ids, conditions)
     count = chosen.count(store)
     if not count and not whole:
-        click.echo("No passage found; nothing is deleted.", err=True)
+        click.echo("No passage found; nothing was deleted.", err=True)
         return
     what = f"collection {name!r} with {counted(count, 'passage')}"
     if not whole:

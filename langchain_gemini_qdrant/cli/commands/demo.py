@@ -1,4 +1,4 @@
-"""`gemini-qdrant demo`: the whole path on text that every machine has."""
+"""`gemini-qdrant demo`: all steps on text that every machine has."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
         base_url, options["api_key"] = emulator.base_url, emulator.api_key
         console.print(
             "[yellow]No GOOGLE_API_KEY or GEMINI_API_KEY is set: an emulator of the Gemini API "
-            "on this machine makes the vectors. They are lexical stand-ins, close where words "
-            "are shared; Gemini's own are close where meanings are.[/]"
+            "on this machine makes the vectors. These placeholder vectors are close if texts "
+            "share words; Gemini's are close if texts share their meaning.[/]"
         )
     embeddings = make_embeddings(base_url=base_url, **options)
     # Vectors of the emulator and of Gemini, or of two models, must never share a collection.
@@ -79,7 +79,7 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
         )
     console.print(
         f"{counted(report.added + report.updated, 'passage')} embedded and stored, "
-        f"{report.skipped:,} found stored already or repeated"
+        f"{report.skipped:,} already stored or repeated"
     )
     chain = _question_chain(store)
     for question in QUESTIONS:
@@ -92,7 +92,7 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
 
 
 def _question_chain(store: GeminiQdrantVectorStore) -> Runnable[str, RenderableType]:
-    """Return a chain from a question to its hits, where an application has a prompt and a model."""
+    """Return a chain from a question to its hits; an application would add a prompt and a model."""
     from langchain_core.runnables import RunnableLambda, RunnablePassthrough  # noqa: PLC0415
 
     def to_view(found: dict[str, Any]) -> RenderableType:

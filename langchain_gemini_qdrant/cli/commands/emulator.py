@@ -59,7 +59,7 @@ def _kind(value: str) -> int | str:
     "--fault",
     "faults",
     multiple=True,
-    help="How they fail: a status, or a word such as credits, reset, slow, short, hang; may be"
+    help="Kind of failure: a status, or a word such as credits, reset, slow, short, hang; may be"
     " repeated."
     "  [default: 429 500 503 disconnect short]",
 )
@@ -72,7 +72,7 @@ def _kind(value: str) -> int | str:
     help="Delay of slow, in seconds.",
 )
 @click.option("--stand-in-vectors", is_flag=True, help="Fast placeholder vectors, not meaningful.")
-@click.option("--compact", is_flag=True, help="JSON without blanks, never gzip: quicker.")
+@click.option("--compact", is_flag=True, help="Send JSON without spaces or gzip: faster.")
 @click.option("--no-record", is_flag=True, help="Keep no texts, bodies and headers of requests.")
 @click.option("--quiet", is_flag=True, help="Print no line for each request.")
 def emulator(
@@ -107,17 +107,17 @@ def emulator(
         raise click.UsageError(str(error)) from error
     try:
         server.start()
-    except ImportError as error:  # says which extra
+    except ImportError as error:  # names the missing extra
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {options['host']}, port {options['port']}: {error.strerror}. "
-            "Choose with --host and --port; --port 0 takes any that is free"
+            "Choose with --host and --port; --port 0 uses any free port"
         ) from error
     except RuntimeError as error:  # of gRPC
         raise click.ClickException(
             f"gRPC cannot listen on {options['host']}, port {options['grpc_port']}. Choose with "
-            "--host and --grpc-port; without it gRPC takes any that is free"
+            "--host and --grpc-port; without it gRPC uses any free port"
         ) from error
     with server:
         _print_address(server, grpc=options["grpc"], tls=options["tls"])
@@ -128,7 +128,7 @@ def emulator(
 
 
 def _print_address(server: GeminiEmulator, *, grpc: bool, tls: bool) -> None:
-    """Print what a shell can evaluate."""
+    """Print lines that a shell can evaluate."""
     click.echo(f"export GOOGLE_GEMINI_BASE_URL={server.base_url}")
     click.echo(f"export GOOGLE_API_KEY={server.api_key}")
     if tls:

@@ -1,4 +1,4 @@
-"""`gemini-qdrant info`: all that is known of one collection."""
+"""`gemini-qdrant info`: all facts about one collection."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @layout_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(collection: str, as_json: bool, **place: Any) -> None:
-    """Show what a collection has and remembers.
+    """Show the contents and settings of a collection.
 
-    Model, size and quantization of its vectors, sources (for which all points are read), status,
-    indexes, search defaults, bytes on disk. Without --path and --url the folder is
+    These are model, size and quantization of its vectors, sources (for which all points are read),
+    status, indexes, search defaults and bytes on disk. Without --path and --url the folder is
     ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for the engines.

@@ -53,7 +53,7 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
         " ".encode(name or "utf-8")  # bytes in base64 have a codec, too, and are no text
         return name and codecs.lookup(name).name
     except (LookupError, UnicodeError) as error:
-        raise click.BadParameter(f"{name!r} is no encoding of text that is known here") from error
+        raise click.BadParameter(f"{name!r} is not a text encoding that Python knows") from error
 
 
 @click.command(epilog=KINDS_OF_FILES)
@@ -80,21 +80,21 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     help="Skip files and folders that match, such as 'drafts/'; may be repeated.",
 )
 @click.option(
-    "--no-gitignore", is_flag=True, help="Also read what git ignores in folders of repositories."
+    "--no-gitignore", is_flag=True, help="Also read files that git ignores in repositories."
 )
 @click.option("--list-skipped", is_flag=True, help="Name each file and folder that is not read.")
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Sources are paths relative to this folder; files outside of it have their absolute path. "
-    " [default: the folder that has the index in it; with --url, the current folder]",
+    help="Sources are paths relative to this folder; files outside it have their absolute path. "
+    " [default: the folder that contains the index; with --url, the current folder]",
 )
 @click.option(
     "--stdin-name",
     metavar="NAME",
     default="stdin.txt",
     show_default=True,
-    help="Source of what PATH '-' reads; its ending says of what kind it is.",
+    help="Source of the text from standard input (PATH '-'); its ending names its kind.",
 )
 @click.option(
     "--reread",
@@ -152,8 +152,8 @@ def ingest(  # noqa: PLR0917 - one argument for each option
 
     The kinds of files listed below are read; Office files, e-books, Outlook messages and subtitles
     need the extra 'files'. A file that you name is read as text if it has a different ending. PATH
-    may be '-' for standard input. In folders, hidden files, installed packages (node_modules and
-    the like) and what git ignores are skipped. PATTERN is written as in .gitignore.
+    may be '-' for standard input. In folders, hidden files, installed packages (such as
+    node_modules) and files that git ignores are skipped. PATTERN is written as in .gitignore.
 
     Passages that are already stored are skipped, and unchanged files are not read again, so the
     same command resumes after Ctrl-C or any failure. A file that cannot be read is listed at the
@@ -241,14 +241,14 @@ def _ingest(
     if corpus.stored is not None and report.stopped is None:
         corpus.stored.remember_updates({*corpus.sources_of(failed).values()})
     show_files(corpus, list_skipped=list_skipped)
-    # The reason why the run ended is told at the end, not for each file.
+    # The reason why the run ended is shown at the end, not for each file.
     own = {name: why for name, why in failed.items() if not why.endswith(report.stopped or "\0")}
     if own:
         console.print(reasons_table("Passages not stored", _by_source(corpus, own)))
     if cleanup != "none" and not report.complete:
         kept = "all is" if cleanup == "full" or report.stopped else "what these files had is"
         console.print(f"Not everything is stored, so {kept} kept from the cleanup.")
-    # A run that ended early may have lost Qdrant.
+    # In a run that ended early, Qdrant may be unavailable.
     total = 0 if report.stopped else store.count()
     where = f"{_where(store)}, which has {counted(total, 'passage')} now" if total else None
     console.print(summary_table(corpus, report, len(failed), where))
@@ -267,7 +267,7 @@ def _where(store: GeminiQdrantVectorStore) -> str:
 
 
 def _search_command() -> str:
-    """Return what searches the same collection, with the options that were given."""
+    """Return the command that searches the same collection, with the given options."""
     words = [each for option in _given().items() for each in option]
     return shlex.join(["gemini-qdrant", "search", "your question", *words])
 
@@ -314,26 +314,26 @@ def _what_is_missing(
         f"The run ended early: {stopped}" if stopped else "",
         f"Not read, or not in full: {unread}" if corpus.problems else "",
         f"Not stored: {counted(failed, 'passage')} of those read" if failed else "",
-        # After a quota is used up, the time is said in place of this.
-        "" if is_quota else "What is stored is kept: run the same command to resume",
+        # After a quota is used up, the time to retry is shown instead.
+        "" if is_quota else "Stored data is kept: run the same command to resume",
     ]
     return ". ".join(part.removesuffix(".") for part in parts if part)
 
 
 @contextmanager
 def _quick_to_stop() -> Iterator[None]:
-    """Say what Ctrl-C does: it waits for the requests in flight; a second Ctrl-C does not.
+    """Explain at Ctrl-C that it waits for the requests in flight; a second Ctrl-C does not.
 
     Stored data is safe then: the embedded engine keeps a log.
     """
 
     def end(*_: object) -> None:
-        console.show_cursor()  # the bar has hidden it
+        console.show_cursor()  # the bar has hidden the cursor
         os._exit(_FAILED)
 
     def stop(*_: object) -> None:
         signal.signal(signal.SIGINT, end)
-        say("Stopping after the requests under way; Ctrl-C again stops at once.")
+        say("Stopping after the requests in flight; press Ctrl-C again to stop at once.")
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, stop)

@@ -77,8 +77,8 @@ def migrate(  # noqa: PLR0917 - one argument for each option
             )
             copy = target.client.get_collection(to_collection or collection)
     console.print(
-        f"{report.added:,} points copied, {report.updated:,} replaced, {report.skipped:,} found "
-        "there already; verified by count and sample"
+        f"{report.added:,} points copied, {report.updated:,} replaced, {report.skipped:,} already "
+        "there; verified by count and sample"
     )
     where = f"--path {shlex.quote(to_path)}" if to_path else f"--url {to_url}"
     _print_next_step(copy, f"{where} --collection {shlex.quote(to_collection or collection)}")
@@ -88,7 +88,7 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 @store_options
 @embedding_options
 @quota_options
-@click.option("--to-collection", help="Name of the new collection.  [default: made of the model]")
+@click.option("--to-collection", help="Name of the new collection.  [default: old name and model]")
 @click.option("--vector-name", default="", help="Vector to re-embed.  [default: the unnamed one]")
 @click.option("--alias", help="Create or repoint this alias to the new collection.")
 @click.option("--delete-old", is_flag=True, help="Delete the old collection after the switch.")
@@ -105,7 +105,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Build a new collection with another model or size from the stored texts.
 
-    If --collection is an alias, it is switched to the new collection in one step, once that is
+    If --collection is an alias, it is switched to the new collection in one step when that is
     complete. The old collection stays, unless --delete-old is given. The same command resumes an
     interrupted run. Without --path and --url the folder is ./gemini-qdrant-index.
     """
@@ -118,7 +118,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         store = GeminiQdrantVectorStore(
             connection.client,
             collection,
-            embeddings,  # not what made the old vectors, which nobody reads
+            embeddings,  # not the options of the old vectors, which are not read
             vector_name=vector_name,
             title_key=TITLE_KEY,
             validate_collection_config=False,
@@ -133,8 +133,8 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         )
     done = report.ingest
     console.print(
-        f"{done.added:,} documents embedded, {done.updated:,} updated, {done.skipped:,} found "
-        f"there already, {', '.join(cost(done))}"
+        f"{done.added:,} documents embedded, {done.updated:,} updated, {done.skipped:,} already "
+        f"there, {', '.join(cost(done))}"
     )
     leading = "".join(f", {each!r} leads to it" for each in report.aliases)
     kept = "deleted" if report.old_deleted else "kept"
@@ -161,7 +161,7 @@ def _source(path: str | None, url: str | None, api_key: str | None) -> Iterator[
 
 
 def _print_next_step(copy: models.CollectionInfo, where: str) -> None:
-    """Print the command that searches a copy, with what the copy does not say of its vectors."""
+    """Print the command that searches a copy, with options that the copy does not record."""
     from langchain_gemini_qdrant._qdrant_values import named_vectors  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings  # noqa: PLC0415
 
@@ -170,8 +170,8 @@ def _print_next_step(copy: models.CollectionInfo, where: str) -> None:
     if unnamed is not None and not stored_embeddings(copy):
         command += " --model MODEL"
         note = (
-            "MODEL is the one that made the vectors, such as gemini-embedding-001: the collection "
-            "does not say which."
+            "MODEL is the model that made the vectors, such as gemini-embedding-001: the "
+            "collection does not record it."
         )
     console.print(command, soft_wrap=True, markup=False)  # on one line, to be copied
     if note:
@@ -180,7 +180,7 @@ def _print_next_step(copy: models.CollectionInfo, where: str) -> None:
 
 @contextmanager
 def _bar(line: Callable[[Any], str]) -> Iterator[Callable[[int, int, object], None]]:
-    """Show a bar once its end is known; yield a function that moves it."""
+    """Show a bar when its total is known; yield a function that moves it."""
     with ExitStack() as stack:
         bars: list[Callable[[int, str], None]] = []
 
@@ -196,6 +196,6 @@ def _migration_line(done: MigrationReport) -> str:
     parts = [
         f"{done.added:,} copied",
         f"{done.updated:,} replaced" if done.updated else "",
-        f"{done.skipped:,} found there" if done.skipped else "",
+        f"{done.skipped:,} already there" if done.skipped else "",
     ]
     return " · ".join(filter(None, parts))

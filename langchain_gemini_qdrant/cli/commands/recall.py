@@ -57,13 +57,13 @@ _OPTIONS = (
         "--hnsw-ef",
         type=click.IntRange(min=1),
         multiple=True,
-        help="Qdrant's hnsw_ef of a search; may be repeated.  [default: the collection's own]",
+        help="Qdrant's hnsw_ef of a search; may be repeated.  [default: the collection's]",
     ),
     click.option(
         "--queries",
         "queries_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Texts to search with, one a line, embedded as queries.  [default: a sample of the "
+        help="Texts to search with, one per line, embedded as queries.  [default: a sample of the "
         "stored vectors, which needs no API key]",
     ),
     click.option(
@@ -130,7 +130,7 @@ def read_queries(file: Path) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     queries = [line for line in lines if line]
     if not queries:
-        raise InvalidInputError(f"{file} has no text: one query a line is expected")
+        raise InvalidInputError(f"{file} has no text: one query per line is expected")
     return queries
 
 
@@ -143,7 +143,7 @@ def opened(
     embeds: bool,
     **embedding: Any,
 ) -> GeminiQdrantVectorStore:
-    """Open an existing collection; without embeddings, and so without a key, where none are needed.
+    """Open an existing collection, without embeddings and key if they are not needed.
 
     Raises:
         ConfigurationError: There is no such collection.
@@ -179,13 +179,13 @@ def searches_bar(*, shown: bool) -> Iterator[Callable[[str, RecallProgress], Non
     "--limit",
     type=click.IntRange(min=1),
     multiple=True,
-    help="Hits wanted, k; may be repeated.  [default: 10, 20, 50, 100; with --compare 10, 100]",
+    help="Number of hits, k; may be repeated.  [default: 10, 20, 50, 100; with --compare 10, 100]",
 )
 @measuring_options
 @click.option(
     "--compare",
     is_flag=True,
-    help="Compare all quantizations on some of the collection's vectors, in a temporary index.",
+    help="Compare all quantizations on a sample of the collection's vectors, in a temporary index.",
 )
 def recall(  # noqa: PLR0917 - one argument for each option
     collection: str,
@@ -256,7 +256,7 @@ def recall(  # noqa: PLR0917 - one argument for each option
 def draw(
     report: RecallReport | QuantizationComparison, picture: Path | None, *, quiet: bool
 ) -> None:
-    """Write the picture of a report, if one is wanted, and say where it is."""
+    """Write the plot of a report if --plot is given, and print its path."""
     if picture is None:
         return
     report.plot(picture)

@@ -1,4 +1,4 @@
-"""`gemini-qdrant repair`: open an index again whose log cannot be read."""
+"""`gemini-qdrant repair`: repair an index whose log cannot be read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import click
 @click.argument("damaged", type=click.Path(exists=True, file_okay=False))
 @click.argument("path", type=click.Path())
 def repair(damaged: str, path: str) -> None:
-    """Make an index in PATH of one that cannot be opened.
+    """Create in PATH a repaired copy of an index that cannot be opened.
 
-    An update in the log of DAMAGED that nests too deep, or has a bound that is not finite, keeps
-    the embedded engine from opening a collection. PATH gets everything else, and DAMAGED stays as
-    it is.
+    An update in the log of DAMAGED that nests too deep, or has a bound that is not finite, prevents
+    the embedded engine from opening a collection. PATH gets everything else, and DAMAGED is not
+    changed.
     """
     # Imported here: `--help` must not wait for the engines.
     from langchain_gemini_qdrant.edge import EdgeClient  # noqa: PLC0415

@@ -42,7 +42,7 @@ def show(
     chosen = Chosen.of(sources, ids, conditions)
     count = chosen.count(store)
     found = chosen.documents(store)
-    # To be in order, all have to be read: those of a source are, those of a collection are not.
+    # To sort them, all must be read: those of a source are, those of a whole collection are not.
     shown = in_order([*found])[:limit] if sources else islice(found, limit)
     for document in shown:
         if as_json:

@@ -105,7 +105,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
         if apply and found.search_params is not None:
             store.remember_search_params(found.search_params)
             applied = True
-    finally:  # what was measured is printed, whatever fails
+    finally:  # the measurement is printed even if the next step fails
         if as_json:
             click.echo(json.dumps(_as_dict(report, found, applied=applied), indent=2))
     if applied and not as_json:

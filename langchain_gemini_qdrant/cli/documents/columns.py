@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _LONGEST_FIELD = 1000
-"""Characters of a value that is metadata: nobody filters by longer ones, and each passage of the
-row has them all."""
+"""Maximum characters of a value in metadata: nobody filters by longer ones, and each passage of the
+row repeats them.
+"""
 
-# As a program writes it: `007`, `+49`, `1e5` and `1,000` are names, or may be read in two ways.
+# As programs write numbers: `007`, `+49`, `1e5` and `1,000` are names or ambiguous.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
 
 
@@ -27,7 +28,7 @@ class Columns:
     """The columns of a table.
 
     Attributes:
-        names: Their names, empty for a column without one.
+        names: Names of the columns, empty for a column without one.
         numbers: Indices of the columns in which every value is a number.
     """
 
@@ -35,12 +36,12 @@ class Columns:
     numbers: frozenset[int] = frozenset()
 
     def row(self, values: Sequence[object], title: str, place: Mapping[str, object]) -> Document:
-        """Return a row; a value beyond the columns is a line alone.
+        """Return a row; a value beyond the columns becomes a line without a name.
 
         Args:
-            values: Texts, or numbers and truth values where the file has types.
+            values: Texts, or numbers and booleans if the file has types.
             title: Title of a row that has none.
-            place: Where it is, as metadata.
+            place: Place of the row, as metadata.
         """
         texts = [shown(value) for value in values]
         cells = [(name, text) for name, text in zip(self.names, texts, strict=False) if text]
@@ -74,7 +75,7 @@ def number_columns(rows: Iterable[Sequence[str]]) -> frozenset[int]:
 
 
 def shown(value: object) -> str:
-    """Return a value as text; a whole number without the `.0` that a spreadsheet stores."""
+    """Return a value as text; an integer without the `.0` that a spreadsheet stores."""
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""What a file is by what it contains, whatever its name says."""
+"""The kind of a file by its content, whatever its name says."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ _STREAMS: dict[str, tuple[Kind | None, str]] = {
     "Book": ("workbook", ""),
 }
 
-# What begins so is no text. Source: https://en.wikipedia.org/wiki/List_of_file_signatures
+# Files that begin like this are not text. Source:
+# https://en.wikipedia.org/wiki/List_of_file_signatures
 _BINARIES = (
     (rb"\x89PNG\r\n", "a picture (PNG)"),
     (rb"\xff\xd8\xff", "a picture (JPEG)"),
@@ -123,16 +124,16 @@ def _by_text(head: bytes, kind: Kind) -> Kind:
     if head.lower().startswith(b"mime-version:"):  # a web page as Word saves it in one file
         return "mail"
     if kind == "pdf" or not _is_text(head, None):
-        return kind  # its reader says what is wrong
+        return kind  # its reader reports the reason
     return "csv" if kind == "workbook" else "text"
 
 
 def _is_text(head: bytes, encoding: str | None) -> bool:
-    """Return whether there are no NULs, unless the encoding has them, or may have."""
+    """Return whether there are no NULs, or the encoding has or may have them."""
     marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
     if encoding is not None or b"\x00" not in head or head.startswith(marks):
         return True
-    halves = head[::2], head[1::2]  # UTF-16 without a mark has most in one of them
+    halves = head[::2], head[1::2]  # UTF-16 without a mark has most NULs in one of them
     return any(half.count(0) > len(half) * 0.7 for half in halves)
 
 
@@ -156,7 +157,7 @@ def _archive(path: Path, kind: Kind) -> Kind:
         return found
     if kind in _TEXTS:
         raise InvalidInputError("is an archive (ZIP): unpack it first")
-    raise InvalidInputError("is damaged: its archive lacks the document")
+    raise InvalidInputError("is damaged: its archive does not contain the document")
 
 
 def _archived_kind(archive: zipfile.ZipFile) -> Kind | None:
@@ -176,7 +177,7 @@ def _archived_kind(archive: zipfile.ZipFile) -> Kind | None:
 
 
 def _is_encrypted(archive: zipfile.ZipFile) -> bool:
-    """Return whether it is an encrypted OpenDocument; a book is told by its chapters."""
+    """Return whether it is an encrypted OpenDocument; a book is detected by its chapters."""
     manifest = "META-INF/manifest.xml"
     return manifest in archive.namelist() and b"encryption-data" in archive.read(manifest)
 
@@ -204,4 +205,4 @@ def _office_97(path: Path) -> Kind:
         if isinstance(error, InvalidInputError):
             raise
         raise InvalidInputError(f"is damaged: {error}") from error
-    raise InvalidInputError("is an older file of Microsoft's that is not read")
+    raise InvalidInputError("is an older Microsoft file that is not read")

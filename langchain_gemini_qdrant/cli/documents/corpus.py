@@ -33,7 +33,7 @@ _FILES_AT_A_TIME = 100
 
 
 class Corpus:
-    """Passages of files, read one after the other as they are asked for.
+    """Passages of files, which are read in order, on demand.
 
     Args:
         found: The files.
@@ -43,12 +43,12 @@ class Corpus:
 
     Attributes:
         found: The files.
-        stored: What the collection has of them, None if there is none; set before they are read.
+        stored: The files that the collection has, None without a collection; set before reading.
         total_bytes: Size of all files.
         files_read: Files read so far, including those without text and the unchanged ones.
         unchanged: Files that were not read again, as they are stored and have not changed.
-        copies: Another source that has the passages of a new file, by source.
-        empty: Sources without any text, and how large these are.
+        copies: Existing source with the passages of a new file, by source.
+        empty: Sizes of files without any text, by source.
         notices: Notices on how a file was read, by source.
         problems: Why a file could not be read, or only in part, by source.
     """
@@ -74,9 +74,9 @@ class Corpus:
         self._chunk_size = chunk_size
         self._encoding = encoding
         self._text_field = text_field
-        self._ends: deque[int] = deque()  # bytes read with each passage that is not settled yet
-        self._ids = array("q")  # hashes of all, as the run names what fails by its id
-        self._firsts: list[int] = []  # of each file that was begun, among these
+        self._ends: deque[int] = deque()  # bytes read with each passage that is not done yet
+        self._ids = array("q")  # hashes of all ids, as the run names failed passages by id
+        self._firsts: list[int] = []  # of each file that was begun, in that list
         self._settled = 0
         self._settled_bytes = 0
 
@@ -131,7 +131,7 @@ class Corpus:
                 copies = [] if self.stored is None else self._copies_of(passage, self.stored)
             yield Given(passage, other_ids=[id_under(passage, other) for other in copies])
         if state is not None and state != _stamp_if_any(file.path):
-            reading.fail("it was changed while it was read: run the command again")
+            reading.fail("it changed while it was read: run the command again")
         self._note(file, reading.notice, is_empty=not ids and reading.problem is None)
         if reading.problem is not None:
             self.problems[file.source] = reading.problem
@@ -152,7 +152,7 @@ class Corpus:
             self.empty[file.source] = f"{file.size:,} bytes"
 
     def settled_bytes(self, done: int) -> int:
-        """Return how many bytes of the files are done, once `done` passages are."""
+        """Return the number of bytes of the files that are done when `done` passages are done."""
         while self._ends and self._settled < done:
             self._settled += 1
             self._settled_bytes = self._ends.popleft()
@@ -211,12 +211,12 @@ def id_under(passage: Document, source: str) -> str:
 def _stamp_if_any(path: Path) -> Stamp | None:
     try:
         return stamp(path)
-    except OSError:  # told when it is read
+    except OSError:  # reported when it is read
         return None
 
 
 def _can_be_stored(part: Document) -> bool:
-    """Return whether all of it is Unicode: JSON and PDF can have halves of characters."""
+    """Return whether a passage is valid Unicode: JSON and PDF can contain halves of characters."""
     texts = [part.page_content, *part.metadata, *map(str, part.metadata.values())]
     try:
         for text in texts:

@@ -26,7 +26,7 @@ _LARGEST_FIELD = 1 << 24  # characters: a quote that is never closed would take 
 def read_table(reading: Reading) -> Iterator[Document]:
     """Yield each row as lines of `column: value`, with the columns as metadata.
 
-    The file is read twice: whether a column holds numbers is known at its end.
+    The file is read twice: whether a column has only numbers is known at its end.
     """
     csv.field_size_limit(_LARGEST_FIELD)
     with reading.open(newline="") as stream:
@@ -45,7 +45,7 @@ def read_table(reading: Reading) -> Iterator[Document]:
                 yield columns.row(row, reading.file.stem, {"row": number})
         except csv.Error as error:
             raise InvalidInputError(
-                f"line {rows.line_num:,}: {error}; nothing behind it was read"
+                f"line {rows.line_num:,}: {error}; nothing after it was read"
             ) from error
 
 

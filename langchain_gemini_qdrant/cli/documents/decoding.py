@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1 << 20
 _SAMPLE_BYTES = 200_000  # as much as chardet looks at
-_NUL = "NUL characters, so it is no text, or utf-16-le or utf-16-be without a byte order mark"
-_ADVICE = "mend it, or name its encoding (--encoding)"
+_NUL = "NUL characters, so it is not text, or is utf-16-le or utf-16-be without a byte order mark"
+_ADVICE = "fix it, or name its encoding (--encoding)"
 
 # The longer one first: UTF-32 begins as UTF-16 does.
 _MARKS = (
@@ -27,7 +27,7 @@ _MARKS = (
 
 
 class Encoding(NamedTuple):
-    """How a file is decoded.
+    """The encoding of a file.
 
     Attributes:
         name: Its name, for `open`.
@@ -39,7 +39,7 @@ class Encoding(NamedTuple):
 
 
 class _Flaw(NamedTuple):
-    """Why a file is not text of an encoding, and at which byte."""
+    """The reason why a file is not text in an encoding, and the byte."""
 
     reason: str
     position: int
@@ -48,8 +48,8 @@ class _Flaw(NamedTuple):
 def find_encoding(path: Path, other: str | None = None, *, declared: str | None = None) -> Encoding:
     """Find an encoding in which all of a text file can be decoded.
 
-    A byte order mark decides. Without one it is UTF-8, or else `declared`, if all of the file can
-    be decoded with it; otherwise it is `other`, or guessed if that is None.
+    A byte order mark decides. Without one it is UTF-8 or `declared`, the first of them that decodes
+    the whole file; otherwise it is `other`, or a guess if that is None.
 
     Args:
         path: A text file of any size.
@@ -95,7 +95,7 @@ def _find_flaw(path: Path, encoding: str) -> _Flaw | None:
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                # The object begins with what was left of the block before.
+                # The object begins with the rest of the block before.
                 position = done + len(block) - len(error.object) + error.start
                 return _Flaw(f"not {encoding.upper()} at byte {position:,}", position)
             except UnicodeError:  # of UTF-16 and UTF-32, whose mark says how bytes are ordered
@@ -109,7 +109,7 @@ def _find_flaw(path: Path, encoding: str) -> _Flaw | None:
 
 
 def _sample(path: Path, position: int) -> bytes:
-    """Return whole lines around a position, where there are any."""
+    """Return whole lines around a position, if there are any."""
     start = max(0, position - _SAMPLE_BYTES // 2)
     with path.open("rb") as stream:
         stream.seek(start)
@@ -121,7 +121,7 @@ def _sample(path: Path, position: int) -> bytes:
 
 
 def _is_damaged(sample: bytes) -> bool:
-    """Return whether most letters beyond ASCII are UTF-8: a guess would spoil them all."""
+    """Return whether most letters beyond ASCII are UTF-8: a guess would corrupt all of them."""
     text = sample.decode(errors="replace")
     broken = text.count("\ufffd")
     sound = len(text) - len(text.encode("ascii", "ignore")) - broken

@@ -107,5 +107,5 @@ def _labels(archive: zipfile.ZipFile, package: Element, package_name: str) -> di
 
 
 def _inside(base: str, reference: str) -> str:
-    """Return the name of a file that another one refers to."""
+    """Return the name of a file that a file of the book refers to."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(reference)))

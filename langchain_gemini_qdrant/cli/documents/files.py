@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PACKAGES = ("node_modules", "__pycache__", "site-packages")
 """Folders that are skipped, and virtual environments, whatever their name."""
 
-# Why something in a folder is not read.
+# Reasons why a file or folder is not read.
 OTHER_KIND = "of a kind that is not read"
 HIDDEN = "hidden: the name begins with a dot"
 IGNORED = "ignored by git (--no-gitignore reads them)"
@@ -50,7 +50,7 @@ class SourceFile:
         source: The source of its passages: its path relative to the root, with `/` on every
             system, so that it is the same from wherever the command is run.
         kind: How it is read.
-        size: Bytes, when it was found.
+        size: Size in bytes when it was found.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class SourceFile:
 
     @property
     def stem(self) -> str:
-        """Its name without the suffix, for a title where the file has none."""
+        """Its name without the suffix, for a title if the file has none."""
         return PurePosixPath(self.source).stem
 
 
@@ -68,9 +68,9 @@ class Skipped(NamedTuple):
     """A file or folder that is not read.
 
     Attributes:
-        source: As that of a file; folders end with `/`.
-        reason: Why.
-        suffix: Of a file of a kind that is not read.
+        source: Its path, as for files; folders end with `/`.
+        reason: Why it is not read.
+        suffix: Suffix of a file of a kind that is not read.
     """
 
     source: str
@@ -84,8 +84,8 @@ class Found:
 
     Attributes:
         files: Files to read, each once, in order.
-        skipped: What else is in the folders.
-        problems: Why a folder or a file cannot be looked at, by source.
+        skipped: Other files and folders in the folders.
+        problems: Why a folder or file cannot be accessed, by source.
     """
 
     files: list[SourceFile] = field(default_factory=list)
@@ -110,14 +110,14 @@ def find_files(
 
     Args:
         paths: Paths of files and folders.
-        root: Folder that sources are relative to, None for the current one. Files outside of it
-            have their absolute path.
+        root: Folder that sources are relative to, None for the current one. Files outside it have
+            their absolute path.
         include: Patterns as in `.gitignore`; only files that match one of them are read. A file
             that a pattern for names matches is read as text if its kind is unknown.
         exclude: Patterns as in `.gitignore`; files and folders that match are skipped.
         gitignore: Whether to skip what git ignores.
-        leave_out: A folder that is skipped, such as that of the engine.
-        stdin: What `-` stands for.
+        leave_out: A folder to skip, such as that of the engine.
+        stdin: The file that `-` stands for.
 
     Raises:
         InvalidInputError: A path is missing or an address, a pattern is not valid, or there is
@@ -150,7 +150,7 @@ def read_stdin(name: str, folder: Path) -> SourceFile:
     """Keep standard input as a file, for readers that go back and forth in it.
 
     Args:
-        name: Its source; its ending says of what kind it is. An address without one is a web page.
+        name: Its source; its ending names its kind. An address without one is a web page.
         folder: Where it is kept.
 
     Raises:
@@ -173,7 +173,7 @@ def _check_names(named: Sequence[str]) -> None:
         if _ADDRESS.match(name):
             quoted = shlex.quote(name)
             raise InvalidInputError(
-                f"{name} is an address, and only files are read. Save what is there and name the "
+                f"{name} is an address, and only files are read. Save its content and name the "
                 f"file, or pipe it: curl -L {quoted} | gemini-qdrant ingest - --stdin-name {quoted}"
             )
     missing = [name for name in named if not os.path.lexists(name)]
@@ -184,7 +184,7 @@ def _check_names(named: Sequence[str]) -> None:
 
 
 class _Walk:
-    """Looks for files to read at one path after the other."""
+    """Searches the paths for files to read."""
 
     def __init__(
         self,
@@ -273,12 +273,12 @@ class _Walk:
         try:
             found = os.stat(path)  # noqa: PTH116
         except FileNotFoundError:
-            self.found.problems[source] = "has vanished, or is a link to nothing"
+            self.found.problems[source] = "was removed, or is a broken link"
             return
         except OSError as error:
             self.found.problems[source] = _why(error)
             return
-        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would block
             self.found.problems[source] = "is neither a file nor a folder"
             return
         file = SourceFile(path=Path(path), source=source, kind=kind or "text", size=found.st_size)
@@ -317,14 +317,14 @@ def _why(error: OSError) -> str:
 
 
 def _described(skipped: Sequence[Skipped]) -> str:
-    """Return what is there instead of files to read, in brackets."""
+    """Return the numbers of skipped files and folders, in parentheses."""
     counts = count_skipped(skipped)
     parts = (f"{reason}: {listed(kinds)}" for reason, kinds in counts.items())
     return f" ({'; '.join(parts)})" if counts else ""
 
 
 def count_skipped(skipped: Iterable[Skipped]) -> dict[str, Counter[str]]:
-    """Return for each reason the numbers of folders, and of files by their suffix if it matters."""
+    """Return for each reason the number of folders, and of files by suffix if it matters."""
     counts: dict[str, Counter[str]] = {}
     for source, reason, suffix in skipped:
         kind = suffix or ("folder" if source.endswith("/") else "file")
@@ -333,7 +333,7 @@ def count_skipped(skipped: Iterable[Skipped]) -> dict[str, Counter[str]]:
 
 
 def listed(kinds: Counter[str]) -> str:
-    """Return all kinds with their numbers; rare endings are summed up where there are too many."""
+    """Return all kinds with their numbers; if there are too many, rare endings are summed up."""
     first = kinds.most_common(_KINDS_NAMED)
     parts = [f"{count:,} {_plural(kind, count)}" for kind, count in first]
     if len(kinds) > len(first):

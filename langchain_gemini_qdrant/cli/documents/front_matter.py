@@ -21,15 +21,15 @@ _BLOCK = re.compile(
     r"[ \t]*(?:\n|\Z)",
     re.M | re.S,
 )
-_OWN = {"source", "heading", "page", "row", "line"}  # what passages have
+_OWN = {"source", "heading", "page", "row", "line"}  # keys that passages have
 
 
 class FrontMatter(NamedTuple):
-    """What a Markdown file begins with.
+    """The front matter of a Markdown file.
 
     Attributes:
-        fields: Its texts, numbers, truth values and dates, and lists of these; dates as ISO 8601.
-        text: What follows; front matter that cannot be read stays there, as code.
+        fields: Its texts, numbers, booleans and dates, and lists of these; dates as ISO 8601.
+        text: The text after it; front matter that cannot be read stays there, as code.
         problem: Why it cannot be read, None if it can.
     """
 
@@ -51,7 +51,7 @@ def read_front_matter(text: str) -> FrontMatter:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = "" if mark is None else f"line {mark.line + 2}: "
-        problem = f"{place}{getattr(error, 'problem', None) or 'no YAML'}"
+        problem = f"{place}{getattr(error, 'problem', None) or 'not YAML'}"
     except tomllib.TOMLDecodeError as error:
         problem = str(error)
     except (ValueError, RecursionError):  # such as the date 2026-13-45
@@ -76,7 +76,7 @@ def _fields(found: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
 
 
 def _storable(value: object) -> str | int | float | bool | None:
-    """Return a value as all engines store it; None for what is no single value."""
+    """Return a value in the form that all engines store; None if it is not a single value."""
     if isinstance(value, (date, datetime, time)):
         return value.isoformat()
     if not isinstance(value, (str, int, float, bool)):

@@ -1,8 +1,8 @@
 """Guesses the encoding of text that is not UTF-8.
 
-chardet weighs which languages the text may be in. Two checks follow, as its confidence is low
-wherever a text has few letters beyond ASCII: words must look like words, and where nothing is
-probable, text in Latin letters is taken for cp1252, as browsers and Excel do.
+chardet weighs which languages the text may be in. Two checks follow, as its confidence is low for
+texts with few letters beyond ASCII: words must look like words, and if nothing is probable, text in
+Latin letters is read as cp1252, as in browsers and Excel.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from langchain_gemini_qdrant.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# What Windows, Linux and the web have written. Each includes what it extends, such as ISO 8859-1
-# or EUC-KR. Of equally probable ones, the first is taken.
+# Encodings of Windows, Linux and the web. Each includes the one it extends, such as ISO 8859-1 or
+# EUC-KR. Among equally probable ones, the first is used.
 _CODE_PAGES = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
     *("iso8859-2", "koi8-r", "koi8-u"),
     *("cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949"),
 )
-# What DOS and old Macs have written, and Excel still can: only where none of the others fits.
+# Encodings of DOS and old Macs, which Excel can still write: used only if no other fits.
 _OLD_CODE_PAGES = ("cp850", "cp437", "cp852", "cp866", "mac-roman", "mac-latin2", "mac-cyrillic")
 
 # Measured on windows of 80 to 2,000 characters of manuals in 21 languages: for German, French,
@@ -33,21 +33,21 @@ _OLD_CODE_PAGES = ("cp850", "cp437", "cp852", "cp866", "mac-roman", "mac-latin2"
 # code page, that one does.
 _CONFIDENT = 0.1
 _BETTER = 1.2
-_MOST_ODD = 0.1  # share of characters; right decodings have at most 0.08
+_MOST_ODD = 0.1  # share of characters; correct decodings have at most 0.08
 
-_CHARACTERS = 2000  # beyond ASCII, that are looked at
+_CHARACTERS = 2000  # characters beyond ASCII to examine
 _INSIDE_WORDS = frozenset("’'‘´·-‐‑–—/\u00ad\u200c\u200d")  # noqa: RUF001
 _WORDS_SHOWN = 3
 _WORD_LENGTH = 24
-_ADVICE = "--encoding NAME --cleanup source"  # the latter for what is stored already
+_ADVICE = "--encoding NAME --cleanup source"  # the latter deletes passages already stored
 
 
 class Guess(NamedTuple):
-    """An encoding that is not known to be right.
+    """A guessed encoding.
 
     Attributes:
         name: Its name.
-        notice: Some words in it and in the next best encoding, and what to do if it is wrong.
+        notice: Some words in it and in the next best encoding, with advice if it is wrong.
     """
 
     name: str
@@ -64,7 +64,7 @@ def guess_encoding(sample: bytes) -> Guess:
     """Guess the encoding of a sample, whole lines of which at least one byte is beyond ASCII.
 
     Raises:
-        InvalidInputError: None is probable; the message shows what the best ones give.
+        InvalidInputError: None is probable; the message shows words in the best ones.
     """
     candidates = _candidates(sample, _CODE_PAGES)
     best = _best(candidates)
@@ -120,14 +120,14 @@ def _score(candidate: _Candidate) -> float:
 
 
 def _is_latin(text: str) -> bool:
-    """Return whether most words with letters beyond ASCII have others, too, as in `Müller`."""
+    """Return whether most words with letters beyond ASCII also have ASCII letters: `Müller`."""
     words = [word for word in re.findall(r"[^\W\d_]{2,}", text) if not word.isascii()]
     mixed = sum(re.search("[A-Za-z]", word) is not None for word in words)
     return 2 * mixed >= len(words)
 
 
 def _oddness(text: str) -> float:
-    """Return the share of the characters beyond ASCII that no word has where they are."""
+    """Return the share of characters beyond ASCII in positions that are impossible in words."""
     places = [m.start() for m in islice(re.finditer(r"[^\x00-\x7f]", text), _CHARACTERS)]
     if any(unicodedata.category(text[place]) in {"Cc", "Cn", "Co"} for place in places):
         return 1.0
@@ -137,7 +137,7 @@ def _oddness(text: str) -> float:
 
 
 def _is_odd(before: str, character: str, after: str) -> bool:
-    """Return whether a character stands where no word has one.
+    """Return whether a character is in a position that is impossible in words.
 
     That is a sign between letters, a capital after a small letter, or a letter of another script.
     """
@@ -155,13 +155,13 @@ def _is_odd(before: str, character: str, after: str) -> bool:
 
 @lru_cache(4096)
 def _script(letter: str) -> str:
-    """Return the script of a letter; an empty text for those that stand between any others."""
+    """Return the script of a letter; an empty text for letters that occur in any script."""
     name = unicodedata.name(letter, "").split(" ")[0]
     return name if name in {"LATIN", "CYRILLIC", "GREEK", "HEBREW", "ARABIC", "THAI"} else ""
 
 
 def _seen(sample: bytes, names: Iterable[str]) -> dict[str, str]:
-    """Return some words of a sample by encoding, without encodings that give the same."""
+    """Return some words of a sample by encoding, without encodings with the same result."""
     words = list(dict.fromkeys(re.findall(rb"\S*[\x80-\xff]\S*", sample)))[:_WORDS_SHOWN]
     names_by_text: dict[str, str] = {}
     for name in names:
@@ -171,6 +171,6 @@ def _seen(sample: bytes, names: Iterable[str]) -> dict[str, str]:
 
 
 def _cut(word: str) -> str:
-    """Return a word, or what is around its first character beyond ASCII."""
+    """Return a word, or the part around its first character beyond ASCII."""
     first = next((i for i, each in enumerate(word) if not each.isascii()), 0)
     return word[max(0, first - _WORD_LENGTH // 2) :][:_WORD_LENGTH]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _Rules: TypeAlias = tuple[tuple[str, GitIgnoreSpec], ...]
-"""Folders and the rules that hold inside them; the last rule that says something decides."""
+"""Folders and the rules inside them; the last rule that matches decides."""
 
 
 class Patterns:
@@ -46,7 +46,7 @@ class Patterns:
         return len(self._spec) > 0
 
     def match(self, inside: str) -> bool:
-        """Return whether a path matches; that of a folder ends with `/`."""
+        """Return whether a path matches; the path of a folder ends with `/`."""
         return bool(self._spec.check_file(inside).include)
 
     def name(self, inside: str) -> bool:
@@ -98,7 +98,7 @@ def _is_ignored(rules: _Rules | None, path: str) -> bool:
 
 
 def _rules_inside(folder: str, above: _Rules | None) -> _Rules | None:
-    """Return the rules that hold in a folder; None outside of repositories."""
+    """Return the rules for a folder; None outside repositories."""
     if os.path.exists(os.path.join(folder, ".git")):  # noqa: PTH110, PTH118 - of every folder
         above = _read(folder, ".git/info/exclude")
     return above if above is None else above + _read(folder, ".gitignore")
@@ -107,7 +107,7 @@ def _rules_inside(folder: str, above: _Rules | None) -> _Rules | None:
 def _read(folder: str, name: str) -> _Rules:
     try:
         lines = Path(folder, name).read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:  # there is none, or git could not read it, either
+    except OSError:  # there is none, or git cannot read it, either
         return ()
     spec = GitIgnoreSpec([*_valid(lines)])
     return ((os.path.join(folder, ""), spec),) if len(spec) else ()  # noqa: PTH118

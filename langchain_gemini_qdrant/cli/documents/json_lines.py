@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
 TEXT_FIELDS = ("text", "page_content", "content")
-"""Where the text of a JSON record is looked for: as data sets, LangChain and chats name it."""
+"""Fields that may have the text of a JSON record: names in data sets, LangChain and chats."""
 
 _SCALARS = (str, int, float, bool)
-_LARGEST = 200_000_000  # bytes of a JSON file: it is held as a whole, ten times as large
+_LARGEST = 200_000_000  # bytes of a JSON file: in memory it is ten times as large
 _DEEP = "is nested too deeply to be read"
 _BASE64 = re.compile(r"(?:data:[\w/+.-]+;base64,)?[A-Za-z0-9+/\s]{200,}={0,2}")
 
@@ -38,7 +38,7 @@ def read_json_lines(reading: Reading) -> Iterator[Document]:
                 record = json.loads(line.strip(), parse_constant=_refuse)
                 yield _record(record, reading, {"line": number})
             except json.JSONDecodeError as error:
-                reading.fail(f"no JSON: {error.msg}", place)
+                reading.fail(f"not JSON: {error.msg}", place)
             except InvalidInputError as error:
                 reading.fail(str(error), place)
             except RecursionError:
@@ -48,7 +48,8 @@ def read_json_lines(reading: Reading) -> Iterator[Document]:
 def read_json(reading: Reading) -> Iterator[Document]:
     """Yield the records of a list, such as `[...]` or `{"messages": [...]}`, or all as one text.
 
-    A record without a text field is read as lines of `field: value`, as is what is no list.
+    A record without a text field, or a value that is not a list, is read as lines of `field:
+    value`.
     """
     if reading.file.size > _LARGEST:
         raise InvalidInputError(
@@ -60,7 +61,7 @@ def read_json(reading: Reading) -> Iterator[Document]:
             value = json.load(stream, parse_constant=_refuse)
         except json.JSONDecodeError as error:
             raise InvalidInputError(
-                f"line {error.lineno:,}: no JSON: {error.msg} (column {error.colno:,})"
+                f"line {error.lineno:,}: not JSON: {error.msg} (column {error.colno:,})"
             ) from error
         except RecursionError as error:
             raise InvalidInputError(_DEEP) from error
@@ -71,7 +72,7 @@ def read_json(reading: Reading) -> Iterator[Document]:
 
 
 def _records(value: Any) -> list[Any]:  # noqa: ANN401 - JSON
-    """Return the records that a value consists of: a list of objects or texts, or its only one."""
+    """Return the records in a value: a list of objects or texts, or the only list inside it."""
     if isinstance(value, dict):
         lists = [each for each in value.values() if _is_list_of(each, dict)]
         has_text = any(isinstance(value.get(name), str) for name in TEXT_FIELDS)
@@ -89,7 +90,10 @@ def _has_texts(records: list[dict[str, object]]) -> bool:
 
 def _any_record(record: object, reading: Reading, place: Mapping[str, int]) -> Document:
     if isinstance(record, dict) and isinstance(record.get("kwargs"), dict) and "lc" in record:
-        record = {**record["kwargs"], "type": None}  # a document as LangChain's `dumpd` writes it
+        record = {
+            **record["kwargs"],
+            "type": None,
+        }  # a document in LangChain's `dumpd` format
     if isinstance(record, str) or (
         isinstance(record, dict) and _text_name(record, reading.text_field) is not None
     ):
@@ -120,7 +124,7 @@ def _shown(value: object) -> str:
 
 
 def _refuse(constant: str) -> None:
-    raise InvalidInputError(f"{constant} is no JSON")
+    raise InvalidInputError(f"{constant} is not JSON")
 
 
 def _text_name(record: Mapping[str, object], text_field: str | None) -> str | None:
@@ -138,8 +142,8 @@ def _record(record: object, reading: Reading, place: Mapping[str, int]) -> Docum
     if name is None:
         names = TEXT_FIELDS if reading.text_field is None else (reading.text_field,)
         raise InvalidInputError(
-            f"no text in {' or '.join(map(repr, names))}; the record has {sorted(record)!r}: "
-            "--text-field names one"
+            f"no text in {' or '.join(map(repr, names))}; the record has {sorted(record)!r}: name "
+            "one with --text-field"
         )
     inner = record.get("metadata")
     fields = {**_scalars(inner if isinstance(inner, dict) else {}), **_scalars(record)}

@@ -1,4 +1,4 @@
-"""Which kinds of files are read, by their suffixes."""
+"""The kinds of files that are read, by suffix."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
 KINDS: dict[str, Kind] = {
     suffix: kind for kind, suffixes in SUFFIXES.items() for suffix in suffixes
 }
-"""What a suffix stands for. Files of other kinds are read where they are named, as text."""
+"""Kinds by suffix. Other files are read as text if they are named."""
 
 GROUPS: dict[str, tuple[Kind, ...]] = {
     "text": ("text", "rst", "markdown"),
@@ -111,7 +111,7 @@ GROUPS: dict[str, tuple[Kind, ...]] = {
     "settings": ("config",),
     "source code": ("code",),
 }
-"""The kinds as the help lists them."""
+"""The kinds in the help."""
 
 KINDS_OF_FILES = "Kinds of files: {}.".format(
     "; ".join(
@@ -132,7 +132,7 @@ LIBRARIES: dict[Kind, str] = {
     "outlook": "oxmsg",
     "subtitles": "pysubs2",
 }
-"""What the extra `files` installs for a kind."""
+"""The library of a kind that the extra `files` installs."""
 
 MISSING = "needs pip install 'langchain-gemini-qdrant[files]'"
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
-_ENCODINGS = ("utf-8", "cp1252", "latin-1")  # where a message names none, or a wrong one
+_ENCODINGS = ("utf-8", "cp1252", "latin-1")  # encodings if a message names none, or a wrong one
 
 
 def read_mail(reading: Reading) -> Iterator[Document]:
@@ -38,7 +38,7 @@ def read_mail(reading: Reading) -> Iterator[Document]:
 
 def read_mailbox(reading: Reading) -> Iterator[Document]:
     """Yield the text of each message of a mailbox in mbox format."""
-    factory = cast("Any", _parse)  # typeshed knows mailbox's own messages only
+    factory = cast("Any", _parse)  # typeshed knows only mailbox's own messages
     box = mailbox.mbox(reading.file.path, factory=factory, create=False)
     try:
         keys = box.keys()
@@ -96,7 +96,7 @@ def _header(message: EmailMessage, name: str) -> str:
 
 
 def _date(text: str) -> str:
-    """Return a date as ISO 8601, or as it is written where it is none."""
+    """Return a date as ISO 8601, or unchanged if it is not a date."""
     try:
         return parsedate_to_datetime(text).isoformat()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Reads Jupyter notebooks: text, code, and what the code printed."""
+"""Reads Jupyter notebooks: text, code, and output of the code."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _OBJECT = re.compile(r"<[\w.]+\b[^<>\n]*(?: at 0x[0-9a-f]+| Axes)>")
 def read_notebook(reading: Reading) -> Iterator[Document]:
     """Yield the cells as Markdown, small ones joined, each with the number of its first cell.
 
-    Pictures and HTML of outputs are left out, and all after an output's first 2,000 characters.
+    Pictures and HTML in outputs are left out; other outputs are cut after 2,000 characters.
     """
     with reading.open() as stream:
         try:
             notebook = json.load(stream)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise InvalidInputError("is damaged, or no notebook: it is not JSON") from error
+            raise InvalidInputError("is damaged, or not a notebook: it is not JSON") from error
     cells = _cells(notebook)
     about = notebook.get("metadata", {})
     language = about.get("language_info", {}).get("name") or "python"
@@ -51,7 +51,7 @@ def _cells(notebook: object) -> list[Any]:
         sheets = notebook.get("worksheets", [notebook])
         if sheets and all("cells" in sheet for sheet in sheets):
             return [cell for sheet in sheets for cell in sheet["cells"]]
-    raise InvalidInputError("is damaged, or no notebook: it has no cells")
+    raise InvalidInputError("is damaged, or not a notebook: it has no cells")
 
 
 def _cell(cell: dict[str, Any], language: str) -> str:
@@ -68,7 +68,7 @@ def _cell(cell: dict[str, Any], language: str) -> str:
 
 
 def _output(output: dict[str, Any]) -> str:
-    data = output.get("data", output)  # before format 4 the types are beside the rest
+    data = output.get("data", output)  # before format 4 the types are next to the data
     if output.get("output_type") in {"error", "pyerr"}:
         text = f"{output.get('ename')}: {output.get('evalue')}"
     else:

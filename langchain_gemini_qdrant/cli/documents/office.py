@@ -99,7 +99,7 @@ def _shapes(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
 
 
 def _chart(chart: Chart) -> str:
-    """Return the numbers of a chart as a table; of a kind that python-pptx does not know, none."""
+    """Return the numbers of a chart as a table; none for a kind that python-pptx does not know."""
     try:
         plot = chart.plots[0]
         names = ["", *(one_line(series.name) for series in plot.series)]
@@ -125,7 +125,7 @@ def read_rtf(reading: Reading) -> Iterator[Document]:
     """Yield the text of an RTF document; RTF marks no headings."""
     from striprtf.striprtf import rtf_to_text  # noqa: PLC0415 - of the extra
 
-    source = reading.file.path.read_text("latin-1")  # RTF is ASCII; it escapes what is beyond
+    source = reading.file.path.read_text("latin-1")  # RTF is ASCII; it escapes other characters
     try:
         text = rtf_to_text(source)
         found = _RTF_TITLE.search(source)

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 CHUNK_SIZE = 1000
-"""Characters of a passage: some 250 tokens, one thought of a README."""
+"""Characters of a passage: about 250 tokens, one topic of a README."""
 
-# Where a text may be cut, best first, once it has no shorter paragraphs or lines.
+# Where a text may be cut, best first, if it has no shorter paragraphs or lines.
 _ENDS = (r"(?<=[.!?…])\s", r"(?<=[。！？।؟])", r"\s", r"(?<=[，、；：])")  # noqa: RUF001
 
-# READMEs have them, for their alignment.
+# READMEs have them, for alignment.
 _HTML_HEADING = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1\s*>", re.I | re.S)
 _LINE_END = re.compile(r"\r\n?|\n")
 _HTML_TAG = re.compile(r"<[^>]*>")
 _ATTRIBUTES = re.compile(r"[ \t]+\{[#.:][^}]*\}$")  # `## Install {#install}`
 
 
-# What the oldest langchain-text-splitters of pyproject.toml has separators for.
+# Languages with separators in the oldest langchain-text-splitters of pyproject.toml.
 _SPLIT_LANGUAGES = {
     "c", "cpp", "csharp", "elixir", "go", "haskell", "java", "js", "kotlin", "lua", "php",
     "powershell", "proto", "python", "ruby", "rust", "scala", "sol", "swift", "ts",
@@ -40,7 +40,7 @@ _SPLIT_LANGUAGES = {
 
 
 class Splitter:
-    """Splits texts at headings, paragraphs, lines, sentences or words, else anywhere.
+    """Splits texts at headings, paragraphs, lines, sentences or words, otherwise anywhere.
 
     Args:
         chunk_size: Maximum number of characters of a passage; the next one repeats a tenth.
@@ -48,8 +48,8 @@ class Splitter:
 
     def __init__(self, chunk_size: int = CHUNK_SIZE) -> None:
         self._overlap = overlap = chunk_size // 10
-        # Text without any end is cut into pieces that go together: ten thousand times as quick as
-        # one character at a time, as the splitter would.
+        # Text without any break is cut into pieces that are joined later: ten thousand times as
+        # fast as one character at a time, as in the splitter.
         ends = [*_ENDS, rf"(?s:.{{{overlap}}})"]
         markdown = RecursiveCharacterTextSplitter.get_separators_for_language(Language.MARKDOWN)
         lines = markdown[: markdown.index("\n") + 1]
@@ -71,7 +71,7 @@ class Splitter:
         return self._plain.split_text(text)
 
     def split_code(self, text: str, language: str) -> list[tuple[str, int]]:
-        """Return the passages of source code, and the line of the text with which each begins.
+        """Return the passages of source code, and the line on which each begins.
 
         Code is cut between classes and functions first, if langchain-text-splitters knows how.
         """
@@ -92,7 +92,7 @@ class Splitter:
     def split_markdown(self, text: str, outline: Outline) -> list[tuple[str, str]]:
         """Return the passages of a Markdown text, each with the headings above it.
 
-        A passage never has text of two sections; one without text of its own begins the next.
+        A passage never has text of two sections; a section without its own text begins the next.
         """
         passages: list[tuple[str, str]] = []
         start = 0
@@ -110,8 +110,8 @@ class Section(NamedTuple):
 
     Attributes:
         heading: The headings above its text, such as `Install > Linux`.
-        body: Where its text begins, behind the heading.
-        end: Where it ends.
+        body: Position where its text begins, after the heading.
+        end: Position where it ends.
     """
 
     heading: str
@@ -129,13 +129,13 @@ class Outline:
     def __init__(self, title: str = "") -> None:
         self._title = title
         self._path: list[tuple[int, str]] = []  # levels and texts
-        self._fence = ""  # of the code that the text is in
+        self._fence = ""  # the fence of the code that the text is in
         self._parser = MarkdownIt("commonmark")
         self._parser.core.ruler.enableOnly(["normalize", "block"])
 
     @property
     def heading(self) -> str:
-        """The headings above what comes next."""
+        """The headings above the following text."""
         return " > ".join(text for _, text in self._path if text not in {"", self._title})
 
     def read(self, text: str) -> Iterator[Section]:
@@ -143,7 +143,7 @@ class Outline:
         begun = f"{self._fence}\n" if self._fence else ""
         whole = begun + text
         ends = (match.end() for match in _LINE_END.finditer(whole))
-        places = [place - len(begun) for place in (0, *ends, len(whole))]  # of each line
+        places = [place - len(begun) for place in (0, *ends, len(whole))]  # start of each line
         heading, body = self.heading, 0
         for (level, name), (start, end) in self._headings(whole):
             yield Section(heading, body, places[start])
@@ -153,7 +153,7 @@ class Outline:
         yield Section(heading, body, len(text))
 
     def _headings(self, text: str) -> Iterator[tuple[tuple[int, str], list[int]]]:
-        """Yield the level and text of each heading, and its first line and the one behind it."""
+        """Yield the level and text of each heading, its first line and the line after it."""
         tokens = [token for token in self._parser.parse(text) if token.level <= 1]
         for token, inner in pairwise([*tokens, None]):
             if token is None or token.map is None or token.level:

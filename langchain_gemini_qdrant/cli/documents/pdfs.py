@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def read_pdf(reading: Reading) -> Iterator[Document]:
     """Yield the text of each page."""
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # of what it has mended
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # warnings about repaired files
     with reading.file.path.open("rb") as stream:
         pdf = PdfReader(stream)
         if pdf.is_encrypted and not pdf.decrypt(""):
@@ -34,8 +34,8 @@ def read_pdf(reading: Reading) -> Iterator[Document]:
             yield Document(text, metadata={TITLE_KEY: title, "page": number})
         if not has_text and not reading.problems:
             raise InvalidInputError(
-                f"no text on its {counted(len(pdf.pages), 'page')}: if they are scanned, have the "
-                "text recognised first"
+                f"no text on its {counted(len(pdf.pages), 'page')}: if they are scanned, run text "
+                "recognition (OCR) first"
             )
 
 

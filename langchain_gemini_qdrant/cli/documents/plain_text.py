@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
-_BLOCK = 1 << 20  # characters of a text held at a time
+_BLOCK = 1 << 20  # characters of a text in memory at a time
 
-_BEGINNING = 100_000  # characters, in which a title is looked for
+_BEGINNING = 100_000  # characters in which a title is searched
 
 
 def read_text(reading: Reading) -> Iterator[Document]:
@@ -33,7 +33,7 @@ def read_text(reading: Reading) -> Iterator[Document]:
 
 
 def blocks(reading: Reading, stream: TextIO) -> Iterator[str]:
-    """Yield a text in pieces that end with a paragraph, a line or a word, where one ends."""
+    """Yield a text in pieces that end with a paragraph, a line or a word if possible."""
     rest = ""
     while text := stream.read(_BLOCK):
         reading.position = stream.buffer.tell()

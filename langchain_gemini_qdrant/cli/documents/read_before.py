@@ -1,4 +1,4 @@
-"""Remembers which passages a file gave, so that an unchanged file need not be read again."""
+"""Records the passages of each file, so that unchanged files need not be read again."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ if TYPE_CHECKING:
 _NAME = "langchain-gemini-qdrant"
 _ID_BYTES = 16
 _COARSE_NS = 2_000_000_000
-"""A file that was changed so shortly before it was read may change again without another time:
-two seconds are the resolution of FAT, the coarsest one."""
+"""A file changed this shortly before it was read may change again with the same time stamp: two
+seconds are the resolution of FAT, the coarsest one.
+"""
 
 
 class Stamp(NamedTuple):
-    """What tells that a file is still the one that was read.
+    """The state of a file, to detect changes since it was read.
 
     Attributes:
-        size: Bytes.
-        modified_ns: When its content was changed, which programs can set.
-        changed_ns: When anything of it was changed, which only the system sets; on Windows, when
-            it was made.
-        number: Its number on its disk; a file that took its place has another one.
+        size: Size in bytes.
+        modified_ns: Time of the last change of its content; programs can set it.
+        changed_ns: Time of the last change of the content or its properties, which only the system
+            sets; on Windows, the time of creation.
+        number: Its number on the disk; a file that replaced it has a different one.
     """
 
     size: int
@@ -47,38 +48,38 @@ class Stamp(NamedTuple):
 
 
 def stamp(path: Path) -> Stamp:
-    """Return what a file's state is now."""
+    """Return the current state of a file."""
     found = path.stat()
     return Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 class ReadBefore(NamedTuple):
-    """What a file gave when it was read.
+    """The result of reading a file.
 
     Attributes:
-        ids: Of its passages, 16 bytes each, as a file may have a million.
-        notice: On how it was read.
+        ids: Ids of its passages, 16 bytes each, as a file may have a million.
+        notice: Notice on how it was read.
     """
 
     ids: bytes
     notice: str | None
 
     def names(self) -> Iterator[str]:
-        """Yield the ids as documents have them."""
+        """Yield the ids in the form that documents have."""
         for start in range(0, len(self.ids), _ID_BYTES):
             yield str(uuid.UUID(bytes=self.ids[start : start + _ID_BYTES]))
 
 
 class ReadFiles:
-    """What files gave when they were read last, kept in a database beside the collection.
+    """Results of the last reading of each file, in a database next to the collection.
 
-    It says what a file holds, not what is stored: a collection must be asked for the passages. If
+    It records what a file contains, not what is stored: look up the passages in the collection. If
     it is missing or damaged, all files are read again.
 
     Args:
         path: The database.
-        options: What else makes a file's passages, such as their length.
-        reread: Whether to find nothing, so that all files are read and remembered again.
+        options: Options that change a file's passages, such as their length.
+        reread: Whether to find nothing, so that all files are read and recorded again.
     """
 
     def __init__(self, path: Path, options: Mapping[str, object], *, reread: bool) -> None:
@@ -89,7 +90,7 @@ class ReadFiles:
         self._is_usable = True
 
     def find(self, files: Iterable[SourceFile]) -> dict[SourceFile, ReadBefore]:
-        """Return what those files gave that have not changed since they were read."""
+        """Return the results of files that have not changed since they were read."""
         if self._reread or not self._path.exists():
             return {}
         keys = {_key(file): file for file in files}
@@ -98,25 +99,25 @@ class ReadFiles:
         statement = f"SELECT * FROM files WHERE path IN ({marks})"  # noqa: S608 - question marks
         for path, how, state, ids, notice in self._execute(statement, list(keys)):
             file = keys[path]
-            with suppress(OSError):  # told when it is read
+            with suppress(OSError):  # reported when it is read
                 if (how, state) == (self._how(file), str(stamp(file.path))):
                     found[file] = ReadBefore(ids, notice)
         return found
 
     def keep(self, file: SourceFile, state: Stamp, read: ReadBefore) -> None:
-        """Remember what a file gave, once `save` is called.
+        """Record the result of a file; `save` writes it.
 
         Args:
             file: The file.
             state: Its state before and after it was read.
-            read: What it gave.
+            read: The result.
         """
         if state.modified_ns < time.time_ns() - _COARSE_NS:
             row = (_key(file), self._how(file), str(state), *read)
             self._new.append(row)
 
     def save(self) -> None:
-        """Write what is to be remembered."""
+        """Write the recorded results."""
         if self._new:
             self._execute("REPLACE INTO files VALUES (?, ?, ?, ?, ?)", *self._new)
             self._new.clear()
@@ -125,7 +126,7 @@ class ReadFiles:
         return json.dumps([self._options, file.kind, file.source])
 
     def _execute(self, statement: str, *rows: Sequence[object]) -> list[tuple[Any, ...]]:
-        """Run a statement for each row; return what the last one finds."""
+        """Run a statement for each row; return the rows that the last one finds."""
         found: list[tuple[Any, ...]] = []
         if not self._is_usable:
             return found
@@ -153,7 +154,7 @@ def _key(file: SourceFile) -> bytes:
 
 @cache
 def _readers() -> list[str]:
-    """Return what says that files are read in another way: our code, and what it reads with."""
+    """Return a text that changes if files are read differently: versions of code and libraries."""
     code = hashlib.sha256()
     for module in sorted(Path(__file__).parent.glob("*.py")):
         code.update(module.read_bytes())
@@ -163,7 +164,7 @@ def _readers() -> list[str]:
 def _libraries() -> list[str]:
     try:
         return sorted({re.split(r"[^\w.-]", each)[0] for each in requires(_NAME) or ()})
-    except PackageNotFoundError:  # run from its source
+    except PackageNotFoundError:  # run from source
         return []
 
 

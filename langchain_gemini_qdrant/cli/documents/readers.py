@@ -55,14 +55,14 @@ def read(reading: Reading) -> Iterator[Document]:
     """Yield a file's texts with their titles; `reading` collects notices and problems.
 
     A text is a block of a long file, a page, slide or chapter, a record or row. The kind of
-    `reading.file` becomes what the file contains, whatever its name says.
+    `reading.file` is set by the content of the file, whatever its name says.
     """
     try:
         if reading.file.size:
             reading.file = replace(reading.file, kind=find_kind(reading))
             yield from _reader(reading.file.kind)(reading)
     except OSError as error:
-        # Archives that name places outside of the file.
+        # Archives with paths outside the archive.
         is_damaged = error.errno == errno.EINVAL
         reading.fail("is damaged" if is_damaged else error.strerror or type(error).__name__)
     except InvalidInputError as error:
@@ -71,12 +71,12 @@ def read(reading: Reading) -> Iterator[Document]:
         reading.fail("is nested too deeply to be read")
     except Exception as error:  # noqa: BLE001 - parsers of broken files raise whatever they like
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
-        reading.fail(f"is damaged, or of another kind than its name says ({what})")
+        reading.fail(f"is damaged, or not of the kind that its name says ({what})")
     reading.position = reading.file.size
 
 
 def leave_out_missing(found: Found) -> str | None:
-    """Move the files for which the extra `files` is missing to the problems.
+    """Move files that need the extra `files` to the problems if it is missing.
 
     Returns:
         A notice with their number and kinds, None if there are none.

@@ -1,4 +1,4 @@
-"""The reading of one file: where it is, and what could not be read."""
+"""The state of reading one file: its position, and parts that could not be read."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.files import SourceFile
 
-_PROBLEMS_TOLD = 3  # of one file
+_PROBLEMS_TOLD = 3  # problems listed for one file
 
 
 class MarkdownText(Document):
     """A text that is split at Markdown's headings, whatever the kind of its file.
 
     Attributes:
-        continues: Whether it is below the headings of the text before it.
+        continues: Whether the headings of the previous text also apply to it.
     """
 
     continues: bool = False
@@ -50,8 +50,8 @@ class Reading:
         chunk_size: Maximum number of characters of a passage, for kinds whose parts are small.
         position: Bytes read so far.
         notice: A notice on how it was read.
-        problems: What cannot be read: for each reason the place where it occurred first, and how
-            often it did.
+        problems: Parts that cannot be read: for each reason the first place and the number of
+            times.
     """
 
     file: SourceFile
@@ -63,7 +63,7 @@ class Reading:
     problems: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def fail(self, reason: str, place: str = "") -> None:
-        """Record that something cannot be read, and where; the same reason is told once."""
+        """Record that something cannot be read, and where; the same reason is reported once."""
         first, count = self.problems.get(reason, (place, 0))
         self.problems[reason] = (first, count + 1)
 
@@ -82,19 +82,19 @@ class Reading:
         return "; ".join(told) + (f"; and {more:,} more" if more else "")
 
     def open(self, *, declared: str | None = None, newline: str | None = None) -> TextIO:
-        """Open the file as text of its own encoding."""
+        """Open the file as text in its encoding."""
         found = find_encoding(self.file.path, self.encoding, declared=declared)
         self.notice = found.notice
         return self.file.path.open(encoding=found.name, newline=newline)
 
 
 def one_line(title: object) -> str:
-    """Return a title without line breaks; an empty text for what is no text."""
+    """Return a title without line breaks; an empty text for a value that is not text."""
     return " ".join(title.split()) if isinstance(title, str) else ""
 
 
 def renamed(fields: Mapping[str, object], *own: str) -> dict[str, object]:
-    """Return a record's fields; those that are named as ours are get the prefix `record_`."""
+    """Return a record's fields; fields with our names get the prefix `record_`."""
     taken = {"source", *own}
     return {f"record_{key}" if key in taken else key: value for key, value in fields.items()}
 
@@ -106,13 +106,13 @@ def packed(
     separator: str = "\n",
     heading: str | None = None,
 ) -> Iterator[tuple[str, object]]:
-    """Join pieces to texts of at most `size` characters; longer pieces stay as they are.
+    """Join pieces to texts of at most `size` characters; longer pieces stay unchanged.
 
     Args:
         pieces: Texts with their places.
         size: Characters of a joined text.
         separator: Text between two pieces.
-        heading: How a piece begins that is not joined to those before it.
+        heading: Start of a piece that is not joined to the previous ones.
 
     Returns:
         Texts with the place of their first piece.

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
-# A line between two lines of one sign, or above one, at least as long as it is.
+# A line between two lines of one sign, or above one such line that is at least as long.
 _HEADING = re.compile(
     r"^(?:(?P<over>([!-/:-@\[-`{-~])\2{1,})[ \t]*\n)?[ \t]?(?P<text>\S.*?)[ \t]*\n"
     r"(?P<under>([!-/:-@\[-`{-~])\5{1,})[ \t]*$",
     re.M,
 )
-_INDENTED_HASH = re.compile(r"^ {1,3}(?=#)", re.M)  # a comment in code, no heading
+_INDENTED_HASH = re.compile(r"^ {1,3}(?=#)", re.M)  # a comment in code, not a heading
 
 
 def read_rst(reading: Reading) -> Iterator[Document]:
-    """Yield the text with its headings as Markdown's; all else stays as it is."""
-    levels: list[str] = []  # signs of the headings in the order in which they come first
+    """Yield the text with Markdown headings; everything else stays unchanged."""
+    levels: list[str] = []  # signs of the headings, in order of first occurrence
     title = None
     with reading.open() as stream:
         for block in blocks(reading, stream):

@@ -32,7 +32,7 @@ def read_code(reading: Reading) -> Iterator[Document]:
 
 
 def read_settings(reading: Reading) -> Iterator[Document]:
-    """Yield YAML, TOML, INI or XML as it is; its title is the file's whole name."""
+    """Yield YAML, TOML, INI or XML unchanged; its title is the file's whole name."""
     with reading.open() as stream:
         for block in blocks(reading, stream):
             yield Document(block, metadata={TITLE_KEY: _name(reading)})

@@ -1,4 +1,4 @@
-"""What a collection has of files before they are read."""
+"""Lookup of files in a collection before they are read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class StoredFiles:
 
     Args:
         store: The collection, None if there is none yet.
-        read_files: What files gave when they were read last.
+        read_files: Results of the last reading of each file.
         dry_run: Whether to change nothing. Copies are then found if sources are indexed.
     """
 
@@ -85,7 +85,7 @@ class StoredFiles:
         self.save()
 
     def save(self) -> None:
-        """Write what is to be remembered."""
+        """Write the recorded results."""
         if not self._dry_run:
             self._read_files.save()
 
@@ -104,7 +104,7 @@ class StoredFiles:
         return [other for other in found if other != source][:_MOST_COPIES]
 
     def is_new(self, source: str) -> bool:
-        """Return whether nothing of a source was stored before this run."""
+        """Return whether no passage of a source was stored before this run."""
         return source not in self._sources
 
     @cached_property

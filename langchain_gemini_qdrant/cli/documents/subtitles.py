@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def read_subtitles(reading: Reading) -> Iterator[Document]:
-    """Yield what is said, as much at a time as a passage holds, with the time of its start."""
+    """Yield the subtitles in texts of the length of a passage, with the time of their start."""
     import pysubs2  # noqa: PLC0415 - of the extra
 
     with reading.open() as stream:
@@ -27,13 +27,13 @@ def read_subtitles(reading: Reading) -> Iterator[Document]:
     try:
         subtitles = pysubs2.SSAFile.from_string(text)
     except pysubs2.Pysubs2Error as error:
-        raise InvalidInputError("is damaged, or no subtitles: it has no times") from error
+        raise InvalidInputError("is damaged, or not a subtitle file: it has no times") from error
     for said, start in packed(_lines(subtitles), reading.chunk_size):
         yield Document(said, metadata={TITLE_KEY: reading.file.stem, "time": start})
 
 
 def _lines(subtitles: SSAFile) -> Iterator[tuple[str, str]]:
-    """Yield lines with their times; what stays on the screen is not said twice."""
+    """Yield lines with their times; text that stays on the screen is not repeated."""
     before = ""
     for event in sorted(subtitles):
         text = event.plaintext.strip()

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
-_HEAD_BYTES = 4096  # of a page, where its encoding is declared
+_HEAD_BYTES = 4096  # bytes at the start of a page in which its encoding is declared
 
-# What is not shown, what asks for input, and what is the same on every page of a site.
+# Hidden elements, forms, and elements that are the same on every page of a site.
 _LEFT_OUT = (
     "head, script, style, noscript, template, svg, iframe, object, canvas, audio, video, "
     "select, datalist, textarea, button, [hidden], [style*='display:none' i], "
     "[style*='display: none' i], nav, [role=navigation], [role=search], [role=banner], "
     "[role=contentinfo]"
 )
-# What browsers use for declared encodings. https://encoding.spec.whatwg.org/#names-and-labels
+# Encodings that browsers use for declared ones. https://encoding.spec.whatwg.org/#names-and-labels
 _USED_FOR = {
     "ascii": "cp1252",
     "iso8859-1": "cp1252",
@@ -53,8 +53,8 @@ _CLOSED_AT_ONCE = re.compile(
     r"<(title|script|style|textarea|iframe|noscript|noframes|xmp)(\s[^<>]*)?/>", re.I
 )
 _SECTIONS = {"main", "article", "section", "aside", "blockquote"}
-_SELF_LINKS = {"¶", "#", "§"}  # beside headings
-_DEEPEST = 100  # markdownify calls itself three times a level, and Python allows some 1,000
+_SELF_LINKS = {"¶", "#", "§"}  # links next to headings
+_DEEPEST = 100  # markdownify recurses three times per level, and Python allows about 1,000
 
 
 class Page(NamedTuple):
@@ -80,10 +80,10 @@ def read_page(reading: Reading) -> Iterator[Document]:
 
 
 def _real_encoding(declared: str | None) -> str | None:
-    """Return the encoding that browsers use for a declared one, None for an unknown one."""
+    """Return the browsers' encoding for a declared one, None for an unknown one."""
     try:
         " ".encode(declared or "")
-    except (LookupError, UnicodeError):  # or no encoding of texts, such as rot13
+    except (LookupError, UnicodeError):  # or not an encoding of text, such as rot13
         return None
     name = codecs.lookup(declared or "").name
     return None if name.startswith("utf") else _USED_FOR.get(name, name)
@@ -92,16 +92,16 @@ def _real_encoding(declared: str | None) -> str | None:
 def parse_page(html: str) -> Page:
     """Return the title and the main content of a page, however broken its HTML is.
 
-    It is parsed as browsers do, so that end tags may be missing. The content is `<main>` if there
-    is one, otherwise all but navigation and the footer: a choice by links and lengths, as readers'
-    modes make it, loses up to half of a manual.
+    It is parsed as in browsers, so end tags may be missing. The content is `<main>` if there is
+    one, otherwise everything except navigation and footer. A choice by links and lengths, as in
+    reader modes, would lose up to half of a manual.
     """
     if _XHTML in html[:_HEAD_BYTES]:
         html = _CLOSED_AT_ONCE.sub(r"<\1\2></\1>", html)
     tree = LexborHTMLParser(html)
     titles = (one_line(node.text(separator=" ")) for node in tree.css("head > title, h1"))
     title = next(filter(None, titles), "")
-    for node in reversed(tree.css(_LEFT_OUT)):  # inner ones first: an outer one takes them along
+    for node in reversed(tree.css(_LEFT_OUT)):  # inner ones first: an outer one contains them
         if node.tag not in _NEVER_LEFT_OUT:
             node.decompose()
     _flatten(tree)
@@ -150,7 +150,7 @@ def _flatten(tree: LexborHTMLParser) -> None:
 
 
 class _Converter(MarkdownConverter):
-    """Leaves out where links and images are, which may be megabytes of data."""
+    """Leaves out addresses of links and images, which may be megabytes of data."""
 
     def convert_a(self, el: Tag, text: str, parent_tags: set[str]) -> str:  # noqa: ARG002
         return "" if text.strip() in _SELF_LINKS else text
@@ -163,7 +163,7 @@ class _Converter(MarkdownConverter):
             return f" {text.strip()} "
         return f"\n\n{text.strip()}\n\n" if text.strip() else ""
 
-    # What markdownify does not know as blocks.
+    # Blocks that markdownify does not know.
     convert_address = convert_aside = convert_center = convert_details = _convert_block
     convert_dialog = convert_fieldset = convert_figure = convert_footer = _convert_block
     convert_form = convert_header = convert_hgroup = convert_legend = _convert_block

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     # Name of a sheet, and its rows with their numbers.
     _Sheet = tuple[str, Iterable[tuple[int, Sequence[object]]]]
 
-_LINES_ABOVE = 20  # rows in which the header is looked for
+_LINES_ABOVE = 20  # rows in which the header is searched
 _WIDEST = 16_384  # cells of a row, as in Excel
 
 
 def read_workbook(reading: Reading) -> Iterator[Document]:
     """Yield each row of each sheet as lines of `column: value`, with the columns as metadata.
 
-    The header is the first row of two texts or more, and nothing else. What stands above it, and
-    a sheet without one, is text: its rows are joined to passages.
+    The header is the first row with two or more texts and nothing else. Rows above it, and sheets
+    without a header, are text: their rows are joined to passages.
     """
     with reading.file.path.open("rb") as stream:
         head = stream.read(2)
@@ -71,12 +71,12 @@ def _filled(row: Sequence[object]) -> list[str]:
 
 
 def _is_header(row: Sequence[object]) -> bool:
-    """Return whether a row has two names or more, and nothing else."""
+    """Return whether a row has two or more names and nothing else."""
     return len(_filled(row)) > 1 and all(isinstance(value, str) for value in row)
 
 
 def _plain(value: object) -> object:
-    """Return a cell's value as metadata can hold it: dates as ISO 8601, times as text."""
+    """Return a cell's value as metadata: dates as ISO 8601, times as text."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, datetime):
@@ -96,11 +96,11 @@ def _sheets(reading: Reading) -> Iterator[_Sheet]:
     import openpyxl  # noqa: PLC0415 - of the extra
 
     with warnings.catch_warnings(), reading.file.path.open("rb") as stream:
-        warnings.simplefilter("ignore")  # of styles and rules that it does not keep
+        warnings.simplefilter("ignore")  # warnings about styles and rules that it does not keep
         with closing(openpyxl.load_workbook(stream, read_only=True, data_only=True)) as book:
             for number, sheet in enumerate(book.worksheets):
                 reading.position = reading.file.size * number // len(book.worksheets)
-                sheet.reset_dimensions()  # which some programs write wrong
+                sheet.reset_dimensions()  # some programs write it incorrectly
                 yield sheet.title, enumerate(sheet.iter_rows(values_only=True), 1)
             if not book.worksheets:
                 raise InvalidInputError("has no sheet that can be read: save it as .xlsx again")

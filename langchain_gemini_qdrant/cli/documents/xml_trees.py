@@ -1,4 +1,4 @@
-"""Parses the XML inside documents: no entity is resolved, nothing is loaded from elsewhere."""
+"""Parses the XML inside documents: no entity is resolved, nothing external is loaded."""
 
 from __future__ import annotations
 

@@ -12,4 +12,4 @@ from langchain_gemini_qdrant.edge._backend._write import WritingApi
 
 @refuse_the_rest
 class EdgeBackend(CollectionsApi, WritingApi, ReadingApi, SearchingApi, StorageApi):
-    """What `EdgeClient` delegates to: every method of `QdrantBase` is served or says why not."""
+    """Backend of `EdgeClient`: every method of `QdrantBase` is served or raises an error."""

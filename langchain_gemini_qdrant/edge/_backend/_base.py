@@ -1,4 +1,4 @@
-"""What all parts of the backend share: the folder, and arguments without effect on one node."""
+"""Parts that all of the backend shares: the folder, and arguments without effect on one node."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class FolderAccess(QdrantBase):
     @property
     def _open_folder(self) -> Folder:
         if self._folder is None:
-            raise StorageError("This client is closed; make a new EdgeClient")
+            raise StorageError("This client is closed; create a new EdgeClient")
         self._folder.check_usable()
         return self._folder
 
     def _collection(self, name: str) -> Collection:
         if self._folder is None:
-            raise StorageError("This client is closed; make a new EdgeClient")
+            raise StorageError("This client is closed; create a new EdgeClient")
         return self._folder.collection(name)  # which checks that it is usable
 
 
 def check_options(options: Mapping[str, object]) -> None:
-    """Accept options that have no effect on a single node; refuse those that would have one."""
+    """Accept options that have no effect on a single node; refuse the others."""
     for name, value in options.items():
         if name == "shard_key_selector":
             if value is not None:

@@ -1,4 +1,4 @@
-"""The backend's methods about collections: their settings, names, vectors and indexes."""
+"""The backend's methods for collections: their settings, names, vectors and indexes."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _INDEX_SCHEMA: TypeAdapter[models.PayloadFieldSchema] = TypeAdapter(models.Paylo
 
 
 class CollectionsApi(FolderAccess):
-    """Making, describing, changing and removing collections."""
+    """Creating, describing, changing and deleting collections."""
 
     def info(self) -> models.VersionInfo:
-        """Return the version whose calls are served: qdrant-client's, as the engine tells none."""
+        """Return the version of qdrant-client, whose calls are served; the engine reports none."""
         return models.VersionInfo(
             title="Qdrant Edge", version=importlib.metadata.version("qdrant-client"), commit=None
         )
@@ -118,7 +118,7 @@ class CollectionsApi(FolderAccess):
     ) -> bool:
         """Change settings that the engine can change, and merge into the metadata.
 
-        What is stored already follows at the next `optimize`.
+        The next `optimize` applies them to stored points.
         """
         given = {
             name: v for name, v in kwargs.items() if v is not None and name not in WITHOUT_MEANING
@@ -129,7 +129,7 @@ class CollectionsApi(FolderAccess):
             folder.reconfigure(collection_name, lambda config: changed_settings(config, given))
         if fields is not None:
             folder.merge_metadata(collection_name, fields)
-        folder.resolve(collection_name)  # a missing collection is an error, whatever is asked
+        folder.resolve(collection_name)  # a missing collection is always an error
         return True
 
     def optimize(self, collection_name: str) -> bool:
@@ -203,7 +203,7 @@ class CollectionsApi(FolderAccess):
         vector_name_config: types.VectorNameConfig,
         **kwargs: Any,
     ) -> models.UpdateResult:
-        """Add a named vector, which no point has yet; repeating the call is not an error."""
+        """Add a named vector, which no point has yet; repeating the call has no effect."""
         check_options(kwargs)
         folder, updates = self._open_folder, engine().UpdateOperation
         with conversion_errors("vector configuration"):
@@ -234,7 +234,7 @@ class CollectionsApi(FolderAccess):
     def delete_vector_name(
         self, collection_name: str, vector_name: str, **kwargs: Any
     ) -> models.UpdateResult:
-        """Take a named vector off the collection and all points; a missing one is ignored."""
+        """Remove a named vector from the collection and all points; a missing one is ignored."""
         check_options(kwargs)
         folder = self._open_folder
         operation = engine().UpdateOperation.delete_vector_name(vector_name)
@@ -246,5 +246,5 @@ class CollectionsApi(FolderAccess):
         return completed()
 
     def vector_storage_size(self, collection_name: str) -> VectorStorageSize:
-        """Measure what the collection's vectors and their codes occupy."""
+        """Measure the size of the collection's vectors and their codes."""
         return self._collection(collection_name).vector_storage_size()

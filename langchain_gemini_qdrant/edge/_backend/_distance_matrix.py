@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from qdrant_client.conversions import common_types as types
 
-_FEWEST = 2  # one point has no other to be near to
+_FEWEST = 2  # a single point has no neighbors
 
 
 def nearest_of_each(
@@ -22,7 +22,7 @@ def nearest_of_each(
     limit: int,
     sample: int,
 ) -> dict[types.PointId, list[models.ScoredPoint]]:
-    """Return for each point of a sample the nearest ones of the others, at most `limit`.
+    """Return the nearest other points for each point of a sample, at most `limit`.
 
     Args:
         search: Runs several queries.

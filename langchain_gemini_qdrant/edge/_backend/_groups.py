@@ -1,4 +1,4 @@
-"""Groups of hits by a payload field, made from queries of the engine, which has none."""
+"""Groups of hits by a payload field, made from queries, as the engine has no groups."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def grouped(
 
     Args:
         search: Runs a query.
-        request: What to search, without limit.
+        request: The query, without limit.
         group_by: The payload field; a point with several values is in several groups.
         limit: How many groups to return.
-        group_size: How many hits to return of each.
+        group_size: How many hits to return for each group.
         count: How many points the collection has.
     """
     everything = max(count, 1)
@@ -102,7 +102,7 @@ def group_lookups(
     with_lookup: types.WithLookupInterface,
     retrieve: Callable[..., list[models.Record]],
 ) -> None:
-    """Put to each group the point of another collection that has the group's id."""
+    """Add to each group the point of a lookup collection that has the group's id."""
     place = (
         with_lookup
         if isinstance(with_lookup, models.WithLookup)
@@ -110,7 +110,7 @@ def group_lookups(
     )
     point_ids: dict[int | str, int | str] = {}
     for group in groups:
-        with suppress(InvalidInputError):  # a group's id need not be one of a point
+        with suppress(InvalidInputError):  # a group's id need not be a valid point id
             point_ids[group.id] = check_point_id(group.id)
     found = retrieve(
         place.collection,

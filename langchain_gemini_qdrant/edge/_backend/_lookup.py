@@ -1,4 +1,4 @@
-"""Queries by stored points: their ids are replaced by their vectors, and they are left out."""
+"""Queries by stored points: ids are replaced by vectors, and these points are not found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def with_vectors_for_ids(stage: Stage, collection_name: str, look_up: LookUp) ->
     query = stage.query
     nearest = query.nearest if isinstance(query, models.NearestQuery) else query
     if not stage.prefetch and isinstance(nearest, PLAIN_VECTORS):
-        return stage  # a vector alone names no point
+        return stage  # a plain vector names no point
     place = stage.lookup_from
     where = collection_name if place is None else place.collection
     name = (place.vector if place is not None else None) or stage.using or ""
@@ -54,7 +54,7 @@ def with_vectors_for_ids(stage: Stage, collection_name: str, look_up: LookUp) ->
 
 
 def _mapped(query: Any, vector: Callable[[object], Any]) -> object:  # noqa: ANN401, PLR0911
-    """Return the query with each of its examples replaced by what `vector` gives for it."""
+    """Return the query with each of its examples replaced by the result of `vector`."""
 
     def changed(value: Any, **fields: object) -> Any:  # noqa: ANN401
         return value.model_copy(update=fields)
@@ -85,7 +85,7 @@ def _mapped(query: Any, vector: Callable[[object], Any]) -> object:  # noqa: ANN
             )
         case _ if query is None or isinstance(query, get_args(models.Query)):
             return query  # names no points
-        case _:  # a vector or an id alone asks for what is nearest
+        case _:  # a plain vector or id asks for the nearest points
             return models.NearestQuery.model_construct(nearest=vector(query))
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ReadingApi(FolderAccess):
-    """Reading points by id, page by page, and their numbers."""
+    """Reading points by id or page by page, and counting them."""
 
     def retrieve(
         self,
@@ -37,7 +37,7 @@ class ReadingApi(FolderAccess):
         with_vectors: types.WithVector = False,
         **kwargs: Any,
     ) -> list[models.Record]:
-        """Return the points that are stored, in the order of `ids`."""
+        """Return those of the points that are stored, in the order of `ids`."""
         check_options(kwargs)
         wanted = [check_point_id(point_id) for point_id in ids]
         collection, payload = self._collection(collection_name), edge_payload_selector(with_payload)
@@ -61,7 +61,7 @@ class ReadingApi(FolderAccess):
     ) -> tuple[list[models.Record], types.PointId | None]:
         """Return a page of points, by default in the order of their ids, and the next one's start.
 
-        With `order_by` there is no next start; the field needs an index of numbers or datetimes.
+        With `order_by` there is no next start, and the field needs a number or datetime index.
         """
         check_options(kwargs)
         if order_by is not None and offset is not None:
@@ -105,7 +105,7 @@ class ReadingApi(FolderAccess):
         exact: bool = False,
         **kwargs: Any,
     ) -> types.FacetResponse:
-        """Count the points for each value of a field, which needs an index that matches values."""
+        """Count the points for each value of a field; it needs an index for matching values."""
         check_options(kwargs)
         with conversion_errors("facet request"):
             request = engine().FacetRequest(

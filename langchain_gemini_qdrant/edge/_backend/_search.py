@@ -91,9 +91,9 @@ class SearchingApi(FolderAccess):
         lookup_from: types.LookupLocation | None = None,
         **kwargs: Any,
     ) -> types.GroupsResult:
-        """Search and group what is found by a field; see `QdrantClient.query_points_groups`.
+        """Search and group the hits by a field; see `QdrantClient.query_points_groups`.
 
-        The engine has no groups: points are searched until the groups are full, at worst all.
+        The engine has no groups: more points are searched until the groups are full, at worst all.
         """
         check_options(kwargs)
         request = _request(
@@ -206,7 +206,7 @@ class SearchingApi(FolderAccess):
         ]
 
     def _vector_of(self, collection_name: str, name: str, point_id: int | str) -> object:
-        """Return the vector of a stored point, by which a query is meant to search."""
+        """Return the vector of a stored point that a query names as its example."""
         collection = self._collection(collection_name)
         check_vector_name(name, collection.schema)
         found = self.retrieve(collection_name, [point_id], with_payload=False, with_vectors=[name])
@@ -232,8 +232,9 @@ def _request(*, query: object = None, **fields: Any) -> models.QueryRequest:
 
 
 def _without_value(error: StorageError) -> InvalidInputError:
-    # the engine says no more than that it cancelled the query
+    # the engine's only message is that it cancelled the query
     return InvalidInputError(
         "The formula has no finite value for some point: a field is missing without a default or"
-        f" has the wrong type, or a step is not defined, as a division by zero ({error})"
+        " has the wrong type, or an operation is undefined, for example a division by zero "
+        f"({error})"
     )

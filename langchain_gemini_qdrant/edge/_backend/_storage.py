@@ -17,7 +17,7 @@ class StorageApi(FolderAccess):
     """Durability, sizes and backups."""
 
     def check_folder(self) -> None:
-        """Refuse a folder that is not where it was."""
+        """Refuse a folder that was moved, removed or replaced."""
         _ = self._open_folder
 
     def require_power_safety(self) -> None:
@@ -29,7 +29,7 @@ class StorageApi(FolderAccess):
         self._open_folder.temporary = True
 
     def storage_info(self, collection_name: str) -> StorageInfo:
-        """Measure what a collection takes."""
+        """Measure a collection's use of disk and memory."""
         return self._collection(collection_name).storage_info()
 
     def backup(self, target: Path) -> None:

@@ -23,7 +23,7 @@ _ADVICE = {
 
 
 def refuse_the_rest(backend: Backend) -> Backend:
-    """Let each method of `QdrantBase` that the class lacks raise, and name an alternative."""
+    """Make each method of `QdrantBase` that the class lacks raise an error with an alternative."""
     for name, method in vars(QdrantBase).items():
         if not name.startswith("_") and callable(method) and getattr(backend, name) is method:
             setattr(backend, name, _refusal(name))

@@ -1,8 +1,8 @@
 """Updates of points, each checked as a whole before the engine is asked to apply it.
 
-A function here takes what qdrant-client's method takes and returns the update, ready to be applied
-to a collection. An id that is not stored does not stop an update, as on the server: the other
-points are changed, then the call raises.
+A function here takes the arguments of qdrant-client's method and returns the update, ready to be
+applied to a collection. As on the server, an id that is not stored does not stop an update: the
+other points are changed, then the call raises.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def upsert(
         for point in check_points(points, schema):
             ready = _Ready(point.id, edge_point(point), point.size_bytes)
             if is_plain or ready.id not in rounds[0]:
-                rounds[0][ready.id] = ready  # of several with one id the last
+                rounds[0][ready.id] = ready  # the last one of each id
             else:
                 _add_to_a_later_round(rounds, ready)
         operations = []
@@ -76,7 +76,7 @@ def upsert(
 
 
 def _add_to_a_later_round(rounds: list[dict[int | str, _Ready]], point: _Ready) -> None:
-    """Put a repeated id into a batch that has none of it: a condition may hold only once."""
+    """Put a repeated id into a batch without that id: a condition may be true only once."""
     batch = next((batch for batch in rounds if point.id not in batch), None)
     if batch is None:
         rounds.append(batch := {})
@@ -104,7 +104,7 @@ def update_vectors(points: object, schema: VectorSchema, update_filter: object =
 
 
 def delete_vectors(names: Sequence[str], selector: object, schema: VectorSchema) -> Update:
-    """Return the update that takes vectors off points."""
+    """Return the update that removes vectors from points."""
     check_list(names, "vectors")
     if not names:
         raise InvalidInputError("There must be at least one vector name to delete")
@@ -129,7 +129,7 @@ def delete(selector: object) -> Update:
 
 
 def set_payload(payload: object, selector: object, key: str | None = None) -> Update:
-    """Return the update that merges into payloads, or into what is at `key` of them."""
+    """Return the update that merges into payloads, or into the object at `key` in them."""
     above = 0 if key is None else key.count(".") + key.count("[") + 1
     fields = check_payload(payload, ON_EDGE._replace(levels=ON_EDGE.levels - above))
     updates = engine().UpdateOperation
@@ -154,7 +154,7 @@ def overwrite_payload(payload: object, selector: object) -> Update:
 
 
 def delete_payload(keys: Sequence[str], selector: object) -> Update:
-    """Return the update that takes keys out of payloads."""
+    """Return the update that removes keys from payloads."""
     check_list(keys, "keys")
     updates, names = engine().UpdateOperation, list(keys)
     return _for_selected(
@@ -211,7 +211,7 @@ def _for_selected(
     *,
     point_bytes: int = 0,
 ) -> Update:
-    """Return an update of the selected points; `point_bytes` is what it adds to each of them."""
+    """Return an update of the selected points; `point_bytes` is the size that it adds to each."""
     selected = _selected(selector)
     if isinstance(selected, models.Filter):
         condition = edge_filter(selected)
@@ -237,7 +237,7 @@ def _report_missing(wanted: Iterable[int | str], stored: PointIds) -> None:
     missing = dict.fromkeys(wanted).keys() - set(stored)
     if missing:
         names = ", ".join(sorted(map(str, missing)))
-        raise InvalidInputError(f"No point with id {names}; those that are stored were changed")
+        raise InvalidInputError(f"No point with id {names}; the other points were changed")
 
 
 def _selected(selector: object) -> models.Filter | PointIds:

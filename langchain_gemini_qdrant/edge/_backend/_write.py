@@ -60,7 +60,7 @@ class WritingApi(FolderAccess):
         points: types.PointsSelector,
         **kwargs: Any,
     ) -> models.UpdateResult:
-        """Take vectors off points, by the vectors' names."""
+        """Remove vectors from points, by the vectors' names."""
         schema = self._collection(collection_name).schema
         return self._write(
             collection_name, _updates.delete_vectors(vectors, points, schema), kwargs
@@ -80,7 +80,7 @@ class WritingApi(FolderAccess):
         key: str | None = None,
         **kwargs: Any,
     ) -> models.UpdateResult:
-        """Merge into the points' payloads, or into what is at `key` of them."""
+        """Merge into the points' payloads, or into the object at `key` in them."""
         return self._write(collection_name, _updates.set_payload(payload, points, key), kwargs)
 
     def overwrite_payload(
@@ -100,7 +100,7 @@ class WritingApi(FolderAccess):
         points: types.PointsSelector,
         **kwargs: Any,
     ) -> models.UpdateResult:
-        """Take keys out of the points' payloads."""
+        """Remove keys from the points' payloads."""
         return self._write(collection_name, _updates.delete_payload(keys, points), kwargs)
 
     def clear_payload(
@@ -152,7 +152,7 @@ class WritingApi(FolderAccess):
         ids: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Write points given by columns; ids are made where there are none."""
+        """Write points given as columns; missing ids are generated."""
         points = (
             models.PointStruct.model_construct(id=point_id, vector=vector, payload=fields)
             for point_id, vector, fields in zip(
@@ -173,7 +173,7 @@ class WritingApi(FolderAccess):
 
 
 def _or_none_at_all(vector: Any) -> Any:  # noqa: ANN401 - of any kind
-    """Return a record's vector; one that was read without vectors, or has none, gets none."""
+    """Return a record's vector, or no vectors if it has none or was read without them."""
     return {} if vector is None else vector
 
 

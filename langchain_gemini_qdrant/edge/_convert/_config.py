@@ -14,8 +14,8 @@ from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SEARCH_THREADS = 2  # the engine's default of one for each core and collection adds up
-# what the engine does, in the server's terms
+_SEARCH_THREADS = 2  # the engine's default, one per core and collection, adds up
+# the engine's behavior in the server's terms
 _OPTIMIZER_DEFAULTS = {
     "deleted_threshold": 0.2,
     "vacuum_min_vector_number": 1000,
@@ -23,7 +23,7 @@ _OPTIMIZER_DEFAULTS = {
     "indexing_threshold": 20000,
     "flush_interval_sec": 5,
 }
-# the engine takes no collection without vectors; no point ever has this one
+# the engine refuses a collection without vectors; no point ever has this one
 _NO_VECTORS = {"no vectors": models.SparseVectorParams()}
 
 
@@ -57,9 +57,9 @@ def edge_config(config: models.CreateCollection) -> EdgeObject:
 def _quantized(
     config: models.CreateCollection,
 ) -> models.VectorParams | dict[str, models.VectorParams] | None:
-    """Return the vectors, each with the quantization that holds for it.
+    """Return the vectors, each with the quantization that applies to it.
 
-    The engine can take quantization off a vector, but not off a collection.
+    The engine can remove quantization from a vector, but not from a collection.
     """
     shared = config.quantization_config
 
@@ -77,7 +77,7 @@ def collection_info(
     payload_schema: Mapping[str, models.PayloadFieldSchema],
     info: EdgeObject,
 ) -> models.CollectionInfo:
-    """Return what `get_collection` reports; `info` is the engine's own account."""
+    """Return the result of `get_collection`; `info` is the engine's own report."""
     indexed_points = {name: field.points for name, field in info.payload_schema.items()}
     return models.CollectionInfo(
         status=models.CollectionStatus.GREEN,
@@ -123,5 +123,5 @@ def _fields(diff: models.HnswConfigDiff | models.OptimizersConfigDiff | None) ->
         return {}
     fields = diff.model_dump(exclude_none=True)
     if not isinstance(fields.get("max_optimization_threads", 0), int):
-        del fields["max_optimization_threads"]  # "auto", which the report has no word for
+        del fields["max_optimization_threads"]  # "auto", which the report cannot express
     return fields

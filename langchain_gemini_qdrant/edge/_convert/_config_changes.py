@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_ANEW = "make a new collection with it and `migrate`, or copy the points by scroll and upsert"
+_ANEW = "create a new collection with it and `migrate`, or copy the points by scroll and upsert"
 _DIFFS = {
     "hnsw_config": "hnsw_config",
     "optimizers_config": "optimizers_config",
@@ -32,7 +32,7 @@ _DIFFS = {
 def changed_settings(
     config: models.CreateCollection, given: Mapping[str, object]
 ) -> models.CreateCollection:
-    """Return the settings after `update_collection`; what is not named stays.
+    """Return the settings after `update_collection`; settings that are not named stay.
 
     Raises:
         NotImplementedError: The engine cannot change this; the message names an alternative.
@@ -104,7 +104,7 @@ def with_vector_name(
     """Return the settings with one more named vector.
 
     Raises:
-        InvalidInputError: There is another vector of this name.
+        InvalidInputError: A different vector has this name already.
     """
     dense, sparse = dict(named_vectors(config.vectors)), dict(config.sparse_vectors or {})
     with conversion_errors("vector configuration"):
@@ -126,7 +126,7 @@ def with_vector_name(
 
 
 def _same_vector(old: BaseModel, new: BaseModel) -> bool:
-    """Compare what makes a vector; how it is kept and indexed may differ."""
+    """Compare what defines a vector; storage and index settings may differ."""
     names = ("size", "distance", "multivector_config", "datatype", "modifier")
     return type(old) is type(new) and all(
         getattr(old, name, None) == getattr(new, name, None) for name in names

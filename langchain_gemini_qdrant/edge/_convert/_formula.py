@@ -1,7 +1,7 @@
 """Formulas that compute scores, in qdrant-client's form -> the engine's.
 
 Each kind of expression is a model with one field, and the engine's function has the field's name;
-`_EXCEPTIONS` holds those that take several arguments.
+`_EXCEPTIONS` has those that take several arguments.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """qdrant-client's models -> the engine's types.
 
-One rule serves three quarters of them: the engine's class of the same name, built from the fields
-that are set. `_RENAMED`, `_DROPPED` and `_EXCEPTIONS` hold the rest.
+One rule covers three quarters of them: the engine's class of the same name, built from the fields
+that are set. `_RENAMED`, `_DROPPED` and `_EXCEPTIONS` cover the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.edge._convert._validate import CheckedPoint, Vector, VectorSchema
 
-# What the engine's factories return has no usable static type: its stubs are partly wrong.
+# The results of the engine's factories have no usable static type: its stubs are partly wrong.
 EdgeObject: TypeAlias = Any
 
 _RENAMED = {
@@ -45,7 +45,7 @@ _RENAMED = {
 }
 _DROPPED: dict[str, set[str]] = {
     "DisabledStemmerParams": {"type"},
-    # `prevent_unoptimized` hides points until an optimizer has run, and none runs by itself here
+    # `prevent_unoptimized` hides points until an optimizer has run, and none runs on its own here
     "OptimizersConfigDiff": {
         "flush_interval_sec",
         "max_optimization_threads",
@@ -63,7 +63,7 @@ def to_edge(value: object) -> EdgeObject:
     """Return the engine's equivalent of a model, an enum member, or a list or dict of them.
 
     Raises:
-        NotImplementedError: The engine, or this table, has no equivalent.
+        NotImplementedError: The engine or this table has no equivalent.
         InvalidInputError: The engine's type refuses the values.
     """
     if (convert := _EXCEPTIONS.get(type(value).__name__)) is not None:
@@ -102,7 +102,7 @@ def _edge_class(name: str) -> EdgeObject:
 
 @functools.cache
 def _member(enum_name: str, member_name: str) -> EdgeObject:
-    """Match members by their letters and digits: `TWO_BITS` and `TwoBits` are one."""
+    """Match members by letters and digits only: `TWO_BITS` and `TwoBits` are the same."""
     edge_enum = _edge_class(enum_name)
     wanted = _letters(member_name)
     for name in dir(edge_enum):
@@ -116,8 +116,8 @@ def _letters(name: str) -> str:
 
 
 def _match_value(match: models.MatchValue) -> EdgeObject:
-    # The binding reads a Python bool as an integer, so that it matches nothing; it takes numpy's
-    # for what it is. Ends when `MatchValue(True).value is True` in qdrant-edge-py.
+    # The binding reads a Python bool as an integer, which matches nothing; it reads numpy's
+    # correctly. Ends when `MatchValue(True).value is True` in qdrant-edge-py.
     value = np.bool_(match.value) if isinstance(match.value, bool) else match.value
     return engine().MatchValue(value)
 
@@ -184,7 +184,7 @@ _EXCEPTIONS: dict[str, Callable[[Any], EdgeObject]] = {
 
 
 def edge_filter(conditions: object) -> EdgeObject | None:
-    """Return the engine's filter; a dict is taken as the server takes JSON."""
+    """Return the engine's filter; a dict is read as the server reads JSON."""
     if conditions is None:
         return None
     with conversion_errors("filter"):
@@ -205,7 +205,7 @@ def edge_vector(vector: Vector) -> EdgeObject:
 def edge_point(point: CheckedPoint) -> EdgeObject:
     """Return a checked point as the engine takes it."""
     vectors: object = point.vectors.get("")
-    if vectors is None or len(point.vectors) > 1:  # alone it is read in two thirds of the time
+    if vectors is None or len(point.vectors) > 1:  # one is read in two thirds of the time
         vectors = {name: edge_vector(vector) for name, vector in point.vectors.items()}
     return engine().Point(point.id, vectors, point.payload)
 
@@ -229,7 +229,7 @@ def edge_index(schema: models.PayloadFieldSchema) -> EdgeObject:
 
 
 def edge_vector_selector(with_vectors: object, schema: VectorSchema) -> bool | list[str]:
-    """Return which vectors an answer shall carry; they must be of the collection."""
+    """Return which vectors an answer contains; the collection must have them."""
     if with_vectors is None or isinstance(with_vectors, bool):
         return bool(with_vectors)
     if isinstance(with_vectors, list | tuple):
@@ -242,7 +242,7 @@ def edge_vector_selector(with_vectors: object, schema: VectorSchema) -> bool | l
 
 
 def edge_payload_selector(with_payload: object) -> EdgeObject:
-    """Return which payload fields an answer shall carry."""
+    """Return which payload fields an answer contains."""
     if with_payload is None or isinstance(with_payload, bool):
         return bool(with_payload)
     if isinstance(with_payload, list | tuple):

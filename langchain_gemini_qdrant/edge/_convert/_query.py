@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.edge._convert._validate import Vector, VectorSchema
 
 PLAIN_VECTORS = (list, np.ndarray, models.SparseVector)
-"""What a query, or an example in one, may be without naming a point."""
+"""Types of a query, or of an example in one, that name no point."""
 
 _DEFAULT_LIMIT = 10  # the server's
 _DEFAULT_RRF_K = 2  # the server's
@@ -80,7 +80,7 @@ def _prefetch(prefetch: models.Prefetch, schema: VectorSchema) -> EdgeObject:
         _DEFAULT_LIMIT if prefetch.limit is None else prefetch.limit, name="prefetch limit"
     )
     if isinstance(prefetch.query, models.NearestQuery) and prefetch.query.mmr is not None:
-        # the engine would take it for a search of the nearest, without a word
+        # the engine would silently treat it as a nearest-neighbor search
         raise NotImplementedError(
             "MMR in a prefetch is not supported by the embedded engine; use it in the query itself"
         )
@@ -113,7 +113,7 @@ def _scoring(  # noqa: PLR0911 - a table
     limit: int,
     prefetches: int,
 ) -> EdgeObject | None:
-    """Return what ranks this stage, None where points come in the order of their ids."""
+    """Return the ranking of this stage, None where points come in the order of their ids."""
     query, using = stage.query, stage.using or ""
     vector: object = query
     if isinstance(query, models.NearestQuery) and query.mmr is None:
@@ -239,8 +239,8 @@ def _nearest(
         return engine().Query.Nearest(vector, using)
     if isinstance(query.nearest, models.SparseVector):
         raise NotImplementedError(
-            "MMR over a sparse vector is not supported by the embedded engine; use a dense one, or"
-            " order what `with_vectors=True` returns"
+            "MMR over a sparse vector is not supported by the embedded engine; use a dense one, "
+            "or reorder the results of a search with `with_vectors=True`"
         )
     diversity, candidates = query.mmr.diversity, query.mmr.candidates_limit
     if diversity is not None and not 0 <= diversity <= 1:  # true for NaN, too
@@ -277,10 +277,10 @@ def _recommend(given: models.RecommendInput, using: str, schema: VectorSchema) -
 
 
 def _average(positives: list[Any], negatives: list[Any]) -> Vector:
-    """Return the server's average: twice the mean of the positives less that of the negatives.
+    """Return the server's average: twice the mean of the positives minus that of the negatives.
 
-    Without negatives it is the mean. Of lists of vectors it is all of their vectors, those of the
-    negatives with the sign turned.
+    Without negatives it is the mean. For lists of vectors it is all of their vectors, those of the
+    negatives with the opposite sign.
     """
     if isinstance(positives[0], models.SparseVector):
         return _sparse_average(positives, negatives)

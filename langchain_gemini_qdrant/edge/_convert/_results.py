@@ -19,7 +19,7 @@ def point_id(value: int | str | UUID) -> int | str:
 
 
 def scored_point(point: EdgeObject, *, with_vectors: bool | list[str]) -> models.ScoredPoint:
-    """Return one hit of a query, with the vectors asked for: MMR leaves those it used on it."""
+    """Return one hit of a query, with only the requested vectors: MMR adds those that it used."""
     vectors = _vectors(point.vector) if with_vectors else None
     if isinstance(with_vectors, list) and isinstance(vectors, dict):
         vectors = {name: vectors[name] for name in with_vectors if name in vectors}

@@ -1,4 +1,4 @@
-"""What may reach the engine, decided before it does.
+"""Checks of input before it reaches the engine.
 
 A write that the engine refuses stays in its write-ahead log and can damage data at the next open,
 so nothing may be refused there. Everything here is pure: values in, normalised values out.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Vector: TypeAlias = "list[float] | list[list[float]] | models.SparseVector"
 
 _HYPHENATED = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-# the spellings that the server takes; `uuid.UUID` alone takes more
+# the spellings that the server accepts; `uuid.UUID` accepts more
 _UUID = re.compile(rf"[0-9a-fA-F]{{32}}|{_HYPHENATED}|\{{{_HYPHENATED}\}}|urn:uuid:{_HYPHENATED}")
 _U32, _U64 = 2**32 - 1, 2**64 - 1
 _BYTES_PER_NUMBER = 4
@@ -52,7 +52,7 @@ class VectorSchema:
 
 
 class CheckedPoint(NamedTuple):
-    """A point that the engine takes for sure; `size_bytes` is about what it will occupy."""
+    """A point that the engine will accept; `size_bytes` is its approximate size on disk."""
 
     id: int | str
     vectors: dict[str, Vector]
@@ -140,9 +140,9 @@ def _check_sparse(vector: object, name: str) -> models.SparseVector:
 
 
 def are_plain(points: object) -> bool:
-    """Return whether points are a list without texts and images to embed, as nearly always.
+    """Return whether points are a list without texts and images to embed, the usual case.
 
-    qdrant-client looks for those in all depths, which takes a fifth of the time of a write.
+    qdrant-client searches all levels for those, which takes a fifth of the time of a write.
     """
     if not isinstance(points, list):
         return False
@@ -157,7 +157,7 @@ def are_plain(points: object) -> bool:
 
 
 def check_points(points: object, schema: VectorSchema) -> Iterator[CheckedPoint]:
-    """Yield the points to write, in their order, so that each can be converted while at hand.
+    """Yield the points to write, in their order, so that each is converted right after its check.
 
     Raises:
         InvalidInputError: Nothing may be written; `indices` names the refused point.
@@ -177,7 +177,7 @@ def check_points(points: object, schema: VectorSchema) -> Iterator[CheckedPoint]
 
 
 def _refused(point: object, index: int, error: InvalidInputError) -> InvalidInputError:
-    """Return the error that says which of some points is refused, too."""
+    """Return the error with the index of the refused point added."""
     name = (
         f" (id {point.id!r})" if isinstance(point, models.PointStruct | models.PointVectors) else ""
     )
@@ -198,7 +198,7 @@ def _check_point(point: object, schema: VectorSchema) -> CheckedPoint:
 
 
 def check_point_vectors(points: object, schema: VectorSchema) -> list[CheckedPoint]:
-    """Return the points whose vectors to replace, each once, with the last of its vectors.
+    """Return the points whose vectors are replaced, each once, with the last vectors given for it.
 
     Raises:
         InvalidInputError: Nothing may be written; `indices` names the refused point.
@@ -263,8 +263,8 @@ def check_collection(config: models.CreateCollection, name: str) -> None:
     """Refuse names and sizes that a server would refuse, too."""
     if name in {"", ".", ".."} or _FORBIDDEN_IN_NAMES.intersection(name):
         raise InvalidInputError(
-            f"A collection name must not be empty, '.' or '..', nor hold any of"
-            f" {''.join(sorted(_FORBIDDEN_IN_NAMES))!r}, got {name!r}"
+            "A collection name must not be empty, '.' or '..', or contain any of "
+            f"{''.join(sorted(_FORBIDDEN_IN_NAMES))!r}, got {name!r}"
         )
     check_utf8(name, "A collection name")
     if len(name) > _COLLECTION_NAME_CHARACTERS:
@@ -293,8 +293,8 @@ def _check_vector_name(name: str) -> None:
     # the engine names folders after vectors
     if name in {".", ".."} or _FORBIDDEN_IN_NAMES.intersection(name):
         raise InvalidInputError(
-            f"A vector name must not be '.' or '..', nor hold any of"
-            f" {''.join(sorted(_FORBIDDEN_IN_NAMES))!r}, got {name!r}"
+            "A vector name must not be '.' or '..', or contain any of "
+            f"{''.join(sorted(_FORBIDDEN_IN_NAMES))!r}, got {name!r}"
         )
     if len(name.encode()) > _VECTOR_NAME_BYTES:
         raise InvalidInputError(
@@ -303,7 +303,7 @@ def _check_vector_name(name: str) -> None:
 
 
 def check_limit(limit: int, *, name: str = "limit", least: int = 1) -> int:
-    """Return a limit of 1 or more; the engine would answer 0 with nothing."""
+    """Return a limit of 1 or more; for 0 the engine would return nothing."""
     if limit < least:
         raise InvalidInputError(f"{name} must be {least} or larger, got {limit}")
     return limit

@@ -1,4 +1,4 @@
-"""Other names of collections, changed by the server's rules."""
+"""Aliases of collections, changed by the server's rules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def change_aliases(
             aliases[rename.new_alias_name] = aliases.pop(rename.old_alias_name)
         else:
             raise InvalidInputError(
-                f"an alias operation must be to create, delete or rename, got {operation!r}"
+                f"an alias operation must create, delete or rename an alias, got {operation!r}"
             )
 
 

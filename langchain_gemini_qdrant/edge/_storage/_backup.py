@@ -32,23 +32,23 @@ def back_up(folder: Folder, target: Path) -> None:
         StorageError: `target` is inside the index, is not empty or cannot be written, or the disk
             has no room.
     """
-    # Not within: who closes this folder has the list of open folders, and waits.
+    # Not under its lock: a thread that closes this folder holds the list of open folders and waits.
     _check_target(folder.root, target)
     with folder.at_rest():
         _copy_index(folder.root, target)
 
 
 def restore(backup: Path, target: Path) -> None:
-    """Make an index of a backup, or of another index that is closed.
+    """Create an index from a backup, or from another index that is closed.
 
     Raises:
-        StorageError: `backup` is no index or is in use; `target` is inside of it, is not empty, is
+        StorageError: `backup` is not an index or is in use; `target` is inside it, is not empty, is
             open in this process or cannot be written, or the disk has no room.
     """
     check_closed(backup)
     refuse_local_mode(backup)
     if not (backup / "meta.json").is_file():
-        raise StorageError(f"{backup} is no index and no backup of one: it has no meta.json")
+        raise StorageError(f"{backup} is neither an index nor a backup of one: it has no meta.json")
     _check_target(backup, target)
     if not (backup / ".lock").exists():
         _copy_index(backup, target)
@@ -58,23 +58,23 @@ def restore(backup: Path, target: Path) -> None:
 
 
 def _check_target(source: Path, target: Path) -> None:
-    """Refuse a folder that no copy of `source` can be made in.
+    """Refuse a folder that cannot take a copy of `source`.
 
     Raises:
-        StorageError: It is inside of `source`, is not empty, or is open in this process.
+        StorageError: It is inside `source`, is not empty, or is open in this process.
     """
     try:
         if any(parent.exists() and parent.samefile(source) for parent in target.resolve().parents):
-            raise StorageError(f"{target} is inside {source}; name a folder outside of it")
+            raise StorageError(f"{target} is inside {source}; name a folder outside it")
         if target.exists() and any(target.iterdir()):
             raise StorageError(f"{target} is not empty; name a new folder")
     except OSError as error:
         raise StorageError(f"{source} cannot be copied to {target}: {error}") from error
-    check_closed(target)  # a client can have a folder open that was removed
+    check_closed(target)  # a client can still have a removed folder open
 
 
 def _copy_index(source: Path, target: Path) -> None:
-    """Copy everything but the lock; the list comes last, so that half a copy is none."""
+    """Copy everything except the lock; the list comes last, so that half a copy is not an index."""
     try:
         target.mkdir(parents=True, exist_ok=True)
         _require_room(target, occupied_bytes(source.rglob("*")))
@@ -92,13 +92,13 @@ def _require_room(target: Path, needed: int) -> None:
     free = shutil.disk_usage(target).free
     if free < needed + _SPARE_DISK_BYTES:
         raise StorageError(
-            f"Not enough free disk for {target}: {needed + _SPARE_DISK_BYTES:,} bytes must be"
-            f" free, {free:,} are; nothing was copied"
+            f"Not enough free disk for {target}: {needed + _SPARE_DISK_BYTES:,} bytes must be "
+            f"free, and {free:,} are; nothing was copied"
         )
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder of the engine's, without the log's segment that it is making."""
+    """Copy a folder of the engine, without the log segment that it is creating."""
     target.mkdir()
     for entry in source.iterdir():
         if entry.name.startswith(_BEING_MADE):
@@ -108,7 +108,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    """Copy a file and leave out what is all zeros, which reads the same."""
+    """Copy a file and leave holes for blocks of zeros, which reads the same."""
     with source.open("rb", buffering=0) as original, target.open("xb", buffering=0) as copy:
         while chunk := original.read(_CHUNK_BYTES):
             if chunk == _HOLE[: len(chunk)]:

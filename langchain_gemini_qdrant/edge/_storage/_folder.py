@@ -1,4 +1,4 @@
-"""The folder behind a client: its lock, its list of collections, and who uses it.
+"""The folder behind a client: its lock, its list of collections, and its users.
 
 ```
 root/.lock                 held by the one process that has the folder open; its process id
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class CollectionEntry(BaseModel):
-    """What `meta.json` keeps of one collection."""
+    """The entry of one collection in `meta.json`."""
 
     folder: str
     config: models.CreateCollection
@@ -57,7 +57,7 @@ class Folder(Shared):
     mode = "the engine inside this process"
 
     def __init__(self, root: Path) -> None:
-        """Lock the folder, which is made where it is missing, and read its list."""
+        """Lock the folder, which is created if missing, and read its list."""
         super().__init__(root)
         self._lock = threading.RLock()
         self._list_path = root / "meta.json"
@@ -70,8 +70,7 @@ class Folder(Shared):
             self._lock_file = lock(root / ".lock")
         except OSError as error:
             raise StorageError(
-                f"{root} cannot be used as the folder of an index: {error}."
-                " Name a folder that can be written."
+                f"{root} cannot be used as the folder of an index: {error}. Name a writable folder."
             ) from error
         self.lock_status = os.fstat(self._lock_file.fileno())
         try:
@@ -83,22 +82,22 @@ class Folder(Shared):
             raise
 
     def check_usable(self) -> None:
-        """Refuse use after closing, in another folder's files, and in a forked child, which hangs.
+        """Refuse use after closing, in replaced files, and in a forked child, which would hang.
 
         Raises:
-            StorageError: The folder is closed, or is not where it was, or was opened before the
+            StorageError: The folder is closed, was moved or replaced, or was opened before the
                 process forked.
         """
         if os.getpid() != self.process_id:
             self.refuse_fork()
         if self._lock_file.closed:
-            raise StorageError(f"The index in {self.root} is closed; make a new EdgeClient")
+            raise StorageError(f"The index in {self.root} is closed; create a new EdgeClient")
         if self.replaced:
             raise replaced_error(self.root)
 
     @property
     def replaced(self) -> bool:
-        """Whether the path leads to other files by now, though the lock may be the same."""
+        """Whether the path now leads to other files, though the lock may be the same."""
         return super().replaced or self._has_other_list
 
     @property
@@ -107,7 +106,7 @@ class Folder(Shared):
             lists = self._lists
             if _state(self._list_path) in lists:
                 return False
-            if lists is self._lists:  # otherwise another thread has replaced it meanwhile
+            if lists is self._lists:  # otherwise another thread has replaced it in the meantime
                 return True
 
     def names(self) -> list[str]:
@@ -132,7 +131,7 @@ class Folder(Shared):
         return resolved
 
     def entry(self, name: str) -> CollectionEntry:
-        """Return what is known of a collection; an alias is a name, too."""
+        """Return the entry of a collection, by its name or an alias."""
         return self._meta.collections[self.resolve(name)]
 
     def collection_folder(self, name: str) -> Path:
@@ -146,7 +145,7 @@ class Folder(Shared):
             if name not in self._open:  # no alias has the name of a collection
                 name = self.resolve(name)
             if name not in self._open:
-                self.check_usable()  # another thread may have closed the folder meanwhile
+                self.check_usable()  # another thread may have closed the folder in the meantime
                 entry = self._meta.collections[name]
                 folder = self._folder_of(entry)
                 self._adopt(name, Collection.open(folder, entry.config, self._lock))
@@ -176,7 +175,7 @@ class Folder(Shared):
         self._open[name] = collection
 
     def require_power_safety(self) -> None:
-        """Let every update from here on survive a power cut, and those before, too."""
+        """Make every update from here on, and those before, survive a power cut."""
         with self._lock:
             self.check_usable()
             self._flush_after_updates = 1
@@ -186,7 +185,7 @@ class Folder(Shared):
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
-        """Have everything flushed, and keep other threads out."""
+        """Flush everything, and keep other threads out."""
         with self._lock:
             self.check_usable()
             for collection in self._open.values():
@@ -216,7 +215,7 @@ class Folder(Shared):
         shutil.rmtree(folder, ignore_errors=True)
 
     def record_index(self, name: str, field: str, schema: models.PayloadFieldSchema | None) -> None:
-        """Remember a payload index, or forget it; the engine reports it in its own types only."""
+        """Record a payload index, or drop its record; the engine reports only its own types."""
         with self._lock:
             indexes = {n: s for n, s in self.entry(name).payload_schema.items() if n != field}
             if schema is not None:
@@ -233,13 +232,13 @@ class Folder(Shared):
             self.change_config(name, config)
 
     def change_config(self, name: str, config: models.CreateCollection) -> None:
-        """Remember a collection's settings after the engine has changed them."""
+        """Record a collection's settings after the engine has changed them."""
         with self._lock:
             self._change_entry(name, config=config)
             self.collection(name).schema = vector_schema(config)
 
     def merge_metadata(self, name: str, metadata: dict[str, object]) -> None:
-        """Merge into a collection's metadata; a value of None takes its key away.
+        """Merge into a collection's metadata; a value of None removes its key.
 
         The first metadata is kept as it is, as on a server.
         """
@@ -251,7 +250,7 @@ class Folder(Shared):
             self._change_entry(name, config=config.model_copy(update={"metadata": metadata}))
 
     def change_aliases(self, change: Callable[[dict[str, str]], None]) -> None:
-        """Let `change` edit the aliases; all of its changes are stored, or none."""
+        """Edit the aliases by `change`; all of its changes are stored, or none."""
         with self._lock:
             self.check_usable()
             aliases = self.aliases()
@@ -275,7 +274,7 @@ class Folder(Shared):
                     collection.close(is_elsewhere=self._has_other_list)
             finally:
                 try:
-                    for collection in self._drain():  # those after one that failed
+                    for collection in self._drain():  # those after the one that failed
                         with suppress(StorageError):
                             collection.close(is_elsewhere=self._has_other_list)
                 finally:
@@ -284,7 +283,7 @@ class Folder(Shared):
                         shutil.rmtree(self.root, ignore_errors=True)
 
     def leave_to_parent(self) -> None:
-        """Close this process's copy of the lock, which would outlive the parent's."""
+        """Close this process's copy of the lock, which would otherwise outlive the parent's."""
         self._lock_file.close()
         for collection in self._open.values():
             collection.abandon()
@@ -343,7 +342,7 @@ class Folder(Shared):
 
 
 def _state(file: Path) -> tuple[int, int] | None:
-    """Return by what a version of a file is known; its inode may be that of one before it."""
+    """Return what identifies a version of a file; an inode may be used again."""
     try:
         status = file.stat()
     except OSError:

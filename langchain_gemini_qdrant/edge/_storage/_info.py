@@ -1,4 +1,4 @@
-"""What a collection takes on disk and in memory, read from its files."""
+"""A collection's use of disk and memory, read from its files."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ _BLOCK_BYTES = 512  # the unit of `st_blocks`, whatever the file system's own bl
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StorageInfo(Displayed):
-    """What a collection holds and takes.
+    """Size of a collection: its points, and their use of disk and memory.
 
     Attributes:
         points_count: Points stored.
-        unindexed_vectors_count: Dense vectors outside the graph, which a search scans; of several
-            vectors to a point, those that have most.
-        disk_bytes: Blocks that the collection's files occupy. Their lengths add up to far more,
-            as the engine reserves room ahead, which takes no disk until it is used.
-        log_bytes: The part of them that the write-ahead log takes; a flush makes it reusable.
-        memory_bytes: What should fit into memory for searches to be fast, estimated: codes (or
+        unindexed_vectors_count: Dense vectors outside the graph, which a search scans; the highest
+            count where points have several vectors.
+        disk_bytes: Bytes on disk that the collection's files occupy. The lengths of the files add
+            up to far more, as the engine reserves space ahead, which takes no disk until it is
+            used.
+        log_bytes: The part of `disk_bytes` in the write-ahead log; a flush makes it reusable.
+        memory_bytes: Estimate of the bytes that should fit into memory for fast searches: codes (or
             the vectors, where there are no codes), graphs and ids. The rest is read when needed.
-        vectors: The dense vectors and their codes.
+        vectors: Sizes of the dense vectors and their codes.
     """
 
     points_count: int
@@ -63,15 +64,15 @@ def storage_info(collection_folder: Path, points_count: int) -> StorageInfo:
 
 
 def occupied_bytes(files: Iterable[Path]) -> int:
-    """Return what files take on disk: less than their length where they have holes."""
+    """Return the bytes that files occupy on disk: less than their length where they have holes."""
     total = 0
     for file in files:
         try:
             stat = file.stat()
-        except FileNotFoundError:  # a segment of the log that the engine has just made and renamed
+        except FileNotFoundError:  # a log segment that the engine has just created and renamed
             continue
         if S_ISREG(stat.st_mode):
-            # Windows does not tell the blocks
+            # Windows does not report blocks
             blocks = getattr(stat, "st_blocks", None)
             total += stat.st_size if blocks is None else blocks * _BLOCK_BYTES
     return total

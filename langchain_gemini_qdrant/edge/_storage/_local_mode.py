@@ -1,4 +1,4 @@
-"""Folders that qdrant-client's local mode has filled: told apart from damaged ones."""
+"""Folders written by qdrant-client's local mode, distinguished from damaged ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def local_collections(root: Path) -> tuple[str, ...] | None:
-    """Return the collections of a folder of qdrant-client's local mode; None of any other folder.
+    """Return the collections of a folder of qdrant-client's local mode; None for any other folder.
 
     Both formats list their collections in `meta.json`; the engine's own says its `format`, too.
     """
@@ -28,7 +28,7 @@ def local_collections(root: Path) -> tuple[str, ...] | None:
 
 
 def refuse_local_mode(root: Path) -> None:
-    """Refuse a folder of qdrant-client's local mode, before anything is written into it.
+    """Refuse a folder of qdrant-client's local mode, before anything is written to it.
 
     Raises:
         LocalModeError: It is one.

@@ -15,7 +15,7 @@ TEMPORARY = ":temporary:"
 
 
 def locate(path: str | os.PathLike[str]) -> Path:
-    """Return the folder that a path names; a new one for `TEMPORARY`.
+    """Return the folder at a path; a new one for `TEMPORARY`.
 
     Raises:
         ConfigurationError: `path` names no folder.
@@ -31,7 +31,7 @@ def locate(path: str | os.PathLike[str]) -> Path:
 
 
 def first_calls(*, temporary: bool, durability: Durability) -> list[str]:
-    """Return the backend's methods that put a client's settings into force.
+    """Return the backend's methods that apply a client's settings.
 
     Raises:
         ConfigurationError: There is no such durability.
@@ -41,7 +41,7 @@ def first_calls(*, temporary: bool, durability: Durability) -> list[str]:
             f"durability must be one of {get_args(Durability)}, got {durability!r}"
         )
     return [
-        "check_folder",  # the engine may have it open already, for another client
+        "check_folder",  # the folder may already be open for another client
         *(["remove_on_close"] if temporary else []),
         *(["require_power_safety"] if durability == "power" else []),
     ]

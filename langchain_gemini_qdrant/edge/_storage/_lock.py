@@ -1,4 +1,4 @@
-"""The lock of a folder, which one process at a time can have."""
+"""The lock of a folder, which one process at a time can hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def lock(path: Path) -> IO[str]:
-    """Lock a folder by this file, which says who has it.
+    """Lock a folder by this file, which names the process that holds it.
 
     Raises:
         OSError: The file cannot be written.
@@ -50,7 +50,7 @@ def lock(path: Path) -> IO[str]:
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Keep an index that is not open here from being opened.
+    """Lock an index that is not open here, so that nobody opens it.
 
     Raises:
         StorageError: It is open.
@@ -71,4 +71,4 @@ def unlock(file: IO[str]) -> None:
 
     if not file.closed:
         with file:
-            portalocker.unlock(file)  # closing alone would leave it to forked children
+            portalocker.unlock(file)  # closing it would leave the lock to forked children

@@ -1,15 +1,15 @@
-"""The engine's write-ahead log, read from its files: which updates it will apply again.
+"""The engine's write-ahead log, read from its files: the updates that it will apply again.
 
 ```
-wal/first-index   JSON, `ack_index`: from which number on updates are applied when it is opened
+wal/first-index   JSON, `ack_index`: number of the first update that is applied at the next open
 wal/closed-<n>    a full segment; its first record has the number n
 wal/open-<n>      the segment that is being written; it continues the last closed one
 ```
 
 A segment is `wal`, a zero byte and 4 bytes of seed, then its records: 8 bytes of length, an
 update as CBOR, padding, and a CRC-32C. The CRC continues the 4 bytes before the record, the CRC of
-the one before it or the seed. So a segment may be cut in two between any records, as the first 4
-bytes of a part can be its seed: its records keep their CRCs.
+the one before it or the seed. So a segment may be split between any two records: the 4 bytes before
+a part become its seed, and its records keep their CRCs.
 
 Source: https://github.com/qdrant/qdrant/blob/master/lib/wal/src/segment.rs
 """
@@ -73,11 +73,11 @@ def pending(log: Path) -> list[Record]:
 
 
 _UNREADABLE = "failed to read WAL entry"
-_NOT_APPLIED = "recursion limit exceeded"  # of a stored payload that an update has to read
+_NOT_APPLIED = "recursion limit exceeded"  # on a stored payload that an update has to read
 
 
 def check_readable(log: Path) -> None:
-    """Refuse a log with a bound that the engine would read back as none.
+    """Refuse a log with a bound that the engine would read back as no bound.
 
     Raises:
         StorageError: There is one in an update that opening the collection will apply again.
@@ -88,12 +88,12 @@ def check_readable(log: Path) -> None:
 
 
 def is_unreadable(error: StorageError) -> bool:
-    """Return whether an update in the log is what keeps a collection from being opened."""
+    """Return whether an update in the log prevents a collection from being opened."""
     return any(words in str(error) for words in (_UNREADABLE, _NOT_APPLIED))
 
 
 def records(log: Path) -> Iterator[Record]:
-    """Walk through all updates that the log still has."""
+    """Yield all updates that the log still has."""
     number = 0
     for kind in ("closed-", "open-"):
         segments = {int(file.name[len(kind) :]): file for file in log.glob(f"{kind}*")}
@@ -105,12 +105,12 @@ def records(log: Path) -> Iterator[Record]:
 
 
 def _records_of(file: Path, first: int) -> Iterator[Record]:
-    """Walk through the records by their lengths.
+    """Yield the records, found by their lengths.
 
-    The last one may be half written; the engine, which checks the CRCs, takes no notice of it.
+    The last one may be half written; the engine checks the CRCs and ignores it.
     """
     if file.stat().st_size == 0:
-        return  # nothing can be mapped; the engine says what is wrong
+        return  # nothing can be mapped; the engine reports the reason
     with (
         file.open("rb") as opened,
         mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content,
@@ -137,7 +137,7 @@ def is_whole(record: Record) -> bool:
 
 
 def write_segments(log: Path, records: Sequence[Record], *, shift: int = 0) -> None:
-    """Make a log of some records that follow each other, with higher numbers if `shift` is."""
+    """Write a log of consecutive records, with numbers higher by `shift`."""
     for file, group in itertools.groupby(records, key=lambda record: record.file):
         first, *others = group
         target = log / f"closed-{first.number + shift}"
@@ -145,10 +145,10 @@ def write_segments(log: Path, records: Sequence[Record], *, shift: int = 0) -> N
 
 
 def split(log: Path, number: int, later: Path) -> None:
-    """Write the updates from a number on to another log, where they leave that number free.
+    """Move the updates from a number on to another log, with numbers higher by one.
 
-    This log then ends before them. A point that has an update already has it again afterwards, if
-    that was its last one.
+    This log then ends before them, and the other log leaves the number free. An update that a point
+    already has is applied to it again, if it was the point's last one.
     """
     before: list[Record] = []
     after: list[Record] = []
@@ -180,7 +180,7 @@ def replace(record: Record, body: bytes) -> None:
 
 
 def _segment(content: bytes, start: int, end: int) -> bytes:
-    """Return a segment of its own, of the records between two places of another one."""
+    """Return a new segment from the records between two offsets of a segment."""
     return _MAGIC + content[start - _CRC_BYTES : end]
 
 
@@ -196,7 +196,7 @@ _CRC_TABLE = tuple(_crc_table())
 
 
 def _crc32c(previous: bytes, content: bytes) -> bytes:
-    """Return the CRC of a record after another one; the engine turns that one's bits around."""
+    """Return the CRC of a record after another one; the engine reverses that one's bits."""
     state = int(f"{int.from_bytes(previous, 'little'):032b}"[::-1], 2)
     for byte in content:
         state = _CRC_TABLE[(state ^ byte) & 0xFF] ^ state >> 8

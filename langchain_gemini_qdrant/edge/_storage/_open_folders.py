@@ -1,4 +1,4 @@
-"""Which folders this process has open, and how many clients share each of them."""
+"""The folders that this process has open, and the number of clients that share each."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class Shared:
-    """What the clients of one folder have in common: the engine here, or its process."""
+    """The engine that the clients of one folder share: in this process, or in a worker process."""
 
     mode: str
     """Where the engine runs, for messages."""
 
     lock_status: os.stat_result | None
-    """By which an open folder is known, whatever its path leads to; None before it is open."""
+    """Identifies an open folder, wherever its path leads now; None before it is open."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -42,23 +42,23 @@ class Shared:
 
     @property
     def replaced(self) -> bool:
-        """Whether the path leads to another folder by now, or to none."""
+        """Whether the path now leads to another folder, or to none."""
         if self.lock_status is None:
             return False
         try:
             return not os.path.samestat(self.lock_status, self.lock_path.stat())
-        except OSError:  # as of a file where the folder was
+        except OSError:  # such as a file in place of the folder
             return True
 
     def start_closing(self) -> None:
-        """Flush and close the folder, or begin to."""
+        """Flush and close the folder, or start doing so."""
         raise NotImplementedError
 
     def wait_closed(self) -> None:
         """Wait until the folder is closed; an error of closing it is raised."""
 
     def leave_to_parent(self) -> None:
-        """Let go of what belongs to the process that this one was forked from."""
+        """Release resources that belong to the parent of this forked process."""
 
     def check_process(self) -> None:
         """Refuse use in a forked child, where the engine would hang.
@@ -70,7 +70,7 @@ class Shared:
             self.refuse_fork()
 
     def refuse_fork(self) -> NoReturn:
-        """Raise what a forked child is told."""
+        """Raise the error for use in a forked child."""
         raise StorageError(
             f"The index in {self.root} was opened in process {self.process_id} and cannot be"
             " used in a process forked from it. Open it in one process only, or use a Qdrant"
@@ -79,7 +79,7 @@ class Shared:
 
 
 def replaced_error(folder: Path) -> StorageError:
-    """Return what users of a folder are told that is not where it was."""
+    """Return the error for a folder that was removed, moved or replaced."""
     return StorageError(
         f"The folder {folder} was removed, moved or replaced while a client of this process"
         " has it open. Close that client, then open the folder again."
@@ -89,11 +89,11 @@ def replaced_error(folder: Path) -> StorageError:
 S = TypeVar("S", bound=Shared)
 
 _opened: dict[Path, Shared] = {}
-_lock = threading.RLock()  # a client may be collected while another one opens
+_lock = threading.RLock()  # a client may be garbage-collected while another one opens
 
 
 def share(root: Path, kind: type[S]) -> S:
-    """Return what opens the folder, for one more user; clients of one folder share it.
+    """Return the folder's shared engine for one more user; open it if it is not open.
 
     Raises:
         StorageError: The folder cannot be opened, or is open here in the other mode.
@@ -108,20 +108,20 @@ def share(root: Path, kind: type[S]) -> S:
             if not opened.closing:
                 if not isinstance(opened, kind):
                     raise StorageError(
-                        f"The index in {root} is open in this process already, with {opened.mode},"
-                        f" and cannot be opened with {kind.mode} beside it. Close the other client,"
-                        " or open all clients of a folder in the same way:"
-                        " `EdgeClient(path, worker=True)` and `AsyncEdgeClient(path)` share an"
-                        " engine, `EdgeClient(path)` does not."
+                        f"The index in {root} is open in this process already, with {opened.mode}, "
+                        f"and cannot also be opened with {kind.mode}. Close the other client, or "
+                        "open all clients of a folder in the same way: `EdgeClient(path, "
+                        "worker=True)` and `AsyncEdgeClient(path)` share an engine, "
+                        "`EdgeClient(path)` does not."
                     )
                 opened.users += 1
                 return opened
-        with suppress(StorageError):  # its own user hears of it
+        with suppress(StorageError):  # its own user gets the error
             opened.wait_closed()
 
 
 def check_closed(root: Path) -> None:
-    """Refuse what cannot be done with a folder that is open here.
+    """Refuse an operation on a folder that is open here.
 
     Raises:
         StorageError: A client of this process has it open.
@@ -133,7 +133,7 @@ def check_closed(root: Path) -> None:
 
 
 def release(shared: Shared) -> bool:
-    """Remove one user; the last one starts the closing, and gets True."""
+    """Remove one user; for the last one, start closing and return True."""
     with _lock:
         if _opened.get(shared.root) is not shared:
             return False  # closed at exit, or opened before this process was forked
@@ -159,13 +159,13 @@ def forget(shared: Shared) -> None:
 def _close_all() -> None:
     while _opened:
         _, shared = _opened.popitem()
-        with suppress(StorageError):  # too late to tell; every write is in the log
+        with suppress(StorageError):  # too late to report; every write is in the log
             shared.start_closing()
             shared.wait_closed()
 
 
 def _leave_all_to_parent() -> None:
-    """Start a forked child without the folders of its parent, and with a free lock."""
+    """Release the parent's folders in a forked child, and give it a free lock."""
     global _lock  # noqa: PLW0603 - another thread may have held it at the fork
     _lock = threading.RLock()
     for shared in _opened.values():

@@ -1,4 +1,4 @@
-"""An index made whole again whose log has updates that the engine cannot read back."""
+"""Repair of an index whose log has updates that the engine cannot read back."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Repair(Displayed):
     Attributes:
         collection: Its name.
         outcome: What happened to an update in the log: `"shortened"`, applied with null in place of
-            what nests too deep in payloads, or `"left out"`, not applied. What such an update had
-            changed before the index was damaged, and was flushed, stays. Or what happened to
-            points that are stored with payloads that nothing can read: `"restored"` from the log,
-            shortened, or `"emptied"` of what the log no longer has. Vectors are kept.
+            values that nest too deep in payloads, or `"left out"`, not applied. Changes by such an
+            update that were flushed before the index was damaged stay. Or what happened to points
+            whose stored payloads cannot be read: `"restored"` from the log, shortened, or
+            `"emptied"` except for the parts that the log still has. Vectors are kept.
         operation: The engine's name of the update, such as `"upsert_points"`; empty for points.
-        point_ids: The points concerned; none where a filter selects them.
+        point_ids: Ids of the affected points; empty where a filter selects them.
     """
 
     collection: str
@@ -62,9 +62,9 @@ class Repair(Displayed):
 
 
 _OUTCOMES = {
-    "shortened": "applied, with null for what nests too deep in payloads",
+    "shortened": "applied, with null for values that nest too deep in payloads",
     "left out": "not applied",
-    "restored": "payloads that could not be read are those of the log, shortened",
+    "restored": "payloads that could not be read are restored from the log, shortened",
     "emptied": "payloads that could not be read are removed, except the parts that the log has;"
     " the vectors are kept",
 }
@@ -72,10 +72,10 @@ _OfPoints: TypeAlias = Literal["restored", "emptied"]
 
 
 def repair(damaged: Path, target: Path) -> list[Repair]:
-    """Make an index of one that the engine cannot open, and leave that one as it is.
+    """Create a repaired copy of an index that the engine cannot open; the index is unchanged.
 
     Raises:
-        StorageError: As of `restore`; or something else than the log is damaged.
+        StorageError: As for `restore`; or something other than the log is damaged.
     """
     restore(damaged, target)
     try:
@@ -124,7 +124,7 @@ def _repair(folder: Folder, name: str, damaged: Path) -> Iterator[Repair]:
 def _report(
     name: str, points: dict[int | str, _OfPoints], repaired: Iterable[Repair]
 ) -> Iterator[Repair]:
-    """Report points, except those whose payloads belong to an update that is reported."""
+    """Report points, except those whose payloads belong to a reported update."""
     shortened = {each for one in repaired if one.outcome == "shortened" for each in one.point_ids}
     groups: dict[_OfPoints, list[int | str]] = {"restored": [], "emptied": []}
     for point, outcome in points.items():
@@ -139,7 +139,7 @@ def _report(
 class _Trial:
     """Asks the engine whether it can open a collection with some updates in its log.
 
-    Without points it sees only whether it can read them, which takes no copy of the collection.
+    Without points it tests only whether it can read them, which needs no copy of the collection.
     """
 
     files: Path
@@ -161,7 +161,7 @@ class _Trial:
         return True
 
     def first_bad(self) -> Record | None:
-        """Return the first update that is read back changed, or not at all."""
+        """Return the first update that is not read back, or is read back changed."""
         records = _log.pending(self.files / "wal")
         good = len(records)
         if not self.succeeds(records):
@@ -183,18 +183,18 @@ def _repair_log(
     *,
     upserts: bool = False,
 ) -> dict[int, Repair]:
-    """Replace each update that would be read back changed, or not at all.
+    """Replace each update that would not be read back, or would be read back changed.
 
     Args:
-        trial: What can be opened.
-        name: The collection's.
-        rewrite_before: Gets an update's number, and that before numbers changed. May make it
-            possible to apply that update, and leaves only the log from there on, with numbers
+        trial: Tests what can be opened.
+        name: The collection's name.
+        rewrite_before: Called with an update's number, now and before numbers changed. It may make
+            it possible to apply that update, and leaves only the log from there on, with numbers
             higher by one.
-        upserts: Apply upserts whose conditions cannot be read, rather than leave them out.
+        upserts: Apply upserts whose conditions cannot be read, instead of leaving them out.
 
     Returns:
-        What happened to updates, by their first numbers.
+        Outcomes of updates, by their first numbers.
     """
     repaired: dict[int, Repair] = {}
     rewrites, rewritten = 0, -1
@@ -221,10 +221,10 @@ def _repair_log(
 def _rewrite_unreadable(
     collection: Collection, trial: _Trial, log: Path, end: int | None = None
 ) -> dict[int | str, _OfPoints]:
-    """Replace the payloads that the engine has stored and cannot read.
+    """Replace the stored payloads that the engine cannot read.
 
     Returns:
-        What happened to each point's payload.
+        The outcome for each point's payload.
     """
     unreadable = _unreadable(collection, _all_ids(collection))
     if not unreadable:
@@ -246,13 +246,13 @@ def _rewrite_unreadable(
 def _logged_payloads(
     trial: _Trial, records: Sequence[Record]
 ) -> tuple[dict[int | str, dict[str, Any]], set[int | str]]:
-    """Let the engine apply some updates of a log to points without payloads.
+    """Make the engine apply some updates of a log to points without payloads.
 
     Returns:
-        The payloads, shortened, and the points whose payloads the updates make from the start.
+        The payloads, shortened, and the points whose whole payloads come from these updates.
     """
     ids: set[int | str] = set()
-    older: set[int | str] = set()  # those that the log may not have from the start
+    older: set[int | str] = set()  # those whose whole payload the log may not have
     for record in records:
         new = set(updates.point_ids(record.body)) - ids
         ids |= new
@@ -269,9 +269,9 @@ def _logged_payloads(
         log = Path(name, "wal")
         shutil.rmtree(log)
         log.mkdir()
-        _log.write_segments(log, records, shift=1)  # what has the number of an update is skipped
+        _log.write_segments(log, records, shift=1)  # the update with this number is skipped
         scratch = replace(trial, files=Path(name))
-        _repair_log(scratch, name, upserts=True)  # one that was not applied has left no payload
+        _repair_log(scratch, name, upserts=True)  # an update that was not applied left no payload
         _repair_log(replace(scratch, with_points=True), name)
         shard = engine().EdgeShard.load(name)
         found = {point_id(each.id): each.payload for each in shard.retrieve([*ids], True, False)}  # noqa: FBT003

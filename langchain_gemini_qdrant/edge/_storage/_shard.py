@@ -31,29 +31,29 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.edge._convert._models import EdgeObject
 
-    Lock: TypeAlias = AbstractContextManager[bool]  # one that its holder may take again
+    Lock: TypeAlias = AbstractContextManager[bool]  # reentrant
 
 T = TypeVar("T")
 
 _MIB = 2**20
-# An update outlives the process at once, through the write-ahead log, and a power cut from the
-# next flush on. Flushing this rarely costs a fifth of the ingest time.
+# An update survives the process at once, through the write-ahead log, and a power cut after the
+# next flush. Flushing this rarely costs a fifth of the ingest time.
 FLUSH_AFTER_UPDATES = 50
 _FLUSH_AFTER_BYTES = 64 * _MIB
-# The engine writes through memory maps: a disk that fills up kills the process.
+# The engine writes through memory maps: a full disk kills the process.
 _SPARE_DISK_BYTES = 100 * _MIB
 # Up to here a scan over one-bit codes of 768 components answers within 6 ms, and 100,000 of 3072
 # within 5 ms; with a graph it is below 1 ms. Measured with qdrant-edge-py 0.9 on two x86-64 cores.
 _FLAT_SEARCH_VECTORS = 300_000
 
-_warned: set[Path] = set()  # the collections whose size this process has warned of
+_warned: set[Path] = set()  # the collections whose size this process has warned about
 
 
 class Collection:
-    """A shard with what the engine leaves to its user: flushing, free disk, errors, threads.
+    """A shard, with tasks that the engine leaves to its user: flushing, free disk, errors, threads.
 
-    All collections of a folder have one lock. The engine keeps Python's while it works, so that
-    more of them would let nobody through, and could be taken in orders that end in a deadlock.
+    All collections of a folder have one lock. The engine holds Python's lock while it works, so
+    more locks would allow no more concurrency, and could deadlock.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Collection:
         self.name = ""
         self.flush_after_updates = FLUSH_AFTER_UPDATES
         self._folder = folder
-        # the engine holds this folder open, so that its number is not given to another one
+        # the engine keeps this folder open, so its inode number is not used again
         self._log = folder / "wal"
         self._log_status = self._log.stat()
         self._shard = shard
@@ -74,7 +74,7 @@ class Collection:
 
     @classmethod
     def create(cls, folder: Path, config: models.CreateCollection, lock: Lock) -> Collection:
-        """Make a new shard in a folder that does not exist yet."""
+        """Create a shard in a folder that does not exist yet."""
         converted = edge_config(config)
         require_space(folder.parent, 0)
         with engine_errors(f"create a collection in {folder}"):
@@ -83,7 +83,7 @@ class Collection:
 
     @classmethod
     def open(cls, folder: Path, config: models.CreateCollection, lock: Lock) -> Collection:
-        """Open a shard that exists; what was not flushed is replayed."""
+        """Open an existing shard; updates that were not flushed are replayed."""
         if not folder.is_dir():
             raise StorageError(
                 f"The collection's folder {folder} is missing; restore it from a backup, or"
@@ -99,21 +99,21 @@ class Collection:
                 raise
             root = folder.parent.parent
             raise StorageError(
-                f"The log of the collection in {folder} has an update that the engine cannot apply"
-                " again: it nests too deep, or has a bound that is not finite. So the collection"
-                f" cannot be opened. Close this process's clients of {root}; then"
-                f" `EdgeClient.repair({str(root)!r}, new_folder)` or the command"
-                f" `gemini-qdrant repair {root} NEW_FOLDER` makes an index of all the rest and says"
-                " which points are concerned, and leaves this folder as it is."
+                f"The collection in {folder} cannot be opened: its log has an update that the "
+                "engine cannot apply again, because it nests too deep or has a bound that is not "
+                f"finite. Close this process's clients of {root}; then "
+                f"`EdgeClient.repair({str(root)!r}, new_folder)` or the command `gemini-qdrant "
+                f"repair {root} NEW_FOLDER` creates an index of everything else, reports the "
+                "affected points and does not change this folder."
             ) from error
         return cls(folder, config, shard, lock)
 
     def exclusive(self) -> Lock:
-        """Keep other threads out, so that what was checked still holds when it is used."""
+        """Keep other threads out, so that checked facts are still true when used."""
         return self._lock
 
     def read(self, action: str, run: Callable[[EdgeObject], T]) -> T:
-        """Return what `run` gets from the shard; `action` completes "cannot ..."."""
+        """Return the result of `run` with the shard; `action` completes "cannot ..."."""
         with self._lock:
             self._check_in_place()
             return self._guarded(action, run, self._shard)
@@ -132,7 +132,7 @@ class Collection:
         return count
 
     def update(self, operation: EdgeObject, *, size_bytes: int = 0) -> None:
-        """Apply an update that has been checked; it survives the process from here on."""
+        """Apply a checked update; from here on it survives the end of the process."""
         with self._lock:
             self._check_in_place()
             require_space(self._folder, size_bytes)
@@ -152,10 +152,10 @@ class Collection:
                 self.warn_if_outgrown()
 
     def change_schema(self, operation: EdgeObject) -> None:
-        """Add or remove an index or a named vector, once no update before it will be replayed.
+        """Add or remove an index or a named vector once no earlier update will be replayed.
 
-        One with a filter would find other points at the next open: the engine's filters read an
-        index otherwise than payloads. The last update before a flush is replayed, too.
+        A replayed update with a filter would select other points: the engine's filters treat an
+        index and payloads differently. The last update before a flush is replayed, too.
         """
         with self._lock:
             self.update(engine().UpdateOperation.delete_points([]))
@@ -164,7 +164,7 @@ class Collection:
 
     def _skip_refused_update(self) -> None:
         """Move the log past a refused update, which would be applied at the next open."""
-        with suppress(Exception):  # the refusal itself is what the caller has to hear of
+        with suppress(Exception):  # the caller has to get the refusal itself
             self._shard.update(engine().UpdateOperation.delete_points([]))
             self._shard.flush()
 
@@ -185,7 +185,7 @@ class Collection:
         return changed
 
     def reconfigure(self, config: models.CreateCollection) -> None:
-        """Reopen the shard with other settings; it keeps the old ones if the engine refuses."""
+        """Reopen the shard with other settings; the old ones stay if the engine refuses."""
         converted = edge_config(config)
         with self._lock:
             self.flush()
@@ -198,12 +198,12 @@ class Collection:
                 raise
 
     def close(self, *, is_elsewhere: bool = False) -> None:
-        """Flush and close the shard; where its files were replaced, do neither.
+        """Flush and close the shard; if its files were replaced, do neither.
 
-        The engine writes by the path, which would be into the other index's files.
+        The engine writes by the path, so it would write into the other index's files.
 
         Raises:
-            StorageError: It cannot be flushed, or updates are left behind with its files.
+            StorageError: It cannot be flushed, or updates stay behind in the replaced files.
         """
         with self._lock:
             if is_elsewhere or not self._is_in_place():
@@ -221,7 +221,7 @@ class Collection:
             is_gone = not self._folder.exists()
         except OSError:  # it cannot be reached
             is_gone = False
-        if is_gone:  # closing flushes, which finds nothing to write to
+        if is_gone:  # closing flushes, and finds no file to write to
             with engine_errors("close a collection"):
                 self._shard.close()
         else:
@@ -230,19 +230,19 @@ class Collection:
         if self._updates:
             raise StorageError(
                 f"The folder {self._folder} was removed, moved or replaced while a client had it"
-                f" open. What was written to collection {self.name!r} since its last flush"
-                f" ({self._updates} updates) is in the log of the folder that was there, if it"
-                " still exists, and in no other. Open it where it is now, or write that again."
+                f" open. The updates of collection {self.name!r} since its last flush "
+                f"({self._updates} updates) are only in the log of the original folder, if it "
+                "still exists. Open that folder where it is now, or write the data again."
             )
 
     def _unlock_log(self) -> None:
-        """Let the files be opened where they are now; the engine unlocks them after a flush."""
+        """Unlock the moved files for others; the engine unlocks them only after a flush."""
         if os.name != "posix":
             return
         import fcntl  # noqa: PLC0415
 
         for name in os.listdir("/dev/fd"):  # noqa: PTH208 - names, not paths
-            with suppress(OSError):  # it is closed by now
+            with suppress(OSError):  # it is closed already
                 if os.path.samestat(self._log_status, os.fstat(int(name))):
                     fcntl.flock(int(name), fcntl.LOCK_UN)
 
@@ -257,7 +257,7 @@ class Collection:
             raise replaced_error(self._folder)
 
     def abandon(self) -> None:
-        """Never free the engine's object, which flushes, with threads that a fork does not have."""
+        """Never free the engine's object: it would flush by threads that a fork does not have."""
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._shard))
 
     def vector_storage_size(self) -> VectorStorageSize:
@@ -281,17 +281,17 @@ class Collection:
             _warned.add(self._folder)
             warnings.warn(
                 f"Collection {self.name!r} has {count:,} vectors without a graph, and a search"
-                f" scans them all; beyond {_FLAT_SEARCH_VECTORS:,} that is slow. Build the graph"
-                f" when the application can wait: client.optimize({self.name!r})",
+                f" scans them all; beyond {_FLAT_SEARCH_VECTORS:,} that is slow. Build the graph "
+                f"while the application can wait: client.optimize({self.name!r})",
                 stacklevel=2,
             )
 
     def _guarded(self, action: str, call: Callable[..., T], *args: object) -> T:
-        """Return what a call of the engine returns, its errors translated."""
+        """Return the result of a call of the engine, and translate its errors."""
         if self._broken:
             raise StorageError(
-                "The embedded engine broke down in this collection; close the client and open"
-                " the folder again"
+                "The embedded engine failed in this collection; close the client and open the "
+                "folder again"
             )
         try:
             return call(*args)
@@ -315,6 +315,6 @@ def require_space(folder: Path, size_bytes: int) -> None:
         raise StorageError(f"{folder} cannot be used: {error}") from error
     if free < needed:
         raise StorageError(
-            f"Not enough free disk for {folder}: {needed // _MIB} MiB must be free,"
-            f" {free // _MIB} MiB are; nothing was written. Make room and try again."
+            f"Not enough free disk for {folder}: {needed // _MIB} MiB must be free, and "
+            f"{free // _MIB} MiB are; nothing was written. Free some space and try again."
         )

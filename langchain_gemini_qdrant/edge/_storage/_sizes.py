@@ -1,8 +1,8 @@
-"""How much room a collection's vectors take, read from the engine's own files.
+"""Sizes of a collection's vectors, read from the engine's own files.
 
-The files' lengths say little: the engine reserves 32 MiB at a time. What they hold it writes down:
-`config.json` has the bytes per vector, `status.dat` the number of vectors. In optimized segments
-the files are as long as their content.
+The lengths of the files say little, because the engine reserves 32 MiB at a time. `config.json` has
+the bytes per vector, `status.dat` the number of vectors. In optimized segments the files are as
+long as their content.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MATRIX_HEADER_BYTES = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VectorStorageSize(Displayed):
-    """What the dense vectors of a collection occupy, without the room reserved ahead.
+    """Bytes of the dense vectors of a collection, without space reserved ahead.
 
     Attributes:
         original_bytes: The vectors as they were given, in the collection's datatype.
@@ -51,9 +51,9 @@ def vector_storage_size(collection_folder: Path) -> VectorStorageSize:
 
 
 def unindexed_vectors(collection_folder: Path) -> int:
-    """Count the dense vectors that no graph covers; of several vector names, the most.
+    """Count the dense vectors outside graphs; with several vector names, the highest count.
 
-    They are those of the segments that still take writes.
+    They are in the segments that still take writes.
     """
     counts: Counter[str] = Counter()
     for storage in collection_folder.glob("segments/*/vector_storage*"):

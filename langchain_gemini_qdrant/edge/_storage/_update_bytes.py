@@ -1,6 +1,6 @@
-"""Updates as the engine's log has them: CBOR, which is taken apart without a limit of depth.
+"""Updates in the engine's log: CBOR, parsed without a limit of depth.
 
-The engine writes no tags, and no text in pieces. Source: https://www.rfc-editor.org/rfc/rfc8949
+The engine writes no tags and no text in pieces. Source: https://www.rfc-editor.org/rfc/rfc8949
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOTHING = b"\xbfmdelete_points\xa1cids\x80\xff"
-"""An update that deletes no point; it stands in for one that is left out."""
+"""An update that deletes no point; it replaces one that is left out."""
 
-# In a filter, a number that is not finite is written so, and read back as no bound at all.
+# In a filter, a number that is not finite is written like this, and read back as no bound.
 _NOT_FINITE = re.compile(
     rb"(?:b[gl]t|c[gl]te|clat|clon|fradius)\xf9[\x7c-\x7f\xfc-\xff]", re.DOTALL
 )
 
 
 def is_unbounded(body: bytes) -> bool:
-    """Return whether a filter has a bound that is not finite, and is read back as none."""
+    """Return whether a filter has a bound that is not finite, which is read back as no bound."""
     return _NOT_FINITE.search(body) is not None
 
 
 _COUNT, _, _BYTES, _TEXT, _LIST, _MAP = range(6)  # kinds of CBOR items; the rest is 7
 _ENDLESS = 31
-_NUMBER_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}  # after the head, which else has the number itself
+_NUMBER_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}  # after the head, which has smaller numbers itself
 _NULL, _END, _EMPTY = b"\xf6", b"\xff", b"\xa0"
-_CONDITION_LEVEL = 2  # in an upsert; what is deeper is called otherwise
+_CONDITION_LEVEL = 2  # in an upsert; deeper ones have other names
 
 
 class _Token(NamedTuple):
-    """The next thing in a piece of CBOR: a plain value, or the start or end of a list or map."""
+    """A token of CBOR: a plain value, or the start or end of a list or map."""
 
     level: int
     kind: int
@@ -53,7 +53,7 @@ class _Token(NamedTuple):
 
 
 def _tokens(body: bytes) -> Iterator[_Token]:
-    """Take CBOR apart, in its order."""
+    """Yield the tokens of CBOR, in order."""
     missing: list[float] = [1]  # items still to come at each level; infinite: until the end mark
     at = 0
     while missing:
@@ -76,7 +76,7 @@ def _tokens(body: bytes) -> Iterator[_Token]:
 
 
 def _tokens_and_payloads(body: bytes) -> Iterator[tuple[_Token, int]]:
-    """Tell of each token in how many levels of a payload it is; 0 outside of payloads."""
+    """Yield each token with its depth inside a payload; 0 outside payloads."""
     payload = sys.maxsize  # the level of the name, and of the value after it
     begun = False
     for token in _tokens(body):
@@ -90,10 +90,10 @@ def _tokens_and_payloads(body: bytes) -> Iterator[tuple[_Token, int]]:
 
 
 def shorten(body: bytes) -> tuple[bytes, list[int | str]]:
-    """Replace what nests too deep in payloads by null.
+    """Replace values that nest too deep in payloads by null.
 
     Returns:
-        The update without it, and the ids of the points concerned.
+        The update without them, and the ids of the affected points.
     """
     kept = bytearray()
     ids = point_ids(body)
@@ -113,7 +113,7 @@ def shorten(body: bytes) -> tuple[bytes, list[int | str]]:
 
 
 def unconditional(body: bytes) -> bytes:
-    """Give an upsert a condition that every point meets; other updates stay as they are."""
+    """Give an upsert a condition that every point meets; other updates stay unchanged."""
     kept = bytearray()
     before, condition = b"", sys.maxsize
     for token in _tokens(body):
@@ -128,10 +128,10 @@ def unconditional(body: bytes) -> bytes:
 
 
 def point_ids(body: bytes) -> list[int | str]:
-    """Return the points that an update names: not those that a filter finds."""
+    """Return the ids that an update names, without those that a filter finds."""
     found: list[int | str] = []
     last: dict[int, bytes] = {}  # the token before, at each level
-    holder: dict[int, bytes] = {}  # what the list or map is called whose items are at a level
+    holder: dict[int, bytes] = {}  # the name of the list or map whose items are at a level
     for token, in_payload in _tokens_and_payloads(body):
         if in_payload:
             continue

@@ -23,7 +23,7 @@ _STACKLEVEL = 3  # from a warning through `call` and qdrant-client's method to i
 class WorkerBackend:
     """One client's access to the engine's process, which it shares with other clients."""
 
-    # They take any iterable, which cannot be sent, and need no more than `upsert`.
+    # They take any iterable, which cannot be sent, and need only `upsert`.
     upload_points = WritingApi.upload_points
     upload_collection = WritingApi.upload_collection
 
@@ -49,9 +49,9 @@ class WorkerBackend:
 
     @property
     def worker(self) -> Worker:
-        """What the client shares with others."""
+        """The worker that the client shares with others."""
         if self._worker is None:
-            raise StorageError("This client is closed; make a new one")
+            raise StorageError("This client is closed; create a new one")
         return self._worker
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -78,7 +78,7 @@ class WorkerBackend:
 
 
 class AsyncWorkerBackend:
-    """The same for asyncio: neither a call nor the start blocks the event loop."""
+    """`WorkerBackend` for asyncio: neither a call nor the start blocks the event loop."""
 
     def __init__(self, path: Path, first_calls: Sequence[str]) -> None:
         self._sync = WorkerBackend(path, wait=False)
@@ -129,6 +129,6 @@ class AsyncWorkerBackend:
             ended.unwrap(stacklevel=_STACKLEVEL)
 
     def __del__(self) -> None:
-        """Release the process where nobody did."""
+        """Release the process if it was not released."""
         if "_sync" in vars(self):
             self.give_up()

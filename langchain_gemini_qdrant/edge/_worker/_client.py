@@ -1,8 +1,7 @@
-"""The client's end of the engine's process: starts it, asks it, notices when it is gone.
+"""The client's end of the engine's process: starts it, sends calls, notices its end.
 
 Two threads serve all callers: one writes calls in their order, one reads answers and completes
-futures. So no caller waits for a pipe, an event loop least of all, and nothing has to be started
-for a call.
+futures. So no caller and no event loop waits for a pipe, and no call has to start a thread.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     import io
     from pathlib import Path
 
-# Python may have been started in ways that its path alone tells of (a notebook, a test runner).
+# Only sys.path shows how Python was started (by a notebook, a test runner).
 _START = (
     "import sys; sys.path[:] = sys.argv[1:];"
     " from langchain_gemini_qdrant.edge._worker._server import main; main()"
@@ -44,7 +43,7 @@ class Worker(Shared):
     """A process that has a folder open, shared by all clients of this process that name it.
 
     Attributes:
-        opened: Done when the folder is open, with the number of the process, or cannot be opened.
+        opened: Done when the folder is open, with the process id, or cannot be opened.
         ended: Done when the process has ended and the folder is unlocked.
     """
 
@@ -53,7 +52,7 @@ class Worker(Shared):
     def __init__(self, root: Path) -> None:
         """Start the process without waiting for it."""
         super().__init__(root)
-        self._lock = threading.RLock()  # a client may be collected at any line
+        self._lock = threading.RLock()  # a client may be garbage-collected at any line
         self._failure = ""
         self._closing: Future[Answer] | None = None
         self._outbox: queue.SimpleQueue[tuple[Future[Answer], Call] | None] = queue.SimpleQueue()
@@ -73,9 +72,9 @@ class Worker(Shared):
                 thread.start()
         except BaseException as error:
             self._stop()
-            if isinstance(error, RuntimeError):  # the process may have no more threads
+            if isinstance(error, RuntimeError):  # the process may not start more threads
                 raise StorageError(
-                    f"The engine's process needs two threads here to be served: {error}"
+                    f"The worker process of the engine needs two threads in this process: {error}"
                 ) from error
             raise
 
@@ -98,14 +97,14 @@ class Worker(Shared):
 
     @property
     def closing(self) -> bool:
-        """Whether the process was told to end."""
+        """Whether the process was asked to end."""
         return self._closing is not None
 
     def submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Answer]:
         """Send a call of one of the backend's methods; the future cannot be cancelled.
 
         Raises:
-            StorageError: The process is gone, or this one was forked.
+            StorageError: The process has ended, or this one was forked.
         """
         self.check_process()
         future = _running_future()
@@ -117,7 +116,7 @@ class Worker(Shared):
 
     def start_closing(self) -> None:
         """Tell the process to flush, close the folder and end."""
-        with suppress(StorageError):  # it is gone already, and its users heard of it
+        with suppress(StorageError):  # it has ended already, and its users got the error
             self._closing = self.submit("close", (), {})
 
     def wait_closed(self) -> None:
@@ -137,7 +136,7 @@ class Worker(Shared):
             if item is None:
                 break
             self._write_call(pipe, number, *item)
-            del item  # while this thread waits, nobody's future is kept alive here
+            del item  # while this thread waits, it keeps no future alive
         pipe.close()
 
     def _write_call(self, pipe: io.FileIO, number: int, future: Future[Answer], call: Call) -> None:
@@ -151,7 +150,7 @@ class Worker(Shared):
                 future.set_result(Answer(error=StorageError(self._failure)))
                 return
             self._pending[number] = future
-        with suppress(OSError):  # the process is gone; the other thread answers
+        with suppress(OSError):  # the process has ended; the other thread answers
             write_frame(pipe, frame)
 
     def _read_answers(self) -> None:
@@ -174,19 +173,19 @@ class Worker(Shared):
 
     def _why_it_ended(self, code: int) -> str:
         if self._closing is not None and code == 0:
-            return f"The index in {self.root} is closed; make a new client"
+            return f"The index in {self.root} is closed; create a new client"
         if self.opened.done() and (error := self.opened.result().error) is not None:
             return str(error)
         return (
             f"The engine's process of the index in {self.root} ended with {_named(code)}. Every"
             " write that was acknowledged is in its log; a call without an answer may have been"
-            " applied or not. Make a new client, which starts a new process."
+            " applied or not. Create a new client, which starts a new process."
         )
 
 
 def _running_future() -> Future[Answer]:
     future: Future[Answer] = Future()
-    future.set_running_or_notify_cancel()  # what was sent is done, whoever waits for it
+    future.set_running_or_notify_cancel()  # a call that was sent is always carried out
     return future
 
 

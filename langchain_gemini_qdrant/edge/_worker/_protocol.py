@@ -1,6 +1,6 @@
-"""How a client and the engine's process write to each other: numbered, pickled messages.
+"""Protocol between a client and the engine's process: numbered, pickled messages.
 
-Both ends run this code, and the pipes between them are theirs alone, so that pickle is safe here.
+Both ends run this code, and nobody else has the pipes between them, so pickle is safe here.
 
 ```
 8 bytes  number of the call, little endian; its answer has the same number
@@ -31,7 +31,7 @@ Call: TypeAlias = "tuple[str, tuple[Any, ...], dict[str, Any]]"
 
 
 class Answer(NamedTuple):
-    """The outcome of a call: a value or an error, and the warnings given meanwhile."""
+    """The outcome of a call: a value or an error, and the warnings raised during it."""
 
     value: Any = None
     error: BaseException | None = None
@@ -40,11 +40,11 @@ class Answer(NamedTuple):
 
     @classmethod
     def of_error(cls, error: BaseException) -> Answer:
-        """Make the answer to a call that failed."""
+        """Create the answer to a call that failed."""
         return cls(error=error, trace="".join(traceback.format_exception(error)))
 
     def unwrap(self, *, stacklevel: int) -> Any:  # noqa: ANN401 - of whatever was called
-        """Give the warnings, then return the value or raise the error."""
+        """Issue the warnings, then return the value or raise the error."""
         for warning in self.warned:
             warnings.warn(warning, stacklevel=stacklevel + 1)
         if self.error is not None:
@@ -63,10 +63,10 @@ _POINTS = frozenset({models.PointStruct, models.Record, models.ScoredPoint})
 
 
 class _Pickler(pickle.Pickler):
-    """Sends points in a third of the time and half of the bytes that pickle's own way takes."""
+    """Pickles points in a third of the time and half of the bytes of pickle's default."""
 
     def reducer_override(self, obj: object) -> Any:  # noqa: ANN401 - pickle's protocol
-        """Return how to rebuild a point; everything else goes the usual way."""
+        """Return how to rebuild a point; everything else is pickled as usual."""
         if type(obj) in _POINTS:
             try:
                 return _rebuild, _parts(obj)
@@ -96,7 +96,7 @@ def _rebuild(kind: Any, fields: dict[str, Any], fields_set: set[str]) -> object:
 
 
 def _pack_vectors(vector: Any) -> Any:  # noqa: ANN401 - of whatever kind
-    """Return lists of numbers as 32-bit ones, which is what the engine stores."""
+    """Return lists of numbers as 32-bit floats, as the engine stores them."""
     if type(vector) is dict:
         return {name: _pack_vectors(value) for name, value in vector.items()}
     if type(vector) is list and vector and type(vector[0]) is not list:
@@ -121,14 +121,14 @@ def call_frame(number: int, call: Call) -> memoryview:
     """Return the bytes of a call.
 
     Raises:
-        InvalidInputError: An argument cannot go to another process.
+        InvalidInputError: An argument cannot be sent to another process.
     """
     try:
         return _frame(number, call)
     except Exception as error:  # whatever an argument's own class raises
         raise InvalidInputError(
             f"The arguments of {call[0]}() cannot be sent to the engine's process: {error}."
-            " Pass what pickle can carry, or use `EdgeClient(path)` without worker=True."
+            " Pass arguments that can be pickled, or use `EdgeClient(path)` without worker=True."
         ) from error
 
 
@@ -149,7 +149,7 @@ def read_call(body: bytearray) -> Call:
 
 
 def answer_frame(number: int, answer: Answer) -> memoryview:
-    """Return the bytes of an answer, or of the error that it cannot be sent."""
+    """Return the bytes of an answer, or of an error if it cannot be pickled."""
     try:
         return _frame(number, answer)
     except Exception as error:  # noqa: BLE001 - whatever a foreign error's own class raises
@@ -161,7 +161,7 @@ def answer_frame(number: int, answer: Answer) -> memoryview:
 
 
 def read_answer(body: bytearray) -> Answer:
-    """Return the answer in a message, or the error that it cannot be read."""
+    """Return the answer in a message, or an error if it cannot be read."""
     try:
         answer: Answer = pickle.loads(body)  # noqa: S301 - from the process that we started
     except Exception as error:  # noqa: BLE001 - whatever a foreign error's own class raises
@@ -179,7 +179,7 @@ def _frame(number: int, message: object) -> memoryview:
 
 
 def write_frame(pipe: io.FileIO, frame: memoryview) -> None:
-    """Write a whole message; `OSError` if nobody reads any more."""
+    """Write a whole message; `OSError` if the other end is gone."""
     while frame:
         frame = frame[pipe.write(frame) :]
 

@@ -1,4 +1,4 @@
-"""The engine's process: it answers one client process, in order, and ends with it."""
+"""The engine's process: it answers calls of one client process, in order, and ends with it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Serve what comes through standard input until it ends."""
+    """Answer calls from standard input until it ends."""
     requests, answers = _take_over_pipes()
-    # they go to all processes of a terminal or a service; this one has to outlive its client
+    # signals go to all processes of a terminal or a service; this one has to outlive its client
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     worker = _Server()
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _take_over_pipes() -> tuple[io.FileIO, io.FileIO]:
-    """Keep both pipes for messages; what anybody prints goes to standard error."""
+    """Reserve both pipes for messages; printed text goes to standard error."""
     requests = io.FileIO(os.dup(0), "rb")
     answers = io.FileIO(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -58,7 +58,7 @@ class _Server:
         warnings.showwarning = self._keep_warning  # type: ignore[assignment] # it takes them all
 
     def answer(self, body: bytearray) -> Answer:
-        """Do what a message asks for; the first one opens the folder."""
+        """Carry out the call of a message; the first one opens the folder."""
         try:
             method, args, kwargs = read_call(body)
             if self._backend is None:

@@ -1,1 +1,1 @@
-"""What the emulated API answers, whatever it is asked over."""
+"""The emulated API, independent of transports."""

@@ -1,6 +1,6 @@
-"""The API itself: from a request to its answer, for any transport.
+"""The emulated API: turns a request into its answer, for any transport.
 
-`plan` checks a request and returns its contents, the plan's `answer` does the work; the code
+`plan` checks a request and returns its contents; the plan's `answer` does the work. The code
 between the two (scripted faults, quotas) sees the texts.
 """
 
@@ -46,10 +46,10 @@ _SHORTEST_DEADLINE = 10  # seconds
 
 
 class GeminiApi:
-    """The models that are served, and the keys that are accepted.
+    """The API with its models and accepted keys.
 
     Attributes:
-        jobs: Those of the Batch API.
+        jobs: Jobs of the Batch API.
     """
 
     def __init__(
@@ -128,7 +128,8 @@ class GeminiApi:
         model = self._models.get(name)
         if model is None and method == "models.get":
             raise ApiError(404, f"Model is not found: {name} for api version {version}")
-        # A batch is named embedContent too: https://github.com/googleapis/python-genai/issues/692
+        # The message for a batch also names embedContent:
+        # https://github.com/googleapis/python-genai/issues/692
         supported = "embedContent" if method == "batchEmbedContents" else method
         if model is None or (method != "models.get" and supported not in model.methods):
             raise model_not_found(name, version, supported)
@@ -146,7 +147,7 @@ class GeminiApi:
 
 
 def _check_deadline(call: Call) -> None:
-    """Refuse a client's deadline that the Developer API calls too short.
+    """Refuse a client's deadline that is too short for the Developer API.
 
     Source: public reports of 400s, 2025 and 2026, such as
     https://github.com/livekit/agents/issues/3723
@@ -161,7 +162,7 @@ def _check_deadline(call: Call) -> None:
 
 
 def _page(call: Call) -> tuple[int, int]:
-    """The size and the start of the page that a listing asks for."""
+    """Return size and start of the requested page of a listing."""
     try:
         size = int(call.query.get("pageSize") or 50)
         start = int(call.query.get("pageToken") or 0)

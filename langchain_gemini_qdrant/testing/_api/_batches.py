@@ -1,4 +1,4 @@
-"""The Batch API for embeddings: jobs that are created, take their time, and are asked for.
+"""The Batch API for embeddings: jobs that are created, run for some time, and are polled.
 
 Sources: https://ai.google.dev/gemini-api/docs/batch-api, https://ai.google.dev/api/batch-api
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._api._embed import Item
     from langchain_gemini_qdrant.testing._api._models import Model
 
-    # What becomes of each request: its item and its metadata, or why it has none.
+    # The outcome of each request: its item and its metadata, or the error.
     Entry = tuple[Item | ApiError, Mapping[str, object]]
 
 _TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main."
@@ -48,7 +48,7 @@ class _Job:
     output: Mapping[str, object] | None = None
 
     def elapsed(self, now: float) -> float:
-        """Seconds of work so far; a job that has ended works no more."""
+        """Seconds of work so far; the count stops when the job ends."""
         end = now if self.cancelled is None else self.cancelled
         return min(max(end - self.created, 0.0), self.seconds)
 
@@ -58,7 +58,7 @@ class _Job:
         elapsed = now - self.created
         if elapsed >= self.seconds:
             return "BATCH_STATE_SUCCEEDED"
-        # A queue and then the work: half of the time each, as nobody says how long either is.
+        # First pending, then running: half of the time each, as Google documents neither.
         return f"BATCH_STATE_{'PENDING' if elapsed < self.seconds / 2 else 'RUNNING'}"
 
 
@@ -66,7 +66,7 @@ class BatchJobs:
     """All jobs of an emulator; safe to use from several threads.
 
     Attributes:
-        seconds: How long the jobs that are created from now on take.
+        seconds: Duration of new jobs.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class BatchJobs:
     def plan_create(self, call: Call, model: Model) -> Plan:
         """Check a request that creates a job.
 
-        Each item is checked alone, when its turn comes: its error is in its place.
+        Each item is checked separately, when it is processed: its error takes its place.
 
         Raises:
             ApiError: The request is refused.
@@ -119,7 +119,7 @@ class BatchJobs:
             )
             with self._lock:
                 self._jobs[job.name] = job
-            # The API says so of the quickest job, too.
+            # The API reports this even for the quickest job.
             return Answer(fields=self._operation(job, "BATCH_STATE_PENDING", job.created))
 
         texts = tuple(item.recorded(model) for item, _ in entries if not isinstance(item, ApiError))

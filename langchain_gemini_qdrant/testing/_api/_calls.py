@@ -1,4 +1,4 @@
-"""What passes between a transport and the API: a call, the plan for it, its answer."""
+"""Values passed between a transport and the API: a call, its plan, its answer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """A request, read off its transport.
+    """A request, parsed by its transport.
 
     Attributes:
         body: The message as JSON values.
-        problem: Why it cannot be read, None if it can; a missing or bad key goes first.
-        vertex: It came to Vertex AI's side.
-        resource: Of a path without a model, the resource: `batches/...`.
+        problem: Why it cannot be read, None if it can; a missing or invalid key is reported first.
+        vertex: Whether it was sent to the Vertex AI side.
+        resource: Resource in a path without a model: `batches/...`.
 
     The other attributes are those of `RecordedRequest`.
     """
@@ -44,11 +44,11 @@ class Answer:
     """A successful answer.
 
     Attributes:
-        fields: All of it but the vectors, in camelCase.
+        fields: All fields except the vectors, in camelCase.
         vectors: One for each text, None for a method without vectors.
-        single: The answer to `embedContent`, whose one vector is not in a list.
-        statistics: The answer to `predict`: one for each text.
-        cut: Only its first half is sent, then the connection closes.
+        single: Whether it answers `embedContent`, whose single vector is not in a list.
+        statistics: For `predict`, statistics of each text.
+        cut: Whether only its first half is sent before the connection closes.
     """
 
     fields: Mapping[str, object]
@@ -60,13 +60,13 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A request that is right.
+    """A valid request.
 
     Attributes:
         texts: Its contents.
-        answer: Does the work.
+        answer: Computes the answer.
         tokens: Counts the tokens of its contents, for quotas.
-        takes_quota: Whether its texts count against the quotas of a minute and a day.
+        takes_quota: Whether its texts count toward the quotas per minute and per day.
     """
 
     answer: Callable[[], Answer]

@@ -1,4 +1,4 @@
-"""Embedding requests: what is refused, and what the model makes of the rest."""
+"""Embedding requests: validation, and the model's answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._api._stand_ins import Vector
 
 MAX_BATCH = 100  # https://ai.google.dev/gemini-api/docs/embeddings
-_MEDIA_TOKENS = 258  # for each part that is not text
+_MEDIA_TOKENS = 258  # tokens of each part that is not text
 _CONTENTS = frozenset({"text", "inline_data", "file_data"})
 _DATA = _CONTENTS | {
     "function_call",
@@ -59,7 +59,7 @@ _RAW = "TASK_TYPE_UNSPECIFIED"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One content to embed, with its settings as they were sent."""
+    """One content to embed, with its settings as sent."""
 
     parts: Sequence[Part]
     task_type: str | None
@@ -71,7 +71,7 @@ class Item:
         return "\n".join(part["text"] for part in self.parts if "text" in part)
 
     def media(self) -> tuple[str, ...]:
-        """A word for each part that is not text, which depends on its bytes or its address."""
+        """A word for each part that is not text, derived from its bytes or its address."""
         if all("text" in part for part in self.parts):
             return ()
         blobs = [
@@ -102,7 +102,7 @@ def read_single(request: EmbedContentRequest, model: Model) -> Item:
     violations = _violations(request, model, "EmbedContentRequest", needs_model=False)
     if violations:
         raise invalid_request(violations)
-    # The newer place of the settings, which batches ignore:
+    # The newer location of the settings, which batches ignore:
     # https://ai.google.dev/api/embeddings#EmbedContentConfig
     return _item(request, model, request.get("embed_content_config", {}))
 
@@ -111,12 +111,12 @@ def read_batch(request: BatchEmbedContentsRequest, model: Model) -> list[Item]:
     """The items of a `batchEmbedContents` request, in order.
 
     Raises:
-        ApiError: 400, it is refused; one bad item refuses them all.
+        ApiError: 400, it is refused; one bad item refuses the whole request.
     """
     requests = request.get("requests", [])
     where = "BatchEmbedContentsRequest.requests"
     if len(requests) > MAX_BATCH:
-        # Its newline is the API's own.
+        # The newline is in the API's own message.
         raise invalid_request([f"{where}: at most {MAX_BATCH} requests can be in one batch\n"])
     if not requests:
         raise invalid_request([f"{where}: requests is not specified"])
@@ -176,7 +176,7 @@ def _item(request: EmbedContentRequest, model: Model, config: EmbedContentConfig
 
 
 def count_parts(parts: Sequence[Part], limit: int | None = None) -> Counter[str]:
-    """Count the tokens of each modality: media 258 each, and of the text at most `limit`."""
+    """Count the tokens of each modality: 258 for each medium, and at most `limit` for the text."""
     tokens: Counter[str] = Counter()
     for part in parts:
         if "text" in part:
@@ -190,17 +190,17 @@ def count_parts(parts: Sequence[Part], limit: int | None = None) -> Counter[str]
 
 
 def item_tokens(items: Sequence[Item], model: Model) -> list[int]:
-    """Count the tokens that go in, of each item."""
+    """Count the input tokens of each item."""
     return [count_parts(item.parts, model.input_tokens).total() for item in items]
 
 
 def prompt_tokens(items: Sequence[Item], model: Model) -> Counter[str]:
-    """Count the tokens of each modality that go in, of all items."""
+    """Count the input tokens of all items by modality."""
     return sum((count_parts(item.parts, model.input_tokens) for item in items), Counter())
 
 
 def token_details(tokens: Counter[str]) -> list[dict[str, object]]:
-    """Token counts by modality, as the API writes them."""
+    """Return token counts by modality in the API's format."""
     return [{"modality": name, "tokenCount": count} for name, count in tokens.items()]
 
 
@@ -216,11 +216,11 @@ def embed_items(items: Sequence[Item], model: Model, *, stand_ins: bool = False)
 
     Args:
         items: What to embed.
-        model: With what.
-        stand_ins: Choose vectors that cost nothing and mean nothing.
+        model: The model that embeds them.
+        stand_ins: Use fast placeholder vectors without meaning.
 
     Returns:
-        A vector for each item, each of the size it asked for.
+        A vector for each item, each of its requested size.
     """
     texts = [cut(item.text(), model.input_tokens) for item in items]
     make = choose_stand_ins if stand_ins else partial(embed, unrelated=model.unrelated)
@@ -249,7 +249,7 @@ def _meaning(item: Item, text: str, model: Model) -> Meaning:
 
 
 class Conditioned(NamedTuple):
-    """A text, and what the model is told about it."""
+    """A text, and the task and title that the model gets with it."""
 
     text: str
     title: str | None
@@ -259,10 +259,10 @@ class Conditioned(NamedTuple):
 def read_conditioning(
     text: str, *, title: str | None, task_type: str | None, reads_prefixes: bool
 ) -> Conditioned:
-    """Tell a text from its prefix, for a model that reads prefixes; others have parameters."""
+    """Split a text from its prefix, for a model that reads prefixes; others have parameters."""
     if not reads_prefixes:
         if task_type in {None, _RAW}:
-            task_type = "RETRIEVAL_QUERY"  # what these models take a text for
+            task_type = "RETRIEVAL_QUERY"  # the default task of these models
         return Conditioned(text, title if task_type == "RETRIEVAL_DOCUMENT" else None, task_type)
     query = _QUERY_PREFIX.match(text)
     if query and query[1] in _PREFIX_TASKS:

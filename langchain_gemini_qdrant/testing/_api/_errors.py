@@ -54,15 +54,15 @@ _UNKNOWN = 2
 
 
 class ApiError(Exception):
-    """An answer of the API that is an error.
+    """An error as answer of the API.
 
     Attributes:
         code: HTTP status.
         status: Name of the google.rpc.Code, such as `INVALID_ARGUMENT`.
-        message: The text for people.
+        message: The human-readable text.
         details: Typed details, each with its `@type`.
-        headers: Response headers beyond the usual ones.
-        raw: Over REST, the whole body as it stands; None for the API's JSON.
+        headers: Additional response headers.
+        raw: Over REST, the whole body, sent unchanged; None for the API's JSON.
     """
 
     def __init__(
@@ -86,16 +86,16 @@ class ApiError(Exception):
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # An exception is otherwise copied and unpickled by a call with its message alone.
+        # By default an exception is copied and unpickled by a call with only its message.
         return self.__class__.__new__, (self.__class__, *self.args), self.__dict__
 
     @property
     def number(self) -> int:
-        """The number of `status`, as gRPC and the results of batch jobs have it."""
+        """The number of `status` in gRPC and in results of batch jobs."""
         return _NUMBERS.get(self.status, _UNKNOWN)
 
     def send(self, raw: bytes) -> None:
-        """Send this body over REST, and over gRPC what it says if it is the JSON of an error."""
+        """Send this body over REST; over gRPC, send its content if it is the JSON of an error."""
         self.raw = raw
         try:
             said = json.loads(raw)
@@ -135,24 +135,24 @@ def localized(message: str) -> Detail:
 
 
 def retry_info(retry_after: float) -> Detail:
-    """`retry_after` is in seconds. Google cuts it to whole ones, so the last second is `0s`."""
+    """Return the delay, in seconds, which Google truncates: less than a second is `0s`."""
     return {"@type": f"{TYPE_URL}RetryInfo", "retryDelay": f"{int(retry_after)}s"}
 
 
 def invalid_request(violations: Sequence[str]) -> ApiError:
-    """What the API says of requests that it can read and does not take."""
+    """Return the API's error for requests that are readable but invalid."""
     return ApiError(400, "\n".join(f"* {violation}" for violation in violations))
 
 
 class Violation(NamedTuple):
-    """What is wrong with a body, and in which field: `""` for the message itself."""
+    """A mistake in a body, and its field: `""` for the message itself."""
 
     description: str
     field: str = ""
 
 
 def invalid_json(violations: Sequence[Violation]) -> ApiError:
-    """What the API says of a body that does not fit its messages: all of it, one to a line."""
+    """Return the API's error for a body that does not fit its messages, one mistake per line."""
     fields = [
         {"field": field, "description": description} if field else {"description": description}
         for description, field in violations

@@ -1,6 +1,6 @@
 """Request bodies of the API: which fields exist, and how their JSON is read.
 
-JSON of protobuf messages as Google's servers take it: camelCase or snake_case names, numbers as
+JSON of protobuf messages as Google's servers accept it: camelCase or snake_case names, numbers as
 strings, enums as names or numbers, null for an absent field, a bare object for a list of one.
 """
 
@@ -48,7 +48,7 @@ class FileData(TypedDict, total=False):
 
 
 class Part(TypedDict, total=False):
-    """What a model embeds is a text or a medium; the rest is of the API's other methods."""
+    """A text or a medium to embed; the other fields belong to other methods of the API."""
 
     text: str
     inline_data: Blob
@@ -59,7 +59,7 @@ class Part(TypedDict, total=False):
     code_execution_result: Struct
     tool_call: Struct
     tool_response: Struct
-    # Beside any of these:
+    # In addition to any of these:
     thought: bool
     thought_signature: str
     part_metadata: Struct
@@ -140,13 +140,13 @@ def read_message(message: type[MessageT], value: object) -> MessageT:
 
     Args:
         message: One of the messages above.
-        value: What `json.loads` gave.
+        value: The result of `json.loads`.
 
     Returns:
         The message with snake_case names, its values of the declared types.
 
     Raises:
-        ApiError: 400 for an unknown field or a value of another type.
+        ApiError: 400 for an unknown field or a value of the wrong type.
     """
     if not isinstance(value, dict):
         problem = 'Invalid JSON payload received. Unknown name "": Root element must be a message.'
@@ -160,7 +160,7 @@ def read_message(message: type[MessageT], value: object) -> MessageT:
 
 class _Field(NamedTuple):
     name: str  # in snake_case
-    kind: object  # of each item, if it is repeated
+    kind: object  # type of each item, if the field is repeated
     repeated: bool
 
 
@@ -177,7 +177,7 @@ def _fields(message: type) -> dict[str, _Field]:
 
 
 class _Reader:
-    """Reads values, and notes all that is wrong with them."""
+    """Reads values, and collects all mistakes in them."""
 
     def __init__(self, violations: list[Violation]) -> None:
         self._violations = violations

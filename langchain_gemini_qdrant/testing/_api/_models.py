@@ -1,4 +1,4 @@
-"""The embedding models of the Gemini Developer API: sizes, limits and habits.
+"""The embedding models of the Gemini Developer API: sizes, limits and behavior.
 
 Sources: https://ai.google.dev/gemini-api/docs/embeddings,
 https://ai.google.dev/gemini-api/docs/deprecations
@@ -13,22 +13,23 @@ _METHODS = ("embedContent", "countTextTokens", "countTokens", "asyncBatchEmbedCo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """What one model does.
+    """Properties of one model.
 
     Attributes:
         name: Resource name, `models/...`.
-        size: Components of its vectors, unless fewer are asked for.
-        can_shorten: Whether it takes `outputDimensionality`.
+        size: Components of its vectors, unless fewer are requested.
+        can_shorten: Whether it accepts `outputDimensionality`.
         input_tokens: Input limit; longer texts are silently truncated.
-        reads_prefixes: The task is a prefix of the text; `taskType` and `title` are ignored.
-        reports_usage: Its answers on the Developer API have `usageMetadata`.
-        normalizes: Short vectors have length 1, too.
-        space: Models of one space give the same vectors; its own name unless given.
-        unrelated: Cosine of two texts that have nothing to do with each other. Recorded answers
+        reads_prefixes: Whether the task is a prefix of the text, and `taskType` and `title` are
+            ignored.
+        reports_usage: Whether its answers on the Developer API have `usageMetadata`.
+        normalizes: Whether shortened vectors have length 1, too.
+        space: Models with the same space return the same vectors; by default its own name.
+        unrelated: Cosine of two unrelated texts. Recorded answers
             of 2025 and 2026 have 0.44 to 0.62 (median 0.527) with gemini-embedding-001, 0.61 to
-            0.90 with gemini-embedding-2, 0.64 to 0.94 with embedding-001; text-embedding-004 is
-            not on record.
-        retired: Answers 404 today.
+            0.90 with gemini-embedding-2, 0.64 to 0.94 with embedding-001; there is no recording of
+            text-embedding-004.
+        retired: Whether Google now answers 404.
         quota_name: Its name in quota errors.
         methods: `supportedGenerationMethods`.
     """
@@ -50,7 +51,7 @@ class Model:
     methods: tuple[str, ...] = _METHODS
 
     def resource(self) -> dict[str, object]:
-        """The model as `models.get` shows it."""
+        """The answer of `models.get` for this model."""
         return {
             "name": self.name,
             "version": self.version,

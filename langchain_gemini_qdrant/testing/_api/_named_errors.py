@@ -1,4 +1,4 @@
-"""Errors that Google has sent to others, by names of our own.
+"""Errors that Google has sent to others, under our own names.
 
 Sources: https://github.com/google-gemini/gemini-cli/issues/14831,
 https://github.com/firebase/genkit/issues/1127, https://github.com/cocoindex-io/cocoindex/issues/1151,
@@ -39,7 +39,7 @@ NamedError = Literal[
 
 
 def named_error(name: NamedError, call: Call) -> ApiError:
-    """The error as an answer to this call."""
+    """Return the error as the answer to this call."""
     return _ERRORS[name](call)
 
 

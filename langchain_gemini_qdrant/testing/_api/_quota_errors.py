@@ -1,4 +1,4 @@
-"""429: in which words the API says that a quota is used up, and when to try again."""
+"""429: the API's messages for a used-up quota, and the delay before a retry."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _FREE: dict[Quota, tuple[str, str, int]] = {
 
 
 def read_quotas(quota: Quota | Sequence[Quota] | Quotas) -> Quotas:
-    """Quotas and their limits, in order; those without a limit get the free tier's.
+    """Return quotas and their limits, in order; the free tier's limits are the default.
 
     Raises:
-        ValueError: Not the name of a quota, or a limit below 0.
+        ValueError: A name is not a quota, or a limit is below 0.
     """
     if isinstance(quota, Mapping):
         limits = dict(quota)
@@ -64,11 +64,11 @@ def read_quotas(quota: Quota | Sequence[Quota] | Quotas) -> Quotas:
 
 
 def quota_error(quotas: Quotas, model: str, *, retry_after: float | None) -> ApiError:
-    """429 of the free tier, with the violated quotas among its details.
+    """Return a 429 of the free tier, with the violated quotas in its details.
 
     Args:
-        quotas: The quotas that are used up, with what each allows. A limit of 0 has no
-            `quotaValue`, as the JSON of protobuf leaves zeros out; None hides the free tier's.
+        quotas: The quotas that are used up, with their limits. A limit of 0 has no `quotaValue`,
+            because protobuf's JSON omits zeros; None hides the free tier's limit.
         model: The model's name in quota errors.
         retry_after: Seconds to wait; None leaves the delay out.
     """
@@ -99,7 +99,7 @@ def quota_failure(
     *,
     retry_after: float | None = None,
 ) -> ApiError:
-    """429 with what was exceeded, in its text and in its details."""
+    """Return a 429 that names the exceeded quotas in its text and its details."""
     message = (
         "You exceeded your current quota, please check your plan and billing details. For more "
         f"information on this error, head to: {RATE_LIMITS_URL}. To monitor your current usage, "
@@ -116,13 +116,13 @@ def quota_failure(
 
 
 def exceeded(metric: str, limit: int, model: str | None) -> str:
-    """One line of the message."""
+    """Return one line of the message."""
     name = f", model: {model}" if model else ""
     return f"\n* Quota exceeded for metric: {SERVICE}/{metric}, limit: {limit}{name}"
 
 
 def delay_text(seconds: float) -> str:
-    """A delay as the message has it: `8.386476ms`, `48.939935699s`, `9h10m57.29s`."""
+    """Return a delay in the message's format: `8.386476ms`, `48.939935699s`, `9h10m57.29s`."""
     nanoseconds = round(seconds * 10**9)
     if 0 < nanoseconds < 10**9:
         return f"{_shifted(nanoseconds, 6)}ms"
@@ -133,5 +133,5 @@ def delay_text(seconds: float) -> str:
 
 
 def _shifted(number: int, places: int) -> str:
-    """`number` divided by 10 to the power of `places`, without zeros at the end."""
+    """Return `number` divided by 10 to the power of `places`, without trailing zeros."""
     return f"{Decimal(number).scaleb(-places):f}".rstrip("0").rstrip(".")

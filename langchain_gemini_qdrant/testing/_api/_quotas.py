@@ -1,4 +1,4 @@
-"""Quotas: how many texts and tokens each model may still take.
+"""Quotas: the texts and tokens that each model may still take.
 
 Each text counts as one request, however many come in one batch. All keys belong to one project,
 so they share the quotas. https://ai.google.dev/gemini-api/docs/rate-limits
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._api._quota_errors import Quota
 
 _DAY = 24 * 60  # minutes
-_DAY_DELAY = 0.75  # of a minute: the API says 45 s, though waiting so long does not help
-_NOISE = 1e-5  # seconds by which sums of floats may be off
+_DAY_DELAY = 0.75  # share of a minute: the API names 45 s, though waiting that long does not help
+_NOISE = 1e-5  # seconds: the rounding error of sums of floats
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ class Limits:
     """The quotas of each model; None for no limit.
 
     Attributes:
-        window: Seconds that a minute of the quotas takes.
+        window: Length of a quota minute, in seconds.
     """
 
     requests_per_minute: int | None = None
@@ -47,7 +47,7 @@ class Limits:
 
 
 class Excess(NamedTuple):
-    """A request over a quota, which fits after `retry_after` seconds."""
+    """A quota that a request exceeds, and the seconds until the request fits."""
 
     quota: Quota
     limit: int
@@ -62,7 +62,7 @@ class _Use(NamedTuple):
 
 @dataclass(slots=True)
 class _Usage:
-    """What one model has taken in the last minute, oldest first, and since its day began."""
+    """Use of one model in the last minute, oldest first, and since its day began."""
 
     minute: deque[_Use] = field(default_factory=deque)
     day_began: float = -math.inf
@@ -70,7 +70,7 @@ class _Usage:
 
 
 class Quotas:
-    """Counts what is taken; safe to use from several threads.
+    """Counts the use of quotas; safe to use from several threads.
 
     Attributes:
         limits: Can be replaced at any time.
@@ -84,15 +84,15 @@ class Quotas:
         self._lock = threading.Lock()
 
     def clear(self) -> None:
-        """Give each model its full quotas, with the first limits."""
+        """Reset each model's use, and the limits to the initial ones."""
         with self._lock:
             self._usage.clear()
             self.limits = self._first_limits
 
     def take(self, model: str | None, requests: int, tokens: Callable[[], int]) -> Excess | None:
-        """Take what a request needs; nothing if that is over a quota, which is returned.
+        """Take the quota for a request; if it exceeds one, take nothing and return that quota.
 
-        `tokens` counts them, if anybody has to know.
+        `tokens` counts the tokens, and is called only if there is a token limit.
         """
         with self._lock:
             limits, now = self.limits, self._clock()
@@ -133,7 +133,7 @@ def _excess(used: _Usage, use: _Use, limits: Limits) -> Excess | None:
 def _delay(
     uses: Iterable[tuple[float, int]], needed: int, now: float, limit: int, window: float
 ) -> float:
-    """Seconds until enough is forgotten, in whole milliseconds; what never fits waits for all."""
+    """Return the seconds until the use fits, in whole milliseconds; a window if it never fits."""
     uses = list(uses)
     over = sum(amount for _, amount in uses) + needed - limit
     if over <= 0:

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedText:
-    """One content of a request, which has one vector in the answer.
+    """One content of a request; the answer has one vector for it.
 
     Attributes:
-        text: Its text; the parts of a content with several are joined by newlines.
-        parts: How many parts the content has; all of them go into the one vector.
+        text: Its text; several parts are joined by newlines.
+        parts: Number of parts in the content; all of them go into one vector.
         model: Resource name, `models/...`.
         title: As sent, None without one.
-        task_type: Name of the task, also where the client sent a number; None without one.
+        task_type: Name of the task, even if the client sent a number; None without one.
         output_dimensionality: As sent, None without one.
     """
 
@@ -46,12 +46,12 @@ class RecordedRequest:
         model: Resource name, `models/...`, None where the path has none.
         headers: Request headers or gRPC metadata, names in lower case.
         query: Query parameters.
-        body: The message in camelCase or as it was sent, None without a readable one.
-        texts: Its contents; empty for a request that the API refuses as invalid.
-        status: HTTP status answered (gRPC codes are translated), None for no answer at all.
-        answer_message: The error message answered, `""` for none.
-        received_at: Seconds at arrival, on the clock of the emulator: `time.monotonic()`, unless
-            it was given another.
+        body: The message, in camelCase or as sent; None if there is no readable one.
+        texts: Its contents; empty if the API refuses the request as invalid.
+        status: HTTP status of the answer (gRPC codes are translated), None without an answer.
+        answer_message: The error message in the answer, `""` for none.
+        received_at: Time of arrival in seconds, on the clock of the emulator: `time.monotonic()` by
+            default.
         in_flight: Requests being answered at its arrival, including itself.
     """
 

@@ -1,4 +1,4 @@
-"""The script of faults and wrong answers for the next requests."""
+"""Script of faults and wrong answers for the next requests."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ ERROR_STATUSES = range(400, 600)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """An error to answer with: one that has a name, or a status with what the API says by default.
+    """An error to answer with: a named one, or a status with the API's default message.
 
     Attributes:
-        quotas: Those that are used up, and their limits, for status 429.
+        quotas: The used-up quotas and their limits, for status 429.
     """
 
     name: NamedError | None = None
@@ -54,7 +54,7 @@ class Fault:
     body: bytes | None = None
 
     def error(self, call: Call, model: str) -> ApiError:
-        """The answer to a call of a model, which has this name in quota errors."""
+        """Return the answer to a call of a model that has this name in quota errors."""
         if self.name is not None:
             error = named_error(self.name, call)
         elif self.quotas:
@@ -76,10 +76,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What happens to a request: an error, or an answer that is wrong.
+    """Action for a request: an error, or a wrong answer.
 
     Attributes:
-        delay: Seconds that it waits, beyond the latency.
+        delay: Seconds to wait, in addition to the latency.
     """
 
     what: Fault | WrongAnswer
@@ -106,7 +106,7 @@ class _Step:
 
 
 class _Chance:
-    """Acts by chance; each request takes two numbers, whatever becomes of it."""
+    """Random actions; each request consumes two random numbers, whatever its outcome."""
 
     def __init__(self, rate: float, seed: int, kinds: Sequence[Kind], delay: float) -> None:
         if not 0 <= rate <= 1:
@@ -118,8 +118,8 @@ class _Chance:
         for kind in kinds:
             if kind not in (*ERROR_STATUSES, *get_args(NamedError), *get_args(WrongAnswer)):
                 message = (
-                    "kinds must hold statuses in 400..599, names of errors and wrong answers, got "
-                    f"{kind!r}"
+                    "kinds must contain statuses in 400..599, names of errors or wrong answers, "
+                    f"got {kind!r}"
                 )
                 raise ValueError(message)
         self._rate = rate
@@ -132,7 +132,7 @@ class _Chance:
 
 
 class Script:
-    """Steps that requests use up, oldest first, then chance; safe to use from several threads."""
+    """Steps for requests, used up oldest first, then random ones; safe for several threads."""
 
     def __init__(self) -> None:
         self._steps: list[_Step] = []

@@ -1,7 +1,8 @@
 """Placeholder vectors that cost almost nothing: preformatted pieces, chosen by a hash of the text.
 
-For benchmarks of clients, which must not wait for the emulator. Sizes and lengths are right, equal
-texts have equal vectors and different texts different ones; similar texts are not close.
+They are for benchmarks of clients, which must not wait for the emulator. Sizes and lengths are
+right, equal texts have equal vectors and different texts different ones; similar texts are not
+close.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.testing._api._vectors import Meaning
 
-_PIECES = 16  # of a vector; each is chosen by one byte of the hash
+_PIECES = 16  # pieces of a vector; each is chosen by one byte of the hash
 _VARIANTS = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Piece:
     numbers: NDArray[np.float32]
-    json: bytes  # with the bracket or comma that stands there
+    json: bytes  # with the bracket or comma before it
     packed: bytes
 
 
@@ -44,11 +45,11 @@ class StandIn:
         return np.concatenate([piece.numbers for piece in self.pieces])
 
     def json(self) -> list[bytes]:
-        """A list of numbers, in pieces."""
+        """The numbers as a JSON list, in pieces."""
         return [piece.json for piece in self.pieces]
 
     def packed(self) -> bytes:
-        """The numbers as protobuf packs floats."""
+        """The numbers as packed floats of protobuf."""
         return b"".join([piece.packed for piece in self.pieces])
 
 
@@ -74,8 +75,8 @@ def _digest(meaning: Meaning) -> bytes:
 
 @functools.lru_cache(maxsize=16)  # up to 15 MB each
 def _pool(space: str, model_size: int, size: int, normalizes: bool) -> list[list[_Piece]]:  # noqa: FBT001  a key of the cache
-    """All variants of each piece."""
-    bounds = sorted({size * i // _PIECES for i in range(_PIECES + 1)})  # pieces may have no number
+    """Return all variants of each piece."""
+    bounds = sorted({size * i // _PIECES for i in range(_PIECES + 1)})  # pieces may be empty
     whole = _energy(0, size if normalizes else model_size, model_size)
     return [
         _variants(
@@ -90,7 +91,7 @@ def _pool(space: str, model_size: int, size: int, normalizes: bool) -> list[list
 
 
 def _energy(start: int, stop: int, model_size: int) -> float:
-    """The share of a full vector's energy that some components have, as with `_vectors.embed`."""
+    """Return the share of some components in a full vector's energy, as in `_vectors.embed`."""
     return float((stop / model_size) ** 0.8 - (start / model_size) ** 0.8)
 
 

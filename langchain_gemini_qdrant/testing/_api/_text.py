@@ -1,4 +1,4 @@
-"""Text into weighted terms and tokens: what the vectors of the emulator are made of."""
+"""Weighted terms and tokens of a text, from which the emulator makes vectors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from typing import NamedTuple
 
-# Scripts without blanks between words: each character is a word.
+# Scripts without spaces between words: each character is a word.
 _UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
     "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
@@ -21,7 +21,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}]+")
 _IS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
 _SUBWORD = re.compile(r"[^\W\d_a-z]+(?![a-z])|[^\W\d_a-z]?[a-z]+|\d+|[^\W\d_]+")
 _STEM_LENGTH = 4
-_LETTERS_PER_TOKEN = 6  # with the blank and punctuation, some 4 characters of English a token
+_LETTERS_PER_TOKEN = 6  # with spaces and punctuation, about 4 characters of English per token
 
 # The same rule for ASCII in a few passes over bytes: letters to "a", signs to ".".
 _ASCII_KINDS = bytes(
@@ -51,7 +51,7 @@ class Terms(NamedTuple):
 
 
 def count_tokens(text: str) -> int:
-    """Count tokens by a rule of our own: one per 6 letters of a word, digit, sign or character."""
+    """Count tokens by our own rule: one per 6 letters of a word, digit, sign or character."""
     if text.isascii() and "_" not in text:
         kinds = text.encode().translate(_ASCII_KINDS).replace(_FULL_TOKEN, b".")
         return kinds.count(b".") + len(kinds.replace(b".", b" ").split())
@@ -59,7 +59,7 @@ def count_tokens(text: str) -> int:
 
 
 def cut(text: str, limit: int) -> str:
-    """The text up to its `limit`-th token."""
+    """Return the text up to its `limit`-th token."""
     if len(text) <= limit:  # a token has at least one character
         return text
     used = 0
@@ -75,7 +75,7 @@ def _token_cost(token: str) -> int:
 
 
 def terms(text: str) -> Terms:
-    """Terms of a text, without case, inflection or order.
+    """Return the terms of a text, without case, inflection or order.
 
     A text with neither letters nor digits has its other characters as terms.
     """
@@ -91,7 +91,7 @@ def terms(text: str) -> Terms:
 
 
 def _weighted(counts: dict[str, int]) -> dict[str, int]:
-    """Long terms say more than short ones; the second mention says less than the first."""
+    """Return weighted terms: long terms weigh more than short ones, repetitions less."""
     return {
         term: (4 + min(len(term), 8)) * (1 + count.bit_length()) for term, count in counts.items()
     }
@@ -99,7 +99,7 @@ def _weighted(counts: dict[str, int]) -> dict[str, int]:
 
 @functools.lru_cache(maxsize=16384)
 def _word_terms(word: str) -> tuple[tuple[str, bool], ...]:
-    """The terms of one run of letters, digits and underscores, and whether each has content."""
+    """Return terms of a run of letters, digits and underscores, and whether each has content."""
     if _IS_UNSPACED.match(word):
         pairs = [word[i : i + 2] for i in range(len(word) - 1)]
         return tuple((term, True) for term in (*word, *pairs))

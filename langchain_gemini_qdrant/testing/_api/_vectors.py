@@ -1,17 +1,17 @@
-"""Vectors that mean something: texts that share words are close, if their tasks fit together.
+"""Vectors with meaning: texts that share words are close, if their tasks fit together.
 
-A text is a sum of pseudo-random rows, one per term, weighted. The task then decides how much
-function words count, how much of the vector moves to directions of the task's own, and how much
-form is mixed in: a noise that follows from which words are neighbours and has so few directions
-that it disturbs rankings. A query's form and a document's lie in different directions and never
-meet; with a wrong or missing task they do, and search gets worse, as it does with the real models.
+A text is a sum of pseudo-random rows, one per term, weighted. The task then decides the weight of
+function words, the share of the vector that moves to the task's own directions, and the share of
+"form" mixed in. Form is noise derived from neighboring words, with so few directions that it
+disturbs rankings. The forms of queries and of documents have different directions and do not
+interact. With a wrong or missing task they do, and search gets worse, as with the real models.
 
-Last comes what all vectors of a model have in common. Its share is the cosine of texts that have
-nothing to do with each other, which is far from 0 with the real models, too: so a score threshold
-lets through here about what it lets through there.
+Finally a component is added that all vectors of a model have in common. Its share is the cosine of
+unrelated texts, which is far from 0 with the real models, too. So a score threshold has about the
+same effect here as there.
 
-Every step but the last works on whole numbers, which floats hold exactly, so that each platform
-gives the same vectors.
+All steps except the last use integers, which floats represent exactly, so that every platform gives
+the same vectors.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIZE = 3072
-_UNIT = 65536.0  # length of a vector of whole numbers
-_FORMS = 16  # directions of the noise; the fewer, the stronger
+_UNIT = 65536.0  # length of a vector of integers
+_FORMS = 16  # directions of the noise; fewer make it stronger
 _TERMS_AT_ONCE = 256
-_TEXTS_AT_ONCE = 16  # what a processor's cache holds
+_TEXTS_AT_ONCE = 16  # fits into a processor's cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditioning:
-    """Shares of the energy of what is a text's own; the rest is the meaning.
+    """Shares of the energy of a text's own part; the rest is its meaning.
 
     Attributes:
-        function_weight: What function words count, against 4 for others.
-        own: Share that moves to directions of this task's own.
+        function_weight: Weight of function words; other words have 4.
+        own: Share that moves to this task's own directions.
         query_form: Share of the form that queries have.
         document_form: Share of the form that documents have.
-        common_own: Share that moves there of what all vectors have in common.
+        common_own: Share of the common component that moves to this task's own directions.
     """
 
     function_weight: int
@@ -60,7 +60,7 @@ class Conditioning:
 
 _SYMMETRIC = Conditioning(function_weight=4, own=0.5, query_form=0.12, document_form=0.12)
 _QUERY = Conditioning(function_weight=0, own=0.15, query_form=0.3)
-# Texts without a prefix are farther from those with one: 0.47 on record for unrelated words.
+# Texts without a prefix are farther from those with one: 0.47 recorded for unrelated words.
 _RAW = Conditioning(function_weight=4, own=0.3, query_form=0.2, document_form=0.2, common_own=0.45)
 _CONDITIONING = {
     "TASK_TYPE_UNSPECIFIED": _RAW,
@@ -74,12 +74,12 @@ _CONDITIONING = {
     "CODE_RETRIEVAL_QUERY": _QUERY,
 }
 _TITLE_WEIGHT = 2
-_MEDIA_COMMON = 0.27  # an image and a sound that has nothing to do with it: 0.30 on record
+_MEDIA_COMMON = 0.27  # an image and an unrelated sound: 0.30 recorded
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Meaning:
-    """What a vector is made from.
+    """Input of a vector.
 
     Attributes:
         text: All text of a content, without its task prefix.
@@ -107,14 +107,14 @@ def embed(
 
     Args:
         meanings: `n` contents.
-        space: Vectors of two spaces have nothing to do with each other.
-        unrelated: Cosine of two texts that have nothing to do with each other.
+        space: Vectors of different spaces are unrelated.
+        unrelated: Cosine of two unrelated texts.
         model_size: Components of the model's full vector, at most 3072.
-        size: Components asked for, at most `model_size`.
-        normalizes: Whether a vector shorter than the full one has length 1, too.
+        size: Requested number of components, at most `model_size`.
+        normalizes: Whether a vector with fewer components than the full one has length 1, too.
 
     Returns:
-        Shape `(n, size)`; each is the start of its full vector, up to its length.
+        Shape `(n, size)`; each is the start of its full vector, scaled if `normalizes`.
     """
     vectors = np.empty((len(meanings), size), dtype=np.float32)
     measured = size if normalizes else model_size
@@ -131,13 +131,13 @@ def embed(
         mixed += mixed + 1  # odd, so that no component is 0
         mixed *= _energy(space)[:measured]
         lengths = np.sqrt(np.einsum("ij,ij->i", mixed, mixed))
-        # Nine decimals, as they are printed, so that both transports give the same numbers.
+        # Nine decimals, as printed, so that both transports give the same numbers.
         vectors[start : start + len(some)] = np.rint(mixed[:, :size] / lengths[:, None] * 1e9) / 1e9
     return vectors
 
 
 def _sum_terms(meaning: Meaning) -> NDArray[np.float32]:
-    """Sum the weighted rows of all terms: shape `(3072,)`."""
+    """Return the sum of the weighted rows of all terms: shape `(3072,)`."""
     only_media = meaning.media and not meaning.text
     content, function = Terms({}, {}) if only_media else terms(meaning.text)
     weights = {term: 4 * weight for term, weight in content.items()}
@@ -145,12 +145,12 @@ def _sum_terms(meaning: Meaning) -> NDArray[np.float32]:
         for part in terms(meaning.title):
             for term, weight in part.items():
                 weights[term] = weights.get(term, 0) + 4 * weight * _TITLE_WEIGHT
-    # A text of function words alone still means something.
+    # A text of only function words still has a meaning.
     function_weight = _CONDITIONING[meaning.task_type].function_weight or int(not weights)
     if function_weight:
         for term, weight in function.items():
             weights[term] = weights.get(term, 0) + weight * function_weight
-    if meaning.media:  # each weighs as much as all text
+    if meaning.media:  # each weighs as much as all of the text
         length = math.isqrt(sum(weight**2 for weight in weights.values())) or 1
         weights |= dict.fromkeys(meaning.media, length)
     names = list(weights)
@@ -159,7 +159,7 @@ def _sum_terms(meaning: Meaning) -> NDArray[np.float32]:
         chosen = names[start : start + _TERMS_AT_ONCE]
         rows = np.array([_row(name) for name in chosen], dtype=np.float32)
         some = np.array([weights[name] for name in chosen], dtype=np.float32)
-        # Whole numbers below 2**24. Not `@`: a BLAS would keep every core busy for so little.
+        # Integers below 2**24. Not `@`: BLAS would use every core for this small product.
         total += np.einsum("i,ij->j", some, rows)
     return total
 
@@ -171,7 +171,7 @@ def _condition(
     task_type: str,
     size: int,
 ) -> NDArray[np.float64]:
-    """The first `size` components of unit vectors with a task and a common part: `(n, size)`."""
+    """Return the first `size` components of unit vectors with task and common part: `(n, size)`."""
     shares = _CONDITIONING[task_type]
     order, signs = _own_directions(task_type)
     meaning = 1 - shares.own - shares.query_form - shares.document_form
@@ -189,7 +189,7 @@ def _condition(
 
 
 def _places(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Places on the 16 directions of a form: near-duplicates are at nearly the same place."""
+    """Return positions on the 16 directions of a form; near-duplicates are close together."""
     places = np.empty((len(texts), _FORMS))
     for i, text in enumerate(texts):
         words = text.casefold().split()
@@ -201,29 +201,29 @@ def _places(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _forms(places: NDArray[np.float64], side: str) -> NDArray[np.float64]:
-    """The form of each text, shape `(n, 3072)`."""
-    # Direction i holds every 16th component from i on.
+    """Return the form of each text, shape `(n, 3072)`."""
+    # Direction i has every 16th component from i on.
     directions = _signs(f"form {side}").reshape(-1, _FORMS) / math.sqrt(SIZE // _FORMS)
     forms: NDArray[np.float64] = (places[:, None, :] * directions).reshape(len(places), SIZE)
     return forms
 
 
 def _to_unit(vectors: NDArray[np.float64]) -> None:
-    """Scale to whole numbers of one length, in place."""
+    """Scale to integer vectors of one length, in place."""
     squares = np.einsum("ij,ij->i", vectors, vectors)
     vectors *= (_UNIT / np.sqrt(squares))[:, None]
     np.rint(vectors, out=vectors)
 
 
 def _noise(names: Sequence[str], size: int) -> NDArray[np.int8]:
-    """Odd whole numbers in -127..127 that depend on the names alone: shape `(n, size)`."""
+    """Return odd integers in -127..127 that depend only on the names: shape `(n, size)`."""
     digests = [
         hashlib.shake_256(name.encode("utf-8", "surrogatepass")).digest(size) for name in names
     ]
     return np.frombuffer(b"".join(digests), dtype=np.int8).reshape(-1, size) | np.int8(1)
 
 
-@functools.lru_cache(maxsize=8192)  # 3 kB each
+@functools.lru_cache(maxsize=8192)  # 3 kB per entry
 def _row(term: str) -> NDArray[np.int8]:
     row: NDArray[np.int8] = _noise([f"term {term}"], SIZE)[0]
     return row
@@ -237,7 +237,7 @@ def _signs(name: str) -> NDArray[np.float64]:
 
 @functools.cache
 def _common(task_type: str) -> NDArray[np.float64]:
-    """What vectors of a task have in common: mostly a few components, as with real models."""
+    """Return the common part of a task's vectors: mostly a few components, as with real models."""
     noise = _noise(["all have this"], SIZE).astype(np.float64)
     common = noise * noise * noise
     _to_unit(common)
@@ -250,7 +250,7 @@ def _common(task_type: str) -> NDArray[np.float64]:
 
 @functools.cache
 def _own_directions(task_type: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """A permutation and signs."""
+    """Return a permutation and signs."""
     keys = hashlib.shake_256(f"order {task_type}".encode()).digest(SIZE * 4)
     order = np.argsort(np.frombuffer(keys, dtype="<u4"), kind="stable")
     return order, _signs(f"signs {task_type}")
@@ -258,10 +258,10 @@ def _own_directions(task_type: str) -> tuple[NDArray[np.intp], NDArray[np.float6
 
 @functools.cache
 def _energy(space: str) -> NDArray[np.float64]:
-    """Signs of the space, and magnitudes that fall from the first component to the last.
+    """Return the signs of the space, and magnitudes that fall from the first component to the last.
 
     The first k of n components have (k / n) ** 0.8 of the energy: of 3072, the first 768 have a
-    length of 0.57 and the first 256 one of 0.37, as on record of gemini-embedding-001.
+    length of 0.57 and the first 256 one of 0.37, as recorded for gemini-embedding-001.
     """
     position = (np.arange(SIZE) + 0.5) / SIZE
     magnitudes: NDArray[np.float64] = np.rint(64 * position**-0.1)

@@ -50,7 +50,7 @@ _MAX_INSTANCES = 250
 _MAX_PREDICT_TOKENS = 20_000
 _METHODS_OF_GEMINI = ("embedContent", "batchEmbedContents", "countTokens")
 
-# models/... -> what it does; the resource names are those of the Developer API, as on record.
+# models/... -> the model; the resource names are those of the Developer API, as recorded.
 _MODELS = {
     model.name: model
     for model in (
@@ -66,7 +66,7 @@ _MODELS = {
                 methods=("predict", "countTokens"),
             )
             for name in (
-                "text-embedding-004",  # still served here
+                "text-embedding-004",  # still served on Vertex AI
                 "text-embedding-005",
                 "text-multilingual-embedding-002",
             )
@@ -76,7 +76,7 @@ _MODELS = {
 
 
 class VertexPath(NamedTuple):
-    """What a path says; `model` is `models/...`."""
+    """The parts of a path; `model` is `models/...`."""
 
     version: str
     model: str
@@ -105,7 +105,7 @@ class VertexBatchRequest(TypedDict, total=False):
 
 
 def read_path(path: str) -> VertexPath | None:
-    """What a path of Vertex AI says, None for any other path."""
+    """Return the parts of a Vertex AI path, None for any other path."""
     found = _PATH.fullmatch(path)
     if found is None or found[3] not in METHODS:
         return None
@@ -113,13 +113,13 @@ def read_path(path: str) -> VertexPath | None:
 
 
 def has_token(call: Call) -> bool:
-    """Whether a request has an access token; any is taken."""
+    """Return whether a request has an access token; every token is accepted."""
     kind, _, token = call.headers.get("authorization", "").partition(" ")
     return kind.lower() == "bearer" and bool(token.strip())
 
 
 def plan_vertex(call: Call, *, stand_ins: bool) -> Plan:
-    """Check a request that is allowed.
+    """Check a request that has valid credentials.
 
     Raises:
         ApiError: The request is refused.
@@ -209,7 +209,7 @@ def _read_batch(call: Call) -> list[EmbedContentRequest]:
     where = "BatchEmbedContentsRequest.requests"
     if not requests:
         raise invalid_request([f"{where}: requests is not specified"])
-    if len(requests) > MAX_BATCH:  # the Developer API's limit; none is documented here
+    if len(requests) > MAX_BATCH:  # the Developer API's limit; none is documented for Vertex AI
         raise invalid_request([f"{where}: at most {MAX_BATCH} requests can be in one batch\n"])
     return requests
 
@@ -266,7 +266,7 @@ def _too_long(tokens: int, limit: int) -> ApiError:
 
 
 def no_credentials() -> ApiError:
-    """What Vertex AI says to a request with neither an access token nor an API key."""
+    """Return Vertex AI's error for a request with neither an access token nor an API key."""
     return ApiError(
         401,
         "Request is missing required authentication credential. Expected OAuth 2 access token, "

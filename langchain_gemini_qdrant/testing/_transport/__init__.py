@@ -1,1 +1,1 @@
-"""How the emulator is reached: REST, gRPC and TLS."""
+"""Transports of the emulator: REST, gRPC and TLS."""

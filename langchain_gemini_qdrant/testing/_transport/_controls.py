@@ -1,4 +1,4 @@
-"""Controls of a running emulator: its settings, its script, and what it received."""
+"""Controls of a running emulator: its settings, its script and its records."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 _OK = 200
 _RESOURCE_EXHAUSTED = 429
 _LONGEST = 315_576_000_000  # seconds: 10,000 years, the limit of google.protobuf.Duration
-_SLOW = 1.0  # seconds; more than most tests like to wait, less than any client's timeout
+_SLOW = 1.0  # seconds; long for most tests, but less than any client's timeout
 
 
 class Controls:
-    """The part of `GeminiEmulator` that has nothing to do with ports."""
+    """The part of `GeminiEmulator` that is independent of ports."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -94,7 +94,7 @@ class Controls:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """All requests so far, in the order in which they were answered."""
+        """All requests so far, in the order of their answers."""
         return self._exchange.records()
 
     @property
@@ -106,7 +106,7 @@ class Controls:
 
     @property
     def request_counts(self) -> Counter[int | None]:
-        """Number of requests by status of their answer; None stands for no answer."""
+        """Number of requests by status of their answer; None for no answer."""
         return self._exchange.request_counts()
 
     @property
@@ -131,33 +131,34 @@ class Controls:
     ) -> None:
         """Answer the next requests with an error, with the API's message and details.
 
-        Faults and wrong answers are used up in the order in which they were requested.
+        Faults and wrong answers are used up in the order of these calls.
 
         Args:
-            status: HTTP status; over gRPC, the corresponding code. Needed if `error` is not given.
-            error: An error that Google has sent to others, whole: of status 429 `"credits"`
+            status: HTTP status; over gRPC, the corresponding code. Required if `error` is not
+                given.
+            error: A complete error that Google has sent to others. With status 429: `"credits"`
                 (prepayment is used up), `"spending-cap"`, `"limit-0"` (a paid quota of 0) and
-                Vertex AI's `"vertex-requests"`, `"vertex-tokens"` and `"vertex-list"`; of 403
-                `"blocked-method"` and `"leaked-key"`; of 400 `"expired-key"` and `"location"`.
-            times: How many requests; None for all until `clear()`.
-            containing: Only requests with this in one of their texts; None for any.
-            delay: Seconds that the answer waits, beyond `latency`.
-            message: None for the API's usual message.
-            retry_after: Seconds for the `RetryInfo` detail, which Google cuts to whole ones; only
-                the usual message of a 429 has the rest. None sends none. Also names the quota of
-                the requests of a minute in an error with status 429.
-            quota: The quotas that a 429 says are used up, in this order: one, several, or a dict
-                with their limits, where 0 and None send no `quotaValue`. None with no
-                `retry_after` gives the short 429 that names none.
+                Vertex AI's `"vertex-requests"`, `"vertex-tokens"` and `"vertex-list"`; with 403:
+                `"blocked-method"` and `"leaked-key"`; with 400: `"expired-key"` and `"location"`.
+            times: Number of requests; None for all until `clear()`.
+            containing: Affect only requests with this string in one of their texts; None for any.
+            delay: Seconds before the answer, in addition to `latency`.
+            message: Message of the error; None for the API's usual message.
+            retry_after: Seconds in the `RetryInfo` detail, which Google truncates to whole seconds;
+                only the usual message of a 429 has the fraction. None sends no detail. With status
+                429 it also makes the error name the quota of requests per minute.
+            quota: The used-up quotas that a 429 names, in this order: one, several, or a dict with
+                their limits, where 0 and None send no `quotaValue`. None without `retry_after`
+                gives the short 429 that names no quota.
             reason: Reason for an `ErrorInfo` detail, such as `"API_KEY_SERVICE_BLOCKED"`.
-            headers: Further response headers; trailing metadata over gRPC.
-            body: Sent unchanged instead of the API's JSON, like a proxy's page; over gRPC its
-                message and details, if it is the JSON of an error.
+            headers: Additional response headers; trailing metadata over gRPC.
+            body: Body to send unchanged instead of the API's JSON, such as a proxy's page; over
+                gRPC its message and details are sent if it is the JSON of an error.
 
         Raises:
             ValueError: Both or neither of `status` and `error` are given, or `error` with a message
-                or details; `status` is not in 400..599, `error` or `quota` another word, or
-                `times` not at least 1.
+                or details; `status` is not in 400..599, `error` or `quota` is an unknown name, or
+                `times` is less than 1.
         """
         given = {
             "message": message,
@@ -192,22 +193,23 @@ class Controls:
         containing: str | None = None,
         delay: float | None = None,
     ) -> None:
-        """Give the next requests, which are valid, a wrong answer.
+        """Give the next valid requests a wrong answer.
 
         Args:
-            wrong: `"short"` and `"long"`: one vector too few, too many; `"empty"`: `{}`;
-                `"no-values"`: embeddings without numbers; `"nan"`: a number of each vector is not
-                one; `"size"`: each vector lacks its last number; `"not-json"`: a web page, over
-                gRPC bytes that are no message; `"cut"`: half of the right answer, then the
+            wrong: `"short"` and `"long"`: one vector too few or too many; `"empty"`: `{}`;
+                `"no-values"`: embeddings without numbers; `"nan"`: one number of each vector is
+                NaN; `"size"`: each vector lacks its last number; `"not-json"`: a web page, over
+                gRPC bytes that are not a message; `"cut"`: half of the correct answer, then the
                 connection closes; `"reset"`: the connection is reset, `"disconnect"`: it closes,
-                both without an answer (over gRPC, all three are UNAVAILABLE); `"slow"`: the right
+                both without an answer (over gRPC, all three are UNAVAILABLE); `"slow"`: the correct
                 answer, late; `"hang"`: no answer until `clear()` or `stop()` closes the connection.
-            times: How many requests; None for all until `clear()`.
-            containing: Only requests with this in one of their texts; None for any.
-            delay: Seconds that it waits, beyond `latency`; None is 1 for `"slow"`, else 0.
+            times: Number of requests; None for all until `clear()`.
+            containing: Affect only requests with this string in one of their texts; None for any.
+            delay: Seconds before the answer, in addition to `latency`; None is 1 for `"slow"`,
+                otherwise 0.
 
         Raises:
-            ValueError: `wrong` is another word, or `times` not at least 1.
+            ValueError: `wrong` is an unknown name, or `times` is less than 1.
         """
         if wrong not in get_args(WrongAnswer):
             message = f"wrong must be one of {', '.join(get_args(WrongAnswer))}, got {wrong!r}"
@@ -224,21 +226,21 @@ class Controls:
         kinds: Sequence[int | NamedError | WrongAnswer] = (429, 500, 503, "disconnect", "short"),
         delay: float = _SLOW,
     ) -> None:
-        """Fail a random share of the requests that embed, until `clear()` or the next call.
+        """Make a random share of the embedding requests fail, until `clear()` or the next call.
 
-        Faults of `fail_next` and `answer_next` come first. The n-th request after this call has
-        the same outcome whenever `rate`, `seed` and `kinds` are the same.
+        Faults of `fail_next` and `answer_next` come first. With the same `rate`, `seed` and
+        `kinds`, the n-th request after this call has the same outcome.
 
         Args:
-            rate: Share of the requests, in 0..1; 0 ends it.
+            rate: Share of the requests, in 0..1; 0 stops the failures.
             seed: A different seed chooses different requests.
-            kinds: Statuses and names of errors as of `fail_next` (429 is the one that names no
-                quota) and words as of `answer_next`, all equally likely. `"hang"` is for clients
-                with a timeout.
-            delay: Seconds that `"slow"` waits.
+            kinds: Statuses and names of errors as in `fail_next` (429 names no quota) and wrong
+                answers as in `answer_next`, all equally likely. Use `"hang"` only with clients that
+                have a timeout.
+            delay: Delay of `"slow"` in seconds.
 
         Raises:
-            ValueError: `rate` is out of range, or `kinds` is empty or holds something else.
+            ValueError: `rate` is out of range, or `kinds` is empty or has an unknown kind.
         """
         self._exchange.script.misbehave(rate, seed=seed, kinds=kinds, delay=delay)
 
@@ -246,7 +248,7 @@ class Controls:
         """Wait until `count` requests have arrived, including those that hang or wait.
 
         Raises:
-            TimeoutError: They have not within `timeout` seconds.
+            TimeoutError: They have not arrived within `timeout` seconds.
         """
         if not self._exchange.wait_for_requests(count, timeout):
             message = f"{len(self.requests)} of {count} requests came within {timeout} s"
@@ -255,7 +257,7 @@ class Controls:
     def clear(self) -> None:
         """Reset the emulator: no records, script, used quota, hanging requests or batch jobs.
 
-        `latency`, the quotas, `quota_window` and `batch_seconds` get back their values of the
+        `latency`, the quotas, `quota_window` and `batch_seconds` are reset to the values of the
         constructor.
         """
         self._exchange.clear()
@@ -267,9 +269,7 @@ def _check_fault(status: int | None, error: NamedError | None, details: Sequence
     elif error is not None and error not in get_args(NamedError):
         message = f"error must be one of {', '.join(get_args(NamedError))}, got {error!r}"
     elif error is not None and details:
-        message = (
-            f"error {error!r} has a message and details of its own: leave out {', '.join(details)}"
-        )
+        message = f"error {error!r} has its own message and details: leave out {', '.join(details)}"
     elif error is None and status not in ERROR_STATUSES:
         message = f"status must be in 400..599, got {status}"
     elif "quota" in details and status != _RESOURCE_EXHAUSTED:

@@ -1,4 +1,4 @@
-"""Between the transports and the API: the script of the next answers, quotas, the record."""
+"""Layer between the transports and the API: scripted answers, quotas, records."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Exchange:
     """Answers calls from any number of threads.
 
     Attributes:
-        latency: Seconds that each answer waits.
-        script: What happens to the next requests.
-        quotas: What may still be taken.
-        jobs: Those of the Batch API.
+        latency: Delay of each answer, in seconds.
+        script: Actions for the next requests.
+        quotas: The quotas and their use.
+        jobs: Jobs of the Batch API.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Exchange:
         self._lock = threading.Lock()
         self._recorded = threading.Condition(self._lock)
         self._stopped = threading.Event()
-        self._released = threading.Event()  # ends the waits of requests that hang now
+        self._released = threading.Event()  # ends the waits of hanging requests
 
     def start(self) -> None:
         self._stopped.clear()
@@ -110,7 +110,7 @@ class Exchange:
         released.set()
 
     def reply(self, call: Call) -> Reply:
-        """Answer a call; it is on record before its answer leaves."""
+        """Answer a call; it is recorded before its answer is sent."""
         with self._lock:
             self._in_flight += 1
             in_flight, received_at = self._in_flight, self._clock()
@@ -146,7 +146,7 @@ class Exchange:
                 self._on_request(record)
             if what != "hang":
                 self._stopped.wait(self.latency + (0.0 if act is None else act.delay))
-            elif not self._stopped.is_set():  # else nobody would end this wait
+            elif not self._stopped.is_set():  # otherwise nothing would end this wait
                 released.wait()
         finally:
             with self._lock:
@@ -173,7 +173,7 @@ class Exchange:
         return _spoiled(plan.answer(), act)
 
     def _over_quota(self, call: Call, plan: Plan) -> ApiError | None:
-        """Take what a request needs, or say which quota it is over."""
+        """Take the quota for a request, or return the error of the quota that it exceeds."""
         if not plan.texts or not plan.takes_quota:
             return None
         excess = self.quotas.take(call.model, len(plan.texts), plan.tokens)
@@ -196,7 +196,7 @@ def _numbers(vector: Vector) -> NDArray[np.float32]:
 
 
 def _spoiled(answer: Answer, act: WrongAnswer | None) -> Answer:
-    """The answer with something wrong; one without vectors can only be emptied or cut."""
+    """Return a wrong form of the answer; without vectors it can only be emptied or cut."""
     if act in {None, "slow"}:
         return answer
     if act == "empty":

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._transport._exchange import Exchange
 
 _PACKAGE = "google.ai.generativelanguage.v1beta"
-_THREADS = 64  # requests at a time; a waiting one keeps its thread
-_GRACE = 1.0  # seconds for answers under way; the waiting ones have been ended
+_THREADS = 64  # requests at a time; a waiting one occupies its thread
+_GRACE = 1.0  # seconds for answers in progress; waiting ones have been ended
 
-# service -> gRPC method -> our name of it; its messages are named after the gRPC method.
+# service -> gRPC method -> our name for it; its messages are named after the gRPC method.
 _SERVICES = {
     "GenerativeService": {
         "EmbedContent": "embedContent",
@@ -39,9 +39,9 @@ _SERVICES = {
 
 
 def _load(name: str) -> ModuleType:
-    """Import a module that has no types, and none in an install without google-generativeai."""
+    """Import an untyped module, which may be missing without google-generativeai."""
     with warnings.catch_warnings():
-        # google-api-core announces the end of each Python version to whoever imports it.
+        # google-api-core warns at import about the end of support for a Python version.
         warnings.simplefilter("ignore", FutureWarning)
         try:
             return importlib.import_module(name)
@@ -51,7 +51,7 @@ def _load(name: str) -> ModuleType:
 
 
 def _field(value: bytes) -> bytes:
-    """Field 1 of a message, in bytes: `embedding`, `embeddings` and `values` all are that."""
+    """Return field 1 of a message, in bytes: that of `embedding`, `embeddings` and `values`."""
     size, length = len(value), bytearray()
     while size > 0x7F:  # noqa: PLR2004  seven bits in each byte, the eighth says that more follow
         length.append(size & 0x7F | 0x80)
@@ -72,7 +72,7 @@ class _Context(Protocol):
 
 
 class GrpcServer:
-    """Listens from construction to `stop()`, which ends all calls.
+    """A gRPC server that listens from construction until `stop()`, which ends all calls.
 
     `tls` is a key and its certificate, both in PEM; None serves plaintext.
     """
@@ -86,7 +86,7 @@ class GrpcServer:
         self._json = _load("google.protobuf.json_format")
         self._rpc_status = _load("grpc_status.rpc_status")
         self._status = _load("google.rpc.status_pb2")
-        _load("google.rpc.error_details_pb2")  # so that `_abort` finds the messages by name
+        _load("google.rpc.error_details_pb2")  # lets `_abort` find the messages by name
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="gemini-emulator-grpc")
         options = [
             ("grpc.so_reuseport", 0),  # a port in use is an error
@@ -112,7 +112,7 @@ class GrpcServer:
         self._pool.shutdown()
 
     def _message(self, name: str) -> type[Any]:
-        """The protobuf class of a message, without its slow proto-plus wrapper."""
+        """Return the protobuf class of a message, without its slow proto-plus wrapper."""
         wrapper = getattr(self._glm, name)
         return type(wrapper.pb(wrapper()))
 
@@ -157,9 +157,9 @@ class GrpcServer:
 
     def _encode(self, answer: Answer, response_type: type[Any]) -> bytes:
         response = response_type()
-        # Usage is newer than these messages, so it is left out.
+        # These messages are older than the usage fields, which are omitted.
         self._json.ParseDict(answer.fields, response, ignore_unknown_fields=True)
-        # Built by hand: protobuf would take each of 300,000 numbers from a list.
+        # Built by hand: protobuf would convert each of 300,000 numbers of a list.
         vectors = [_field(_field(_packed(vector))) for vector in answer.vectors or ()]
         return b"".join([response.SerializeToString(), *vectors])
 

@@ -1,4 +1,4 @@
-"""Bodies as JSON, quickly: a batch of 100 full vectors holds 300,000 numbers."""
+"""Fast JSON for bodies: a batch of 100 full vectors has 300,000 numbers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._api._stand_ins import Vector
 
 _STRING_OR_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[]}])')
-_PLACE = "\uf8ff"  # stands for the numbers of a vector, which are put in afterwards
+_PLACE = "\uf8ff"  # placeholder for the numbers of a vector, which are inserted afterwards
 _PLACE_JSON = json.dumps(_PLACE).encode()
 
 # A number is written into a row of 20 bytes, filled with NUL, which is dropped at the end: sign,
 # point and zeros behind it (8), three times three digits (4 each), the last with a comma.
 _NUL = b"\0"
 _ROW = 20
-_DIGITS = 9  # enough for any float32; 6 are always right, so that fewer are these without zeros
+_DIGITS = 9  # enough for any float32; 6 are always exact, so that fewer are these without zeros
 _LEAST_DIGITS = 6
 _SMALLEST = np.float32(1e-4)  # a smaller number has an exponent
 _POWERS = 10.0 ** np.arange(16)
@@ -41,7 +41,7 @@ _COMMA = np.frombuffer(b"\0\0\0,", np.uint32)[0]
 
 
 def read_json(body: bytes) -> object:
-    """The value of a request body; like the API, it takes a comma after the last item.
+    """Return the value of a request body; as in the API, a comma after the last item is allowed.
 
     Raises:
         ValueError: It is not JSON.
@@ -56,14 +56,14 @@ def read_json(body: bytes) -> object:
 
 
 def write_json(value: object, *, compact: bool) -> bytes:
-    """A body as the API writes it, or in one line without blanks."""
+    """Return a body in the API's layout, or in one line without spaces."""
     if compact:
         return json.dumps(value, separators=(",", ":")).encode()
     return json.dumps(value, indent=2).encode() + b"\n"
 
 
 def answer_json(answer: Answer, *, compact: bool) -> list[bytes]:
-    """The body of a successful answer, in pieces: whoever sends it joins what is sent at once."""
+    """Return the body of a successful answer, in pieces for the sender to join."""
     body = write_json(_message(answer), compact=compact)
     if not answer.vectors:
         return [body]
@@ -77,14 +77,14 @@ def answer_json(answer: Answer, *, compact: bool) -> list[bytes]:
 
 
 def _message(answer: Answer) -> object:
-    """An answer with places for its vectors."""
+    """Return an answer with placeholders for its vectors."""
     if answer.vectors is None or (answer.single and not answer.vectors):
         return answer.fields
     if answer.single:
         return {"embedding": {"values": _PLACE}, **answer.fields}
     if answer.statistics is None:
         return {"embeddings": [{"values": _PLACE} for _ in answer.vectors], **answer.fields}
-    last = len(answer.statistics) - 1  # a wrong answer has more vectors
+    last = len(answer.statistics) - 1  # a wrong answer has one more vector
     predictions = [
         {"embeddings": {"values": _PLACE, "statistics": answer.statistics[min(i, last)]}}
         for i in range(len(answer.vectors))
@@ -97,22 +97,22 @@ def _last_line(text: bytes) -> bytes:
 
 
 def _lines(numbers: bytes, indent: int) -> bytes:
-    """A list of numbers with a line for each, at the end of a line with this indent."""
+    """Return a list of numbers, one per line, at the end of a line with this indent."""
     end = b"\n" + b" " * indent
     return b"".join((b"[", end, b"  ", numbers[1:-1].replace(b",", b"," + end + b"  "), end, b"]"))
 
 
 def _double_json(vector: Vector) -> bytes:
-    """The numbers as the JSON of a protobuf struct has them: float64 to the last digit."""
+    """Return the numbers as in the JSON of a protobuf struct: float64 with all digits."""
     numbers = vector if isinstance(vector, np.ndarray) else vector.numbers()
     text = json.dumps(numbers.astype(np.float64).tolist(), separators=(",", ":"))
     return text.replace("NaN", '"NaN"').encode()
 
 
 def vector_json(vector: Vector) -> bytes:
-    """A list of numbers, each the shortest text that is read back as the same float32.
+    """Return a list of numbers, each as the shortest text that is read back as the same float32.
 
-    Of a number that is not finite it is `"NaN"`, as protobuf writes it.
+    A number that is not finite is written as `"NaN"`, as in protobuf.
     """
     if not isinstance(vector, np.ndarray):
         return b"".join(vector.json())
@@ -140,7 +140,7 @@ def _unusual(number: np.float32) -> bytes:
 
 
 def _shortest(sizes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The nine digits of numbers from 0.0001 to 1, zeros at their end, and their exponents."""
+    """Return the nine digits of numbers from 0.0001 to 1, their trailing zeros and exponents."""
     exact = sizes.astype(np.float64)
     exponents = np.floor(np.log10(exact)).astype(np.int64)
     digits = np.rint(exact * _POWERS[_DIGITS - 1 - exponents])

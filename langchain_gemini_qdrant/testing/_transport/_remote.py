@@ -24,13 +24,13 @@ KNOWN_PATHS = [
 
 
 class Remote:
-    """Answers the paths under `/emulator/`, which are no part of the API and not on record."""
+    """Answers the paths under `/emulator/`, which are not part of the API and not recorded."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._controls = Controls(exchange)
 
     def answer(self, verb: str, path: str, body: bytes) -> tuple[int, bytes]:
-        """Do what was asked for; return an HTTP status and a body of JSON."""
+        """Carry out a request; return an HTTP status and a JSON body."""
         name = path.removeprefix(PREFIX)
         try:
             if (verb, name) == ("GET", "requests"):

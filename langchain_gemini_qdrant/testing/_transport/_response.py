@@ -32,23 +32,23 @@ _CHUNK = 200_000  # bytes
 
 
 class Response(NamedTuple):
-    """The head of a response, and its body in pieces."""
+    """Head of a response, and its body in pieces."""
 
     head: bytes
     body: Sequence[bytes]
 
 
 def plain(status: int, body: bytes, headers: Mapping[str, str] = _JSON) -> Response:
-    """A response with this body as it stands."""
+    """Return a response with an unchanged body."""
     return _response(status, [body], [*headers.items(), ("Content-Length", str(len(body)))])
 
 
 def respond(
     reply: Answer | ApiError | str, *, accepts_gzip: bool, compact: bool, seconds: float
 ) -> Response:
-    """The response of the API to a request that took so long.
+    """Return the API's response to a request that took this many seconds.
 
-    `compact` is for speed: it has no blanks, is not compressed and has a `Content-Length`.
+    `compact` is for speed: JSON without spaces, not compressed, with a `Content-Length`.
     """
     if isinstance(reply, str):
         return plain(200, _PORTAL, {"Content-Type": "text/html; charset=UTF-8"})
@@ -71,7 +71,7 @@ def respond(
 
 
 def joined(pieces: Iterable[bytes]) -> Iterable[bytes]:
-    """Join what a processor's cache holds: an answer of 4 MB is slow to join at once."""
+    """Join pieces up to the size of a processor's cache: 4 MB are slow to join at once."""
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -85,7 +85,7 @@ def joined(pieces: Iterable[bytes]) -> Iterable[bytes]:
 
 
 def _compressed(body: Sequence[bytes]) -> list[bytes]:
-    # Runs of blanks and few different characters: more than this only takes longer.
+    # Runs of spaces and few different characters: a higher level only takes longer.
     gzip = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16, strategy=zlib.Z_RLE)
     return [*(packed for piece in body if (packed := gzip.compress(piece))), gzip.flush()]
 

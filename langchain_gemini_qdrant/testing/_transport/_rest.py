@@ -39,7 +39,7 @@ _KNOWN = "\n".join(
 
 
 class RestServer:
-    """Listens from `start()` to `stop()`, which ends all connections."""
+    """An HTTP server that listens from `start()` until `stop()`, which ends all connections."""
 
     def __init__(
         self,
@@ -95,14 +95,14 @@ class RestServer:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            # An answer is one write: waiting to join it with another would only delay it.
+            # An answer is one write: waiting to join it with the next one would only delay it.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if isinstance(connection, ssl.SSLSocket):
                 connection.do_handshake()
             with connection.makefile("rb") as reader:
                 self._converse(connection, reader)
         except OSError:
-            pass  # the client is gone
+            pass  # the client has closed the connection
         finally:
             with self._lock:
                 del self._connections[connection]
@@ -110,11 +110,11 @@ class RestServer:
             connection.close()
 
     def _converse(self, connection: socket.socket, reader: BinaryIO) -> None:
-        """Answer one request after another; a connection stays open however long it is idle."""
+        """Answer requests in order; a connection stays open however long it is idle."""
         while True:
             try:
                 request = _read_request(connection, reader)
-            except ValueError:  # numbers that are none: not HTTP
+            except ValueError:  # invalid numbers: not HTTP
                 return
             if request is None:
                 return
@@ -156,7 +156,7 @@ class _Request:
 
 
 def _read_request(connection: socket.socket, reader: BinaryIO) -> _Request | None:
-    """Read a request; None at the end of the connection or of sense."""
+    """Read a request; None at the end of the connection or if it is not HTTP."""
     line = reader.readline(_MAX_LINE).decode("latin-1").split()
     if len(line) != 3:  # noqa: PLR2004
         return None
@@ -189,7 +189,7 @@ def _read_chunks(reader: BinaryIO) -> bytes:
 
 
 class _Route(NamedTuple):
-    """What a verb and a path say; no `method` for those that are unknown."""
+    """The parts of a verb and a path; `method` is None for unknown ones."""
 
     version: str | None = None
     method: str | None = None
@@ -258,6 +258,6 @@ def _send(connection: socket.socket, response: Response) -> None:
 
 
 def _shut_down(connection: socket.socket) -> None:
-    """End a connection also for the thread that waits for its next request."""
+    """End a connection, also for the thread that waits for its next request."""
     with contextlib.suppress(OSError):  # it has ended already
         connection.shutdown(socket.SHUT_RDWR)
