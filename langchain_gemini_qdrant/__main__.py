@@ -11,6 +11,8 @@ def main() -> None:
         if error.name not in {"click", "rich", "langchain_text_splitters"}:
             raise
         sys.exit(f"gemini-qdrant needs {error.name}: pip install 'langchain-gemini-qdrant[cli]'")
+    except KeyboardInterrupt:  # while it is loaded
+        sys.exit("Interrupted.")
     cli(prog_name="gemini-qdrant")
 
 

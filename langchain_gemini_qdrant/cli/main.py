@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 
+_RESUMED = frozenset({"demo", "ingest", "migrate", "reembed"})
+
 
 class _Group(click.Group):
     """Shows expected failures as one line; a traceback would mean a bug."""
@@ -51,8 +53,12 @@ class _Group(click.Group):
                 warnings.filterwarnings("always", module="langchain_gemini_qdrant")
                 warnings.showwarning = _show_warning
                 return super().invoke(ctx)
+        except BrokenPipeError:  # nobody reads the rest: click ends the command in silence
+            raise
         except KeyboardInterrupt:
-            message = "Interrupted. Stored data is kept; run the same command to resume."
+            message = "Interrupted."
+            if ctx.invoked_subcommand in _RESUMED:
+                message += " Stored data is kept; run the same command to resume."
         except _expected_errors() as error:
             told = in_options(_told(error), self.commands.get(ctx.invoked_subcommand or ""))
             message = f"Error: {told}{_address(error, ctx)}{_advice(error)}"
@@ -115,6 +121,11 @@ def _told(error: Exception) -> str:
         return describe_local_mode(error)
     if isinstance(error, RateLimitError):  # it has a dozen lines
         return first_sentence(str(error))
+    if isinstance(error, IngestError) and isinstance(error.__cause__, RateLimitError):
+        told = str(error).removesuffix(". Run it again to resume")  # the advice says when
+        if stopped := (error.report.stopped or "").removesuffix("."):
+            told = told.replace(stopped, first_sentence(stopped).removesuffix("."))
+        return told
     if isinstance(error, GeminiQdrantError | OSError):
         return str(error)
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason  # noqa: PLC0415

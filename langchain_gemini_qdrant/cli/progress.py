@@ -80,7 +80,7 @@ def say(message: str) -> None:
 
 
 def _print_line(text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(text, markup=False, soft_wrap=not console.is_terminal)
 
 
 @contextmanager

@@ -141,12 +141,13 @@ def shortfall(report: IngestReport) -> str:
     """Return a text that names the documents not known to be stored, and the reason."""
     parts = []
     if report.stopped is not None:
-        parts.append(f"the run ended early: {report.stopped}")
+        parts.append(f"the run ended early: {report.stopped.removesuffix('.')}")
     if report.failed:
         first, why = next(iter(report.failed.items()))
+        is_told = report.stopped is not None and why.endswith(report.stopped)
+        example = "" if is_told else f", the first is {first!r}: {why}"
         parts.append(
-            f"{counted(len(report.failed), 'document')} failed, the first is {first!r}: {why}; "
-            "`report.failed` has all"
+            f"{counted(len(report.failed), 'document')} failed{example}; `report.failed` has all"
         )
     return "; ".join(parts)
 

@@ -85,10 +85,17 @@ def _address(value: object, name: str) -> str | None:
     if not isinstance(value, str):
         raise ConfigurationError(f"{one} one {type(value).__name__}: {way_out}")
     address = clean_word(value, name)
-    network = urlsplit(address if "//" in address else f"//{address}").netloc
-    if "," in network:
+    try:
+        found = urlsplit(address if "//" in address else f"//{address}")
+        is_several = "," in found.netloc
+        _ = is_several or found.port  # raises
+    except ValueError as error:
+        raise ConfigurationError(f"{one} {value!r}: {error}") from error
+    if is_several:
         raise ConfigurationError(f"{one} several: {way_out}")
-    if "@" in network:
+    if found.scheme not in {"", "http", "https"}:
+        raise ConfigurationError(f"{one} {value!r}: its scheme must be http or https")
+    if "@" in found.netloc:
         raise ConfigurationError(
             f"{name} must have no user and password, which qdrant-client does not send: pass them "
             "as headers={'Authorization': 'Basic ...'}, or Qdrant's own key as api_key="

@@ -82,6 +82,13 @@ def test_a_terminal_shows_the_list_as_a_table(at, terminal):
     assert "gemini-embedding-2" in lines[3]
 
 
+def test_a_narrow_terminal_shows_all_of_the_list(at, terminal):
+    terminal(40)
+    text = at("list").stdout
+    for cell in ("documents", "13", "gemini-embedding-2", "3072", "binary"):
+        assert f" {cell} " in text
+
+
 def test_show_prints_a_source_in_the_order_of_its_rows(at):
     result = at("show", "--source", "texts/trees.csv", "--json")
     rows = [json.loads(line)["metadata"]["row"] for line in result.stdout.splitlines()]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from langchain_gemini_qdrant.cli import cli
 
@@ -105,6 +109,8 @@ def test_a_failed_copy_leaves_no_folder(command, tmp_path):
         "search x --url http://a,http://b",
         "search x --url http://u:p@localhost",
         "search x --url http://localhost --qdrant-api-key é",
+        "search x --url ftp://localhost",
+        "search x --url http://localhost:port",
         "search x --url localhost:9 --qdrant-api-key x --prefer-grpc --ca-file texts/cats.md",
         "ingest texts --output-dimensionality 768",
         "ingest texts --quantization scalar",
@@ -123,6 +129,7 @@ def test_a_failed_copy_leaves_no_folder(command, tmp_path):
         "migrate --to-path copy --collection other",
         "migrate --to-path gemini-qdrant-index",
         "migrate --to-path texts/cats.md",
+        "reembed --collection other",
         "reembed --alias documents",
         "reembed --delete-old",
         "reembed --output-dimensionality 1",
@@ -149,6 +156,44 @@ def test_a_key_that_is_missing_or_wrong_is_told_by_its_variables(command, monkey
     told = command("ingest", "texts").stderr
     assert "GOOGLE_API_KEY" in told
     assert "api_key" not in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("reembed", "--output-dimensionality", "128"), pytest.param(("demo",), marks=SLOW)],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_used_up_day_is_told_once_with_the_time_to_run_again(command, emulator, arguments):
+    assert command("ingest", "texts").exit_code == 0
+    emulator.fail_next(status=429, quota="requests_per_day", times=None)
+    told = command(*arguments).stderr
+    assert told.count("the API answered 429") == 1
+    assert "head to: " not in told
+    assert "Run it again" not in told
+    assert "run the command again after midnight Pacific time" in told
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_ends_a_command_in_silence(command):
+    assert command("ingest", "texts").exit_code == 0
+    with subprocess.Popen(
+        [sys.executable, "-m", "langchain_gemini_qdrant", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("name", ["ingest", "search"])
+def test_ctrl_c_speaks_of_what_is_stored_where_a_command_stores(name):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    group = type(cli)(commands=[click.Command(name, callback=interrupted)])
+    told = CliRunner().invoke(group, [name]).stderr
+    kept = " Stored data is kept; run the same command to resume." if name == "ingest" else ""
+    assert told == f"Interrupted.{kept}\n"
 
 
 @pytest.mark.slow

@@ -212,18 +212,36 @@ def test_the_command_moves_a_collection_and_says_what_to_type_next(run, folder):
     before = files_of(folder)
     copied = run(*MOVE)
     assert copied.exit_code == 0, copied.output
-    assert f"{COUNT} points copied, 0 replaced, 0 found there already" in copied.output
+    assert f"{COUNT} points copied, 0 replaced, 0 already there" in copied.output
     assert (
         'Next: gemini-qdrant search "..." --path new --collection handbook '
         "--model MODEL\nMODEL is the model that made the vectors"
     ) in copied.output
-    assert f"{COUNT} found there already" in run(*MOVE).output
+    assert f"{COUNT} already there" in run(*MOVE).output
     assert files_of(folder) == before
     size_and_model = ("--output-dimensionality", "768", "--model", "gemini-embedding-001")
     found = run(
         "search", "x", "--path", "new", "--collection", "handbook", *size_and_model, "--json"
     )
     assert json.loads(found.output.splitlines()[0])["text"].startswith("passage ")
+
+
+@pytest.mark.parametrize(
+    ("names", "next_step"),
+    [(["a"], 'search "..." --path new --collection c --model MODEL'), (["a", "b"], "info --path")],
+)
+def test_the_next_step_fits_the_vectors_of_a_copy(run, monkeypatch, tmp_path, names, next_step):
+    """A folder below `~` is found, too, where the shell has not replaced it: `--path=~/local`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with closing(QdrantClient(path=str(tmp_path / "local"))) as client:
+        params = models.VectorParams(size=8, distance=DOT)
+        client.create_collection("c", vectors_config=dict.fromkeys(names, params))
+        vectors = {name: [1.0] * 8 for name in names}
+        client.upsert("c", [models.PointStruct(id=1, vector=vectors)])
+    copied = run("migrate", "--path", "~/local", "--collection", "c", "--to-path", "new")
+    assert copied.exit_code == 0, copied.output
+    assert "1 point copied" in copied.output
+    assert f"Next: gemini-qdrant {next_step}" in copied.output
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ from tests.integration_tests.qdrant_server import QdrantServer, Tls
         ({"url": "http://user:secret@a:6333"}, "headers=.'Authorization'"),
         ({"url": "user:secret@a:6333"}, "headers=.'Authorization'"),
         ({"client_options": {"host": "user:secret@a"}}, "host must have no user and password"),
+        ({"url": "ftp://a:6333"}, "url must be one address .*: its scheme must be http or https"),
+        ({"url": "http://a:port"}, "url must be one address .*'port'"),
+        ({"url": "http://[::1"}, "url must be one address .*IPv6"),
         ({"location": ":memory:", "client_options": {"timeout": 3}}, "timeout goes with url="),
     ],
 )

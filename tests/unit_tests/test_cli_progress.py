@@ -104,6 +104,15 @@ def test_what_is_logged_stays_above_the_bar(console, clock):
     assert "Stopping [soon]." in kept
 
 
+def test_what_is_logged_above_a_bar_is_wrapped_between_words(console, clock):
+    shown = console(is_terminal=True, width=30)
+    with progress.progress_bar(10, now=clock.now):
+        progress.say("The limit is now 300 texts a minute.")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.file.getvalue())
+    lines = [line.rpartition("\r")[2].strip() for line in text.splitlines()]
+    assert "minute." in lines
+
+
 @pytest.mark.parametrize("place", [{"is_terminal": False}, {"is_terminal": True, "term": "dumb"}])
 def test_where_no_bar_can_be_drawn_waits_and_minutes_are_lines(console, clock, place):
     shown = console(**place)

@@ -15,11 +15,13 @@ from langchain_gemini_qdrant.cli.connecting import connected, names
 from langchain_gemini_qdrant.cli.excerpts import escaped, printable
 from langchain_gemini_qdrant.cli.options import engine_options, until_the_end
 from langchain_gemini_qdrant.cli.progress import console
+from langchain_gemini_qdrant.cli.tables import facts_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _COLUMNS = ("collection", "points", "model", "size", "quantization", "on disk")
+_WIDE = 80  # columns of a terminal that has room for all of them
 _NUMBERS = frozenset({"points", "size", "on disk"})
 
 
@@ -50,14 +52,27 @@ def list_collections(
     if not found:
         click.echo("There are no collections.", err=True)
     if console.is_terminal:
-        console.print(_table(found))
+        _print_tables(found)
         return
     for facts in found:
         disk = facts["disk_bytes"]
         click.echo("\t".join([*_cells(facts), "?" if disk is None else f"{disk}"]))
 
 
-def _table(found: Sequence[Mapping[str, Any]]) -> Table:
+def _print_tables(found: Sequence[Mapping[str, Any]]) -> None:
+    """Print one table, or one for each collection where the terminal is too narrow for it."""
+    rows = [
+        [*_cells(facts), "?" if (disk := facts["disk_bytes"]) is None else decimal(disk)]
+        for facts in found
+    ]
+    if console.width >= _WIDE:
+        console.print(_table(rows))
+        return
+    for row in rows:
+        console.print(facts_table(dict(zip(_COLUMNS, row, strict=True))))
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0))
     for column in _COLUMNS:
         table.add_column(
@@ -66,10 +81,8 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Table:
             no_wrap=column != "collection",
             overflow="fold",
         )
-    for facts in found:
-        disk = facts["disk_bytes"]
-        cells = [*_cells(facts), "?" if disk is None else decimal(disk)]
-        table.add_row(*map(Text, cells))
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
 
 

@@ -18,7 +18,7 @@ from langchain_gemini_qdrant.cli.options import (
     quota_options,
     store_options,
 )
-from langchain_gemini_qdrant.cli.progress import console, cost, ingest_line, progress_bar
+from langchain_gemini_qdrant.cli.progress import console, cost, counted, ingest_line, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 
     if (to_path is None) == (to_url is None):
         raise click.UsageError("one of --to-path and --to-url is needed")
-    if to_path is not None and local_collections(Path(to_path)) is not None:
+    if to_path is not None and local_collections(Path(to_path).expanduser()) is not None:
         raise click.UsageError(
             f"--to-path {to_path} is a folder of qdrant-client's local mode: name a new folder"
         )
@@ -77,8 +77,8 @@ def migrate(  # noqa: PLR0917 - one argument for each option
             )
             copy = target.client.get_collection(to_collection or collection)
     console.print(
-        f"{report.added:,} points copied, {report.updated:,} replaced, {report.skipped:,} already "
-        "there; verified by count and sample"
+        f"{counted(report.added, 'point')} copied, {report.updated:,} replaced, "
+        f"{report.skipped:,} already there; verified by count and sample"
     )
     where = f"--path {shlex.quote(to_path)}" if to_path else f"--url {to_url}"
     _print_next_step(copy, f"{where} --collection {shlex.quote(to_collection or collection)}")
@@ -115,6 +115,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
 
     embeddings = make_embeddings(**options)
     with connected(path, url, qdrant_api_key) as connection, _bar(ingest_line) as show:
+        require_collection(connection, collection)
         store = GeminiQdrantVectorStore(
             connection.client,
             collection,
@@ -133,8 +134,8 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         )
     done = report.ingest
     console.print(
-        f"{done.added:,} documents embedded, {done.updated:,} updated, {done.skipped:,} already "
-        f"there, {', '.join(cost(done))}"
+        f"{counted(done.added, 'document')} embedded, {done.updated:,} updated, "
+        f"{done.skipped:,} already there, {', '.join(cost(done))}"
     )
     leading = "".join(f", {each!r} leads to it" for each in report.aliases)
     kept = "deleted" if report.old_deleted else "kept"
@@ -151,7 +152,7 @@ def _source(path: str | None, url: str | None, api_key: str | None) -> Iterator[
     from langchain_gemini_qdrant.edge._storage._local_mode import local_collections  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores._connection import Connection  # noqa: PLC0415
 
-    folder = Path(path or DEFAULT_PATH)
+    folder = Path(path or DEFAULT_PATH).expanduser()
     if not url and local_collections(folder) is not None:
         with open_local_mode(folder) as client:
             yield Connection(client)
@@ -166,8 +167,10 @@ def _print_next_step(copy: models.CollectionInfo, where: str) -> None:
     from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings  # noqa: PLC0415
 
     command, note = f'Next: gemini-qdrant search "..." {where}', ""
-    unnamed = named_vectors(copy.config.params.vectors).get("")
-    if unnamed is not None and not stored_embeddings(copy):
+    vectors = named_vectors(copy.config.params.vectors)
+    if "" not in vectors and len(vectors) != 1:  # no search without a choice among them
+        command = f"Next: gemini-qdrant info {where}"
+    elif not stored_embeddings(copy):
         command += " --model MODEL"
         note = (
             "MODEL is the model that made the vectors, such as gemini-embedding-001: the "
