@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,11 +66,16 @@ def as_python(language, text):
 
 @pytest.fixture
 def _in_an_empty_folder(monkeypatch, emulator, qdrant_server, tmp_path):
-    """As a reader's shell: a key, addresses, and nothing else."""
+    """As a shell of somebody who installed it with pip: a key, addresses, and nothing else."""
     monkeypatch.setenv("GOOGLE_API_KEY", emulator.api_key)
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.base_url)
     monkeypatch.setenv("QDRANT_URL", qdrant_server.url)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def _in_a_clone(_in_an_empty_folder, tmp_path):
+    """The same, and what a clone has to read: `README.md` and `docs`."""
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("*.py", "assets"))
 
@@ -150,25 +156,29 @@ def test_the_quick_start_can_be_run_twice():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_in_an_empty_folder")
 @pytest.mark.parametrize(
-    ("page", "answer"),
-    [(ROOT / "README.md", "like the Gemini API"), (DOCS / "quickstart.md", "gemini_emulator")],
-    ids=lambda value: getattr(value, "name", None),
+    ("page", "folder", "answer"),
+    [
+        (ROOT / "README.md", "_in_a_clone", "like the Gemini API"),
+        (DOCS / "quickstart.md", "_in_an_empty_folder", "opens at nine"),
+    ],
+    ids=["README.md", "quickstart.md"],
 )
-def test_the_search_that_a_newcomer_types_finds_its_answer(page, answer):
+def test_the_search_that_a_newcomer_types_finds_its_answer(request, page, folder, answer):
+    """In quickstart.md, with nothing but the files that the page itself writes."""
+    request.getfixturevalue(folder)
     texts = [text for language, text, _ in blocks(page) if language == "console"]
-    lines = [line.removeprefix("$ ") for text in texts for line in text.splitlines()]
-    for line in lines:
-        if line.startswith("gemini-qdrant ingest"):
+    found = []
+    for line in (line.removeprefix("$ ") for text in texts for line in text.splitlines()):
+        if line.startswith("gemini-qdrant search"):
+            found += run([*shlex.split(line), "--json"]).splitlines()
+        else:
             run(shlex.split(line))
-        elif line.startswith("gemini-qdrant search"):
-            [hit] = run([*shlex.split(line), "--json"]).splitlines()
-            assert answer in json.loads(hit)["text"]
+    assert [answer in json.loads(hit)["text"] for hit in found] == [True]
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_in_an_empty_folder")
+@pytest.mark.usefixtures("_in_a_clone")
 @pytest.mark.parametrize("page", pages_with("console"), ids=lambda page: page.name)
 def test_commands_work_and_print_what_the_page_says(page):
     printed = None
@@ -190,6 +200,12 @@ def run(command):
             extras = Requirement(requirement).extras
             declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
             assert all(re.search(rf"^{extra} = ", declared, re.MULTILINE) for extra in extras)
+        case ["mkdir", folder]:
+            Path(folder).mkdir()
+        case ["echo", text, ">", file]:
+            Path(file).write_text(f"{text}\n", encoding="utf-8")
+        case ["gemini-qdrant", "emulator"]:
+            return started("emulator", "--port", "0")
         case ["gemini-qdrant", *arguments]:
             result = CliRunner().invoke(
                 cli, arguments, prog_name="gemini-qdrant", terminal_width=80
@@ -199,6 +215,19 @@ def run(command):
         case _:
             pytest.fail(f"no way to run {command}")
     return None
+
+
+def started(*arguments):
+    """Return what a command prints before it waits, at whatever port, as if at its default."""
+    command = [sys.executable, "-u", "-m", "langchain_gemini_qdrant", *arguments]
+    with subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        waits = process.stderr.readline()
+        process.terminate()
+        printed, _ = process.communicate()
+    assert waits.startswith("Listening")
+    return re.sub(r":\d+$", ":8080", printed, flags=re.MULTILINE)
 
 
 def test_every_kind_of_block_is_tested():
