@@ -92,9 +92,9 @@ class Recommendation(Displayed):
 def recommend(
     report: RecallReport, recall_at_k: float = 0.95, *, limit: int = 10
 ) -> Recommendation:
-    """Return the cheapest measured setting whose lower confidence bound reaches the target.
+    """Return the fastest measured setting whose lower confidence bound reaches the target.
 
-    The cheapest setting has the lowest median latency. Among settings within 5 % of it, a
+    The fastest setting has the lowest median latency. Among settings within 5 % of it, a
     difference within noise, the one with the highest recall is chosen. Without latencies, the one
     with the fewest candidates to rescore is chosen.
 
@@ -121,14 +121,14 @@ def recommend(
         raise ConfigurationError(f"limit must be one that was measured, {known}, got {limit}")
     best = max(rows, key=lambda row: (row.low, row.recall))
     holding = [row for row in rows if row.low >= recall_at_k]
-    row = _cheapest(holding) if holding else None
+    row = _fastest(holding) if holding else None
     advice = _advice(report, rows, best, recall_at_k) if row is None else _remarks(report)
     return Recommendation(
         recall_at_k=recall_at_k, limit=limit, row=row, best=best, advice=tuple(advice)
     )
 
 
-def _cheapest(rows: Sequence[RecallRow]) -> RecallRow:
+def _fastest(rows: Sequence[RecallRow]) -> RecallRow:
     times = [row.p50_s for row in rows if row.p50_s is not None]
     if len(times) < len(rows):
         return min(rows, key=lambda row: (row.hnsw_ef or 0, _candidates(row), -row.recall))

@@ -1,4 +1,4 @@
-"""`gemini-qdrant tune`: the cheapest search setting that reaches a target recall."""
+"""`gemini-qdrant tune`: the fastest search setting that reaches a target recall."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
     base_url: str | None,
     **options: Any,
 ) -> None:
-    """Find the cheapest search setting that reaches a target recall, or suggest changes.
+    """Find the fastest search setting that reaches a target recall, or suggest changes.
 
     The exit status is 1 if no measured setting reaches it. Without --path and --url the
     folder is ./gemini-qdrant-index.
