@@ -476,4 +476,4 @@ def test_the_command_exits_with_1_where_a_document_fails(run, emulator):
     assert "Error: the new collection" in failed.output
     assert "no alias is switched" in failed.output
     emulator.clear()
-    assert "1 documents embedded, 0 updated, 1 found there already" in run(*REEMBED).output
+    assert "1 document embedded, 0 updated, 1 found there already" in run(*REEMBED).output
