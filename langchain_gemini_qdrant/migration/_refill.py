@@ -124,7 +124,7 @@ class Refill:
         text = payload.get(layout.content_key)
         problem = None
         if not isinstance(text, str):
-            problem = f"the payload of the point has no text under {layout.content_key!r}"
+            problem = f"the point has no text under {layout.content_key!r} of its payload"
         elif self._is_gemini and not text.strip():
             problem = "the text is blank"
         key: Any = record.id

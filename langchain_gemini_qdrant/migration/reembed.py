@@ -268,7 +268,7 @@ class _Reembedding:
             to_switch.insert(0, self._alias)
         left = [a for a, c in aliases.items() if c == self._old and a not in to_switch]
         if self._delete_old and self._new != self._old and (left or not to_switch):
-            why = f"the aliases {left} point to it" if left else "no alias leads to the new one"
+            why = f"the aliases {left} point to it" if left else "no alias points to the new one"
             raise ConfigurationError(
                 f"the old collection {self._old!r} cannot be deleted, as {why}: pass alias=, or "
                 "delete it yourself when nothing uses it"

@@ -228,7 +228,7 @@ def test_demo_without_a_key_says_so_reports_its_figures_and_embeds_once(run, mon
     monkeypatch.delenv("GOOGLE_API_KEY")
     first = run("demo", "--output-dimensionality", "256")
     assert first.exit_code == 0, first.output
-    assert "lexical stand-ins" in first.output
+    assert "placeholder vectors" in first.output
     figures = re.search(
         r"([\d,]+) passages, vector size 256, float vectors ([\d,]+) bytes, "
         r"binary ([\d,]+) bytes \(1/32\), recall@10 ([\d.]+) \(([\d.]+) without rescoring\), ",

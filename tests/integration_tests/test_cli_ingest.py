@@ -75,7 +75,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_stored(tmp_path):
     assert f"{len(BROKEN)} failed" in rows["files"]
     assert counts(result)[-1] == 0
     assert result.stderr.startswith(
-        f"Error: Not read, or not in full: {len(BROKEN)} files. What is"
+        f"Error: Not read, or not in full: {len(BROKEN)} files. Stored data is"
     )
     texts = {d.page_content for d in stored()["docs/bad.jsonl"]}
     assert texts == {"good", "also good"}

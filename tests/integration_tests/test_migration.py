@@ -375,7 +375,7 @@ def test_a_target_with_other_vectors_is_refused_and_left_as_it_is(engine, edge):
     fill(edge, 5)
     target = engine("edge")
     target.create_collection("c", models.VectorParams(size=4, distance=models.Distance.DOT))
-    with pytest.raises(CollectionMismatchError, match="another target_collection_name"):
+    with pytest.raises(CollectionMismatchError, match="a different target_collection_name"):
         migrate(edge, target, "c")
     assert target.count("c").count == 0
 

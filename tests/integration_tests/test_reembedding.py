@@ -261,7 +261,7 @@ def test_a_collection_that_keeps_changing_is_not_switched_away_from(live, new_em
 
 def test_failed_documents_are_told_and_nothing_is_switched(live, new_embeddings, emulator):
     emulator.fail_next(times=None, status=400, containing="number 13")
-    with pytest.raises(IngestError, match="no alias is switched.*'13'") as caught:
+    with pytest.raises(IngestError, match="no alias was switched.*'13'") as caught:
         reembed(live, new_embeddings, collection_name="new", alias="next", delete_old=True)
     assert list(caught.value.report.failed) == ["13"]
     assert caught.value.report.added == COUNT - 1
@@ -356,7 +356,7 @@ def test_names_that_cannot_be_are_refused_first(
 def test_the_old_collection_is_not_deleted_where_nothing_leads_to_the_new_one(
     store, new_embeddings
 ):
-    with pytest.raises(ConfigurationError, match="no alias leads to the new one: pass alias="):
+    with pytest.raises(ConfigurationError, match="no alias points to the new one: pass alias="):
         reembed(store, new_embeddings, delete_old=True)
 
 
@@ -453,7 +453,7 @@ def test_the_command_reembeds_switches_and_deletes_when_told(run):
     done = run(*REEMBED, "--to-collection", "new")
     assert done.exit_code == 0, done.output
     assert "2 documents embedded, 0 updated, 0 already there" in done.output
-    assert "New collection 'new', 'live' leads to it; 'old' is kept" in done.output
+    assert "New collection 'new', 'live' points to it; 'old' is kept" in done.output
     again = run("reembed", "--collection", "old", *REEMBED[3:], "--to-collection", "new")
     assert "0 documents embedded" in again.output
     told = run(
@@ -474,6 +474,6 @@ def test_the_command_exits_with_1_where_a_document_fails(run, emulator):
     failed = run(*REEMBED)
     assert failed.exit_code == 1
     assert "Error: the new collection" in failed.output
-    assert "no alias is switched" in failed.output
+    assert "no alias was switched" in failed.output
     emulator.clear()
     assert "1 document embedded, 0 updated, 1 already there" in run(*REEMBED).output

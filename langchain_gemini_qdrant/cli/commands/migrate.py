@@ -137,7 +137,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         f"{counted(done.added, 'document')} embedded, {done.updated:,} updated, "
         f"{done.skipped:,} already there, {', '.join(cost(done))}"
     )
-    leading = "".join(f", {each!r} leads to it" for each in report.aliases)
+    leading = "".join(f", {each!r} points to it" for each in report.aliases)
     kept = "deleted" if report.old_deleted else "kept"
     console.print(
         f"New collection {report.collection_name!r}{leading}; {report.old_collection_name!r} is "
