@@ -115,7 +115,7 @@ WRONG = {
     ),
     "a prefetch": ({"hybrid_fusion": 3}, "hybrid_fusion must be 'rrf'"),
     "search params": ({"search_params": "exact"}, "search_params must be a dict"),
-    "a search param": ({"search_params": {"exakt": True}}, "search_params takes .*exakt"),
+    "a search param": ({"search_params": {"exakt": True}}, "search_params has the fields .*exakt"),
     "a class": ({"embedding": GeminiEmbeddings}, r"call it, GeminiEmbeddings\("),
     "a model's name": ({"embedding": "gemini-embedding-001"}, "embedding must be an object"),
     "a sparse class": ({"sparse_embedding": EdgeBm25}, "sparse_embedding must be an object"),
@@ -131,12 +131,12 @@ WRONG = {
         "payload index must be one of",
     ),
     "a vector's params": ({"vector_params": "on_disk"}, "vector_params must be a dict"),
-    "a vector's param": ({"vector_params": {"ondisk": True}}, "vector_params takes .*ondisk"),
-    "a sparse param": ({"sparse_vector_params": {"x": 1}}, "sparse_vector_params takes .*x"),
-    "an option": ({"collection_create_options": {"shards": 3}}, "takes .*shards"),
+    "a vector's param": ({"vector_params": {"ondisk": True}}, "vector_params has the fields .*ondisk"),
+    "a sparse param": ({"sparse_vector_params": {"x": 1}}, "sparse_vector_params has the fields .*x"),
+    "an option": ({"collection_create_options": {"shards": 3}}, "has the fields .*shards"),
     "an option's value": (
         {"collection_create_options": {"shard_number": "many"}},
-        "takes .*shard_number",
+        "has the fields .*shard_number",
     ),
 }
 

@@ -397,7 +397,7 @@ async def test_a_server_without_metadata_says_that_it_cannot_remember():
     with older("1.15.5") as server:
         options = {"url": server.url, "client_options": {"verify": False}}
         with create_vector_store(Plane(), "c", quantization="binary", **options) as store:
-            said = "remembers needs Qdrant 1.16 or newer, this server is 1.15.5"
+            said = "metadata of a collection needs Qdrant 1.16 or newer, this server is 1.15.5"
             with pytest.raises(ConfigurationError, match=said):
                 store.remember_search_params(params(oversampling=2.0))
             with pytest.raises(ConfigurationError, match=said):
