@@ -131,8 +131,14 @@ WRONG = {
         "payload index must be one of",
     ),
     "a vector's params": ({"vector_params": "on_disk"}, "vector_params must be a dict"),
-    "a vector's param": ({"vector_params": {"ondisk": True}}, "vector_params has the fields .*ondisk"),
-    "a sparse param": ({"sparse_vector_params": {"x": 1}}, "sparse_vector_params has the fields .*x"),
+    "a vector's param": (
+        {"vector_params": {"ondisk": True}},
+        "vector_params has .*ondisk",
+    ),
+    "a sparse param": (
+        {"sparse_vector_params": {"x": 1}},
+        "sparse_vector_params has .*x",
+    ),
     "an option": ({"collection_create_options": {"shards": 3}}, "has the fields .*shards"),
     "an option's value": (
         {"collection_create_options": {"shard_number": "many"}},

@@ -163,3 +163,11 @@ def test_failed_passages_are_found_in_their_files(tmp_path):
     some = [p for p in passages if p.metadata["source"].endswith(("big.txt", "rows.csv"))]
     found = corpus.sources_of(map(content_id, some))
     assert found == {content_id(p): p.metadata["source"] for p in some}
+
+
+def test_a_heading_before_a_long_paragraph_is_in_the_passage_with_its_beginning():
+    text = "# A\n\n" + "Cats sleep for fourteen hours. " * 30
+    passages = Splitter(200).split_markdown(text, Outline())
+    assert passages[0][0].startswith("# A\n\nCats sleep")
+    assert max(len(passage) for passage, _ in passages) <= 200
+    assert {heading for _, heading in passages} == {"A"}

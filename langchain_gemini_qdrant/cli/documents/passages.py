@@ -47,6 +47,7 @@ class Splitter:
     """
 
     def __init__(self, chunk_size: int = CHUNK_SIZE) -> None:
+        self._chunk_size = chunk_size
         self._overlap = overlap = chunk_size // 10
         # Text without any break is cut into pieces that are joined later: ten thousand times as
         # fast as one character at a time, as in the splitter.
@@ -54,14 +55,17 @@ class Splitter:
         markdown = RecursiveCharacterTextSplitter.get_separators_for_language(Language.MARKDOWN)
         lines = markdown[: markdown.index("\n") + 1]
 
-        def splitter(separators: list[str]) -> RecursiveCharacterTextSplitter:
+        def splitter(
+            separators: list[str], size: int = chunk_size
+        ) -> RecursiveCharacterTextSplitter:
             return RecursiveCharacterTextSplitter(
                 [*separators, *ends],
                 is_separator_regex=True,
-                chunk_size=chunk_size,
+                chunk_size=size,
                 chunk_overlap=overlap,
             )
 
+        self._lines = lines
         self._plain, self._markdown = splitter(["\n\n", "\n"]), splitter(lines)
         self._splitter = splitter
         self._code: dict[str, RecursiveCharacterTextSplitter] = {}
@@ -98,11 +102,21 @@ class Splitter:
         start = 0
         for section in outline.read(text):
             if text[section.body : section.end].strip():
-                own = self._markdown.split_text(text[start : section.end])
+                own = self._split_section(text[start : section.body], text[start : section.end])
                 passages.extend((passage, section.heading) for passage in own)
                 start = section.end
         rest = self._markdown.split_text(text[start:])
         return [*passages, *((passage, outline.heading) for passage in rest)]
+
+    def _split_section(self, headings: str, text: str) -> list[str]:
+        """Return the passages of a section, of which none has only its headings."""
+        passages = self._markdown.split_text(text)
+        above = headings.strip()
+        room = self._chunk_size - len(above) - len("\n\n")
+        if passages[0] != above or room < self._chunk_size // 2:
+            return passages
+        first, *rest = self._splitter(self._lines, room).split_text(text[len(headings) :])
+        return [f"{above}\n\n{first}", *rest]
 
 
 class Section(NamedTuple):
