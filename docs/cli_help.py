@@ -25,7 +25,8 @@ For examples, see [ingestion](ingestion.md#from-the-command-line), [recall](reca
   collection are read from it, so `--model`, `--output-dimensionality` and `--quantization` are for
   new collections. An option that differs from the collection is an error. A collection of another
   program does not say which model made its vectors: name it with `--model`. `--text-key` and
-  `--metadata-key` name the keys of its payloads.
+  `--metadata-key` name the keys of its payloads. `reembed` keeps the model,
+  and the size of the same model, unless you name others.
 - **Terminals and pipes.** On a terminal, `search` and `list` print text and tables in color; the
   environment variable `NO_COLOR` turns color off. In a pipe they print one line for each hit or
   collection, with tabs between the fields. `--json` prints one JSON object on each line.
@@ -43,6 +44,7 @@ For examples, see [ingestion](ingestion.md#from-the-command-line), [recall](reca
 $ gemini-qdrant ingest README.md
 $ gemini-qdrant list
 $ gemini-qdrant info
+$ gemini-qdrant info --sources
 $ gemini-qdrant search "Which quantization is small?" --filter '{"source": "README.md"}'
 $ gemini-qdrant show --source README.md --limit 2
 $ gemini-qdrant delete --source README.md --yes

@@ -90,6 +90,16 @@ _STORED_EMBEDDING_OPTIONS = (
     ),
     *_SDK_OPTIONS,
 )
+_CHANGED_EMBEDDING_OPTIONS = (
+    click.option("--model", help="Gemini model.  [default: the collection's]"),
+    click.option(
+        "--output-dimensionality",
+        type=int,
+        help="Length of the vectors.  [default: the collection's; the model's own for a different "
+        "model]",
+    ),
+    *_SDK_OPTIONS,
+)
 _QUOTA_OPTIONS = (
     click.option(
         "--requests-per-minute",
@@ -183,6 +193,11 @@ def embedding_options(command: F) -> F:
 def stored_embedding_options(command: F) -> F:
     """Add the options that describe the embeddings of a collection; it knows their defaults."""
     return _with(command, _STORED_EMBEDDING_OPTIONS)
+
+
+def changed_embedding_options(command: F) -> F:
+    """Add the options that describe new embeddings of a collection; it knows their defaults."""
+    return _with(command, _CHANGED_EMBEDDING_OPTIONS)
 
 
 def quota_options(command: F) -> F:

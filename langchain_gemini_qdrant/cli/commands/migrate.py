@@ -13,7 +13,7 @@ from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH, connected, requ
 from langchain_gemini_qdrant.cli.local_mode import open_local_mode
 from langchain_gemini_qdrant.cli.options import (
     TITLE_KEY,
-    embedding_options,
+    changed_embedding_options,
     make_embeddings,
     quota_options,
     store_options,
@@ -86,7 +86,7 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 
 @click.command()
 @store_options
-@embedding_options
+@changed_embedding_options
 @quota_options
 @click.option("--to-collection", help="Name of the new collection.  [default: old name and model]")
 @click.option("--vector-name", default="", help="Vector to re-embed.  [default: the unnamed one]")
@@ -105,17 +105,23 @@ def reembed(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Build a new collection with another model or size from the stored texts.
 
+    The model stays unless --model is given. The size stays unless --output-dimensionality or a
+    different model is given. The first line of the output says what changes, and the price.
+
     If --collection is an alias, it is switched to the new collection in one step when that is
     complete. The old collection stays, unless --delete-old is given. The same command resumes an
     interrupted run. Without --path and --url the folder is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
+    from langchain_gemini_qdrant.cli.reembedding import Reembedding  # noqa: PLC0415
     from langchain_gemini_qdrant.migration.reembed import reembed as reembed_store  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
-    embeddings = make_embeddings(**options)
     with connected(path, url, qdrant_api_key) as connection, _bar(ingest_line) as show:
-        require_collection(connection, collection)
+        info = require_collection(connection, collection)
+        change = Reembedding.of(collection, info, vector_name, options)
+        options |= {"model": change.model, "output_dimensionality": change.size}
+        embeddings = make_embeddings(**options)
         store = GeminiQdrantVectorStore(
             connection.client,
             collection,
@@ -124,6 +130,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
             title_key=TITLE_KEY,
             validate_collection_config=False,
         )
+        console.print(change.describe(store, embeddings), markup=False, soft_wrap=True)
         report = reembed_store(
             store,
             embeddings,
