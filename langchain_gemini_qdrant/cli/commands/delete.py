@@ -10,6 +10,7 @@ import click
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.cli.chosen import Chosen
 from langchain_gemini_qdrant.cli.connecting import aliases, retrying
+from langchain_gemini_qdrant.cli.excerpts import printable
 from langchain_gemini_qdrant.cli.options import (
     choosing_options,
     layout_options,
@@ -17,6 +18,7 @@ from langchain_gemini_qdrant.cli.options import (
     store_options,
 )
 from langchain_gemini_qdrant.cli.progress import counted
+from langchain_gemini_qdrant.cli.sources import nothing_found
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 
@@ -58,7 +60,8 @@ def delete(  # noqa: PLR0917 - one argument for each option
     chosen = Chosen.of(sources, ids, conditions)
     count = chosen.count(store)
     if not count and not whole:
-        click.echo("No passage found; nothing was deleted.", err=True)
+        hint = "No passage found." if ids else nothing_found(store, sources, place)
+        click.echo(printable(f"Nothing was deleted. {hint}"), err=True)
         return
     what = f"collection {name!r} with {counted(count, 'passage')}"
     if not whole:

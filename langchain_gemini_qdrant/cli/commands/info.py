@@ -6,10 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
 
-from langchain_gemini_qdrant.cli.excerpts import escaped, printable, source_of
+from langchain_gemini_qdrant.cli.excerpts import escaped, printable
 from langchain_gemini_qdrant.cli.options import layout_options, open_documents, store_options
 from langchain_gemini_qdrant.cli.progress import console, counted
+from langchain_gemini_qdrant.cli.sources import passages_by_source
 from langchain_gemini_qdrant.cli.tables import facts_table
 
 if TYPE_CHECKING:
@@ -19,8 +23,19 @@ if TYPE_CHECKING:
 @click.command()
 @store_options
 @layout_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(collection: str, as_json: bool, **place: Any) -> None:
+@click.option(
+    "--sources",
+    "only_sources",
+    is_flag=True,
+    help="List the sources instead, each with its number of passages.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object; with --sources, one for each source.",
+)
+def info(collection: str, only_sources: bool, as_json: bool, **place: Any) -> None:
     """Show the contents and settings of a collection.
 
     These are model, size and quantization of its vectors, sources (for which all points are read),
@@ -31,12 +46,40 @@ def info(collection: str, as_json: bool, **place: Any) -> None:
     from langchain_gemini_qdrant.cli.described import described  # noqa: PLC0415
 
     store = open_documents(collection=collection, **place)
-    sources = {source_of(each) for each in store.iter_documents()}
-    facts = {**described(store.collection.connection, collection), "sources": len(sources - {""})}
+    passages = passages_by_source(store)
+    if only_sources:
+        _print_sources(passages, as_json=as_json)
+        return
+    named = sum(bool(source) for source in passages)
+    facts = {**described(store.collection.connection, collection), "sources": named}
     if as_json:
         click.echo(escaped(json.dumps(facts, ensure_ascii=False)))
     else:
         console.print(facts_table({key: printable(fact) for key, fact in _lines(facts).items()}))
+
+
+def _print_sources(passages: Mapping[str, int], *, as_json: bool) -> None:
+    """Print each source with its passages; those without a source are last."""
+    if not passages:
+        click.echo("There are no passages.", err=True)
+        return
+    order = sorted(passages.items(), key=lambda each: (not each[0], each[0]))
+    if as_json:
+        for source, count in order:
+            facts = {"source": source or None, "passages": count}
+            click.echo(escaped(json.dumps(facts, ensure_ascii=False)))
+        return
+    rows = [(printable(source or "(no source)"), count) for source, count in order]
+    if not console.is_terminal:
+        for source, count in rows:
+            click.echo(f"{source}\t{count}")
+        return
+    table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0))
+    table.add_column("source", overflow="fold")
+    table.add_column("passages", justify="right", no_wrap=True)
+    for source, count in rows:
+        table.add_row(Text(source), f"{count:,}")
+    console.print(table)
 
 
 def _lines(facts: Mapping[str, Any]) -> dict[str, str]:
