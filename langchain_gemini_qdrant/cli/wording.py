@@ -49,6 +49,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     ),
 )
 _OTHER_NAMES = {
+    "emulator": {"kinds": "--fault"},
     "migrate": {"target_collection_name": "--to-collection"},
     "reembed": {"collection_name": "--to-collection"},
 }

@@ -97,7 +97,8 @@ def test_tls_and_grpc_say_where_they_are(monkeypatch):
     ("options", "told"),
     [
         (["--fault-rate", "2"], "0.0<=x<=1.0"),
-        (["--fault", "nonsense"], "got 'nonsense'"),
+        (["--fault", "nonsense"], "Error: --fault must be statuses in 400..599, or words among "),
+        (["--fault", "nonsense"], "hang; got 'nonsense'"),
         (["--fault", "200"], "got 200"),
         (["--quota-window", "0"], "x>0.0"),
     ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from langchain_gemini_qdrant._words import counted
+from langchain_gemini_qdrant.cli.wording import in_options
 
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedRequest
@@ -104,7 +105,8 @@ def emulator(
     try:
         server.misbehave(fault_rate, seed=fault_seed, delay=fault_delay, **kinds)
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        command = click.get_current_context().command
+        raise click.UsageError(in_options(str(error), command)) from error
     try:
         server.start()
     except ImportError as error:  # names the missing extra

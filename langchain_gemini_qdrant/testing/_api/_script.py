@@ -115,10 +115,11 @@ class _Chance:
         if isinstance(kinds, str) or not kinds:
             message = f"kinds must be a non-empty sequence, such as [503, 'short'], got {kinds!r}"
             raise ValueError(message)
+        names = (*get_args(NamedError), *get_args(WrongAnswer))
         for kind in kinds:
-            if kind not in (*ERROR_STATUSES, *get_args(NamedError), *get_args(WrongAnswer)):
+            if kind not in (*ERROR_STATUSES, *names):
                 message = (
-                    "kinds must contain statuses in 400..599, names of errors or wrong answers, "
+                    f"kinds must be statuses in 400..599, or words among {', '.join(names)}; "
                     f"got {kind!r}"
                 )
                 raise ValueError(message)
