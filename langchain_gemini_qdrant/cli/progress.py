@@ -215,9 +215,11 @@ class _Lines:
             parts = [
                 f"{completed / max(run.total, 1):.0%}",
                 f"{duration(run.now() - run.began)} passed",
-                f"{duration(run.left)} left: {line}",
             ]
-            _print_line(", ".join(parts))
+            left = run.left
+            if left is not None:
+                parts.append(f"{duration(left)} left")
+            _print_line(f"{', '.join(parts)}: {line}")
 
     def wait(self, waiting: Waiting) -> None:
         self._run.wait(waiting)
@@ -250,6 +252,6 @@ def price(usd: float | None, about: str = "") -> str:
     return "price not known" if usd is None else f"{about}${usd:,.4f}"
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float) -> str:
     """Return a time as `h:mm:ss`."""
-    return "?" if seconds is None else str(timedelta(seconds=round(seconds)))
+    return str(timedelta(seconds=round(seconds)))

@@ -129,6 +129,14 @@ def test_where_no_bar_can_be_drawn_waits_and_minutes_are_lines(console, clock, p
     ]
 
 
+def test_a_line_has_no_time_left_where_none_is_known(console, clock):
+    shown = console(is_terminal=False)
+    with progress.progress_bar(900, now=clock.now) as show:
+        clock.time += 86
+        show(0, "0 of 900")
+    assert shown.file.getvalue() == "0%, 0:01:26 passed: 0 of 900\n"
+
+
 def test_a_command_without_a_bar_says_it_on_standard_error(capsys):
     with progress.shown_log():
         wait(QUOTA)
