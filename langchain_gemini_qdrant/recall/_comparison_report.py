@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.figure import Figure
+    from rich.console import Group
 
     from langchain_gemini_qdrant.recall._row import QueryKind
 
@@ -91,7 +92,7 @@ class QuantizationComparison(Displayed):
         lines = "\n".join(f"- {line}" for line in self.describe())
         return f"{lines}\n\n{_tables.markdown(*self._flat())}\n"
 
-    def __rich__(self) -> object:
+    def __rich__(self) -> Group:
         """Return a table for rich; each limit has a cell with recall, its interval and latency."""
         return _tables.rich(self.describe(), *self._table())
 

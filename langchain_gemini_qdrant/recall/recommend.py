@@ -75,14 +75,17 @@ class Recommendation(Displayed):
 
     def __str__(self) -> str:
         """Return the setting, or that none reaches the target, and the advice, line by line."""
-        target = f"recall@{self.limit} of {self.recall_at_k:g}"
         if self.row is None:
             first = (
-                f"No measured setting reaches {target}; the best, {self.best.setting}, has "
-                f"{_figures(self.best)}. Try, the cheapest first:"
+                f"No measured setting reaches the target, a recall@{self.limit} of "
+                f"{self.recall_at_k:g}. The best, {self.best.setting}, has {_figures(self.best)}. "
+                "Try, the cheapest first:"
             )
         else:
-            first = f"Use {self.row.setting}: it reaches {target} with {_figures(self.row)}."
+            first = (
+                f"Use {self.row.setting}. It has {_figures(self.row)}. The target is a "
+                f"recall@{self.limit} of {self.recall_at_k:g}."
+            )
         return "\n".join([first, *(f"- {each}" for each in self.advice)])
 
     def _repr_html_(self) -> str:
@@ -142,8 +145,11 @@ def _candidates(row: RecallRow) -> float:
 
 
 def _figures(row: RecallRow) -> str:
-    latency = "" if row.p50_s is None else f", {row.p50_s * 1000:.3g} ms"
-    return f"{row.recall:.3f} ({row.low:.3f}-{row.high:.3f}){latency}"
+    latency = "" if row.p50_s is None else f" and a median latency of {row.p50_s * 1000:.3g} ms"
+    return (
+        f"a measured recall@{row.limit} of {row.recall:.3f} (confidence interval "
+        f"{row.low:.3f}-{row.high:.3f}){latency}"
+    )
 
 
 def _remarks(report: RecallReport) -> list[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.figure import Figure
+    from rich.console import Group
 
     from langchain_gemini_qdrant.recall._row import QueryKind
     from langchain_gemini_qdrant.vectorstores._connection import EngineKind
@@ -158,7 +159,7 @@ class RecallReport(Displayed):
             parts.append(f"**{title}**\n\n" + _tables.markdown(head[0], [*head[1:], *body]))
         return "\n\n".join(parts) + "\n"
 
-    def __rich__(self) -> object:
+    def __rich__(self) -> Group:
         """Return one table for rich: recall, its interval and latency in each cell."""
         return _tables.rich(self.describe(), *self._table())
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
 from langchain_gemini_qdrant import create_vector_store
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.cli.commands.recall import print_report
 from langchain_gemini_qdrant.recall import QuantizationComparison, RecallReport
+from tests.unit_tests.test_recall_report import REPORT
 
 PNG = b"\x89PNG"
 
@@ -101,7 +104,7 @@ def test_tune_says_what_to_change_and_exits_1_where_the_target_is_not_reached(ru
     arguments = ("tune", "--limit", "5", "--recall-at-k", "0.999", "--plot", "tuned.png", *QUICK)
     result = run(*arguments, "--apply", "--oversampling", "1")
     assert result.exit_code == 1
-    assert "No measured setting reaches recall@5 of 0.999" in result.stdout
+    assert "No measured setting reaches the target, a recall@5 of 0.999. The best" in result.stdout
     assert "`set_quantization` of a store, from Python, with 'turbo-2bit'" in result.stdout
     assert "from now on" not in result.stdout
     assert (tmp_path / "tuned.png").read_bytes().startswith(PNG)
@@ -111,6 +114,7 @@ def test_tune_shows_the_setting(run):
     result = run("tune", "--limit", "5", "--recall-at-k", "0.3", "--plot", "found.svg", *QUICK)
     assert result.exit_code == 0, result.output
     assert "Use oversampling" in result.stdout
+    assert "The target is a recall@5 of 0.3." in result.stdout
     assert "drawn in found.svg" in result.stdout
     assert "from now on" not in result.stdout
 
@@ -129,6 +133,40 @@ def test_failure_is_one_line_and_exit_status_1(run, tmp_path, arguments, message
     assert result.exit_code == 1
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_tune_advises_programs_in_options_too(run):
+    arguments = ("tune", "--limit", "5", "--recall-at-k", "0.999", "--json", *QUICK)
+    result = run(*arguments, "--oversampling", "1")
+    advice = json.loads(result.stdout)["advice"]
+    assert any("--oversampling 1.5 --oversampling 2 --oversampling 3" in each for each in advice)
+    assert not any("measure_recall" in each or "store." in each for each in advice)
+
+
+@pytest.mark.parametrize("command", ["recall", "tune"])
+def test_a_report_gives_no_advice_for_python(capsys, command):
+    report = replace(REPORT, status="yellow")
+    print_report(report, cli.commands[command])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "measure again after `optimize` of a store, from Python" in shown
+    assert "recall@limit" in shown
+
+
+@pytest.mark.parametrize("command", ["recall", "tune"])
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--model", "gemini-embedding-001"), "--model"),
+        (
+            ("--output-dimensionality", "128", "--base-url", "http://a"),
+            "--output-dimensionality, --base-url",
+        ),
+    ],
+)
+def test_options_of_queries_are_refused_without_queries(run, command, options, named):
+    result = run(command, *options, *QUICK)
+    assert result.exit_code == 2
+    assert f"add --queries, or leave out {named}\n" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["recall", "tune"])

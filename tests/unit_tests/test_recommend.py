@@ -59,8 +59,8 @@ def test_the_cheapest_setting_whose_lower_end_holds_the_target_is_taken():
     )
     assert found.advice == ()
     assert str(found) == (
-        "Use oversampling 2, rescore on: it reaches recall@10 of 0.95 with 0.970 (0.960-1.000), "
-        "2 ms."
+        "Use oversampling 2, rescore on. It has a measured recall@10 of 0.970 (confidence interval "
+        "0.960-1.000) and a median latency of 2 ms. The target is a recall@10 of 0.95."
     )
 
 

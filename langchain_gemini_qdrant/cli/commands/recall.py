@@ -14,6 +14,7 @@ from langchain_gemini_qdrant.cli.options import (
     stored_embedding_options,
 )
 from langchain_gemini_qdrant.cli.progress import console, progress_bar
+from langchain_gemini_qdrant.cli.wording import in_options
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -134,6 +135,29 @@ def read_queries(file: Path) -> list[str]:
     return queries
 
 
+_FOR_QUERIES = ("model", "output_dimensionality", "backend", "base_url")
+
+
+def check_embedding_options(context: click.Context) -> None:
+    """Refuse options of an embedding if there are no texts to embed.
+
+    Raises:
+        click.UsageError: One is given, and --queries is not.
+    """
+    if context.params["queries_file"] is not None:
+        return
+    given = [
+        name
+        for name in _FOR_QUERIES
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(
+            f"without --queries nothing is embedded: add --queries, or leave out {options}"
+        )
+
+
 def opened(
     *,
     collection: str,
@@ -187,7 +211,10 @@ def searches_bar(*, shown: bool) -> Iterator[Callable[[str, RecallProgress], Non
     is_flag=True,
     help="Compare all quantizations on a sample of the collection's vectors, in a temporary index.",
 )
+@click.pass_context
 def recall(  # noqa: PLR0917 - one argument for each option
+    context: click.Context,
+    /,
     collection: str,
     path: str | None,
     url: str | None,
@@ -213,6 +240,7 @@ def recall(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.recall import measure_recall  # noqa: PLC0415
     from langchain_gemini_qdrant.recall.compare import compare_quantizations  # noqa: PLC0415
 
+    check_embedding_options(context)
     if compare and (hnsw_ef or rescore != "both"):
         raise click.UsageError(
             "--compare measures without a graph and always rescores: leave out --hnsw-ef and "
@@ -249,8 +277,16 @@ def recall(  # noqa: PLR0917 - one argument for each option
     if as_json:
         click.echo(report.to_json(indent=2))
     else:
-        console.print(report)
+        print_report(report, context.command)
     draw(report, picture, quiet=as_json)
+
+
+def print_report(report: RecallReport | QuantizationComparison, command: click.Command) -> None:
+    """Print the tables of a report, below notes in the command line's words."""
+    notes, *tables = report.__rich__().renderables
+    console.print(in_options(str(notes), command), markup=False)
+    for table in tables:
+        console.print(table)
 
 
 def draw(

@@ -9,10 +9,12 @@ import click
 
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.cli.commands.recall import (
+    check_embedding_options,
     draw,
     measured_settings,
     measuring_options,
     opened,
+    print_report,
     searches_bar,
 )
 from langchain_gemini_qdrant.cli.options import store_options, stored_embedding_options
@@ -74,6 +76,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.recall.recommend import recommend  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores._settings import require_metadata  # noqa: PLC0415
 
+    check_embedding_options(context)
     settings = {"oversampling": _OVERSAMPLING, **measured_settings(**options)}
     store = opened(
         collection=collection,
@@ -97,7 +100,7 @@ def tune(  # noqa: PLR0917 - one argument for each option
         )
     found = recommend(report, recall_at_k, limit=limit)
     if not as_json:
-        console.print(report)
+        print_report(report, context.command)
         console.print(in_options(str(found), context.command), markup=False, soft_wrap=True)
     applied = False
     try:
@@ -107,20 +110,23 @@ def tune(  # noqa: PLR0917 - one argument for each option
             applied = True
     finally:  # the measurement is printed even if the next step fails
         if as_json:
-            click.echo(json.dumps(_as_dict(report, found, applied=applied), indent=2))
+            advice = [in_options(each, context.command) for each in found.advice]
+            click.echo(json.dumps(_as_dict(report, found, advice, applied=applied), indent=2))
     if applied and not as_json:
         console.print("All searches of this collection use it from now on.")
     if found.row is None:
         context.exit(1)
 
 
-def _as_dict(report: RecallReport, found: Recommendation, *, applied: bool) -> dict[str, Any]:
+def _as_dict(
+    report: RecallReport, found: Recommendation, advice: list[str], *, applied: bool
+) -> dict[str, Any]:
     params = found.search_params
     return {
         "recall_at_k": found.recall_at_k,
         "limit": found.limit,
         "search_params": None if params is None else params.model_dump(exclude_none=True),
-        "advice": list(found.advice),
+        "advice": advice,
         "applied": applied,
         "report": json.loads(report.to_json()),
     }
