@@ -26,6 +26,7 @@ Messages never contain an API key or a document's text.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -299,12 +300,18 @@ class LocalModeError(StorageError):
 
     def __init__(self, path: str, collections: Sequence[str]) -> None:
         call = "migrate(QdrantClient(path={!r}), EdgeClient({!r}), {!r})"
+        name = next(iter(collections), "name")
+        copy = f"{path}-edge"
+        command = shlex.join(
+            ("gemini-qdrant", "migrate", "--path", path, "--collection", name, "--to-path", copy)
+        )
         super().__init__(
             f"{path} is a folder of qdrant-client's local mode, with the collections "
             f"{list(collections)}. Nothing is wrong with it, but Qdrant Edge uses a different "
             "format. Copy each collection into a new folder with "
-            f"{call.format(path, f'{path}-edge', next(iter(collections), 'name'))}, and open that "
-            "folder; or pass client=QdrantClient(path=...) to use this one as it is"
+            f"{call.format(path, copy, name)}, and open that "
+            "folder; or pass client=QdrantClient(path=...) to use this one as it is. In a shell, "
+            f"`{command}` copies a collection"
         )
         self.path = path
         self.collections = tuple(collections)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import closing
 
 import numpy as np
@@ -185,6 +186,15 @@ def test_the_call_of_the_message_moves_the_collection(folder, embeddings):
     call = str(raised.value).partition("migrate(")[2].partition(", and open")[0]
     names = {"QdrantClient": QdrantClient, "EdgeClient": EdgeClient, "migrate": migrate}
     assert eval(f"migrate({call}", names).added == COUNT  # noqa: S307 - our own message
+
+
+def test_the_command_of_the_message_moves_the_collection(run, folder, embeddings):
+    with pytest.raises(LocalModeError) as raised:
+        create_vector_store(embeddings, "handbook", path=folder)
+    command = str(raised.value).partition("In a shell, `gemini-qdrant ")[2].partition("`")[0]
+    copied = run(*shlex.split(command))
+    assert f"{COUNT} points copied" in copied.output
+    assert (folder.parent / "local-edge").is_dir()
 
 
 def test_a_folder_without_collections_is_told_too(tmp_path):
