@@ -22,6 +22,6 @@ def check_list(values: object, name: str) -> None:
     is_many = isinstance(values, Iterable | AsyncIterable)
     if not is_many or isinstance(values, str | bytes | bytearray | Mapping | BaseModel):
         raise InvalidInputError(
-            f"{name} must be a list of {name}, got one {type(values).__name__}: put a single one "
+            f"{name} must be a list of {name}, got {type(values).__name__}: put a single one "
             "into a list"
         )

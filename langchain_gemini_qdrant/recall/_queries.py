@@ -58,7 +58,10 @@ async def asked_queries(
         sample = await sampled(collection, sample_size, seed, condition, limits)
         return sample, "stored vectors"
     if isinstance(queries, str | bytes):
-        raise InvalidInputError("queries must be a sequence of texts or of vectors, got one text")
+        raise InvalidInputError(
+            "queries must be a sequence of texts or of vectors, got "
+            f"{type(queries).__name__}: put a single one into a list"
+        )
     given: list[Any] = list(queries)
     kind: QueryKind = "texts" if given and isinstance(given[0], str) else "vectors"
     if not given or any(isinstance(each, str) != (kind == "texts") for each in given):
@@ -81,7 +84,10 @@ def _type_names(values: list[Any]) -> str:
 
 def _as_given(vectors: list[Any]) -> list[list[float]]:
     if isinstance(vectors[0], float | int):
-        raise InvalidInputError("queries must be a sequence of vectors, got one: put it in a list")
+        raise InvalidInputError(
+            "queries must be a sequence of vectors, got a sequence of "
+            f"{type(vectors[0]).__name__}: put a single vector into a list"
+        )
     return [[float(component) for component in vector] for vector in vectors]
 
 

@@ -232,7 +232,7 @@ class _Comparison:
         """Check the arguments and take a sample, so that mistakes raise before an engine starts."""
         if isinstance(self.presets, str | Mapping):
             raise ConfigurationError(
-                f"presets must be a list, such as ['binary'], got one {type(self.presets).__name__}"
+                f"presets must be a list, such as ['binary'], got {type(self.presets).__name__}"
             )
         given = QUANTIZATION_PRESETS.values() if self.presets is None else self.presets
         candidates = [_Candidate("none", None, _FULL_BITS, 1.0), *map(_candidate, given)]

@@ -61,7 +61,7 @@ def wanted_indexes(
     """
     if not isinstance(fields, Mapping):
         raise ConfigurationError(
-            "payload indexes must be a dict such as {'source': 'keyword'}, got one "
+            "payload indexes must be a dict such as {'source': 'keyword'}, got "
             f"{type(fields).__name__}"
         )
     return {

@@ -83,7 +83,7 @@ def _address(value: object, name: str) -> str | None:
     one = f"{name} must be one address such as 'http://localhost:6333', got"
     way_out = "pass the address of a cluster's load balancer, or a DNS name for all its nodes"
     if not isinstance(value, str):
-        raise ConfigurationError(f"{one} one {type(value).__name__}: {way_out}")
+        raise ConfigurationError(f"{one} {type(value).__name__}: {way_out}")
     address = clean_word(value, name)
     try:
         found = urlsplit(address if "//" in address else f"//{address}")

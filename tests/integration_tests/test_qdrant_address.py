@@ -20,7 +20,7 @@ from tests.integration_tests.qdrant_server import QdrantServer, Tls
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"url": ["http://a:6333", "http://b:6333"]}, "url must be one address .*, got one list"),
+        ({"url": ["http://a:6333", "http://b:6333"]}, "url must be one address .*, got list"),
         ({"url": "http://a:6333,http://b:6333"}, "url must be one address .*, got several"),
         ({"client_options": {"host": "a,b"}}, "host must be one address"),
         ({"url": "http://user:secret@a:6333"}, "headers=.'Authorization'"),

@@ -404,7 +404,7 @@ def test_settings_out_of_their_range_are_told(edge, vectors, options, message):
 @pytest.mark.parametrize(
     ("queries", "error", "message"),
     [
-        ("text", InvalidInputError, "got one text"),
+        ("text", InvalidInputError, "of vectors, got str: put"),
         ([], InvalidInputError, "got 0 of nothing"),
         (["text", [1.0] * SIZE], InvalidInputError, "got 2 of list and str"),
         ([[1.0, 2.0]], CollectionMismatchError, f"vectors of size {SIZE}, a query has 2"),

@@ -58,7 +58,7 @@ WRITES = {
 @pytest.mark.parametrize("written", WRITES.values(), ids=WRITES)
 async def test_store_refuses_one_value_for_a_list(store, twin, written):
     name, *args = written
-    with pytest.raises(InvalidInputError, match="must be a list of .* got one"):
+    with pytest.raises(InvalidInputError, match="must be a list of .* got \\w+: put"):
         await twin(store, name, *args)
 
 

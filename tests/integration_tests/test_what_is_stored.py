@@ -346,9 +346,9 @@ def test_edge_counts_the_names_of_a_key_as_levels(client, names):
 
 
 def test_edge_takes_no_name_for_a_list_of_names(client):
-    with pytest.raises(InvalidInputError, match="keys must be a list of keys, got one str"):
+    with pytest.raises(InvalidInputError, match="keys must be a list of keys, got str"):
         client.delete_payload("c", "nf", [1])
-    with pytest.raises(InvalidInputError, match="vectors must be a list of vectors, got one str"):
+    with pytest.raises(InvalidInputError, match="vectors must be a list of vectors, got str"):
         client.delete_vectors("c", "ab", [1])
     [record] = client.retrieve("c", [1], with_vectors=True)
     assert (record.payload, sorted(record.vector)) == ({"n": 1, "f": 2}, ["a", "b"])

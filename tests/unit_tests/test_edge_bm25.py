@@ -341,7 +341,7 @@ def test_a_text_that_is_none_is_refused_with_its_position(text, message):
 
 
 def test_a_string_is_no_list_of_texts():
-    with pytest.raises(InvalidInputError, match="must be a list of texts, got one str"):
+    with pytest.raises(InvalidInputError, match="must be a list of texts, got str"):
         EdgeBm25().embed_documents("cat")
 
 
