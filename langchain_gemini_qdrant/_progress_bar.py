@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+# Without a rate: documents that are found stored are done at once, and would raise it.
+_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}{postfix}]"
+_FORMAT_WITHOUT_TOTAL = "{desc}{n_fmt}{unit} [{elapsed}{postfix}]"
+
 
 @contextmanager
 def progress_bar(
@@ -42,14 +46,35 @@ def progress_bar(
         yield show
 
 
-def _bar(unit: str) -> Any:  # noqa: ANN401 - tqdm has no types
+@contextmanager
+def _bar(unit: str) -> Iterator[Any]:
     with warnings.catch_warnings():
         # Without ipywidgets, a notebook shows the bar as text; that needs no warning.
         warnings.filterwarnings("ignore", message="IProgress not found")
         from tqdm.auto import tqdm  # noqa: PLC0415 - only where a bar is shown
+        from tqdm.notebook import tqdm_notebook  # noqa: PLC0415
     # A notebook shows standard error in red.
     file = sys.stdout if "ipykernel" in sys.modules else sys.stderr
-    return tqdm(unit=f" {unit}", dynamic_ncols=True, file=file)
+    options = {
+        "unit": f" {unit}",
+        "dynamic_ncols": True,
+        "file": file,
+        "bar_format": _FORMAT_WITHOUT_TOTAL,
+    }
+    if not issubclass(tqdm, tqdm_notebook):
+        with tqdm(**options) as bar:
+            yield bar
+        return
+    from IPython.display import display  # noqa: PLC0415 - the notebook has it
+
+    bar = tqdm(**options, display=False)
+    shown = display(bar.container, display_id=True)
+    try:
+        yield bar
+    finally:
+        bar.close()
+        # A saved notebook has no widgets: text stays.
+        shown.update({"text/plain": str(bar)}, raw=True)
 
 
 def _move(bar: Any, *args: Any) -> None:  # noqa: ANN401
@@ -58,6 +83,7 @@ def _move(bar: Any, *args: Any) -> None:  # noqa: ANN401
     begins = progress.total != bar.total or progress.done < bar.n
     bar.set_description_str(name, refresh=False)
     bar.set_postfix_str(getattr(progress, "remark", ""), refresh=False)
+    bar.bar_format = _FORMAT if progress.total else _FORMAT_WITHOUT_TOTAL
     if begins:
         bar.reset(total=progress.total)
     bar.update(progress.done - bar.n)

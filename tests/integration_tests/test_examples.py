@@ -29,7 +29,10 @@ SCRIPTS = {
     ),
     "llamaindex.py": (["llama_index"], "Travel is booked through the office in Lisbon."),
 }
-OTHERS = {"fastapi_app.py": ["fastapi", "uvicorn"], "notebook.ipynb": ["ipykernel", "nbclient"]}
+OTHERS = {
+    "fastapi_app.py": ["fastapi", "uvicorn"],
+    "notebook.ipynb": ["ipykernel", "ipywidgets", "nbclient"],
+}
 
 
 def is_installed(module):

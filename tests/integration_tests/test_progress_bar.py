@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 
 import pytest
 from langchain_core.documents import Document
@@ -13,6 +14,14 @@ import langchain_gemini_qdrant as package
 from langchain_gemini_qdrant import create_vector_store, ingest
 from tests.integration_tests.test_waiting import GateClock
 
+CELL = """
+from types import SimpleNamespace
+from langchain_gemini_qdrant._progress_bar import progress_bar
+
+for total in (150, None):
+    with progress_bar("documents", None, shown=True) as show:
+        show(SimpleNamespace(done=150, total=total))
+"""
 DOCUMENTS = [Document(f"passage {i}") for i in range(150)]
 
 
@@ -38,9 +47,26 @@ async def test_ingest_shows_counts_and_price_and_still_calls_on_progress(store, 
     await twin(package, "ingest", store, DOCUMENTS, progress=True, on_progress=seen.append)
     lines = shown()
     assert any(line.startswith("100%") and "150/150" in line for line in lines)
-    assert re.search(r"documents/s, [\d,]+ tokens, \$0\.\d{4}]", lines[-2])
+    bar = r"150/150 documents \[\d\d:\d\d<\d\d:\d\d, [\d,]+ tokens, \$0\.\d{4}]"
+    assert re.search(bar, lines[-2])
     assert seen[-1].stored == 150
     await store.embeddings.aclose()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not all(map(find_spec, ("ipykernel", "ipywidgets", "nbclient"))), reason="needs a notebook"
+)
+def test_a_saved_notebook_keeps_the_last_state_of_a_widget_as_text():
+    import nbclient  # noqa: PLC0415
+    import nbformat  # noqa: PLC0415
+
+    cell = nbformat.v4.new_code_cell(CELL)
+    nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[cell]), timeout=60).execute()
+    [known, unknown] = [output["data"] for output in cell.outputs]
+    assert list(known) == ["text/plain"]
+    assert "150/150 documents [" in known["text/plain"]
+    assert unknown["text/plain"].startswith("150 documents [")
 
 
 def test_nothing_is_shown_unless_asked_for(store, shown):
@@ -51,6 +77,15 @@ def test_nothing_is_shown_unless_asked_for(store, shown):
 def test_documents_without_a_length_are_counted_without_a_total(store, shown):
     ingest(store, iter(DOCUMENTS), progress=True)
     assert any(line.startswith("150 documents [") for line in shown())
+
+
+@pytest.mark.parametrize("given", [list, iter])
+def test_documents_found_stored_show_no_rate(store, shown, given):
+    ingest(store, DOCUMENTS)
+    ingest(store, given(DOCUMENTS), progress=True)
+    lines = shown()
+    assert "150" in lines[-2]
+    assert not any("documents/s" in line for line in lines)
 
 
 def test_an_exception_ends_the_bar_and_comes_out_as_it_is(store, shown):
