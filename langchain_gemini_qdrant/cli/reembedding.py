@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._qdrant_values import named_vectors
-from langchain_gemini_qdrant.cli.options import TITLE_KEY
 from langchain_gemini_qdrant.cli.progress import counted, price
 from langchain_gemini_qdrant.embeddings._request import request_spec
 from langchain_gemini_qdrant.embeddings._usage import billed_tokens
@@ -85,12 +84,13 @@ class Reembedding:
         """Return the change, the number of passages and their price in one line."""
         passages = store.count()
         usd = _usd(store, embeddings, passages)
+        limit = "" if usd is None else " at most"  # what an earlier run has stored is not sent
         known = find_model(self.model)
         size = self.size or (known.output_dimensionality if known else "unknown")
         return (
             f"{_change(self.old_model or 'unknown model', model_id(self.model))}, "
             f"size {_change(str(self.old_size), str(size))}: "
-            f"{counted(passages, 'passage')}, {price(usd, '~')} at most"
+            f"{counted(passages, 'passage')}, {price(usd, '~')}{limit}"
         )
 
 
@@ -107,10 +107,9 @@ def _usd(
     if usd is None:
         return None
     spec = request_spec(embeddings.model, "RETRIEVAL_DOCUMENT", embeddings.output_dimensionality)
+    title = store.collection.layout.title
     tokens = [
-        billed_tokens(
-            spec.content(each.page_content, each.metadata.get(TITLE_KEY)), spec.max_input_tokens
-        )
+        billed_tokens(spec.content(each.page_content, title(each.metadata)), spec.max_input_tokens)
         for each in islice(store.iter_documents(), _SAMPLE)
     ]
     return sum(tokens) / max(len(tokens), 1) * passages * usd / 1e6
