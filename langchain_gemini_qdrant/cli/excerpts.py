@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +23,7 @@ _EXCERPT = 240  # characters
 # Everything that moves a cursor, starts an escape sequence or turns the direction of writing; and
 # halves of surrogate pairs, which terminals do not accept.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NOT_PLAIN = re.compile(rf"{_CONTROL.pattern}|[^\x00-\x7f]")
 _WORD = re.compile(r"\w+")
 _BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+#>|]|\d+[.)]) ?)")  # paragraphs, items, table rows
 _FENCE = re.compile(r"^\s*(?:```|~~~).*$", re.MULTILINE)
@@ -37,8 +40,13 @@ def printable(text: str) -> str:
 
 
 def escaped(json_text: str) -> str:
-    r"""Return JSON with such characters as `\u` escapes, which programs read as the same text."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
+    r"""Return JSON that is safe to print, which programs read as the same text.
+
+    Control characters are written as `\u` escapes, and all characters outside ASCII if standard
+    output is not in UTF-8.
+    """
+    unsafe = _CONTROL if (sys.stdout.encoding or "").lower().startswith("utf") else _NOT_PLAIN
+    return unsafe.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
 
 
 def source_of(document: Document) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,11 +42,16 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 
+_RAISING = frozenset({"strict", "surrogateescape"})
 _RESUMED = frozenset({"demo", "ingest", "migrate", "reembed"})
 
 
 class _Group(click.Group):
     """Shows expected failures as one line; a traceback would mean a bug."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
+        _replace_unencodable()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -64,6 +70,17 @@ class _Group(click.Group):
             message = f"Error: {told}{_address(error, ctx)}{_advice(error)}"
         say(printable(message))
         return ctx.exit(EXIT_FAILED)
+
+
+def _replace_unencodable() -> None:
+    """Print a question mark for each character that the encoding of the output does not have.
+
+    On Windows, the encoding of a redirected output is not UTF-8. A different replacement, as with
+    `PYTHONIOENCODING=cp1252:backslashreplace`, is kept. Standard error never fails: it has
+    backslashes in place of such characters.
+    """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors in _RAISING:
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _address(error: Exception, context: click.Context) -> str:
