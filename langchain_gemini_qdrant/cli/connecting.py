@@ -25,8 +25,15 @@ DEFAULT_PATH = "gemini-qdrant-index"
 READ_FILES = "read-files.sqlite"
 """File in the folder of an index in which `ingest` records the files that it has read."""
 
+_FORBIDDEN = 403
 _KEPT = f"{__name__}.kept"
 _LAYOUT = ("content_payload_key", "metadata_payload_key")
+_SERVERS = {
+    "prefer_grpc": "--prefer-grpc",
+    "grpc_port": "--grpc-port",
+    "verify": "--ca-file",
+    "cert": "--client-cert",
+}
 _ADDRESSES = f"{__name__}.addresses"
 _BASE_URL = f"{__name__}.base_url"
 
@@ -168,7 +175,7 @@ def find_collection(connection: Connection, name: str) -> models.CollectionInfo 
         ConfigurationError: The server's key does not allow it.
     """
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import (  # noqa: PLC0415
-        is_forbidden,
+        read_failure,
         reason,
     )
 
@@ -178,7 +185,8 @@ def find_collection(connection: Connection, name: str) -> models.CollectionInfo 
             return None
         return run(client.get_collection(name))
     except Exception as error:
-        if not is_forbidden(error):
+        failure = read_failure(error)
+        if failure is None or failure.status != _FORBIDDEN:
             raise
         raise ConfigurationError(
             f"{reason(error)}. The key may not read collection {name!r}, or there is no such "

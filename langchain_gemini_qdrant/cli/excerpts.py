@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +23,9 @@ _EXCERPT = 240  # characters
 # Everything that moves a cursor, starts an escape sequence or turns the direction of writing; and
 # halves of surrogate pairs, which terminals do not accept.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NOT_PLAIN = re.compile(rf"{_CONTROL.pattern}|[^\x00-\x7f]")
 _WORD = re.compile(r"\w+")
+_HEADING = re.compile(r"^\s*#+\s.*$", re.MULTILINE)
 _BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+#>|]|\d+[.)]) ?)")  # paragraphs, items, table rows
 _FENCE = re.compile(r"^\s*(?:```|~~~).*$", re.MULTILINE)
 _RULE = re.compile(r"[-=|:\s]+")  # below the head of a table, and between sections
@@ -37,8 +41,13 @@ def printable(text: str) -> str:
 
 
 def escaped(json_text: str) -> str:
-    r"""Return JSON with such characters as `\u` escapes, which programs read as the same text."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
+    r"""Return JSON that is safe to print, which programs read as the same text.
+
+    Control characters are written as `\u` escapes, and all characters outside ASCII if standard
+    output is not in UTF-8.
+    """
+    unsafe = _CONTROL if (sys.stdout.encoding or "").lower().startswith("utf") else _NOT_PLAIN
+    return unsafe.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
 
 
 def source_of(document: Document) -> str:
@@ -87,25 +96,32 @@ class Query:
     def excerpt(self, passage: str) -> str:
         """Return the sentence or line with most of the query's words, and the text after it.
 
-        If no word matches, it is the beginning. An ellipsis marks omitted text.
+        If no word matches, it is the beginning. A heading stands for the text below it, and is
+        itself left out. An ellipsis marks omitted text.
         """
         sentences = list(_sentences(passage))
         if not sentences:
             return ""
-        best = max(range(len(sentences)), key=lambda index: self._score(sentences[index].text))
+        best = max(range(len(sentences)), key=lambda index: self._rank(sentences[index]))
+        if sentences[best].is_heading and best + 1 < len(sentences):
+            best += 1
         later = [*takewhile(lambda each: not each.is_apart, sentences[best + 1 :])]
         first = sentences[best].text
         text = " ".join([first, *(each.text for each in later)])
-        before = "… " if best else ""
+        before = "" if all(each.is_heading for each in sentences[:best]) else "… "
         after = " …" if best + 1 + len(later) < len(sentences) else ""
         if len(text) > _EXCERPT:
             text, cut, after = self._cut(text, len(first), after)
             before = before or cut
         return before + text + after
 
-    def _score(self, sentence: str) -> int:
-        """Return how many letters of the query's words a sentence has: long words count more."""
-        return sum(map(len, {word for _, _, word in self.spans(sentence)}))
+    def _rank(self, sentence: _Sentence) -> tuple[int, bool]:
+        """Return how many letters of the query's words a sentence has: long words count more.
+
+        If a heading has as many, the sentence ranks first.
+        """
+        found = {word for _, _, word in self.spans(sentence.text)}
+        return sum(map(len, found)), not sentence.is_heading
 
     def _cut(self, text: str, length: int, after: str) -> tuple[str, str, str]:
         """Cut a text between words; if its first sentence, of `length`, is too long, before too.
@@ -128,18 +144,20 @@ class Query:
 class _Sentence(NamedTuple):
     text: str
     is_apart: bool  # a heading or a row of a table does not continue the text before it
+    is_heading: bool
 
 
 def _sentences(passage: str) -> Iterator[_Sentence]:
     """Yield sentences and lines in one line each, without Markdown's marks before them."""
-    for block in _BLOCK.split(_FENCE.sub("\n", passage)):
+    text = _HEADING.sub(r"\g<0>\n", _FENCE.sub("\n", passage))  # a blank line below each
+    for block in _BLOCK.split(text):
         if _RULE.fullmatch(block):
             continue
         mark = _MARK.match(block)
         is_apart = block.lstrip()[:1] in {"#", "|"}
         for sentence in _SENTENCE_END.split(block[mark.end() :] if mark else block):
             if words := " ".join(sentence.split()):
-                yield _Sentence(words, is_apart)
+                yield _Sentence(words, is_apart, _HEADING.match(block) is not None)
 
 
 def _are_alike(one: str, other: str) -> bool:

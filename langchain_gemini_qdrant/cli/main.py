@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from langchain_gemini_qdrant.cli.advice import advice
 from langchain_gemini_qdrant.cli.commands.delete import delete
 from langchain_gemini_qdrant.cli.commands.demo import demo
 from langchain_gemini_qdrant.cli.commands.emulator import emulator
@@ -27,8 +29,6 @@ from langchain_gemini_qdrant.cli.progress import say, shown_log
 from langchain_gemini_qdrant.cli.reasons import first_sentence
 from langchain_gemini_qdrant.cli.wording import in_options
 from langchain_gemini_qdrant.errors import (
-    BillingError,
-    DailyQuotaError,
     GeminiQdrantError,
     IngestError,
     LocalModeError,
@@ -41,11 +41,16 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 
+_RAISING = frozenset({"strict", "surrogateescape"})
 _RESUMED = frozenset({"demo", "ingest", "migrate", "reembed"})
 
 
 class _Group(click.Group):
     """Shows expected failures as one line; a traceback would mean a bug."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
+        _replace_unencodable()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -61,9 +66,21 @@ class _Group(click.Group):
                 message += " Stored data is kept; run the same command to resume."
         except _expected_errors() as error:
             told = in_options(_told(error), self.commands.get(ctx.invoked_subcommand or ""))
-            message = f"Error: {told}{_address(error, ctx)}{_advice(error)}"
+            next_step = advice(error, ctx.invoked_subcommand)
+            message = f"Error: {told}{_address(error, ctx)}{next_step}"
         say(printable(message))
         return ctx.exit(EXIT_FAILED)
+
+
+def _replace_unencodable() -> None:
+    """Print a question mark for each character that the encoding of the output does not have.
+
+    On Windows, the encoding of a redirected output is not UTF-8. A different replacement, as with
+    `PYTHONIOENCODING=cp1252:backslashreplace`, is kept. Standard error never fails: it has
+    backslashes in place of such characters.
+    """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors in _RAISING:
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _address(error: Exception, context: click.Context) -> str:
@@ -74,22 +91,6 @@ def _address(error: Exception, context: click.Context) -> str:
     else:
         asked = None if isinstance(error, GeminiQdrantError | OSError) else servers(context)
     return f" ({asked})" if asked else ""
-
-
-def _advice(error: Exception) -> str:
-    """Return advice on when to run the command again after a quota is used up."""
-    cause = error.__cause__ if isinstance(error, IngestError) else error
-    if not isinstance(cause, RateLimitError):
-        return ""
-    # https://ai.google.dev/gemini-api/docs/rate-limits
-    if isinstance(cause, BillingError):
-        when = "once the project's plan, balance or spending cap allows it"
-    elif isinstance(cause, DailyQuotaError):
-        when = "after midnight Pacific time, when the day's quota is renewed"
-    else:
-        when = "later"
-    kept = "Stored data is kept: run" if isinstance(error, IngestError) else "Run"
-    return f"\n{kept} the command again {when}."
 
 
 def _show_warning(  # noqa: PLR0917

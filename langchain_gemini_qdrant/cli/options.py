@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.quantization import QuantizationName
     from langchain_gemini_qdrant.vectorstores._connection import Connection
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
+
+_GIVEN = click.core.ParameterSource.COMMANDLINE
+_OF_SERVERS = frozenset({"qdrant_api_key", "prefer_grpc", "grpc_port", "verify", "cert"})
 
 F = TypeVar("F", bound="Callable[..., object]")
 T = TypeVar("T")
@@ -207,12 +211,12 @@ def quota_options(command: F) -> F:
 
 def engine_options(command: F) -> F:
     """Add the options that name an engine."""
-    return _with(command, _ENGINE_OPTIONS)
+    return _with(_checking_server_options(command), _ENGINE_OPTIONS)
 
 
 def store_options(command: F) -> F:
     """Add the options that name a collection and its engine."""
-    return _with(command, (_COLLECTION_OPTION, *_ENGINE_OPTIONS))
+    return _with(_checking_server_options(command), (_COLLECTION_OPTION, *_ENGINE_OPTIONS))
 
 
 def layout_options(command: F) -> F:
@@ -223,6 +227,22 @@ def layout_options(command: F) -> F:
 def choosing_options(command: F) -> F:
     """Add the options that choose passages."""
     return _with(command, _CHOOSING_OPTIONS)
+
+
+def _checking_server_options(command: F) -> F:
+    """Refuse options of a server in a command that names none."""
+
+    @wraps(command)
+    def checked(*args: object, **kwargs: object) -> object:
+        context = click.get_current_context()
+        if not (context.params.get("url") or context.params.get("to_url")):
+            for each in context.command.params:
+                is_given = context.get_parameter_source(each.name or "") is _GIVEN
+                if each.name in _OF_SERVERS and is_given:
+                    raise click.UsageError(f"{max(each.opts, key=len)} goes with --url")
+        return command(*args, **kwargs)
+
+    return cast("F", checked)
 
 
 def _with(command: F, options: tuple[Callable[[F], F], ...]) -> F:

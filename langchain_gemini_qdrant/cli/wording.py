@@ -17,19 +17,24 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_RECREATE = "use a different collection_name, or recreate it with force_recreate=True"
 _INSIDE = r"(?:[^()]|\([^()]*\))*"  # content of parentheses, with one more level of them
 
 # Phrases for Python only.
 _PHRASES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (
-        re.compile(r"use a different collection_name, or recreate it with force_recreate=True"),
-        "name a different --collection",
-    ),
+    (re.compile(rf"(pass \w+), or {_RECREATE}"), r"\1"),  # an option of a vector
+    (re.compile(rf", {_RECREATE}"), ", or use a different collection_name"),
+    (re.compile(_RECREATE), "use a different collection_name"),
     (
         re.compile(r"pass them as headers=\{[^}]*\}, or Qdrant's own key as api_key="),
         "Qdrant's own key is --qdrant-api-key",
     ),
-    (re.compile(r"\. langchain_gemini_qdrant\.embeddings\.models lists the known models"), ""),
+    (
+        re.compile(
+            r": its task is given by .*\. langchain_gemini_qdrant\.embeddings\.models lists.*"
+        ),
+        ": check --model, unless the model is newer than this version",
+    ),
     (re.compile(r"; `report\.failed` has all"), ""),
     (re.compile(r"^verify and cert must"), "--ca-file and --client-cert must"),
     (re.compile(r"pass api_key or set "), "set "),
@@ -40,6 +45,8 @@ _PHRASES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
         re.compile(rf"measure_recall\(store, ({_INSIDE})\)"),
         lambda call: re.sub(r", (?=\w+=)", " ", call[1]),
     ),
+    (re.compile(r", use a different filter, or pass queries"), ", or name texts with --queries"),
+    (re.compile(r",(?: or)? use a different filter(?:, or pass vectors)?"), ""),
     (re.compile(r"more of `queries`"), "more lines in the file of --queries"),
     (re.compile(r"compare_quantizations\(store\)"), "gemini-qdrant recall --compare"),
     (re.compile(r"search with models\.SearchParams\(exact=True\)"), "search exactly, from Python"),

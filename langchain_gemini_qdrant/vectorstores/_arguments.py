@@ -162,9 +162,14 @@ def check_retriever(options: Mapping[str, object]) -> None:
     taken = VectorStoreRetriever.model_fields.keys() - {"vectorstore"}
     if others := sorted(options.keys() - taken):
         inside = ", ".join(f"{name!r}: ..." for name in others)
+        hint = (
+            f"options of the search go into search_kwargs, as_retriever(search_kwargs={{{inside}}})"
+        )
+        for name in others:  # search_params, of a search, is less similar to search_kwargs
+            for near in difflib.get_close_matches(name, taken, n=1, cutoff=0.85):
+                hint = f"did you mean {near!r}?"
         raise ConfigurationError(
-            f"as_retriever takes {', '.join(sorted(taken))}, got also {', '.join(others)}: options "
-            f"of the search go into search_kwargs, as_retriever(search_kwargs={{{inside}}})"
+            f"as_retriever takes {', '.join(sorted(taken))}, got also {', '.join(others)}: {hint}"
         )
     types = VectorStoreRetriever.allowed_search_types
     if options.get("search_type", "similarity") not in types:

@@ -85,7 +85,7 @@ class RetryingClient:
                     delay = self._delay(name, attempt, error)
                     if delay is None:
                         raise
-                    why = f"a retry of {name}, after: {reason(error):.{_SHOWN}}"
+                    why = f"a retry, after: {reason(error):.{_SHOWN}}"
                 if self._waits is not None:
                     await self._waits.for_retry(delay, why)
                 else:

@@ -19,7 +19,7 @@ from langchain_gemini_qdrant.vectorstores._metadata import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from langchain_core.embeddings import Embeddings
     from qdrant_client import AsyncQdrantClient
@@ -127,9 +127,15 @@ def dense_params(layout: Layout, info: models.CollectionInfo) -> models.VectorPa
     if layout.vector_name not in by_name:
         raise CollectionMismatchError(
             f"collection {layout.collection_name!r} has no dense vector named "
-            f"{layout.vector_name!r}, only {sorted(by_name)}: pass vector_name, or {_WAYS_OUT}"
+            f"{layout.vector_name!r}, {_found(by_name)}: pass vector_name, or {_WAYS_OUT}"
         )
     return by_name[layout.vector_name]
+
+
+def _found(names: Iterable[str]) -> str:
+    """Return the names of the vectors that a collection has, in words."""
+    found = [repr(name) if name else "an unnamed one" for name in sorted(names)]
+    return f"only {', '.join(found)}" if found else "and no other"
 
 
 def check(layout: Layout, info: models.CollectionInfo) -> None:
@@ -156,8 +162,8 @@ def check(layout: Layout, info: models.CollectionInfo) -> None:
     sparse = info.config.params.sparse_vectors or {}
     if layout.sparse_embedding is not None and layout.sparse_vector_name not in sparse:
         raise CollectionMismatchError(
-            f"collection {name!r} has no sparse vector named {layout.sparse_vector_name!r}, only "
-            f"{sorted(sparse)}: pass sparse_vector_name, or {_WAYS_OUT}"
+            f"collection {name!r} has no sparse vector named {layout.sparse_vector_name!r}, "
+            f"{_found(sparse)}: pass sparse_vector_name, or {_WAYS_OUT}"
         )
     known = stored_embeddings(info)
     ours = embedding_metadata(layout, params.size if params is not None else 0)

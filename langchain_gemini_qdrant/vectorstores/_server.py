@@ -117,9 +117,10 @@ def _take_tls(options: dict[str, Any]) -> dict[str, bytes]:
         has_roots = "root_certificates" in (options.get("grpc_options") or {})
         return ({} if has_roots else _grpc_roots(verify)) | _grpc_identity(identity)
     except OSError as error:  # includes ssl.SSLError
+        files = [each for each in (verify, *(identity or ())[:2]) if isinstance(each, str | Path)]
         raise ConfigurationError(
-            f"verify and cert must name files with certificates and keys in PEM, got {verify!r} "
-            f"and {identity and (identity.chain, identity.key)!r}: {error}"
+            "verify and cert must name files with certificates and keys in PEM, got "
+            f"{' and '.join(repr(str(each)) for each in files)}: {error}"
         ) from error
 
 

@@ -274,12 +274,21 @@ def test_a_page_of_no_documents_is_told(store):
 # A retriever
 
 
-@pytest.mark.parametrize("beside", [{"filter": {"color": "r"}}, {"k": 1}, {"score_threshold": 0.5}])
+@pytest.mark.parametrize("beside", [{"filter": {"color": "r"}}, {"k": 1}, {"search_params": None}])
 def test_a_retriever_refuses_options_that_langchain_would_drop(store, beside):
     [name] = beside
     said = rf"search_kwargs, as_retriever\(search_kwargs={{'{name}': ...}}\)"
     with pytest.raises(ConfigurationError, match=said):
         store.as_retriever(search_kwargs={"k": 2}, **beside)
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "near"),
+    [("search_kwarg", "search_kwargs"), ("searchtype", "search_type"), ("metdata", "metadata")],
+)
+def test_a_retriever_names_the_option_that_is_misspelt(store, misspelt, near):
+    with pytest.raises(ConfigurationError, match=f"{misspelt}: did you mean {near!r}"):
+        store.as_retriever(**{misspelt: {"k": 1}})
 
 
 @pytest.mark.parametrize("search_type", ["MMR", "similarity_score", None])

@@ -293,3 +293,33 @@ def test_what_cannot_be_copied_is_told_before_a_folder_is_made(run, folder):
     (folder / "collection" / "handbook" / "storage.sqlite").write_text("no database, " * 99)
     assert "Error: qdrant-client cannot read local: file is not a database" in run(*MOVE).output
     assert [each.name for each in folder.parent.iterdir()] == ["local"]
+
+
+@pytest.mark.parametrize("damage", ["empty", "missing"])
+def test_a_collection_whose_file_is_lost_is_told_and_not_copied_as_an_empty_one(
+    run, folder, damage
+):
+    fill(folder, "other")
+    file = folder / "collection" / "handbook" / "storage.sqlite"
+    file.unlink() if damage == "missing" else file.write_bytes(b"")
+    before = files_of(folder)
+    told = run(*MOVE)
+    assert told.exit_code == 1
+    assert told.stderr == (
+        "Error: collection 'handbook' is damaged: local/collection/handbook/storage.sqlite is "
+        f"{damage}. Restore the file from a backup\n"
+    )
+    assert files_of(folder) == before
+    assert [each.name for each in folder.parent.iterdir()] == ["local"]
+    copied = run(*MOVE[:4], "other", *MOVE[5:])
+    assert copied.exit_code == 0, copied.output
+    assert "Warning: collection 'handbook', which is not copied, is damaged" in copied.stderr
+
+
+def test_a_source_without_points_says_so(run, tmp_path):
+    with closing(QdrantClient(path=str(tmp_path / "local"))) as client:
+        client.create_collection("handbook", models.VectorParams(size=8, distance=COSINE))
+    copied = run(*MOVE)
+    assert copied.exit_code == 0, copied.output
+    assert "The source has no points; its settings are copied" in copied.output
+    assert "verified" not in copied.output

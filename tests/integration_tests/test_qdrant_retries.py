@@ -251,7 +251,7 @@ async def test_a_server_that_asks_to_wait_is_waited_for_with_a_word(
         assert await twin(store, "count") == 0
     [wait] = clock.waits
     assert 8 <= wait <= 8.8  # a Retry-After has no fractions, so a second may be cut
-    assert f"Qdrant: waiting {wait:.1f} s for a retry of count" in caplog.text
+    assert f"Qdrant: waiting {wait:.1f} s for a retry, after: " in caplog.text
     await store.aclose()
 
 

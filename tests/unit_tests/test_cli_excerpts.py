@@ -36,8 +36,9 @@ ESCAPES = "\x1b[31mred\x1b[0m \x9b2J \x07 \u202ebackwards"
         ),
         ("14 guests", "… We serve 14 guests at most!"),
         ("where do bottles go?", "… bottles go into the green box papers go into the blue box"),
-        ("nothing of this", "Manual A kitchen opens at nine. Tables are reserved by telephone"),
-        ("the waste", "… Waste bottles go into the green box"),
+        ("nothing of this", "A kitchen opens at nine. Tables are reserved by telephone"),
+        ("the manual", "A kitchen opens at nine. Tables are reserved by telephone"),
+        ("the waste", "… bottles go into the green box"),
     ],
 )
 def test_the_sentence_or_line_with_most_words_of_the_query_is_shown(query, excerpt):
@@ -46,6 +47,23 @@ def test_the_sentence_or_line_with_most_words_of_the_query_is_shown(query, excer
 
 def test_a_section_is_not_continued_by_the_next_one():
     assert Query.of("14 guests").excerpt(MANUAL) == "… We serve 14 guests at most! …"
+
+
+@pytest.mark.parametrize("gap", ["\n", "\n\n"])
+def test_a_heading_is_no_part_of_the_sentence_below_it(gap):
+    passage = f"## Where engines differ{gap}A store hides most differences. Engines round."
+    for query in ("where engines differ", "differences"):
+        assert Query.of(query).excerpt(passage) == "A store hides most differences. Engines round."
+
+
+def test_a_sentence_with_the_words_of_its_heading_is_shown():
+    passage = "# Vacation\n\nAsk early. Vacation is 30 days."
+    assert Query.of("vacation").excerpt(passage) == "… Vacation is 30 days."
+
+
+@pytest.mark.parametrize("passage", ["# Waste", "# Manual\n\n## Waste\n"])
+def test_headings_without_text_are_shown(passage):
+    assert Query.of("waste").excerpt(passage).endswith("Waste")
 
 
 def test_marks_of_code_blocks_are_left_out():

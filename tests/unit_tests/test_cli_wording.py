@@ -7,6 +7,8 @@ import pytest
 from langchain_gemini_qdrant.cli import cli
 from langchain_gemini_qdrant.cli.wording import in_options
 
+RECREATE = "use a different collection_name, or recreate it with force_recreate=True"
+
 
 @pytest.mark.parametrize(
     ("command", "message", "told"),
@@ -38,6 +40,14 @@ from langchain_gemini_qdrant.cli.wording import in_options
         ),
         ("demo", "the first is 'a': refused; `report.failed` has all.", "'a': refused."),
         ("search", "pass verify='ca.pem', got verify=None", "pass --ca-file ca.pem, got"),
+        (
+            "recall",
+            "store some first, use a different filter, or pass queries",
+            "or name texts with",
+        ),
+        ("recall", "no points: store more, or use a different filter", "no points: store more"),
+        ("reembed", f"set output_dimensionality=9, {RECREATE}", "ty 9, or use a different --to-c"),
+        ("search", f"refused: {RECREATE}", "refused: use a different --collection"),
         ("search", "has no text: open it with content_payload_key=", "open it with --text-key"),
     ],
 )

@@ -49,10 +49,11 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 ) -> None:
     """Copy a collection to another engine, with vectors and settings, without calling Gemini.
 
-    --path can also be a folder of qdrant-client's local mode, which langchain-qdrant fills; name
-    only one that you trust, as its points are unpickled. The same command resumes an interrupted
-    copy: points already there are compared and not sent again. At the end the copy is verified.
-    Without --path and --url the source is ./gemini-qdrant-index.
+    --path can also be a folder of qdrant-client's local mode, which langchain-qdrant fills. The
+    points of all its collections are unpickled, which can run code: name only a folder that you
+    trust. The same command resumes an interrupted copy: points already there are compared and not
+    sent again. At the end the copy is verified. Without --path and --url the source is
+    ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
     from langchain_gemini_qdrant.edge._storage._local_mode import local_collections  # noqa: PLC0415
@@ -64,7 +65,7 @@ def migrate(  # noqa: PLR0917 - one argument for each option
         raise click.UsageError(
             f"--to-path {to_path} is a folder of qdrant-client's local mode: name a new folder"
         )
-    with _source(path, url, qdrant_api_key) as source, ExitStack() as stack:
+    with _source(path, url, qdrant_api_key, collection) as source, ExitStack() as stack:
         require_collection(source, collection)  # before the target's folder is made
         target = stack.enter_context(connected(to_path, to_url, to_qdrant_api_key, create=True))
         with _bar(_migration_line) as show:
@@ -79,6 +80,8 @@ def migrate(  # noqa: PLR0917 - one argument for each option
     console.print(
         f"{counted(report.added, 'point')} copied, {report.updated:,} replaced, "
         f"{report.skipped:,} already there; verified by count and sample"
+        if report.total
+        else "The source has no points; its settings are copied"
     )
     where = f"--path {shlex.quote(to_path)}" if to_path else f"--url {to_url}"
     _print_next_step(copy, f"{where} --collection {shlex.quote(to_collection or collection)}")
@@ -154,14 +157,16 @@ def reembed(  # noqa: PLR0917 - one argument for each option
 
 
 @contextmanager
-def _source(path: str | None, url: str | None, api_key: str | None) -> Iterator[Connection]:
+def _source(
+    path: str | None, url: str | None, api_key: str | None, collection: str
+) -> Iterator[Connection]:
     """Connect to a server, an index or a folder of qdrant-client's local mode."""
     from langchain_gemini_qdrant.edge._storage._local_mode import local_collections  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores._connection import Connection  # noqa: PLC0415
 
     folder = Path(path or DEFAULT_PATH).expanduser()
     if not url and local_collections(folder) is not None:
-        with open_local_mode(folder) as client:
+        with open_local_mode(folder, collection) as client:
             yield Connection(client)
     else:
         with connected(path, url, api_key) as connection:

@@ -44,6 +44,8 @@ def search(  # noqa: PLR0917 - one argument for each option
     place, title, sentence, with tabs between. Without --path and --url the folder is
     ./gemini-qdrant-index.
     """
+    if not query.strip():
+        raise click.UsageError("QUERY is blank: write what to search for")
     store = open_store(
         options,
         collection=collection,
