@@ -77,7 +77,8 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Skip files and folders that match, such as 'drafts/'; may be repeated.",
+    help="Skip files and folders that match, such as 'drafts/', also those given as PATH; may be "
+    "repeated.",
 )
 @click.option(
     "--no-gitignore", is_flag=True, help="Also read files that git ignores in repositories."
@@ -181,6 +182,8 @@ def ingest(  # noqa: PLR0917 - one argument for each option
         leave_out=index,
         stdin=_stdin(stdin_name) if STDIN in paths else None,
     )
+    for message in found.unused:
+        say(message)
     missing = leave_out_missing(found)
     if missing is not None:
         click.echo(missing, err=True)
