@@ -158,7 +158,7 @@ def show_estimate(
         facts_table(
             {
                 "files": files_line(corpus),
-                "passages": f"{done.passages:,}; stored already or repeated: {done.stored:,}",
+                "passages": f"{done.passages:,}, {done.stored:,} already stored or repeated",
                 "to send": f"{counted(done.texts, 'text')}, ~{done.tokens:,} tokens",
                 "price": price(done.usd(embeddings.model), "~"),
                 "time": _time(done, embeddings),

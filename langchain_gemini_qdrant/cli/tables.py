@@ -40,7 +40,7 @@ def summary_table(
     )
     facts = {
         "files": files_line(corpus),
-        "passages": f"{stored}, {report.skipped:,} found stored or given twice, "
+        "passages": f"{stored}, {report.skipped:,} already stored or repeated, "
         f"{report.deleted:,} deleted, {failed:,} failed",
         "sent": f"{counted(report.requests, 'request')}, {counted(report.texts, 'text')}, "
         f"{', '.join(cost(report))}",

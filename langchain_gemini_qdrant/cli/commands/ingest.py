@@ -29,7 +29,7 @@ from langchain_gemini_qdrant.cli.options import (
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar, say
 from langchain_gemini_qdrant.cli.reasons import first_sentence
 from langchain_gemini_qdrant.embeddings._options import variable
-from langchain_gemini_qdrant.errors import IngestError, RateLimitError
+from langchain_gemini_qdrant.errors import IngestError, InvalidInputError, RateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -258,6 +258,7 @@ def _ingest(
     if total:
         console.print(f"Search it: {_search_command()}", soft_wrap=True)
     if not report.complete:
+        _check_cleanup(store, cleanup, cause)
         message = _what_is_missing(corpus, report, len(failed), cause)
         raise IngestError(message, report=report) from cause
 
@@ -273,6 +274,20 @@ def _search_command() -> str:
     """Return the command that searches the same collection, with the given options."""
     words = [each for option in _given().items() for each in option]
     return shlex.join(["gemini-qdrant", "search", "your question", *words])
+
+
+def _check_cleanup(
+    store: GeminiQdrantVectorStore, cleanup: CleanupMode, cause: BaseException | None
+) -> None:
+    """Say how to delete all passages, if a run without any passage was to clean up."""
+    if cleanup == "full" and isinstance(cause, InvalidInputError):
+        place = {**_given(), "--collection": store.collection_name}
+        words = [each for option in place.items() for each in option]
+        raise InvalidInputError(
+            "no file has text, so --cleanup full would delete all passages, and nothing is "
+            "deleted. To delete all: "
+            f"{shlex.join(['gemini-qdrant', 'delete', *words, '--all'])}"
+        ) from cause
 
 
 def _given() -> dict[str, str]:
@@ -310,15 +325,18 @@ def _by_source(corpus: Corpus, failed: Mapping[str, str]) -> dict[str, str]:
 def _what_is_missing(
     corpus: Corpus, report: IngestReport, failed: int, cause: BaseException | None
 ) -> str:
+    from langchain_gemini_qdrant.ingestion._progress import can_resume  # noqa: PLC0415
+
     is_quota = isinstance(cause, RateLimitError)
     stopped = first_sentence(report.stopped or "") if is_quota else report.stopped
     unread = counted(len(corpus.problems), "file")
+    advice = ": run the same command to resume" if can_resume(report, cause) else ""
     parts = [
         f"The run ended early: {stopped}" if stopped else "",
         f"Not read, or not in full: {unread}" if corpus.problems else "",
         f"Not stored: {counted(failed, 'passage')} of those read" if failed else "",
         # After a quota is used up, the time to retry is shown instead.
-        "" if is_quota else "Stored data is kept: run the same command to resume",
+        "" if is_quota else f"Stored data is kept{advice}",
     ]
     return ". ".join(part.removesuffix(".") for part in parts if part)
 
