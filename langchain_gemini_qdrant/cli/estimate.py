@@ -171,6 +171,8 @@ def show_estimate(
 
 
 def _time(done: Estimate, embeddings: GeminiEmbeddings) -> str:
+    if not done.texts:
+        return duration(0)
     texts, tokens = embeddings.requests_per_minute, embeddings.tokens_per_minute
     if texts or tokens:
         return f"{duration(done.seconds(texts or inf, tokens or inf))} at least, by the quota given"

@@ -154,7 +154,7 @@ def test_cleanup_keeps_what_is_stored_of_files_that_fail(tmp_path, cleanup):
     write(docs, {"a.md": b"# New", "r.jsonl": b'{"text": "x"}\n{'})
     result = ingest("docs", "--cleanup", cleanup)
     assert result.exit_code == 1
-    assert "kept from the cleanup" in result.stdout
+    assert "was deleted, because not everything is stored." in result.stdout
     assert {d.page_content for d in stored()["docs/r.jsonl"]} == {"x", "y"}
     assert len(stored()["docs/a.md"]) == (1 if cleanup == "source" else 2)
 

@@ -249,8 +249,8 @@ def _ingest(
     if own:
         console.print(reasons_table("Passages not stored", _by_source(corpus, own)))
     if cleanup != "none" and not report.complete:
-        kept = "all is" if cleanup == "full" or report.stopped else "what these files had is"
-        console.print(f"Not everything is stored, so {kept} kept from the cleanup.")
+        what = "Nothing" if cleanup == "full" or report.stopped else "Nothing of these files"
+        console.print(f"{what} was deleted, because not everything is stored.")
     # In a run that ended early, Qdrant may be unavailable.
     total = 0 if report.stopped else store.count()
     where = f"{_where(store)}, which has {counted(total, 'passage')} now" if total else None
