@@ -167,7 +167,7 @@ def can_resume(report: IngestReport, cause: BaseException | None) -> bool:
         cause: The error that ended it early, if there is one.
     """
     if report.stopped is not None:
-        return not isinstance(cause, _REFUSALS)
+        return not isinstance(cause, ConfigurationError | InvalidInputError)
     return any(map(_may_pass, {report.causes.get(why) for why in report.failed.values()}))
 
 

@@ -194,7 +194,11 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     if dry_run:
         api_key = None if variable(*_KEYS) else "not needed"
         embeddings, store_if_any = open_store_if_any({**options, "api_key": api_key}, **place)
-        show_estimate(corpus, embeddings, store_if_any, read_files, list_skipped=list_skipped)
+        show_estimate(
+            *(corpus, embeddings, store_if_any, read_files),
+            cleanup=cleanup,
+            list_skipped=list_skipped,
+        )
         return
     store = open_store(options, **place)
     corpus.stored = StoredFiles(store, read_files)
@@ -248,9 +252,7 @@ def _ingest(
     own = {name: why for name, why in failed.items() if not why.endswith(report.stopped or "\0")}
     if own:
         console.print(reasons_table("Passages not stored", _by_source(corpus, own)))
-    if cleanup != "none" and not report.complete:
-        what = "Nothing" if cleanup == "full" or report.stopped else "Nothing of these files"
-        console.print(f"{what} was deleted, because not everything is stored.")
+    _show_stale(corpus, report, cleanup)
     # In a run that ended early, Qdrant may be unavailable.
     total = 0 if report.stopped else store.count()
     where = f"{_where(store)}, which has {counted(total, 'passage')} now" if total else None
@@ -261,6 +263,23 @@ def _ingest(
         _check_cleanup(store, cleanup, cause)
         message = _what_is_missing(corpus, report, len(failed), cause)
         raise IngestError(message, report=report) from cause
+
+
+def _show_stale(corpus: Corpus, report: IngestReport, cleanup: CleanupMode) -> None:
+    """Print why a cleanup has kept stale passages, or without one, how many there are."""
+    if cleanup != "none":
+        if not report.complete:
+            is_all = cleanup == "full" or report.stopped is not None
+            what = "Nothing" if is_all else "Nothing of these files"
+            console.print(f"{what} was deleted, because not everything is stored.")
+        return
+    stale = corpus.stored and report.stopped is None and corpus.stored.stale(corpus.kept)
+    if stale:
+        console.print(
+            f"Stale: {counted(sum(stale.values()), 'passage')} of {counted(len(stale), 'file')} "
+            "from before the files or the options changed. --cleanup source deletes them.",
+            soft_wrap=True,
+        )
 
 
 def _where(store: GeminiQdrantVectorStore) -> str:

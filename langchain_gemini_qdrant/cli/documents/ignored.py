@@ -109,7 +109,7 @@ def _decision(specs: tuple[GitIgnoreSpec, ...], place: Place) -> bool | None:
         if path is not None and len(spec)
     ]
     last = max(found, key=lambda each: -1 if each.index is None else each.index, default=None)
-    return last and last.include
+    return None if last is None else last.include
 
 
 class GitIgnore:
