@@ -83,8 +83,8 @@ def connected(
         path: Folder of the embedded engine.
         url: Address of a server.
         api_key: The server's key.
-        create: Create the folder if it is missing. It is removed again if it has no collection at
-            the end.
+        create: Create the folder if it is missing, with a `.gitignore` for all inside. It is
+            removed again if it has no collection at the end.
 
     Raises:
         ConfigurationError: There is no index in the folder, and `create` is False.
@@ -110,6 +110,8 @@ def connected(
             )
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         connection = connect(path=folder)
+        if missing:
+            _keep_out_of_git(folder)
     try:
         yield connection
     finally:
@@ -117,6 +119,12 @@ def connected(
         connection.close()
         if is_unused:
             _remove_index(folder, missing)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    """Keep the texts and vectors of a new folder out of commits."""
+    with suppress(OSError):
+        (folder / ".gitignore").write_text("*\n")
 
 
 def _has_collections(connection: Connection) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus
     from langchain_gemini_qdrant.cli.documents.read_before import ReadFiles
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+    from langchain_gemini_qdrant.ingestion import CleanupMode
     from langchain_gemini_qdrant.ingestion._lookups import Given
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
@@ -131,6 +132,7 @@ def show_estimate(
     store: GeminiQdrantVectorStore | None,
     read_files: ReadFiles,
     *,
+    cleanup: CleanupMode,
     list_skipped: bool,
 ) -> None:
     """Read all files and show an estimate of storing them.
@@ -140,6 +142,7 @@ def show_estimate(
         embeddings: The embeddings for them; nothing is sent.
         store: Store that may already have passages, None if there is none.
         read_files: Results of the last reading of each file.
+        cleanup: Which stale passages the run would delete.
         list_skipped: Whether to name files and folders that are not read.
 
     Raises:
@@ -158,7 +161,8 @@ def show_estimate(
         facts_table(
             {
                 "files": files_line(corpus),
-                "passages": f"{done.passages:,}; stored already or repeated: {done.stored:,}",
+                "passages": f"{done.passages:,}, {done.stored:,} already stored or repeated",
+                **({"to delete": _to_delete(corpus, store, cleanup)} if cleanup != "none" else {}),
                 "to send": f"{counted(done.texts, 'text')}, ~{done.tokens:,} tokens",
                 "price": price(done.usd(embeddings.model), "~"),
                 "time": _time(done, embeddings),
@@ -170,7 +174,26 @@ def show_estimate(
         raise InvalidInputError(f"cannot be read, or not in full: {files}")
 
 
+def _to_delete(corpus: Corpus, store: GeminiQdrantVectorStore | None, cleanup: CleanupMode) -> str:
+    """Return how many passages the cleanup of a run would delete."""
+    kept = corpus.kept
+    if cleanup == "full" and (corpus.problems or len(corpus.empty) == corpus.files_read):
+        why = "not all files can be read" if corpus.problems else "no file has text"
+        return f"nothing, as {why}"
+    stale = None
+    if corpus.stored is not None:
+        stale = corpus.stored.stale(kept, of_all=cleanup == "full")
+    if stale is None:
+        return "not estimated, as there is no index of sources"
+    count = sum(stale.values())
+    if cleanup == "full" and store is not None:  # also those without a source
+        count = store.count() - kept.total()
+    return f"{counted(count, 'passage')} of {counted(len(stale), 'source')}"
+
+
 def _time(done: Estimate, embeddings: GeminiEmbeddings) -> str:
+    if not done.texts:
+        return duration(0)
     texts, tokens = embeddings.requests_per_minute, embeddings.tokens_per_minute
     if texts or tokens:
         return f"{duration(done.seconds(texts or inf, tokens or inf))} at least, by the quota given"

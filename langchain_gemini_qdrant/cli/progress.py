@@ -232,7 +232,7 @@ def ingest_line(done: IngestProgress) -> str:
     """Return passages, rate, tokens and price of a run so far."""
     parts = [
         f"{done.stored:,} stored",
-        f"{done.skipped:,} found stored" if done.skipped else "",
+        f"{done.skipped:,} already stored" if done.skipped else "",
         f"{done.failed:,} failed" if done.failed else "",
         f"{done.deleted:,} deleted" if done.deleted else "",
         f"{done.documents_per_second:,.0f} passages/s",

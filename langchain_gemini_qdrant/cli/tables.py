@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
 
 _NAMED = 20  # files and passages to name; the others are counted
+_COPIES_NAMED = 5
 
 
 def summary_table(
@@ -40,7 +41,7 @@ def summary_table(
     )
     facts = {
         "files": files_line(corpus),
-        "passages": f"{stored}, {report.skipped:,} found stored or given twice, "
+        "passages": f"{stored}, {report.skipped:,} already stored or repeated, "
         f"{report.deleted:,} deleted, {failed:,} failed",
         "sent": f"{counted(report.requests, 'request')}, {counted(report.texts, 'text')}, "
         f"{', '.join(cost(report))}",
@@ -67,15 +68,21 @@ def show_files(corpus: Corpus, *, list_skipped: bool) -> None:
         source: f"its text is stored as {other}, too, and is not paid for again"
         for source, other in corpus.copies.items()
     }
+    has_two_roots = any(_differ_in_root(*each) for each in corpus.copies.items())
+    hint = " (--root keeps sources the same)" if has_two_roots else ""
     kinds = {
-        "Notices": corpus.notices,
-        "Files without text": corpus.empty,
-        "Files that are stored twice (--root keeps sources the same)": copies,
-        "Files not read, or not in full": corpus.problems,
+        "Notices": (corpus.notices, _NAMED),
+        "Files without text": (corpus.empty, _NAMED),
+        f"Files that are stored twice{hint}": (copies, _COPIES_NAMED),
+        "Files not read, or not in full": (corpus.problems, _NAMED),
     }
-    for title, reasons in kinds.items():
+    for title, (reasons, named) in kinds.items():
         if reasons:
-            console.print(reasons_table(title, reasons))
+            console.print(reasons_table(title, reasons, named))
+
+
+def _differ_in_root(source: str, other: str) -> bool:
+    return f"/{source}".endswith(f"/{other}") or f"/{other}".endswith(f"/{source}")
 
 
 def files_line(corpus: Corpus) -> str:
@@ -106,13 +113,13 @@ def facts_table(facts: Mapping[str, str]) -> Table:
     return table
 
 
-def reasons_table(title: str, reasons: Mapping[str, str]) -> Table:
+def reasons_table(title: str, reasons: Mapping[str, str], named: int = _NAMED) -> Table:
     """Return a table of names and reasons, cut after the first ones."""
     table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
     table.add_column(overflow="fold", ratio=1)
     table.add_column(overflow="fold", ratio=2)
-    for name, reason in islice(reasons.items(), _NAMED):
+    for name, reason in islice(reasons.items(), named):
         table.add_row(Text(name), Text(reason))
-    if len(reasons) > _NAMED:
-        table.add_row(Text("…"), Text(f"and {len(reasons) - _NAMED:,} more"))
+    if len(reasons) > named:
+        table.add_row(Text("…"), Text(f"and {len(reasons) - named:,} more"))
     return table

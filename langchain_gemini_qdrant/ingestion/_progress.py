@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 from langchain_gemini_qdrant._eta import EtaEstimator
 from langchain_gemini_qdrant._words import counted
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+from langchain_gemini_qdrant.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    RequestRejectedError,
+)
 from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
-from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_gemini_qdrant._clock import AsyncClock
     from langchain_gemini_qdrant.embeddings._waiting import Waiting
+
+_REFUSALS = (ConfigurationError, InvalidInputError, RequestRejectedError)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -150,6 +157,25 @@ def shortfall(report: IngestReport) -> str:
             f"{counted(len(report.failed), 'document')} failed{example}; `report.failed` has all"
         )
     return "; ".join(parts)
+
+
+def can_resume(report: IngestReport, cause: BaseException | None) -> bool:
+    """Return whether the same run may store more: not if only refused documents are missing.
+
+    Args:
+        report: The report of a run that is not complete.
+        cause: The error that ended it early, if there is one.
+    """
+    if report.stopped is not None:
+        return not isinstance(cause, ConfigurationError | InvalidInputError)
+    return any(map(_may_pass, {report.causes.get(why) for why in report.failed.values()}))
+
+
+def _may_pass(error: Exception | None) -> bool:
+    failure = None if error is None else read_failure(error)
+    if failure is not None:
+        return failure.may_pass
+    return error is not None and not isinstance(error, _REFUSALS)
 
 
 def first_cause(counters: Counters) -> Exception | None:

@@ -53,7 +53,7 @@ class IngestProgress(RunCost):
     Attributes:
         total: Number of documents, None if it is not known.
         read: Documents read so far.
-        skipped: Documents found stored unchanged, or given twice.
+        skipped: Documents that are already stored unchanged, or repeated.
         embedded: Documents whose vectors have arrived.
         stored: Documents added, or stored in place of a different text or metadata.
         failed: Documents not known to be stored, and not retried.
@@ -105,7 +105,7 @@ class IngestReport(RunCost):
     Attributes:
         added: Documents embedded and stored under a new id.
         updated: Documents stored in place of a different text or metadata with the same id.
-        skipped: Documents found stored unchanged, or given twice.
+        skipped: Documents that are already stored unchanged, or repeated.
         deleted: Documents deleted by the cleanup.
         failed: Documents not known to be stored: id to reason. One may be stored nevertheless, if
             only Qdrant's answer was lost, or if a part of a cluster stored it.

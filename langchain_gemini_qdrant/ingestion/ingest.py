@@ -19,13 +19,14 @@ from langchain_gemini_qdrant._qdrant_values import (
     point_id,
 )
 from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant._words import counted
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, InvalidInputError
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
 from langchain_gemini_qdrant.ingestion._lookups import Given, Incoming
 from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
-from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
+from langchain_gemini_qdrant.ingestion._progress import RunStats, can_resume, first_cause, shortfall
 from langchain_gemini_qdrant.vectorstores._payloads import to_payload
 
 if TYPE_CHECKING:
@@ -269,11 +270,14 @@ class _Run:
         report = self._stats.report()
         if report.complete or self._on_error == "report":
             return report
+        stored = report.added + report.updated
+        cause = first_cause(self._counters)
+        advice = ". Run it again to resume" if can_resume(report, cause) else ""
         raise IngestError(
-            f"{report.added + report.updated} documents are stored and {report.skipped} were "
-            f"found stored, but not all: {shortfall(report)}. Run it again to resume",
+            f"{counted(stored, 'document')} stored, {report.skipped:,} already stored or "
+            f"repeated, but not all: {shortfall(report)}{advice}",
             report=report,
-        ) from first_cause(self._counters)
+        ) from cause
 
 
 def _in_order(metadata: dict[str, Any]) -> dict[str, Any]:

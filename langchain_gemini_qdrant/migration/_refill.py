@@ -11,7 +11,7 @@ from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.errors import CollectionMismatchError, IngestError
 from langchain_gemini_qdrant.ingestion._lookups import Incoming
 from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
-from langchain_gemini_qdrant.ingestion._progress import RunStats, first_cause, shortfall
+from langchain_gemini_qdrant.ingestion._progress import RunStats, can_resume, first_cause, shortfall
 from langchain_gemini_qdrant.migration import _collection_copy
 from langchain_gemini_qdrant.migration._collection_copy import Side
 from langchain_gemini_qdrant.vectorstores import _write
@@ -154,8 +154,10 @@ class Refill:
         """Raise an error if documents have failed."""
         report = self._stats.report()
         if not report.complete:
+            cause = first_cause(counters)
+            advice = ". Run it again to resume" if can_resume(report, cause) else ""
             raise IngestError(
                 f"the new collection {self._collection.name!r} is not complete, and no alias was "
-                f"switched: {shortfall(report)}. Run it again to resume",
+                f"switched: {shortfall(report)}{advice}",
                 report=report,
-            ) from first_cause(counters)
+            ) from cause

@@ -31,7 +31,7 @@ def cells(result):
 
 
 def counts(result):
-    """Return passages added, updated, found stored, deleted and failed."""
+    """Return passages added, updated, already stored, deleted and failed."""
     return [int(n.replace(",", "")) for n in re.findall(r"[\d,]*\d", cells(result)["passages"])]
 
 

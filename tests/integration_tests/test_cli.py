@@ -117,7 +117,7 @@ def test_what_a_command_opens_is_closed_when_it_fails():
 def test_ingest_then_search_finds_the_passage_with_its_title(run, texts):
     ingested = run("ingest", str(texts))
     assert ingested.exit_code == 0, ingested.output
-    assert "2 added, 0 updated, 0 found stored" in ingested.output
+    assert "2 added, 0 updated, 0 already stored" in ingested.output
     found = run("search", "When do cats sleep?", "-k", "1")
     assert found.exit_code == 0, found.output
     assert "About cats" in found.output
@@ -127,7 +127,7 @@ def test_ingest_then_search_finds_the_passage_with_its_title(run, texts):
 def test_second_ingest_sends_nothing(run, texts, emulator):
     run("ingest", str(texts))
     emulator.clear()
-    assert "0 added, 0 updated, 2 found stored" in run("ingest", str(texts)).output
+    assert "0 added, 0 updated, 2 already stored" in run("ingest", str(texts)).output
     assert emulator.requests == []
 
 

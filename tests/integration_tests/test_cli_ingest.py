@@ -74,8 +74,8 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_stored(tmp_path):
     assert rows["docs/empty.txt"] == "0 bytes"
     assert f"{len(BROKEN)} failed" in rows["files"]
     assert counts(result)[-1] == 0
-    assert result.stderr.startswith(
-        f"Error: Not read, or not in full: {len(BROKEN)} files. Stored data is"
+    assert result.stderr == (
+        f"Error: Not read, or not in full: {len(BROKEN)} files. Stored data is kept\n"
     )
     texts = {d.page_content for d in stored()["docs/bad.jsonl"]}
     assert texts == {"good", "also good"}
@@ -90,7 +90,21 @@ def test_passages_that_gemini_refuses_are_counted_by_file_with_the_reason(tmp_pa
     result = ingest("docs")
     assert result.exit_code == 1
     assert "refused for a test" in cells(result)["docs/bad.txt"]
-    assert result.stderr.startswith("Error: Not stored: 1 passage of those read. Stored data is")
+    assert result.stderr == "Error: Not stored: 1 passage of those read. Stored data is kept\n"
+
+
+def test_a_full_cleanup_without_any_text_says_how_to_delete_all(tmp_path):
+    write(tmp_path / "docs", {"a.md": b"# A"})
+    ingest("docs", "--path", "my index")
+    write(tmp_path / "docs", {"a.md": b""})
+    result = ingest("docs", "--path", "my index", "--cleanup", "full")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: no file has text, so --cleanup full would delete all passages, and nothing is "
+        "deleted. To delete all: gemini-qdrant delete --path 'my index' --collection documents "
+        "--all\n"
+    )
+    assert set(stored("my index")) == {"docs/a.md"}
 
 
 def test_include_and_exclude_choose_files(tmp_path):
@@ -140,7 +154,7 @@ def test_cleanup_keeps_what_is_stored_of_files_that_fail(tmp_path, cleanup):
     write(docs, {"a.md": b"# New", "r.jsonl": b'{"text": "x"}\n{'})
     result = ingest("docs", "--cleanup", cleanup)
     assert result.exit_code == 1
-    assert "kept from the cleanup" in result.stdout
+    assert "was deleted, because not everything is stored." in result.stdout
     assert {d.page_content for d in stored()["docs/r.jsonl"]} == {"x", "y"}
     assert len(stored()["docs/a.md"]) == (1 if cleanup == "source" else 2)
 

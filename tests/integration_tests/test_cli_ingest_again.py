@@ -224,6 +224,17 @@ def test_a_copy_is_stored_told_and_not_paid_for(docs, emulator, others):
     assert "copy/a.md" not in cells(ingest("copy", "--reread"))
 
 
+def test_at_most_five_copies_are_named(tmp_path):
+    write(tmp_path, {f"old/{i}.md": b"# Page %d" % i for i in range(7)})
+    ingest("old")
+    for copy, options, hint in (("new", (), False), ("old", ("--root", "old"), True)):
+        write(tmp_path, {f"{copy}/{i}.md": b"# Page %d" % i for i in range(7)})
+        result = ingest(copy, *options)
+        assert result.stdout.count("its text is stored as") == 5
+        assert cells(result)["…"] == "and 2 more"
+        assert ("--root keeps sources the same" in result.stdout) is hint
+
+
 def test_copies_that_are_read_in_one_run_are_paid_for_once(tmp_path, emulator):
     text = paragraphs(150_000).encode()
     write(

@@ -111,3 +111,15 @@ def test_named_files_of_other_kinds_are_told_as_what_they_are(tmp_path):
     assert "is of Word 97 to 2003: save it as .docx" in shown
     assert "encoding" not in shown
     assert [each["source"] for each in stored()] == ["LICENSE"]
+
+
+def test_a_pattern_that_matches_nothing_is_told_before_anything_is_sent(tmp_path, emulator):
+    write(tmp_path / "docs", {"a.md": b"# A"})
+    emulator.fail_next(status=401)
+    result = ingest("docs", "--exclude", "draft/", "--include", "*.md", "--include", "*.rst")
+    first, second, error, *_ = result.stderr.splitlines()
+    assert [first, second] == [
+        "--include '*.rst' matched nothing",
+        "--exclude 'draft/' matched nothing",
+    ]
+    assert error.startswith("Error: ")

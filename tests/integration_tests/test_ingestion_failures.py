@@ -115,9 +115,17 @@ def test_error_says_what_is_stored_what_is_not_and_what_to_do(store, run):
     run(store, passages(2))
     error = fails(run, store, [*passages(5), Document(" ", id="a"), Document("", id="b")])
     assert str(error) == (
-        "3 documents are stored and 2 were found stored, but not all: 2 documents failed, the "
-        "first is 'a': the text is blank; `report.failed` has all. Run it again to resume"
+        "3 documents stored, 2 already stored or repeated, but not all: 2 documents failed, the "
+        "first is 'a': the text is blank; `report.failed` has all"
     )
+
+
+@pytest.mark.parametrize(("status", "helps"), [(400, False), (500, True)])
+def test_error_advises_to_run_again_only_where_that_may_help(store, run, emulator, status, helps):
+    emulator.fail_next(status=status, times=None, containing="passage 1.")
+    error = fails(run, store, passages(2))
+    assert str(error).startswith(f"{2 - len(error.report.failed)} document")
+    assert str(error).endswith("Run it again to resume") is helps
 
 
 def test_on_error_report_returns_what_would_be_raised(store, run):

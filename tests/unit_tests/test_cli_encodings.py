@@ -187,3 +187,10 @@ def test_text_that_needs_a_byte_order_mark_and_has_none_names_what_needs_none(tm
     with pytest.raises(InvalidInputError, match="may be utf-16-le or utf-16-be, but not utf-16"):
         find_encoding(path, "utf-16")
     assert find_encoding(path, "utf-16-le").name == "utf-16-le"
+
+
+def test_notice_shows_whole_cells_and_marks_where_a_word_is_cut(decode):
+    _, notice = decode("Table,9.50,Müller;Café\ntable,9.50,Größe\n".encode("cp1252"))
+    assert "“Müller Café Größe”" in notice
+    _, notice = decode(("a" * 30 + "ü" + "b" * 30).encode("cp1252"))
+    assert f"“…{'a' * 12}ü{'b' * 11}…”" in notice

@@ -221,3 +221,23 @@ def test_code_is_cut_between_functions_and_each_passage_knows_its_line():
 def test_code_of_other_languages_is_cut_at_paragraphs(language):
     passages = Splitter(100).split_code("\n\n".join(f"step {i}\n" * 5 for i in range(9)), language)
     assert [line for _, line in passages][:3] == [1, 15, 29]
+
+
+def test_a_number_that_no_float_can_be_is_refused_with_its_line(read):
+    parts, reading = read("r.jsonl", b'{"text": "a", "n": 1e400}\n{"text": "b", "n": 1e30}\n')
+    assert [text for text, _ in parts] == ["b"]
+    assert reading.problem == "line 1: 1e400 is too large a number"
+    _, reading = read("r.json", b'[{"text": "a", "n": -1e999}]')
+    assert reading.problem == "-1e999 is too large a number"
+
+
+def test_a_notebook_may_have_null_where_nothing_is(read):
+    output = {"output_type": "stream", "data": None, "text": "shown"}
+    cells = [cell("markdown", "# Waves"), cell("code", "1", output), cell("code", "2")]
+    cells[2]["outputs"] = None
+    for about in (None, {"language_info": None}):
+        [(text, _)], reading = read(
+            "n.ipynb", json.dumps({"cells": cells, "metadata": about}).encode()
+        )
+        assert reading.problem is None
+        assert "shown" in text

@@ -29,7 +29,7 @@ from langchain_gemini_qdrant.cli.options import (
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar, say
 from langchain_gemini_qdrant.cli.reasons import first_sentence
 from langchain_gemini_qdrant.embeddings._options import variable
-from langchain_gemini_qdrant.errors import IngestError, RateLimitError
+from langchain_gemini_qdrant.errors import IngestError, InvalidInputError, RateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,7 +77,8 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Skip files and folders that match, such as 'drafts/'; may be repeated.",
+    help="Skip files and folders that match, such as 'drafts/', also those given as PATH; may be "
+    "repeated.",
 )
 @click.option(
     "--no-gitignore", is_flag=True, help="Also read files that git ignores in repositories."
@@ -181,6 +182,8 @@ def ingest(  # noqa: PLR0917 - one argument for each option
         leave_out=index,
         stdin=_stdin(stdin_name) if STDIN in paths else None,
     )
+    for message in found.unused:
+        say(message)
     missing = leave_out_missing(found)
     if missing is not None:
         click.echo(missing, err=True)
@@ -191,7 +194,11 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     if dry_run:
         api_key = None if variable(*_KEYS) else "not needed"
         embeddings, store_if_any = open_store_if_any({**options, "api_key": api_key}, **place)
-        show_estimate(corpus, embeddings, store_if_any, read_files, list_skipped=list_skipped)
+        show_estimate(
+            *(corpus, embeddings, store_if_any, read_files),
+            cleanup=cleanup,
+            list_skipped=list_skipped,
+        )
         return
     store = open_store(options, **place)
     corpus.stored = StoredFiles(store, read_files)
@@ -245,9 +252,7 @@ def _ingest(
     own = {name: why for name, why in failed.items() if not why.endswith(report.stopped or "\0")}
     if own:
         console.print(reasons_table("Passages not stored", _by_source(corpus, own)))
-    if cleanup != "none" and not report.complete:
-        kept = "all is" if cleanup == "full" or report.stopped else "what these files had is"
-        console.print(f"Not everything is stored, so {kept} kept from the cleanup.")
+    _show_stale(corpus, report, cleanup)
     # In a run that ended early, Qdrant may be unavailable.
     total = 0 if report.stopped else store.count()
     where = f"{_where(store)}, which has {counted(total, 'passage')} now" if total else None
@@ -255,8 +260,26 @@ def _ingest(
     if total:
         console.print(f"Search it: {_search_command()}", soft_wrap=True)
     if not report.complete:
+        _check_cleanup(store, cleanup, cause)
         message = _what_is_missing(corpus, report, len(failed), cause)
         raise IngestError(message, report=report) from cause
+
+
+def _show_stale(corpus: Corpus, report: IngestReport, cleanup: CleanupMode) -> None:
+    """Print why a cleanup has kept stale passages, or without one, how many there are."""
+    if cleanup != "none":
+        if not report.complete:
+            is_all = cleanup == "full" or report.stopped is not None
+            what = "Nothing" if is_all else "Nothing of these files"
+            console.print(f"{what} was deleted, because not everything is stored.")
+        return
+    stale = corpus.stored and report.stopped is None and corpus.stored.stale(corpus.kept)
+    if stale:
+        console.print(
+            f"Stale: {counted(sum(stale.values()), 'passage')} of {counted(len(stale), 'file')} "
+            "from before the files or the options changed. --cleanup source deletes them.",
+            soft_wrap=True,
+        )
 
 
 def _where(store: GeminiQdrantVectorStore) -> str:
@@ -270,6 +293,20 @@ def _search_command() -> str:
     """Return the command that searches the same collection, with the given options."""
     words = [each for option in _given().items() for each in option]
     return shlex.join(["gemini-qdrant", "search", "your question", *words])
+
+
+def _check_cleanup(
+    store: GeminiQdrantVectorStore, cleanup: CleanupMode, cause: BaseException | None
+) -> None:
+    """Say how to delete all passages, if a run without any passage was to clean up."""
+    if cleanup == "full" and isinstance(cause, InvalidInputError):
+        place = {**_given(), "--collection": store.collection_name}
+        words = [each for option in place.items() for each in option]
+        raise InvalidInputError(
+            "no file has text, so --cleanup full would delete all passages, and nothing is "
+            "deleted. To delete all: "
+            f"{shlex.join(['gemini-qdrant', 'delete', *words, '--all'])}"
+        ) from cause
 
 
 def _given() -> dict[str, str]:
@@ -307,15 +344,18 @@ def _by_source(corpus: Corpus, failed: Mapping[str, str]) -> dict[str, str]:
 def _what_is_missing(
     corpus: Corpus, report: IngestReport, failed: int, cause: BaseException | None
 ) -> str:
+    from langchain_gemini_qdrant.ingestion._progress import can_resume  # noqa: PLC0415
+
     is_quota = isinstance(cause, RateLimitError)
     stopped = first_sentence(report.stopped or "") if is_quota else report.stopped
     unread = counted(len(corpus.problems), "file")
+    advice = ": run the same command to resume" if can_resume(report, cause) else ""
     parts = [
         f"The run ended early: {stopped}" if stopped else "",
         f"Not read, or not in full: {unread}" if corpus.problems else "",
         f"Not stored: {counted(failed, 'passage')} of those read" if failed else "",
         # After a quota is used up, the time to retry is shown instead.
-        "" if is_quota else "Stored data is kept: run the same command to resume",
+        "" if is_quota else f"Stored data is kept{advice}",
     ]
     return ". ".join(part.removesuffix(".") for part in parts if part)
 

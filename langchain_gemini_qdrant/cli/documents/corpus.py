@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections import deque
+from collections import Counter, deque
 from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -51,6 +51,8 @@ class Corpus:
         empty: Sizes of files without any text, by source.
         notices: Notices on how a file was read, by source.
         problems: Why a file could not be read, or only in part, by source.
+        kept: Number of passages of each file read that the collection has once they are stored, or
+            in a dry run those that it has already, by source.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Corpus:
         self.empty: dict[str, str] = {}
         self.notices: dict[str, str] = {}
         self.problems: dict[str, str] = dict(found.problems)
+        self.kept: Counter[str] = Counter()
         self._splitter = Splitter(chunk_size)
         self._chunk_size = chunk_size
         self._encoding = encoding
@@ -107,6 +110,7 @@ class Corpus:
     def _known_passages(self, file: SourceFile, known: ReadBefore, before: int) -> Iterator[Given]:
         self.unchanged += bool(known.ids)
         self._note(file, known.notice, is_empty=not known.ids)
+        self.kept[file.source] += len(set(known.names()))
         for name in known.names():
             self._ids.append(hash(name))
             self._ends.append(before + file.size)
@@ -136,8 +140,11 @@ class Corpus:
         if reading.problem is not None:
             self.problems[file.source] = reading.problem
             yield self._failure(file.source, before + file.size)
-        elif state is not None and self.stored is not None:
-            self.stored.remember(file, state, ReadBefore(bytes(ids), reading.notice))
+        elif self.stored is not None:
+            now = ReadBefore(bytes(ids), reading.notice)
+            self.kept[file.source] += self.stored.count_kept({*now.names()}, file.source)
+            if state is not None:
+                self.stored.remember(file, state, now)
 
     def _copies_of(self, passage: Document, stored: StoredFiles) -> list[str]:
         copies = stored.copies_of(passage)

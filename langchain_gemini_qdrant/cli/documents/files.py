@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from langchain_gemini_qdrant.cli.documents.ignored import GitIgnore, Patterns
+from langchain_gemini_qdrant.cli.documents.ignored import GitIgnore, Patterns, Place
 from langchain_gemini_qdrant.cli.documents.kinds import KINDS, Kind
 from langchain_gemini_qdrant.errors import InvalidInputError
 
@@ -86,11 +86,13 @@ class Found:
         files: Files to read, each once, in order.
         skipped: Other files and folders in the folders.
         problems: Why a folder or file cannot be accessed, by source.
+        unused: Messages on patterns that match nothing.
     """
 
     files: list[SourceFile] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
 
 
 def find_files(
@@ -114,7 +116,8 @@ def find_files(
             their absolute path.
         include: Patterns as in `.gitignore`; only files that match one of them are read. A file
             that a pattern for names matches is read as text if its kind is unknown.
-        exclude: Patterns as in `.gitignore`; files and folders that match are skipped.
+        exclude: Patterns as in `.gitignore`; files and folders that match are skipped, also those
+            in `paths`, which a shell may have written for `docs/*`.
         gitignore: Whether to skip what git ignores.
         leave_out: A folder to skip, such as that of the engine.
         stdin: The file that `-` stands for.
@@ -133,13 +136,16 @@ def find_files(
         leave_out=None if leave_out is None else leave_out.resolve(),
     )
     for path in named:
-        walk.take(os.path.abspath(path))  # noqa: PTH100
+        walk.take(path)
     found = walk.found
+    found.unused = walk.unused()
     if stdin is not None:
         found.files.append(stdin)
     if not found.files and not found.problems:
         raise InvalidInputError(
-            f"no file to read in {', '.join(named)}{_described(found.skipped)}. `gemini-qdrant "
+            f"no file to read in {', '.join(named)}{_described(found.skipped)}. "
+            + "".join(f"{each}. " for each in found.unused)
+            + "`gemini-qdrant "
             "ingest --help` lists the kinds that are read; others are read as text if you "
             "name them, or their ending with --include"
         )
@@ -203,19 +209,29 @@ class _Walk:
         self._leave_out = leave_out
         self._seen: set[str] = set()
 
-    def take(self, path: str) -> None:
+    def unused(self) -> list[str]:
+        """Return messages on patterns that have matched nothing."""
+        return [*self._include.unused(), *self._exclude.unused()]
+
+    def take(self, named: str) -> None:
         """Take a file, or the files of a folder and of the folders in it."""
+        path = os.path.abspath(named)  # noqa: PTH100
+        here = _from_here(path)
         if os.path.isdir(path):  # noqa: PTH112
-            self._take_folder(path)
+            name = os.path.basename(os.path.normpath(named))  # noqa: PTH119
+            top = Place("", None if name in {"", ".", ".."} else f"{name}/", here and f"{here}/")
+            if self._exclude.match(top._replace(inside=None)):
+                self._skip(os.path.join(path, ""), EXCLUDED)  # noqa: PTH118
+            else:
+                self._take_folder(path, top)
             return
-        name = os.path.basename(path)  # noqa: PTH119
-        reason = self._by_patterns(name)
+        reason = self._by_patterns(Place(os.path.basename(path), None, here))  # noqa: PTH119
         if reason is None:
             self._take_file(path, is_named=True)
         else:
             self._skip(path, reason)
 
-    def _take_folder(self, top: str) -> None:
+    def _take_folder(self, top: str, place: Place) -> None:
         git = GitIgnore(top) if self._gitignore else None
         for folder, folders, files in os.walk(top, onerror=self._fail):
             if git is not None:
@@ -223,7 +239,7 @@ class _Walk:
             inside = _posix(os.path.join(folder, "")[len(os.path.join(top, "")) :])  # noqa: PTH118
             entered = []
             for name in sorted(folders):
-                reason = self._why_not_entered(Path(folder, name), f"{inside}{name}/")
+                reason = self._why_not_entered(Path(folder, name), _in(place, f"{inside}{name}/"))
                 if reason is None and git is not None and git.ignores(folder, f"{name}/"):
                     reason = IGNORED
                 if reason is None:
@@ -233,17 +249,20 @@ class _Walk:
             folders[:] = entered
             for name in sorted(files):
                 path = os.path.join(folder, name)  # noqa: PTH118 - of every file
-                is_named = self._include.name(inside + name)
+                file = _in(place, inside + name)
+                by_patterns = self._by_patterns(file)
+                is_named = self._include.name(file)
                 reason = HIDDEN if name.startswith(".") and not is_named else None
                 if reason is None and git is not None and git.ignores(folder, name):
                     reason = IGNORED
-                reason = reason or self._by_patterns(inside + name)
+                reason = reason or by_patterns
                 if reason is None:
                     self._take_file(path, is_named=is_named)
                 else:
                     self._skip(path, reason)
 
-    def _why_not_entered(self, folder: Path, inside: str) -> str | None:
+    def _why_not_entered(self, folder: Path, place: Place) -> str | None:
+        is_excluded = self._exclude.match(place)
         if folder.name.startswith("."):
             return HIDDEN
         if folder.is_symlink():
@@ -252,12 +271,13 @@ class _Walk:
             return INSTALLED
         if folder.resolve() == self._leave_out or _is_index(folder):
             return INDEX
-        return EXCLUDED if self._exclude.match(inside) else None
+        return EXCLUDED if is_excluded else None
 
-    def _by_patterns(self, inside: str) -> str | None:
-        if self._exclude.match(inside):
+    def _by_patterns(self, place: Place) -> str | None:
+        is_included = not self._include or self._include.match(place)
+        if self._exclude.match(place):
             return EXCLUDED
-        return NOT_INCLUDED if self._include and not self._include.match(inside) else None
+        return None if is_included else NOT_INCLUDED
 
     def _take_file(self, path: str, *, is_named: bool) -> None:
         """Take a file if its kind is read; one that is named is read as text otherwise."""
@@ -297,6 +317,17 @@ class _Walk:
         return os.fsencode(_posix(path.removeprefix(self._root))).decode(
             "utf-8", "backslashreplace"
         )
+
+
+def _from_here(path: str) -> str | None:
+    """Return a path from the current folder on, None if it is that folder, or outside of it."""
+    start = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118
+    return _posix(path.removeprefix(start)) if path.startswith(start) else None
+
+
+def _in(top: Place, inside: str) -> Place:
+    """Return the paths of something inside a folder."""
+    return Place(*(start if start is None else start + inside for start in top))
 
 
 def _is_index(folder: Path) -> bool:

@@ -162,7 +162,7 @@ def _script(letter: str) -> str:
 
 def _seen(sample: bytes, names: Iterable[str]) -> dict[str, str]:
     """Return some words of a sample by encoding, without encodings with the same result."""
-    words = list(dict.fromkeys(re.findall(rb"\S*[\x80-\xff]\S*", sample)))[:_WORDS_SHOWN]
+    words = list(dict.fromkeys(re.findall(rb"[^\s,;]*[\x80-\xff][^\s,;]*", sample)))[:_WORDS_SHOWN]
     names_by_text: dict[str, str] = {}
     for name in names:
         text = " ".join(_cut(word.decode(name, "replace")) for word in words)
@@ -171,6 +171,10 @@ def _seen(sample: bytes, names: Iterable[str]) -> dict[str, str]:
 
 
 def _cut(word: str) -> str:
-    """Return a word, or the part around its first character beyond ASCII."""
+    """Return a word, or the part around its first character beyond ASCII, with `…` at each cut."""
+    if len(word) <= _WORD_LENGTH:
+        return word
     first = next((i for i, each in enumerate(word) if not each.isascii()), 0)
-    return word[max(0, first - _WORD_LENGTH // 2) :][:_WORD_LENGTH]
+    start = max(0, first - _WORD_LENGTH // 2)
+    end = start + _WORD_LENGTH
+    return f"{'…' if start else ''}{word[start:end]}{'…' if end < len(word) else ''}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
@@ -19,21 +20,44 @@ if TYPE_CHECKING:
 _Rules: TypeAlias = tuple[tuple[str, GitIgnoreSpec], ...]
 """Folders and the rules inside them; the last rule that matches decides."""
 
+_COMMENT = "#"
+
+
+class Place(NamedTuple):
+    """The paths by which patterns can match a file or folder; the path of a folder ends with `/`.
+
+    A shell replaces `docs/*` by what is in the folder, and paths on the command line begin at the
+    current folder, so a pattern may have more folders than the path inside the one that is named.
+
+    Attributes:
+        inside: Path inside the folder that is named, None for that folder itself.
+        named: Path that begins with the name of that folder, None if it has none, such as `.`.
+        here: Path that begins at the current folder, None if it is elsewhere.
+    """
+
+    inside: str | None
+    named: str | None
+    here: str | None
+
 
 class Patterns:
-    """Patterns as in `.gitignore`, for paths inside a folder.
+    """Patterns as in `.gitignore`, for paths that are named and for all inside them.
 
     Args:
         option: The option that they come from, for messages.
-        patterns: The patterns; the last one that matches a path decides.
+        patterns: The patterns; the last one that matches a path decides. `./` at the beginning
+            stands for the folder that is named, as `/` does, or for the current one.
 
     Raises:
         InvalidInputError: One is not valid.
     """
 
     def __init__(self, option: str, patterns: Sequence[str]) -> None:
+        self._option = option
+        self._are_given = bool(patterns)
         try:
-            self._spec = GitIgnoreSpec.from_lines(patterns)
+            self._specs = _specs(patterns)
+            self._unused = {pattern: _specs([pattern]) for pattern in patterns}
         except ValueError as error:
             raise InvalidInputError(
                 f"{option} must be a pattern as in .gitignore, such as '*.md' or 'guide/**', got "
@@ -43,19 +67,49 @@ class Patterns:
         self._names = [end for end in ends if end.strip("*?")]
 
     def __bool__(self) -> bool:
-        return len(self._spec) > 0
+        return self._are_given
 
-    def match(self, inside: str) -> bool:
-        """Return whether a path matches; the path of a folder ends with `/`."""
-        return bool(self._spec.check_file(inside).include)
+    def match(self, place: Place) -> bool:
+        """Return whether a path matches."""
+        used = [each for each, specs in self._unused.items() if _decision(specs, place) is not None]
+        for pattern in used:
+            del self._unused[pattern]
+        return bool(_decision(self._specs, place))
 
-    def name(self, inside: str) -> bool:
+    def name(self, place: Place) -> bool:
         """Return whether a path matches a pattern for file names, such as `*.py`."""
-        name = inside.rpartition("/")[2]
-        return self.match(inside) and any(
+        name = (place.inside or "").rpartition("/")[2]
+        return self.match(place) and any(
             fnmatchcase(name, end) and name.startswith(".") == end.startswith(".")
             for end in self._names
         )
+
+    def unused(self) -> list[str]:
+        """Return a message for each pattern that has matched nothing so far."""
+        return [f"{self._option} {pattern!r} matched nothing" for pattern in self._unused]
+
+
+def _specs(patterns: Sequence[str]) -> tuple[GitIgnoreSpec, ...]:
+    """Return the patterns for each path of a `Place`, with comments in place of unfit ones."""
+    lines = [re.sub(r"^(!?)\./+(?=.)", r"\1/", pattern) for pattern in patterns]
+    named, here = list(lines), list(lines)
+    for i, (pattern, line) in enumerate(zip(patterns, lines, strict=True)):
+        if pattern.lstrip("!").startswith("/"):
+            named[i] = here[i] = _COMMENT
+        elif "/" not in line.rstrip("/"):  # any folder of this name: not those above
+            here[i] = _COMMENT
+    return tuple(GitIgnoreSpec.from_lines(each) for each in (lines, named, here))
+
+
+def _decision(specs: tuple[GitIgnoreSpec, ...], place: Place) -> bool | None:
+    """Return whether the last pattern that matches includes a path, None if none matches."""
+    found = [
+        spec.check_file(path)
+        for spec, path in zip(specs, place, strict=True)
+        if path is not None and len(spec)
+    ]
+    last = max(found, key=lambda each: -1 if each.index is None else each.index, default=None)
+    return None if last is None else last.include
 
 
 class GitIgnore:

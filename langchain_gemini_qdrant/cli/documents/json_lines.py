@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def read_json_lines(reading: Reading) -> Iterator[Document]:
                 continue
             place = f"line {number:,}"
             try:
-                record = json.loads(line.strip(), parse_constant=_refuse)
+                record = json.loads(line.strip(), parse_constant=_refuse, parse_float=_finite)
                 yield _record(record, reading, {"line": number})
             except json.JSONDecodeError as error:
                 reading.fail(f"not JSON: {error.msg}", place)
@@ -58,7 +59,7 @@ def read_json(reading: Reading) -> Iterator[Document]:
         )
     with reading.open() as stream:
         try:
-            value = json.load(stream, parse_constant=_refuse)
+            value = json.load(stream, parse_constant=_refuse, parse_float=_finite)
         except json.JSONDecodeError as error:
             raise InvalidInputError(
                 f"line {error.lineno:,}: not JSON: {error.msg} (column {error.colno:,})"
@@ -125,6 +126,13 @@ def _shown(value: object) -> str:
 
 def _refuse(constant: str) -> None:
     raise InvalidInputError(f"{constant} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise InvalidInputError(f"{digits[:40]} is too large a number")
+    return number
 
 
 def _text_name(record: Mapping[str, object], text_field: str | None) -> str | None:

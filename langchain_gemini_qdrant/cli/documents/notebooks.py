@@ -35,8 +35,8 @@ def read_notebook(reading: Reading) -> Iterator[Document]:
         except (json.JSONDecodeError, RecursionError) as error:
             raise InvalidInputError("is damaged, or not a notebook: it is not JSON") from error
     cells = _cells(notebook)
-    about = notebook.get("metadata", {})
-    language = about.get("language_info", {}).get("name") or "python"
+    about = notebook.get("metadata") or {}
+    language = (about.get("language_info") or {}).get("name") or "python"
     pieces = [(_cell(cell, language), number) for number, cell in enumerate(cells, 1)]
     texts = [(text, number) for text, number in pieces if text]
     title = one_line(about.get("title")) or first_heading("\n\n".join(text for text, _ in texts))
@@ -61,14 +61,14 @@ def _cell(cell: dict[str, Any], language: str) -> str:
         return f"{'#' * cell.get('level', 1)} {source}"
     if kind != "code":
         return _IMAGES.sub(r"\1", source).strip()
-    outputs = [_output(each) for each in cell.get("outputs", [])]
+    outputs = [_output(each) for each in cell.get("outputs") or []]
     code = f"```{language}\n{source.strip()}\n```" if source.strip() else ""
     shown = [f"```text\n{text}\n```" for text in outputs if text]
     return "\n\n".join(filter(None, [code, *shown]))
 
 
 def _output(output: dict[str, Any]) -> str:
-    data = output.get("data", output)  # before format 4 the types are next to the data
+    data = output.get("data") or output  # before format 4 the types are next to the data
     if output.get("output_type") in {"error", "pyerr"}:
         text = f"{output.get('ename')}: {output.get('evalue')}"
     else:

@@ -16,7 +16,7 @@ from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, re
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Collection, Container, Mapping, Sequence
 
     from langchain_core.documents import Document
 
@@ -107,26 +107,53 @@ class StoredFiles:
         """Return whether no passage of a source was stored before this run."""
         return source not in self._sources
 
+    def count_kept(self, names: Collection[str], source: str) -> int:
+        """Return how many passages of a source are stored, or will be unless this is a dry run."""
+        if not self._dry_run:
+            return len(names)
+        return 0 if self.is_new(source) and not self._is_unknown else len(self._existing([*names]))
+
+    def stale(self, kept: Mapping[str, int], *, of_all: bool = False) -> dict[str, int] | None:
+        """Return the number of stale passages of each source that has some.
+
+        Args:
+            kept: Number of passages that are not stale, by source.
+            of_all: Whether to count those of other sources, too.
+
+        Returns:
+            The numbers, by source; None if passages cannot be counted by source.
+        """
+        counts = None if self._is_unknown else self._counts()
+        if counts is None:
+            return None
+        left = {each: count - kept.get(each, 0) for each, count in counts.items()}
+        return {each: n for each, n in left.items() if n > 0 and (of_all or each in kept)}
+
     @cached_property
     def _sources(self) -> set[str]:
-        """All sources of the collection; none if the key has no right to count them."""
+        """All sources of the collection before this run; none if they cannot be counted."""
+        counts = self._counts()
+        self._is_unknown = counts is None
+        return {*(counts or ())}
+
+    def _counts(self) -> dict[str, int] | None:
+        """Return the passages of each source; None without an index, or the right to count them."""
         collection = self._collection
         if collection is None:
-            return set()
+            return {}
         field = metadata_field(SOURCE_KEY, collection.layout.metadata_key)
         try:
             if not self._dry_run:
                 run(create_payload_indexes(collection, {SOURCE_KEY: "keyword"}))
             elif field not in run(collection.client.get_collection(collection.name)).payload_schema:
-                return set()
+                return None
             facet = collection.client.facet(collection.name, field, limit=_MOST, exact=True)
-            return {str(hit.value) for hit in run(facet).hits}
+            return {str(hit.value): hit.count for hit in run(facet).hits}
         except Exception as error:
             if read_failure(error) is None and not isinstance(error, CollectionMismatchError):
                 raise
             warn(f"files that are stored under other sources are not found: {reason(error)}")
-            self._is_unknown = True
-            return set()
+            return None
 
     def _of_its_name(self, source: str) -> list[str]:
         """Return stored sources of the same file name; of many, those in folders of one name."""
