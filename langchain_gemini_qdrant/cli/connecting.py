@@ -28,12 +28,6 @@ READ_FILES = "read-files.sqlite"
 _FORBIDDEN = 403
 _KEPT = f"{__name__}.kept"
 _LAYOUT = ("content_payload_key", "metadata_payload_key")
-_SERVERS = {
-    "prefer_grpc": "--prefer-grpc",
-    "grpc_port": "--grpc-port",
-    "verify": "--ca-file",
-    "cert": "--client-cert",
-}
 _ADDRESSES = f"{__name__}.addresses"
 _BASE_URL = f"{__name__}.base_url"
 
