@@ -13,6 +13,7 @@ from langchain_gemini_qdrant.embeddings._usage import billed_tokens
 from langchain_gemini_qdrant.embeddings.models import find_model, model_id
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
+from langchain_gemini_qdrant.vectorstores._schema import describe_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,8 +59,8 @@ class Reembedding:
         vectors = named_vectors(info.config.params.vectors)
         if vector_name not in vectors:
             raise CollectionMismatchError(
-                f"collection {collection!r} has no dense vector named {vector_name!r}, found "
-                f"{sorted(vectors) or 'none'}: name one with --vector-name"
+                f"collection {collection!r} has no dense vector named {vector_name!r}, "
+                f"{describe_vectors(vectors)}: pass --vector-name"
             )
         old_size = vectors[vector_name].size
         old_model = stored_embeddings(info).get(vector_name, {}).get("model")

@@ -127,12 +127,12 @@ def dense_params(layout: Layout, info: models.CollectionInfo) -> models.VectorPa
     if layout.vector_name not in by_name:
         raise CollectionMismatchError(
             f"collection {layout.collection_name!r} has no dense vector named "
-            f"{layout.vector_name!r}, {_found(by_name)}: pass vector_name, or {_WAYS_OUT}"
+            f"{layout.vector_name!r}, {describe_vectors(by_name)}: pass vector_name, or {_WAYS_OUT}"
         )
     return by_name[layout.vector_name]
 
 
-def _found(names: Iterable[str]) -> str:
+def describe_vectors(names: Iterable[str]) -> str:
     """Return the names of the vectors that a collection has, in words."""
     found = [repr(name) if name else "an unnamed one" for name in sorted(names)]
     return f"only {', '.join(found)}" if found else "and no other"
@@ -163,7 +163,7 @@ def check(layout: Layout, info: models.CollectionInfo) -> None:
     if layout.sparse_embedding is not None and layout.sparse_vector_name not in sparse:
         raise CollectionMismatchError(
             f"collection {name!r} has no sparse vector named {layout.sparse_vector_name!r}, "
-            f"{_found(sparse)}: pass sparse_vector_name, or {_WAYS_OUT}"
+            f"{describe_vectors(sparse)}: pass sparse_vector_name, or {_WAYS_OUT}"
         )
     known = stored_embeddings(info)
     ours = embedding_metadata(layout, params.size if params is not None else 0)
