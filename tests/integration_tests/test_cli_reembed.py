@@ -89,7 +89,7 @@ def others(tmp_path):
     ("options", "said"),
     [
         (("--vector-name", "dense"), "name the model of the new vectors with --model"),
-        ((), "found ['dense']: name one with --vector-name"),
+        ((), "only 'dense': pass --vector-name"),
     ],
 )
 def test_what_is_not_recorded_must_be_named(command, options, said):
