@@ -77,7 +77,7 @@ lowest: $(LOWEST)/.installed
 # they need.
 examples: $(EXAMPLES)/.installed
 	$(EXAMPLES)/$(PYTEST) $(addprefix tests/integration_tests/,test_examples.py test_langgraph_store.py \
-	  test_progress_bar.py \
+	  test_progress_bar.py::test_a_saved_notebook_keeps_the_last_state_of_a_widget_as_text \
 	  test_docs.py::test_a_tutorial_runs_from_top_to_bottom)
 
 # examples/notebook.ipynb with its outputs, as GitHub shows it, from the emulator.
