@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from langchain_gemini_qdrant._qdrant_values import check_payload
+from langchain_gemini_qdrant.cli.documents.reading import renamed
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _BLOCK = re.compile(
     r"[ \t]*(?:\n|\Z)",
     re.M | re.S,
 )
-_OWN = {"source", "heading", "page", "row", "line"}  # keys that passages have
+_OWN = ("heading", "page", "row", "line")  # keys that passages have, with their source
 
 
 class FrontMatter(NamedTuple):
@@ -47,7 +48,7 @@ def read_front_matter(text: str) -> FrontMatter:
     source, rest = block["yaml"] if is_yaml else block["toml"], text[block.end() :]
     try:
         found = yaml.safe_load(source) if is_yaml else tomllib.loads(source)
-        fields = dict(_fields(found)) if isinstance(found, dict) else {}
+        fields = renamed(dict(_fields(found)), *_OWN) if isinstance(found, dict) else {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = "" if mark is None else f"line {mark.line + 2}: "
@@ -66,7 +67,7 @@ def read_front_matter(text: str) -> FrontMatter:
 
 def _fields(found: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
     for key, value in found.items():
-        name = f"record_{key}" if key in _OWN else str(key)
+        name = str(key)
         if isinstance(value, list):
             values = [each for each in map(_storable, value) if each is not None]
             if values:
