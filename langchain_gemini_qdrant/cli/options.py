@@ -54,6 +54,9 @@ QUANTIZATIONS = (
     "none",
 )
 
+SOURCE_KEY = "source"
+"""Metadata key of the source, in all passages that this command stores."""
+
 TITLE_KEY = "title"
 """Metadata key of the title, in all passages that this command stores."""
 

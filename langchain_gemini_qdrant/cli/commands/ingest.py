@@ -19,6 +19,7 @@ from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH, READ_FILES
 from langchain_gemini_qdrant.cli.documents.kinds import KINDS_OF_FILES
 from langchain_gemini_qdrant.cli.options import (
     QUANTIZATIONS,
+    SOURCE_KEY,
     open_store,
     open_store_if_any,
     quota_options,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_CLOUD_PROJECT")
-SOURCE_KEY = "source"
 _SOURCES_AT_A_TIME = 500
 
 

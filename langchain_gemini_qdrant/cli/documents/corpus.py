@@ -16,7 +16,7 @@ from langchain_gemini_qdrant.cli.documents.passages import Outline, Splitter
 from langchain_gemini_qdrant.cli.documents.read_before import ReadBefore, Stamp, stamp
 from langchain_gemini_qdrant.cli.documents.readers import read
 from langchain_gemini_qdrant.cli.documents.reading import CodeText, MarkdownText, Reading
-from langchain_gemini_qdrant.cli.options import TITLE_KEY
+from langchain_gemini_qdrant.cli.options import SOURCE_KEY, TITLE_KEY
 from langchain_gemini_qdrant.ingestion._lookups import Given
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.cli.documents.files import Found, SourceFile
     from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles
 
-SOURCE_KEY = "source"
 _PLACES = ("page", "slide", "line", "row", "record", "message", "cell")
 
 _FILES_AT_A_TIME = 100

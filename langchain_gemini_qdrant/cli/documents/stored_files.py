@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant._warnings import warn
-from langchain_gemini_qdrant.cli.documents.corpus import SOURCE_KEY, id_under
+from langchain_gemini_qdrant.cli.documents.corpus import id_under
+from langchain_gemini_qdrant.cli.options import SOURCE_KEY
 from langchain_gemini_qdrant.errors import CollectionMismatchError
 from langchain_gemini_qdrant.ingestion._lookups import LookUps
 from langchain_gemini_qdrant.vectorstores._payload_indexes import create_payload_indexes
