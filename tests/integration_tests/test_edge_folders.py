@@ -34,6 +34,12 @@ def files_of(index):
     }
 
 
+def names_in(index):
+    # In an open index the engine's log makes its next file in the background: `tmp-open-2` becomes
+    # `open-2` when the disk says so.
+    return {name for name in index.rglob("*") if name.parent.name != "wal"}
+
+
 # --- a folder is known by more than its path
 
 
@@ -257,7 +263,7 @@ def test_no_copy_of_an_index_is_made_inside_of_it(tmp_path, inside, worker):
     index = tmp_path / "index"
     client = EdgeClient(index, worker=worker)
     client.create_collection(NAME, VECTORS)
-    before = {*index.rglob("*")}
+    before = names_in(index)
     with pytest.raises(StorageError, match="is inside .*; name a folder outside it"):
         client.backup(index / inside)
     client.close()
@@ -266,7 +272,7 @@ def test_no_copy_of_an_index_is_made_inside_of_it(tmp_path, inside, worker):
             copy_of(index, index / inside)
         with pytest.raises(StorageError, match="is not empty"):
             copy_of(index, tmp_path)
-    assert {*index.rglob("*")} == before
+    assert names_in(index) == before
 
 
 @POSIX_ONLY
