@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from typing import TYPE_CHECKING
+
+from langchain_gemini_qdrant.embeddings._response import is_length, norm
 
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
@@ -14,7 +15,9 @@ _FLOAT_BYTES = 4
 
 def encode(vector: Vector) -> bytes:
     """Return the bytes that are cached for a vector."""
-    return struct.pack(f"<{len(vector)}f", *vector)
+    if isinstance(vector, list):
+        return struct.pack(f"<{len(vector)}f", *vector)
+    return vector.astype("<f4", copy=False).tobytes()
 
 
 def decode(data: object, size: int | None) -> Vector | None:
@@ -24,7 +27,8 @@ def decode(data: object, size: int | None) -> Vector | None:
     data = bytes(data)
     if len(data) % _FLOAT_BYTES:
         return None
-    vector = list(struct.unpack(f"<{len(data) // _FLOAT_BYTES}f", data))
-    norm = math.hypot(*vector)
-    fits = size in {None, len(vector)} and math.isfinite(norm) and norm > 0.0
+    import numpy as np  # noqa: PLC0415 - a tenth of a second, only with a cache
+
+    vector = np.frombuffer(data, dtype="<f4").astype(np.float32)
+    fits = size in {None, len(vector)} and is_length(norm(vector))
     return vector if fits else None

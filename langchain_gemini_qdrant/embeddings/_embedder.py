@@ -159,21 +159,21 @@ class Embedder:
                 except Exception as error:  # noqa: BLE001 - user code; its errors must not lose vectors
                     warn_in_passing(f"on_usage raised {error!r}, which is ignored")
 
-    async def embed_one(self, call: CallContext, text: str) -> Vector:
+    async def embed_one(self, call: CallContext, text: str) -> list[float]:
         """Return the vector of one text."""
         check_texts([text])
         content = call.spec.content(text)
         if call.spec.near_limit([content]):
             await self._check_lengths(call, Vectors(call.spec, [content]), [content])
-        return (await embed_batch(call, [content]))[0]
+        return _lists(await embed_batch(call, [content]))[0]
 
     async def embed_call(
         self, name: str, wanted: Vectors, services: Services | None = None
-    ) -> list[Vector]:
+    ) -> list[list[float]]:
         """Embed missing vectors, as one call with this name in traces."""
         call = self.call(wanted.spec, services)
         with self.accounted(name, call, wanted.missing_count):
-            return await self.embed(call, wanted)
+            return _lists(await self.embed(call, wanted))
 
     async def embed(self, call: CallContext, wanted: Vectors) -> list[Vector]:
         """Return the vectors of all contents; only those without a vector are sent."""
@@ -193,12 +193,12 @@ class Embedder:
         call: CallContext,
         texts: AsyncIterable[str],
         titles: Iterable[str | None] | None,
-    ) -> AsyncGenerator[list[Vector], None]:
+    ) -> AsyncGenerator[list[list[float]], None]:
         """Yield the vectors of any number of texts in order, batch by batch, as they arrive."""
         async with aclosing(self.outcomes(call, texts, titles)) as batches_done:
             async for batch in batches_done:
                 vectors, failure = until_failure(batch)
-                yield vectors
+                yield _lists(vectors)
                 if failure is not None:
                     raise failure
 
@@ -244,7 +244,7 @@ class Embedder:
 
     async def each(
         self, call: CallContext, texts: Sequence[str], titles: Sequence[str | None] | None
-    ) -> list[list[float] | Exception | None]:
+    ) -> list[Vector | Exception | None]:
         """Return for each text its vector or its error.
 
         If the API refuses a request, its halves are sent, down to the text that it refuses.
@@ -412,6 +412,11 @@ def make_embedder(options: GeminiEmbeddings, connection: Connection, used: Usage
         max_concurrency=options.max_concurrency,
         on_too_long=options.on_too_long,
     )
+
+
+def _lists(vectors: list[Vector]) -> list[list[float]]:
+    """Return the vectors of a call without `keeps_arrays`, which are lists already."""
+    return vectors  # type: ignore[return-value]
 
 
 async def _result(

@@ -42,12 +42,27 @@ def _unit(vector: Vector, size: int, request: EmbedRequest) -> Vector:
             "returned; none of them is used",
             model=request.model,
         )
-    norm = math.hypot(*vector)
-    if not math.isfinite(norm) or norm == 0.0:
+    length = norm(vector)
+    if not is_length(length):
         raise ResponseMismatchError(
-            f"{request.model}: a vector of length {norm} was returned; none of them is used",
+            f"{request.model}: a vector of length {length} was returned; none of them is used",
             model=request.model,
         )
-    if abs(norm - 1.0) <= _UNIT_TOLERANCE:
+    if abs(length - 1.0) <= _UNIT_TOLERANCE:
         return vector
-    return [component / norm for component in vector]
+    if isinstance(vector, list):
+        return [component / length for component in vector]
+    return (vector.astype(float) / length).astype(vector.dtype)
+
+
+def norm(vector: Vector) -> float:
+    """Return the length (L2) of a vector, computed in float64."""
+    if isinstance(vector, list):
+        return math.hypot(*vector)
+    wide = vector.astype(float)
+    return math.sqrt(wide @ wide)
+
+
+def is_length(norm: float) -> bool:
+    """Return whether a vector of this length has a direction: no NaN, no infinity, not only 0."""
+    return math.isfinite(norm) and norm > 0.0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._waiting import Waiting
     from langchain_gemini_qdrant.errors import GeminiQdrantError
 
-Embedded: TypeAlias = list[list[float] | Exception | None]
+Embedded: TypeAlias = "list[Vector | Exception | None]"
 """For each text its vector (None without an embedding), or its error."""
 
 
@@ -98,7 +98,9 @@ async def _begin(embedding: GeminiEmbeddings, *, blocking: bool) -> tuple[Embedd
     # Making the embedder may take seconds; that must not block an event loop.
     embedder = embedding._embedder if blocking else await embedding._aembedder()  # noqa: SLF001 - a face of it
     services = embedder.blocking_services() if blocking else None
-    return embedder, embedder.call(call_spec(embedding, "document"), services)
+    call = embedder.call(call_spec(embedding, "document"), services)
+    call.keeps_arrays = True
+    return embedder, call
 
 
 async def stream_outcomes(

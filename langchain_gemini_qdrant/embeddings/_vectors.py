@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from langchain_gemini_qdrant.errors import (
     ConfigurationError,
@@ -137,18 +137,18 @@ class Vectors:
             f"embedded, at index {_ranges(list(failures))}; `vectors` has the others and "
             f"`retry_failed` sends these again. The first failure: {first}",
             model=self.spec.model,
-            vectors=list(self._in_order()),
+            vectors=cast("list[list[float] | None]", list(self._in_order())),
             failures=failures,
         )
         error.unfinished = Unfinished(spec=self.spec, contents=self._contents)
         raise error from first
 
     def _in_order(self) -> Iterator[Vector | None]:
-        """Yield the vector of each content; repeated contents get separate lists."""
+        """Yield the vector of each content; repeated contents get copies."""
         given = set()
         for content in self._contents:
             vector = self._vectors.get(content)
-            yield [*vector] if vector is not None and content in given else vector
+            yield vector.copy() if vector is not None and content in given else vector
             given.add(content)
 
     def _failure(self, error: Exception) -> EmbeddingError:
@@ -166,7 +166,7 @@ def outcomes(batch: Sequence[Content], error: Exception) -> dict[Content, Vector
     return dict(zip(batch, outcomes_of(error), strict=True))
 
 
-def outcomes_of(error: PartialEmbeddingError) -> list[Vector | EmbeddingError]:
+def outcomes_of(error: PartialEmbeddingError) -> list[list[float] | EmbeddingError]:
     """Return for each text of a call its vector or its error."""
     return [error.failures[i] if each is None else each for i, each in enumerate(error.vectors)]
 

@@ -68,7 +68,7 @@ async def add(
         async with aclosing(_outcomes(collection, rows, batch_size)) as batches:
             first = 0
             async for batch in batches:
-                dense: dict[int, list[float] | None] = {}
+                dense: dict[int, Any] = {}
                 for index, outcome in enumerate(batch, first):
                     if isinstance(outcome, Exception):
                         failure = failure or outcome

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import grpc
+import numpy as np
 import requests
 from google.ai.generativelanguage_v1beta import (
     GenerativeServiceAsyncClient,
@@ -257,7 +258,7 @@ def _read(response: object, model: str) -> EmbedAnswer:
     if not isinstance(response, BatchEmbedContentsResponse):
         raise unreadable(TypeError(f"got {response!r}"), model=model)
     message = BatchEmbedContentsResponse.pb(response)
-    vectors = [list(embedding.values) for embedding in message.embeddings]
+    vectors = [np.array(embedding.values, dtype=np.float32) for embedding in message.embeddings]
     return EmbedAnswer(vectors=vectors, tokens=None)
 
 

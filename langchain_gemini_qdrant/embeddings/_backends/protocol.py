@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
 
 
-Vector = list[float]
+Vector: TypeAlias = "list[float] | NDArray[np.float32]"
+"""A list as JSON has it, or a one-dimensional array as protobuf has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +79,7 @@ class EmbedAnswer:
         tokens: Input tokens that the API reported, None if it did not.
     """
 
-    vectors: list[Vector]
+    vectors: Sequence[Vector]
     tokens: int | None
 
 
