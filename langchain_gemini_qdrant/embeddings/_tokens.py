@@ -14,10 +14,10 @@ _PIECE = re.compile(r"[A-Za-z]{1,6}|[0-9]|[^\W\d_]{1,3}|\n+|[^\S\n]{2,}|[^\w\s]|
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]+")
 _TOKENS_OF_AN_IDEOGRAPH = 0.8
 
-# ASCII, the most common case, is counted without a regular expression, which is six times as fast.
-_SIGN_CODES = (string.digits + string.punctuation).encode()
-_LETTERS = bytes(c if chr(c).isalpha() else ord(" ") for c in range(128)) + bytes(128)
-_SIGNS = bytes(ord(".") if c in _SIGN_CODES else c for c in range(128)) + bytes(128)
+# ASCII, the most common case, is counted without a regular expression and without a loop, which is
+# four times as fast.
+_IS_LETTER = bytes(chr(c).isalpha() for c in range(128)) + bytes(128)
+_NO_SIGNS = bytes(set(range(256)) - set((string.digits + string.punctuation).encode()))
 _LETTERS_BEYOND_A_WORD = 10  # one more token for this many: 1.3 to 1.5 tokens per English word
 
 
@@ -34,8 +34,9 @@ def estimate_tokens(text: str) -> int:
         tokens = len(_PIECE.findall(rest)) - runs + ideographs
         return max(1, tokens - round((1 - _TOKENS_OF_AN_IDEOGRAPH) * ideographs))
     data = text.encode()
-    words = data.translate(_LETTERS).split()
-    letters = sum(map(len, words))
-    signs = data.translate(_SIGNS).count(b".")
+    letters = int.from_bytes(data.translate(_IS_LETTER), "little")  # a byte of 1 for each
+    beginnings = letters & ~(letters << 8)  # letters after something else: one in each word
+    signs = len(data.translate(None, _NO_SIGNS))
     lines = data.count(b"\n") + data.count(b"\n ")  # newlines and indentation
-    return max(1, len(words) + letters // _LETTERS_BEYOND_A_WORD + signs + lines)
+    words = beginnings.bit_count() + letters.bit_count() // _LETTERS_BEYOND_A_WORD
+    return max(1, words + signs + lines)

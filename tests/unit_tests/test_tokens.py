@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import re
+import string
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
 
@@ -47,3 +52,11 @@ def test_mixed_scripts_add_up():
 )
 def test_ideographs_are_counted_each_and_keep_words_apart(text, tokens):
     assert estimate_tokens(text) == tokens
+
+
+@given(st.text("aZ09._- \n\t\0\x7f", max_size=80))
+def test_ascii_has_a_token_for_each_word_ten_letters_sign_and_line(text):
+    words, signs = re.findall("[A-Za-z]+", text), string.digits + string.punctuation
+    expected = len(words) + len("".join(words)) // 10 + sum(char in signs for char in text)
+    expected += text.count("\n") + text.count("\n ")
+    assert estimate_tokens(text) == max(1, expected)
