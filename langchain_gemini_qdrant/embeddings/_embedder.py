@@ -29,7 +29,13 @@ from langchain_gemini_qdrant.embeddings._send import (
     is_too_large,
 )
 from langchain_gemini_qdrant.embeddings._tracing import traced
-from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors, outcomes, until_failure
+from langchain_gemini_qdrant.embeddings._vectors import (
+    Result,
+    Vectors,
+    as_list,
+    outcomes,
+    until_failure,
+)
 from langchain_gemini_qdrant.embeddings.models import find_model
 from langchain_gemini_qdrant.errors import (
     GeminiQdrantError,
@@ -61,6 +67,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
 
 T = TypeVar("T")
+J = TypeVar("J")
 
 # A batch has at most this share of a minute's tokens: larger ones would leave the rest unused.
 _BATCHES_A_MINUTE = 20
@@ -165,7 +172,8 @@ class Embedder:
         content = call.spec.content(text)
         if call.spec.near_limit([content]):
             await self._check_lengths(call, Vectors(call.spec, [content]), [content])
-        return _lists(await embed_batch(call, [content]))[0]
+        [vector] = await embed_batch(call, [content])
+        return as_list(vector)
 
     async def embed_call(
         self, name: str, wanted: Vectors, services: Services | None = None
@@ -173,20 +181,19 @@ class Embedder:
         """Embed missing vectors, as one call with this name in traces."""
         call = self.call(wanted.spec, services)
         with self.accounted(name, call, wanted.missing_count):
-            return _lists(await self.embed(call, wanted))
+            return await self.embed(call, wanted)
 
-    async def embed(self, call: CallContext, wanted: Vectors) -> list[Vector]:
+    async def embed(self, call: CallContext, wanted: Vectors) -> list[list[float]]:
         """Return the vectors of all contents; only those without a vector are sent."""
         missing = wanted.missing
         await self._check_lengths(call, wanted, missing)
         todo = list(self._batches(missing))
-        if len(todo) == 1:
-            wanted.collect(todo[0], await _result(embed_batch, call, todo[0]))
-            return wanted.all()
-        results = await self._results(call, embed_batch, todo)
-        for batch, result in zip(todo, results, strict=True):
-            wanted.collect(batch, result)
-        return wanted.all()
+        async with aclosing(self._results(call, embed_batch, todo)) as results:
+            async for batch, result in results:
+                wanted.collect(batch, result)
+                # Not in the batch's own thread or task, which sends the next batch meanwhile.
+                wanted.make_lists(batch)
+        return [as_list(vector) for vector in wanted.all()]
 
     async def stream(
         self,
@@ -198,7 +205,7 @@ class Embedder:
         async with aclosing(self.outcomes(call, texts, titles)) as batches_done:
             async for batch in batches_done:
                 vectors, failure = until_failure(batch)
-                yield _lists(vectors)
+                yield [as_list(vector) for vector in vectors]
                 if failure is not None:
                     raise failure
 
@@ -285,15 +292,18 @@ class Embedder:
         self,
         call: CallContext,
         operation: Callable[[CallContext, Any], Coroutine[Any, Any, T]],
-        jobs: Sequence[Any],
-    ) -> list[Result[T]]:
-        """Run an operation for each job concurrently; return the results in order."""
+        jobs: Sequence[J],
+    ) -> AsyncGenerator[tuple[J, Result[T]], None]:
+        """Run an operation for each job concurrently; yield the jobs in order, with results."""
         concurrency = min(self.max_concurrency, len(jobs))
         if concurrency <= 1:
-            return [await _result(operation, call, job) for job in jobs]
+            for job in jobs:
+                yield job, await _result(operation, call, job)
+            return
         async with aclosing(call.services.side_by_side(concurrency)) as side_by_side:
-            pendings = [side_by_side.start(_result, operation, call, job) for job in jobs]
-            return [await _ended(side_by_side, pending) for pending in pendings]
+            pendings = deque(side_by_side.start(_result, operation, call, job) for job in jobs)
+            for job in jobs:
+                yield job, await _ended(side_by_side, pendings.popleft())
 
     def _batches(self, contents: Iterable[Content]) -> Iterator[list[Content]]:
         return batches(contents, max_texts=self.max_texts, max_tokens=self.max_tokens)
@@ -323,7 +333,10 @@ class Embedder:
     async def _counted_too_long(
         self, call: CallContext, doubtful: Sequence[Content]
     ) -> set[Content]:
-        count = partial(self._results, call, count_tokens)
+        async def count(contents: Sequence[Content]) -> list[Result[int]]:
+            async with aclosing(self._results(call, count_tokens, contents)) as results:
+                return [result async for _, result in results]
+
         return await too_long(call.spec, doubtful, count, call.counted)
 
     def _refuse(self, call: CallContext, indices: Sequence[int]) -> None:
@@ -412,11 +425,6 @@ def make_embedder(options: GeminiEmbeddings, connection: Connection, used: Usage
         max_concurrency=options.max_concurrency,
         on_too_long=options.on_too_long,
     )
-
-
-def _lists(vectors: list[Vector]) -> list[list[float]]:
-    """Return the vectors of a call without `keeps_arrays`, which are lists already."""
-    return vectors  # type: ignore[return-value]
 
 
 async def _result(

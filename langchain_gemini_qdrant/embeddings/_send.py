@@ -86,8 +86,6 @@ class CallContext:
         fatal_error: An error that every further request would also get; None if there was none.
         usage: The usage so far.
         counted: The token counts of long texts so far.
-        keeps_arrays: Whether vectors that arrive as arrays remain arrays; otherwise they become
-            lists.
     """
 
     spec: RequestSpec
@@ -100,7 +98,6 @@ class CallContext:
     usage: EmbeddingUsage = field(default_factory=EmbeddingUsage)
     lock: threading.Lock = field(default_factory=threading.Lock)
     counted: list[Counted] = field(default_factory=list)
-    keeps_arrays: bool = False
     waits: Waits = field(init=False)
 
     def __post_init__(self) -> None:
@@ -227,16 +224,14 @@ class _TooBigForQuotaError(GeminiQdrantError):
 
 
 async def _embed_at_once(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
-    send = _send if call.services.cache is None else _send_missing
     try:
-        vectors = await send(call, contents)
+        if call.services.cache is None:
+            return await _send(call, contents)
+        return await _send_missing(call, contents)
     except (GeminiQdrantError, CancelledError):
         raise
     except Exception as error:  # from a rate limiter, or unexpected ones from the SDK
         raise _unexpected(call, error) from error
-    if call.keeps_arrays:
-        return vectors
-    return [vector if isinstance(vector, list) else vector.tolist() for vector in vectors]
 
 
 async def _send_missing(call: CallContext, contents: Sequence[Content]) -> list[Vector]:

@@ -98,9 +98,7 @@ async def _begin(embedding: GeminiEmbeddings, *, blocking: bool) -> tuple[Embedd
     # Making the embedder may take seconds; that must not block an event loop.
     embedder = embedding._embedder if blocking else await embedding._aembedder()  # noqa: SLF001 - a face of it
     services = embedder.blocking_services() if blocking else None
-    call = embedder.call(call_spec(embedding, "document"), services)
-    call.keeps_arrays = True
-    return embedder, call
+    return embedder, embedder.call(call_spec(embedding, "document"), services)
 
 
 async def stream_outcomes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from langchain_gemini_qdrant.errors import (
     ConfigurationError,
@@ -108,6 +108,12 @@ class Vectors:
             else:
                 self._vectors[content] = outcome
 
+    def make_lists(self, batch: Sequence[Content]) -> None:
+        """Replace the arrays of a batch by lists."""
+        for content in batch:
+            if content in self._vectors:
+                self._vectors[content] = as_list(self._vectors[content])
+
     def outcomes(self) -> list[Vector | Exception]:
         """Return for each content its vector or its error, in order."""
         pairs = zip(self._contents, self._in_order(), strict=True)
@@ -137,7 +143,7 @@ class Vectors:
             f"embedded, at index {_ranges(list(failures))}; `vectors` has the others and "
             f"`retry_failed` sends these again. The first failure: {first}",
             model=self.spec.model,
-            vectors=cast("list[list[float] | None]", list(self._in_order())),
+            vectors=[None if each is None else as_list(each) for each in self._in_order()],
             failures=failures,
         )
         error.unfinished = Unfinished(spec=self.spec, contents=self._contents)
@@ -157,6 +163,11 @@ class Vectors:
         failure = EmbeddingError(f"{self.spec.model}: {error}", model=self.spec.model)
         failure.__cause__ = error
         return failure
+
+
+def as_list(vector: Vector) -> list[float]:
+    """Return a vector in the form that callers get."""
+    return vector if isinstance(vector, list) else vector.tolist()
 
 
 def outcomes(batch: Sequence[Content], error: Exception) -> dict[Content, Vector | Exception]:
