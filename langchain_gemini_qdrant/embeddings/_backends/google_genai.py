@@ -28,8 +28,9 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     unsendable,
     unusable_client,
 )
+from langchain_gemini_qdrant.embeddings._backends.extraction import aextract, extract, extracting
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
-from langchain_gemini_qdrant.embeddings._backends.total_time import httpx_hooks
+from langchain_gemini_qdrant.embeddings._backends.total_time import begin, limit
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
@@ -136,22 +137,27 @@ class GenaiConnections:
         """Send one request and wait for its answer."""
         with self._translated(request.model):
             embed_content = (self._own or self._clients.of_process()).models.embed_content
+            is_watched = _is_watched(embed_content)
             config = self._config(request, shortest(timeout, self._timeout))
-            contents = self._contents(request, is_watched=_is_watched(embed_content))
+            contents = self._contents(request, is_watched=is_watched)
             model = self._name(request.model)
-            return self._read(embed_content(model=model, contents=contents, config=config))
+            with extracting(enabled=not is_watched) as extracted:
+                response = embed_content(model=model, contents=contents, config=config)
+            return extracted.complete(self._read(response))
 
     async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
         timeout = shortest(timeout, self._timeout)
         with self._translated(request.model):
             embed_content = (self._own or self._clients.of_loop()).aio.models.embed_content
+            is_watched = _is_watched(embed_content)
             config = self._config(request, timeout)
-            contents = self._contents(request, is_watched=_is_watched(embed_content))
-            sending = embed_content(
-                model=self._name(request.model), contents=contents, config=config
-            )
-            return self._read(await asyncio.wait_for(sending, timeout))
+            contents = self._contents(request, is_watched=is_watched)
+            model = self._name(request.model)
+            with extracting(enabled=not is_watched) as extracted:
+                sending = embed_content(model=model, contents=contents, config=config)
+                response = await asyncio.wait_for(sending, timeout)
+            return extracted.complete(self._read(response))
 
     def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask the API how many tokens a text has."""
@@ -280,7 +286,8 @@ def client_options(base_url: str | None) -> types.HttpOptions:
     """
     return types.HttpOptions(
         base_url=base_url,
-        client_args={"event_hooks": httpx_hooks()},
+        client_args={"event_hooks": {"request": [begin], "response": [limit, extract]}},
+        async_client_args={"event_hooks": {"response": [aextract]}},  # not over aiohttp
         retry_options=types.HttpRetryOptions(attempts=1),
     )
 
