@@ -28,11 +28,11 @@ def _dict_with(name: str, schema: core_schema.CoreSchema) -> core_schema.CoreSch
     return core_schema.typed_dict_schema(fields, extra_behavior="allow")
 
 
-# Strict: an answer with anything else than numbers is left to the SDK.
-_VALUES = core_schema.list_schema(core_schema.float_schema(strict=True))
-_ANSWER = SchemaValidator(
-    _dict_with("embeddings", core_schema.list_schema(_dict_with("values", _VALUES)))
-)
+# Strict: an answer with anything else than finite numbers is left to the SDK.
+_NUMBER = core_schema.float_schema(strict=True, allow_inf_nan=False)
+_VALUES = core_schema.list_schema(_NUMBER, fail_fast=True)
+_EMBEDDINGS = core_schema.list_schema(_dict_with("values", _VALUES), fail_fast=True)
+_ANSWER = SchemaValidator(_dict_with("embeddings", _EMBEDDINGS))
 
 
 @dataclass(slots=True)
@@ -85,15 +85,17 @@ def _unread(response: Any) -> Any:  # noqa: ANN401
 
 
 def _shorten(response: Any, body: bytes, extracted: Extracted) -> None:  # noqa: ANN401
-    """Keep the vectors, and leave the rest of the body to the SDK."""
+    response.headers.pop("content-encoding", None)
+    response.stream = type(response)(_OK, content=_rest(body, extracted)).stream
+
+
+def _rest(body: bytes, extracted: Extracted) -> bytes:
+    """Keep the vectors of a body, and return the rest of it for the SDK."""
     try:
         answer = _ANSWER.validate_json(body)
     except ValidationError:
-        pass
-    else:
-        extracted.vectors = [embedding.pop("values") for embedding in answer["embeddings"]]
-        if not any(answer["embeddings"]):
-            del answer["embeddings"]
-        body = json.dumps(answer).encode()
-    response.headers.pop("content-encoding", None)
-    response.stream = type(response)(_OK, content=body).stream
+        return body
+    extracted.vectors = [embedding.pop("values") for embedding in answer["embeddings"]]
+    if not any(answer["embeddings"]):
+        del answer["embeddings"]
+    return json.dumps(answer).encode()

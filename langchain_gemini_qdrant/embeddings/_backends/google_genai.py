@@ -70,9 +70,8 @@ _ILLEGAL_HEADER = re.compile("^Illegal header|header injection attack")  # h11's
 _OK = 200
 _SHORTEST_DEADLINE = 10  # seconds, the shortest that the API accepts; see `http_options`
 
-# The SDK requires contents even if extra_body has the whole list of requests. On Vertex AI, two
-# contents make it choose the batch method.
-_PLACEHOLDERS = [types.Content(parts=[types.Part(text="-")])] * 2
+# The SDK requires contents even if extra_body has the whole list of requests.
+_PLACEHOLDER = "-"
 
 
 class GenaiConnections:
@@ -181,7 +180,7 @@ class GenaiConnections:
     def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
         """Return the texts for tracers that watch the call; `extra_body` is what is sent."""
         if not is_watched:
-            return [*_PLACEHOLDERS[: len(request.texts)]]
+            return _PLACEHOLDER
         return [types.Content(parts=[types.Part(text=text)]) for text in request.texts]
 
     def _counting(self, model: str, text: str, timeout: float | None) -> dict[str, Any]:
