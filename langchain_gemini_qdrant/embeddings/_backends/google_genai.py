@@ -47,7 +47,8 @@ _ADDRESS = "https://generativelanguage.googleapis.com/"
 # The SDK completes its models on first use, under a lock of pydantic's on which a forked child
 # could wait for ever. Those that our requests use are completed here: a fork waits for an import.
 _USED = re.compile(
-    "EmbedContent|ContentEmbedding|CountTokens|UsageMetadata|ModalityTokenCount|Http(Options|Response)"
+    "EmbedContent|ContentEmbedding|CountTokens|UsageMetadata|ModalityTokenCount"
+    "|Http(Retry)?Options|HttpResponse|^(User)?Content$|^Part$"
 )
 for _name, _model in vars(types).items():
     if _USED.search(_name) and isinstance(_model, type) and issubclass(_model, BaseModel):
