@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import importlib.util
 import json
 import sys
 import zlib
@@ -174,12 +173,6 @@ class Parsed:
             self.lengths.append(len(frame.f_locals["s"]))
 
 
-without_aiohttp = pytest.mark.skipif(
-    importlib.util.find_spec("aiohttp") is not None, reason="over aiohttp, the SDK reads it all"
-)
-
-
-@without_aiohttp
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("compression", [True, False])
 async def test_sdk_parses_an_answer_without_its_vectors(

@@ -1,7 +1,7 @@
 """Take the vectors out of an HTTP answer before google-genai reads it.
 
-The SDK parses an answer with `json`, copies its vectors and has pydantic check them again. Pydantic's
-own JSON reader does all of this at once, with the same numbers.
+The SDK parses an answer with `json`, then copies and checks its vectors. Pydantic's own JSON reader
+does all of this at once, with the same numbers.
 """
 
 from __future__ import annotations
