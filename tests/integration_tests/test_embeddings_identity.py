@@ -252,6 +252,25 @@ thread.join()
 print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children])
 """
 
+COMPLETED = """
+import warnings
+warnings.simplefilter("ignore")
+from google.genai import types
+from pydantic import BaseModel
+from langchain_gemini_qdrant.embeddings._backends import create_backend
+from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
+options = {options!r}
+settings = BackendSettings(api_key=options["api_key"], base_url=options["base_url"])
+backend = create_backend("google-genai", settings)
+models = [m for m in vars(types).values() if isinstance(m, type) and issubclass(m, BaseModel)]
+left = [model for model in models if not model.__pydantic_complete__]
+for name in ("models/gemini-embedding-001", "models/gemini-embedding-2"):
+    rest = {"titles": [None] * 2, "task_type": None, "output_dimensionality": 128}
+    backend.embed(EmbedRequest(model=name, texts=["a", "b"], **rest))
+    backend.count_tokens(name, "a")
+print([model.__name__ for model in left if model.__pydantic_complete__])
+"""
+
 HELD = """
 import os, signal, threading, warnings
 warnings.simplefilter("ignore")
@@ -320,6 +339,13 @@ def run_forking(script, embeddings):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_fork_in_the_middle_of_the_first_use_hangs_no_child(make_embeddings):
     assert run_forking(FORKS, make_embeddings(**SIZE)) == [str([0] * 6)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["google-genai"], indirect=True)
+def test_requests_complete_no_model_of_the_sdk(make_embeddings):
+    """Pydantic completes a model under a lock, which a forked child could find held."""
+    assert run_elsewhere(COMPLETED, make_embeddings(**SIZE)).stdout == "[]\n"
 
 
 @pytest.mark.slow

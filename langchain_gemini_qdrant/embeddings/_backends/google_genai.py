@@ -28,8 +28,9 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     unsendable,
     unusable_client,
 )
+from langchain_gemini_qdrant.embeddings._backends.extraction import aextract, extract, extracting
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
-from langchain_gemini_qdrant.embeddings._backends.total_time import httpx_hooks
+from langchain_gemini_qdrant.embeddings._backends.total_time import begin, limit
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
@@ -46,7 +47,8 @@ _ADDRESS = "https://generativelanguage.googleapis.com/"
 # The SDK completes its models on first use, under a lock of pydantic's on which a forked child
 # could wait for ever. Those that our requests use are completed here: a fork waits for an import.
 _USED = re.compile(
-    "EmbedContent|ContentEmbedding|CountTokens|UsageMetadata|ModalityTokenCount|Http(Options|Response)"
+    "EmbedContent|ContentEmbedding|CountTokens|UsageMetadata|ModalityTokenCount"
+    "|Http(Retry)?Options|HttpResponse|^(User)?Content$|^Part$"
 )
 for _name, _model in vars(types).items():
     if _USED.search(_name) and isinstance(_model, type) and issubclass(_model, BaseModel):
@@ -69,9 +71,8 @@ _ILLEGAL_HEADER = re.compile("^Illegal header|header injection attack")  # h11's
 _OK = 200
 _SHORTEST_DEADLINE = 10  # seconds, the shortest that the API accepts; see `http_options`
 
-# The SDK requires contents even if extra_body has the whole list of requests. On Vertex AI, two
-# contents make it choose the batch method.
-_PLACEHOLDERS = [types.Content(parts=[types.Part(text="-")])] * 2
+# The SDK requires contents even if extra_body has the whole list of requests.
+_PLACEHOLDER = "-"
 
 
 class GenaiConnections:
@@ -136,22 +137,27 @@ class GenaiConnections:
         """Send one request and wait for its answer."""
         with self._translated(request.model):
             embed_content = (self._own or self._clients.of_process()).models.embed_content
+            is_watched = _is_watched(embed_content)
             config = self._config(request, shortest(timeout, self._timeout))
-            contents = self._contents(request, is_watched=_is_watched(embed_content))
+            contents = self._contents(request, is_watched=is_watched)
             model = self._name(request.model)
-            return self._read(embed_content(model=model, contents=contents, config=config))
+            with extracting(enabled=not is_watched) as extracted:
+                response = embed_content(model=model, contents=contents, config=config)
+            return extracted.complete(self._read(response))
 
     async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
         timeout = shortest(timeout, self._timeout)
         with self._translated(request.model):
             embed_content = (self._own or self._clients.of_loop()).aio.models.embed_content
+            is_watched = _is_watched(embed_content)
             config = self._config(request, timeout)
-            contents = self._contents(request, is_watched=_is_watched(embed_content))
-            sending = embed_content(
-                model=self._name(request.model), contents=contents, config=config
-            )
-            return self._read(await asyncio.wait_for(sending, timeout))
+            contents = self._contents(request, is_watched=is_watched)
+            model = self._name(request.model)
+            with extracting(enabled=not is_watched) as extracted:
+                sending = embed_content(model=model, contents=contents, config=config)
+                response = await asyncio.wait_for(sending, timeout)
+            return extracted.complete(self._read(response))
 
     def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask the API how many tokens a text has."""
@@ -175,7 +181,7 @@ class GenaiConnections:
     def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
         """Return the texts for tracers that watch the call; `extra_body` is what is sent."""
         if not is_watched:
-            return [*_PLACEHOLDERS[: len(request.texts)]]
+            return _PLACEHOLDER
         return [types.Content(parts=[types.Part(text=text)]) for text in request.texts]
 
     def _counting(self, model: str, text: str, timeout: float | None) -> dict[str, Any]:
@@ -280,7 +286,8 @@ def client_options(base_url: str | None) -> types.HttpOptions:
     """
     return types.HttpOptions(
         base_url=base_url,
-        client_args={"event_hooks": httpx_hooks()},
+        client_args={"event_hooks": {"request": [begin], "response": [limit, extract]}},
+        async_client_args={"event_hooks": {"response": [aextract]}},  # not over aiohttp
         retry_options=types.HttpRetryOptions(attempts=1),
     )
 

@@ -29,18 +29,15 @@ def in_time(pieces: Iterator[bytes], end: float) -> Iterator[bytes]:
         yield piece
 
 
-def httpx_hooks() -> dict[str, list[Any]]:
-    """Return the `event_hooks` for a client of httpx or httpx2."""
-    return {"request": [_begin], "response": [_limit]}
-
-
-def _begin(request: Any) -> None:  # noqa: ANN401 - of httpx or httpx2
+def begin(request: Any) -> None:  # noqa: ANN401 - of httpx or httpx2
+    """Note when the answer must be complete; a request hook."""
     seconds = request.extensions["timeout"]["read"]
     if seconds is not None:  # redirects inherit the end
         request.extensions.setdefault("end", time.monotonic() + seconds)
 
 
-def _limit(response: Any) -> None:  # noqa: ANN401 - of httpx or httpx2
+def limit(response: Any) -> None:  # noqa: ANN401 - of httpx or httpx2
+    """End the answer in time; a response hook."""
     extensions = response.request.extensions
     if "end" in extensions:
         # The time left is also the longest wait for a piece of the body.

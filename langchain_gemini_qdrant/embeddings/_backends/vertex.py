@@ -52,6 +52,9 @@ _MULTI_REGIONS = frozenset({"eu", "us"})
 # Since 3.4.0; before, gemini-embedding-2 took one content, and gemini-embedding-001 one instance.
 _HAS_BATCHES = hasattr(types.EmbeddingApiType, "BATCH_EMBED_CONTENTS")
 
+# The SDK chooses the batch method for two contents.
+_PLACEHOLDERS = [types.Content(parts=[types.Part(text="-")])] * 2
+
 
 class VertexBackend(GenaiConnections):
     """Sends with `models.embed_content`, with one client for each process and event loop."""
@@ -128,7 +131,9 @@ class VertexBackend(GenaiConnections):
         )
 
     def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
-        return super()._contents(request, is_watched=is_watched or len(request.texts) == 1)
+        if is_watched or len(request.texts) == 1:
+            return super()._contents(request, is_watched=True)
+        return [*_PLACEHOLDERS]
 
     def _name(self, model: str) -> str:
         return model.removeprefix("models/")
