@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import warnings
 
 import grpc
@@ -229,3 +230,13 @@ def test_a_port_in_use_stops_both_sides(emulator):
         other.start()
     with pytest.raises(RuntimeError, match="not running"):
         _ = other.base_url
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    """And nothing keeps listening."""
+    monkeypatch.setitem(sys.modules, "google.ai.generativelanguage_v1beta.types", None)
+    emulator = GeminiEmulator(grpc=True)
+    with pytest.raises(ImportError, match=r"needs google-ai-generativelanguage.*\[grpc\]"):
+        emulator.start()
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = emulator.base_url

@@ -101,9 +101,7 @@ def old_embed(request, quick_emulator):
     with grpc.insecure_channel(quick_emulator.grpc_target) as channel:
         older = glm.GenerativeServiceClient(transport=transport(channel=channel))
         yield lambda texts, **more: np.float32(
-            sdk.embed_content(f"models/{TWO}", texts, client=older, **options, **more)[
-                "embedding"
-            ]
+            sdk.embed_content(f"models/{TWO}", texts, client=older, **options, **more)["embedding"]
         )
 
 
