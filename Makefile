@@ -13,13 +13,13 @@ EXTRAS := cli,dataframe,files,grpc,plot,testing
 PIP := -m pip --disable-pip-version-check --quiet
 WORKERS := auto # processes that share the tests; one for each core
 PYTEST = bin/pytest --numprocesses=$(strip $(WORKERS)) --dist=worksteal
-# What the versions of other packages can break; the rest does not meet them, or through these. All
-# that embeds is among it: google-generativeai, which holds other packages to old versions, is there.
+# What the versions of other packages can break; the rest does not meet them, or through these.
+# All embeddings are here because `make test` is without google-generativeai.
 VERSIONED := cli cli_collections cli_errors cli_ingest cli_recall cli_search cli_stored docs \
   edge_congruence edge_storage embeddings_* emulator_* error_pools event_loops examples first_use \
-  google_generativeai_rest langchain_contract langchain_indexing \
-  langchain_retrievers local_mode_folders moving_page pytest_plugin qdrant_server server_wire \
-  vcr_config vectorstores_standard vertex_backend
+  google_generativeai_rest langchain_contract langchain_indexing langchain_retrievers \
+  local_mode_folders moving_page pytest_plugin qdrant_server server_wire vcr_config \
+  vectorstores_standard vertex_backend
 # What meets a Qdrant server.
 SERVED := collections_of_others docs edge_programs event_loops hybrid ingestion ingestion_cleanup \
   ingestion_failures langchain_community langchain_contract langchain_indexing langchain_retrievers \
