@@ -9,15 +9,15 @@ DOCS := .venv-docs
 EXAMPLES := .venv-examples
 # What is tested: this folder, from which pip builds a wheel, or a wheel that is built already.
 PACKAGE := .
-EXTRAS := cli,dataframe,files,google-generativeai,plot,testing
+EXTRAS := cli,dataframe,files,grpc,plot,testing
 PIP := -m pip --disable-pip-version-check --quiet
 WORKERS := auto # processes that share the tests; one for each core
 PYTEST = bin/pytest --numprocesses=$(strip $(WORKERS)) --dist=worksteal
 # What the versions of other packages can break; the rest does not meet them, or through these.
+# All embeddings are here because `make test` is without google-generativeai.
 VERSIONED := cli cli_collections cli_errors cli_ingest cli_recall cli_search cli_stored docs \
-  edge_congruence edge_storage embeddings_retries embeddings_standard embeddings_vertex \
-  embeddings_wire emulator_batches emulator_grpc emulator_modes emulator_rest emulator_vertex \
-  examples google_generativeai_rest langchain_contract langchain_indexing langchain_retrievers \
+  edge_congruence edge_storage embeddings_* emulator_* error_pools event_loops examples first_use \
+  google_generativeai_rest langchain_contract langchain_indexing langchain_retrievers \
   local_mode_folders moving_page pytest_plugin qdrant_server server_wire vcr_config \
   vectorstores_standard vertex_backend
 # What meets a Qdrant server.
@@ -69,7 +69,8 @@ server_tests: $(TEST)/.installed
 	@test -n "$$QDRANT_URL" || { echo 'QDRANT_URL is missing: the address of a Qdrant server'; exit 2; }
 	$(TEST)/$(PYTEST) $(SERVED:%=tests/integration_tests/test_%.py)
 
-# With the oldest dependencies that pyproject.toml allows, google-genai 2 among them.
+# With the oldest dependencies that pyproject.toml allows, google-genai 2 among them, and with
+# google-generativeai, which does not fit the newest ones.
 lowest: $(LOWEST)/.installed
 	$(LOWEST)/$(PYTEST) tests/unit_tests $(VERSIONED:%=tests/integration_tests/test_%.py)
 
@@ -92,7 +93,8 @@ docs: $(DOCS)/.installed
 compat: $(TEST)/.installed
 	$(TEST)/bin/python tests/compat/run.py
 
-# The emulator asked by google-genai 2 and 3, google-generativeai and langchain-google-genai.
+# The emulator asked by google-genai 2 and 3, Google's generated gRPC client, google-generativeai and
+# langchain-google-genai.
 compat-clients:
 	$(PYTHON) tests/compat/clients.py
 
@@ -122,7 +124,8 @@ $(TEST)/.installed: $(SOURCES)
 $(LOWEST)/.installed: $(SOURCES) tests/lowest.txt
 	test -d $(LOWEST) || $(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
-	$(LOWEST)/bin/python $(PIP) install --group test '$(PACKAGE)[$(EXTRAS)]' --constraint tests/lowest.txt
+	$(LOWEST)/bin/python $(PIP) install --group test '$(PACKAGE)[$(EXTRAS),google-generativeai]' \
+	  --constraint tests/lowest.txt
 	touch $@
 
 $(EXAMPLES)/.installed: $(SOURCES)

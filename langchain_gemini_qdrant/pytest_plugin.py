@@ -40,10 +40,18 @@ def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
     return options
 
 
+def _over_grpc(request: pytest.FixtureRequest) -> bool:
+    """Return whether the embeddings of a test send over gRPC."""
+    options = _options(request, "gemini_embeddings")
+    backend, transport = options.get("backend"), options.get("transport")
+    return backend == "grpc" or (backend == "google-generativeai" and transport != "rest")
+
+
 @pytest.fixture
 def gemini_emulator(request: pytest.FixtureRequest) -> Iterator[GeminiEmulator]:
     """Serve a fresh Gemini API for one test, over REST on a free port.
 
+    It serves gRPC, too, if the marker `gemini_embeddings` of the test has `backend="grpc"`.
     `@pytest.mark.gemini_emulator(requests_per_minute=100, grpc=True)` sets options of
     `GeminiEmulator`. A test that sent a request unknown to the emulator fails at its end.
     """
@@ -51,7 +59,8 @@ def gemini_emulator(request: pytest.FixtureRequest) -> Iterator[GeminiEmulator]:
 
     # A key per test, so that what clients remember about a key does not reach the next test.
     keys = [f"emulator-key-{uuid.uuid4().hex}", "emulator-key"]
-    with GeminiEmulator(**{"api_keys": keys, **_options(request, "gemini_emulator")}) as emulator:
+    defaults = {"api_keys": keys, "grpc": _over_grpc(request)}
+    with GeminiEmulator(**{**defaults, **_options(request, "gemini_emulator")}) as emulator:
         yield emulator
     unknown = [request for request in emulator.requests if request.method is None]
     if unknown:
@@ -70,10 +79,9 @@ def gemini_embeddings(
     from langchain_gemini_qdrant import GeminiEmbeddings  # noqa: PLC0415 - not in every run
 
     options = _options(request, "gemini_embeddings")
-    grpc = options.get("transport") == "grpc"
     reached = {
         "api_key": gemini_emulator.api_key,
-        "base_url": gemini_emulator.grpc_url if grpc else gemini_emulator.base_url,
+        "base_url": gemini_emulator.grpc_url if _over_grpc(request) else gemini_emulator.base_url,
         "vertexai": False,  # overrides the developer's environment
     }
     with GeminiEmbeddings(**{**reached, **options}) as embeddings:

@@ -26,6 +26,14 @@ settings.register_profile("full", settings.get_profile("quick"), max_examples=60
 settings.load_profile("quick")
 
 
+def pytest_make_parametrize_id(val):
+    """Name no test after a file's bytes: archives hold the time at which a process made them.
+
+    Under pytest-xdist, all processes must find tests of the same names.
+    """
+    return "bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _outside_the_checkout(tmp_path_factory):
     """Python imports from where it is started: what tests start must find what is installed.

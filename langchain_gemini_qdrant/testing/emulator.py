@@ -25,7 +25,7 @@ _API_KEY = "emulator-key"
 
 
 class GeminiEmulator(Controls):
-    """A local server that answers google-genai and google-generativeai like the Gemini API.
+    """A local server that answers Google's clients, over REST and gRPC, like the Gemini API.
 
     Use it as a context manager, or call `start()` and `stop()`; it serves any thread, event loop
     or process. Vectors depend only on the texts and are the same on every machine: texts that share
@@ -62,7 +62,7 @@ class GeminiEmulator(Controls):
             api_keys: Accepted keys; None accepts only `"emulator-key"`.
             retired_models: Serve models that Google has retired, such as text-embedding-004.
             latency: Delay of each answer, in seconds.
-            grpc: Serve gRPC, too; needs google-generativeai.
+            grpc: Serve gRPC, too. Needs the extra `grpc`.
             grpc_port: Port of the gRPC side; 0 uses a free one.
             tls: Serve HTTPS, and gRPC over TLS, with its own certificate for localhost, at
                 `certificate`. Needs the extra `testing`.
@@ -133,7 +133,7 @@ class GeminiEmulator(Controls):
         Raises:
             OSError: The REST port is in use.
             RuntimeError: The gRPC port is in use.
-            ImportError: `grpc=True` without google-generativeai, or `tls=True` without
+            ImportError: `grpc=True` without google-ai-generativelanguage, or `tls=True` without
                 cryptography.
         """
         if self._rest is not None:
@@ -151,7 +151,7 @@ class GeminiEmulator(Controls):
         )
         if self._with_grpc:
             try:
-                # Imported here: it takes a second, and google-generativeai is optional.
+                # Imported here: it takes a second, and the package for it is optional.
                 from langchain_gemini_qdrant.testing._transport._grpc import GrpcServer  # noqa: PLC0415
 
                 self._grpc = GrpcServer(

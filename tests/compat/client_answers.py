@@ -25,7 +25,7 @@ Embed = Callable[[str, "list[str]"], Sequence[Sequence[float]]]
 def main() -> None:
     """Ask with every client, and print what it got."""
     found = {}
-    with GeminiEmulator(grpc=find_spec("google.generativeai") is not None) as emulator:
+    with GeminiEmulator(grpc=has_generated_client()) as emulator:
         for name, embed, more in clients(emulator):
             found[name] = {**answers(emulator, embed), **more}
     sys.stdout.write(json.dumps(found))
@@ -36,8 +36,15 @@ def clients(emulator: GeminiEmulator) -> Iterator[tuple[str, Embed, dict[str, An
     yield from google_genai(emulator)
     if find_spec("langchain_google_genai") is not None:
         yield "langchain-google-genai", langchain_google_genai(emulator), {}
+    if has_generated_client():
+        yield from generated_client(emulator)
     if find_spec("google.generativeai") is not None:
         yield from google_generativeai(emulator)
+
+
+def has_generated_client() -> bool:
+    """Whether google-ai-generativelanguage is here; google-generativeai brings it, too."""
+    return find_spec("google.ai") is not None
 
 
 def answers(emulator: GeminiEmulator, embed: Embed) -> dict[str, Any]:
@@ -115,6 +122,55 @@ def langchain_google_genai(emulator: GeminiEmulator) -> Embed:
         ).embed_documents(texts)
 
     return embed
+
+
+def generated_client(emulator: GeminiEmulator) -> Iterator[tuple[str, Embed, dict[str, Any]]]:
+    """The client that Google generates from the API, over gRPC, sync and async."""
+    import grpc
+    from google.ai import generativelanguage_v1beta as glm
+    from google.ai.generativelanguage_v1beta.services.generative_service import transports
+    from google.ai.generativelanguage_v1beta.services.model_service import transports as of_models
+
+    # Over plaintext gRPC it does not send the key; its own retries would hide a fault.
+    once: dict[str, Any] = {"metadata": [("x-goog-api-key", emulator.api_key)], "retry": None}
+    channel = grpc.insecure_channel(emulator.grpc_target)
+    client = glm.GenerativeServiceClient(
+        transport=transports.GenerativeServiceGrpcTransport(channel=channel)
+    )
+    models = glm.ModelServiceClient(transport=of_models.ModelServiceGrpcTransport(channel=channel))
+
+    def content(text: str) -> dict[str, Any]:
+        return {"parts": [{"text": text}]}
+
+    def request(model: str, texts: list[str]) -> dict[str, Any]:
+        name = f"models/{model}"
+        options = {"model": name, "task_type": TASK, "output_dimensionality": SIZE}
+        return {"model": name, "requests": [{"content": content(t), **options} for t in texts]}
+
+    def embed(model: str, texts: list[str]) -> list[list[float]]:
+        answer = client.batch_embed_contents(request(model, texts), **once)
+        return [list(embedding.values) for embedding in answer.embeddings]
+
+    def aembed(model: str, texts: list[str]) -> list[list[float]]:
+        async def run() -> list[list[float]]:
+            async with grpc.aio.insecure_channel(emulator.grpc_target) as channel:
+                transport = transports.GenerativeServiceGrpcAsyncIOTransport(channel=channel)
+                own = glm.GenerativeServiceAsyncClient(transport=transport)
+                answer = await own.batch_embed_contents(request(model, texts), **once)
+            return [list(embedding.values) for embedding in answer.embeddings]
+
+        return asyncio.run(run())
+
+    counted = client.count_tokens(
+        {"model": f"models/{ONE}", "contents": [content(TEXTS[0])]}, **once
+    )
+    more = {
+        "tokens": counted.total_tokens,
+        "models": sorted(model.name for model in models.list_models(**once)),
+    }
+    yield "google-ai-generativelanguage", embed, more
+    yield "google-ai-generativelanguage async", aembed, {}
+    channel.close()
 
 
 def google_generativeai(emulator: GeminiEmulator) -> Iterator[tuple[str, Embed, dict[str, Any]]]:

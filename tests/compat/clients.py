@@ -19,7 +19,8 @@ ROOT = HERE.parents[1]
 ENVIRONMENTS = {
     "google-genai 2, oldest": ["google-genai==2.0.0"],
     "google-genai 2, newest": ["google-genai>=2,<3", "langchain-google-genai>=4"],
-    "google-genai 3": ["google-genai>=3,<4", "google-generativeai>=0.8.6,<0.9"],
+    "google-genai 3": ["google-genai>=3,<4", "google-ai-generativelanguage>=0.12"],
+    "google-generativeai": ["google-generativeai>=0.8.6,<0.9", "google-genai>=3,<4"],
 }
 
 

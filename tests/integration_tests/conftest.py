@@ -93,6 +93,15 @@ def make_embeddings(emulator, backend):
         embeddings.close()
 
 
+@pytest.fixture(scope="session")
+def old_genai():
+    """google-generativeai itself, which holds the packages that it shares to old versions."""
+    with warnings.catch_warnings():
+        # its end of life, and that of the Python that runs it
+        warnings.simplefilter("ignore", FutureWarning)
+        return pytest.importorskip("google.generativeai", reason="`make lowest` has it")
+
+
 @pytest.fixture(scope="module")
 def loop():
     """One event loop for all tests of a file: google-genai 2.x fails in a second one."""

@@ -1,8 +1,9 @@
-"""google-generativeai over gRPC takes the emulator for the Gemini API, sync and async."""
+"""Google's clients over gRPC take the emulator for the Gemini API, sync and async."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import warnings
 
 import grpc
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 
 from langchain_gemini_qdrant.testing import GeminiEmulator
+from tests.integration_tests import generated_client
 
 with warnings.catch_warnings():
-    # its end of life, and that of the Python that runs it
+    # google-api-core announces the end of the Python that runs it
     warnings.simplefilter("ignore", FutureWarning)
-    import google.generativeai as genai
     from google.ai import generativelanguage_v1beta as glm
     from google.ai.generativelanguage_v1beta.services import generative_service, model_service
     from google.api_core import exceptions
@@ -35,20 +36,27 @@ def client(emulator):
         yield glm.GenerativeServiceClient(transport=transport(channel=channel))
 
 
+@pytest.fixture(params=["google-ai-generativelanguage", "google-generativeai"])
+def sdk(request):
+    if request.param == "google-generativeai":
+        return request.getfixturevalue("old_genai")
+    return generated_client
+
+
 @pytest.fixture(params=["sync", "async"])
-def embed(request, emulator, client, metadata):
-    """`embed_content` of google-generativeai, sync and async; it retries nothing."""
+def embed(request, sdk, emulator, client, metadata):
+    """`embed_content` of each SDK, sync and async; it retries nothing."""
 
     def embed(texts, model=ONE, *, metadata=metadata, timeout=10, **options):
         options["request_options"] = {"metadata": metadata, "timeout": timeout, "retry": None}
         if request.param == "sync":
-            return genai.embed_content(model, texts, client=client, **options)["embedding"]
+            return sdk.embed_content(model, texts, client=client, **options)["embedding"]
 
         async def run():
             transport = generative_service.transports.GenerativeServiceGrpcAsyncIOTransport
             async with grpc.aio.insecure_channel(emulator.grpc_target) as channel:
                 aio = glm.GenerativeServiceAsyncClient(transport=transport(channel=channel))
-                return await genai.embed_content_async(model, texts, client=aio, **options)
+                return await sdk.embed_content_async(model, texts, client=aio, **options)
 
         return asyncio.run(run())["embedding"]
 
@@ -72,7 +80,7 @@ def test_a_message_may_be_larger_than_grpc_takes_by_default(client, metadata):
 
 
 def test_requests_are_recorded_like_those_over_rest(embed, emulator):
-    embed(["a"], task_type="document", title="T", output_dimensionality=768)
+    embed(["a"], task_type="RETRIEVAL_DOCUMENT", title="T", output_dimensionality=768)
     (request,) = emulator.requests
     assert request.transport == "grpc"
     assert request.path == (
@@ -222,3 +230,13 @@ def test_a_port_in_use_stops_both_sides(emulator):
         other.start()
     with pytest.raises(RuntimeError, match="not running"):
         _ = other.base_url
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    """And nothing keeps listening."""
+    monkeypatch.setitem(sys.modules, "google.ai.generativelanguage_v1beta.types", None)
+    emulator = GeminiEmulator(grpc=True)
+    with pytest.raises(ImportError, match=r"needs google-ai-generativelanguage.*\[grpc\]"):
+        emulator.start()
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = emulator.base_url

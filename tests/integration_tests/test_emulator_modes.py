@@ -12,11 +12,11 @@ from google import genai
 from google.genai import types
 
 from langchain_gemini_qdrant.testing import GeminiEmulator
+from tests.integration_tests import generated_client
 
 with warnings.catch_warnings():
-    # its end of life, and that of the Python that runs it
+    # google-api-core announces the end of the Python that runs it
     warnings.simplefilter("ignore", FutureWarning)
-    import google.generativeai as old_genai
     from google.ai import generativelanguage_v1beta as glm
     from google.ai.generativelanguage_v1beta.services import generative_service
 
@@ -81,18 +81,19 @@ def quick_emulator(_quick_emulator):
     return _quick_emulator
 
 
-@pytest.fixture(params=["rest", "grpc"])
+@pytest.fixture(params=["google-generativeai-rest", "google-generativeai-grpc", "grpc"])
 def old_embed(request, quick_emulator):
-    """`embed_content` of google-generativeai over both transports, with stand-ins."""
+    """`embed_content` of google-generativeai and of Google's generated client, with stand-ins."""
+    sdk = generated_client if request.param == "grpc" else request.getfixturevalue("old_genai")
     options = {"request_options": {"retry": None}}
-    if request.param == "rest":
-        old_genai.configure(
+    if request.param == "google-generativeai-rest":
+        sdk.configure(
             api_key=quick_emulator.api_key,
             transport="rest",
             client_options={"api_endpoint": quick_emulator.base_url},
         )
         yield lambda texts, **more: np.float32(
-            old_genai.embed_content(f"models/{TWO}", texts, **options, **more)["embedding"]
+            sdk.embed_content(f"models/{TWO}", texts, **options, **more)["embedding"]
         )
         return
     options["request_options"]["metadata"] = [("x-goog-api-key", quick_emulator.api_key)]
@@ -100,14 +101,12 @@ def old_embed(request, quick_emulator):
     with grpc.insecure_channel(quick_emulator.grpc_target) as channel:
         older = glm.GenerativeServiceClient(transport=transport(channel=channel))
         yield lambda texts, **more: np.float32(
-            old_genai.embed_content(f"models/{TWO}", texts, client=older, **options, **more)[
-                "embedding"
-            ]
+            sdk.embed_content(f"models/{TWO}", texts, client=older, **options, **more)["embedding"]
         )
 
 
 @pytest.mark.parametrize("size", [128, 3072])
-def test_stand_ins_are_the_same_for_both_sdks(old_embed, quick_emulator, size):
+def test_stand_ins_are_the_same_for_all_sdks(old_embed, quick_emulator, size):
     texts = [f"text {i}" for i in range(20)]
     with client_of(quick_emulator) as client:
         response = client.models.embed_content(

@@ -12,11 +12,11 @@ from google import genai
 from google.genai import errors, types
 
 from langchain_gemini_qdrant.testing import GeminiEmulator
+from tests.integration_tests import generated_client
 
 with warnings.catch_warnings():
-    # its end of life, and that of the Python that runs it
+    # google-api-core announces the end of the Python that runs it
     warnings.simplefilter("ignore", FutureWarning)
-    import google.generativeai as old_genai
     from google.ai import generativelanguage_v1beta as glm
     from google.ai.generativelanguage_v1beta.services import generative_service
     from google.api_core import exceptions
@@ -84,14 +84,14 @@ def google_genai(client, texts, model):
         return read_json(error.details["error"]["details"], error.message)
 
 
-def google_generativeai(emulator, client, texts, model):
-    """The same with google-generativeai; without a client, as it is configured."""
+def embed_content(sdk, emulator, client, texts, model):
+    """The same with another SDK; without a client, as it is configured."""
     options = {"request_options": {"retry": None, "timeout": 10}}
     if client is not None:
         options["client"] = client
         options["request_options"]["metadata"] = [("x-goog-api-key", emulator.api_key)]
     try:
-        old_genai.embed_content(f"models/{model}", texts, **options)
+        sdk.embed_content(f"models/{model}", texts, **options)
     except exceptions.TooManyRequests as error:  # over gRPC a class below it
         if client is None:
             return read_json(error.details, error.message)
@@ -131,23 +131,27 @@ def read_delay(message):
     return {"delay": 60 * int(delay[1] or 0) + seconds, "message": message}
 
 
-@pytest.fixture(params=["google-genai", "google-generativeai-rest", "google-generativeai-grpc"])
+@pytest.fixture(
+    params=["google-genai", "google-generativeai-rest", "google-generativeai-grpc", "grpc"]
+)
 def embed(request, emulator, client):
     """Embed with an SDK; gives what a 429 says of the quota, None without one."""
     if request.param == "google-genai":
         yield lambda texts, model=ONE: google_genai(client, texts, model)
     elif request.param == "google-generativeai-rest":
-        old_genai.configure(
+        sdk = request.getfixturevalue("old_genai")
+        sdk.configure(
             api_key=emulator.api_key,
             transport="rest",
             client_options={"api_endpoint": emulator.base_url},
         )
-        yield lambda texts, model=ONE: google_generativeai(emulator, None, texts, model)
+        yield lambda texts, model=ONE: embed_content(sdk, emulator, None, texts, model)
     else:
+        sdk = generated_client if request.param == "grpc" else request.getfixturevalue("old_genai")
         transport = generative_service.transports.GenerativeServiceGrpcTransport
         with grpc.insecure_channel(emulator.grpc_target) as channel:
             older = glm.GenerativeServiceClient(transport=transport(channel=channel))
-            yield lambda texts, model=ONE: google_generativeai(emulator, older, texts, model)
+            yield lambda texts, model=ONE: embed_content(sdk, emulator, older, texts, model)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,8 @@ from google.genai import errors, types
 from langchain_gemini_qdrant.testing import GeminiEmulator
 
 with warnings.catch_warnings():
-    # its end of life, and that of the Python that runs it
+    # google-api-core announces the end of the Python that runs it
     warnings.simplefilter("ignore", FutureWarning)
-    import google.generativeai as old_genai
     from google.api_core import exceptions
 
 ONE, TWO = "gemini-embedding-001", "gemini-embedding-2"
@@ -54,7 +53,7 @@ def embed(request, client, loop):
 
 
 @pytest.fixture
-def old_embed(emulator):
+def old_embed(old_genai, emulator):
     """`embed_content` of google-generativeai over REST."""
     old_genai.configure(
         api_key=emulator.api_key,

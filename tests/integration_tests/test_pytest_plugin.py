@@ -121,14 +121,23 @@ class TestMarkers:
         assert len(gemini_qdrant_store.similarity_search("whales")) == 1
 
 
-@pytest.mark.parametrize("transport", ["rest", "grpc"])
-@pytest.mark.gemini_emulator(grpc=True)
-def test_the_older_sdk_is_served_too(gemini_emulator, request, transport):
-    marker = pytest.mark.gemini_embeddings(backend="google-generativeai", transport=transport)
-    request.node.add_marker(marker)
-    embeddings = request.getfixturevalue("gemini_embeddings")
-    assert len(embeddings.embed_query("whales")) == 3072
+@pytest.mark.parametrize(
+    ("options", "transport"),
+    [
+        pytest.param(options, transport, marks=pytest.mark.gemini_embeddings(**options))
+        for options, transport in [
+            ({"backend": "google-genai"}, "rest"),
+            ({"backend": "grpc"}, "grpc"),
+            ({"backend": "google-generativeai"}, "grpc"),
+            ({"backend": "google-generativeai", "transport": "grpc"}, "grpc"),
+            ({"backend": "google-generativeai", "transport": "rest"}, "rest"),
+        ]
+    ],
+)
+def test_each_back_end_reaches_the_emulator(gemini_emulator, gemini_embeddings, options, transport):
+    assert len(gemini_embeddings.embed_query("whales")) == 3072
     assert [each.transport for each in gemini_emulator.requests] == [transport]
+    assert gemini_embeddings.backend == options["backend"]
 
 
 _keys = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import urllib.parse
 import urllib.request
-import warnings
 
 import pytest
 import vcr
@@ -19,11 +19,6 @@ from langchain_gemini_qdrant.testing import (
     assert_vectors,
     gemini_vcr_config,
 )
-
-with warnings.catch_warnings():
-    # its end of life, and that of the Python that runs it
-    warnings.simplefilter("ignore", FutureWarning)
-    import google.generativeai as old_genai
 
 KEY = "a-key-that-must-not-leak"
 MODEL = "gemini-embedding-2"
@@ -47,7 +42,7 @@ def google_genai_async(base_url, text):
     return asyncio.run(embed())
 
 
-def google_generativeai(base_url, text):
+def google_generativeai(old_genai, base_url, text):
     old_genai.configure(api_key=KEY, transport="rest", client_options={"api_endpoint": base_url})
     return old_genai.embed_content(f"models/{MODEL}", text)["embedding"]
 
@@ -61,7 +56,13 @@ def no_sdk(base_url, text):
         return json.load(answer)["embedding"]["values"]
 
 
-@pytest.mark.parametrize("embed", [google_genai, google_genai_async, google_generativeai, no_sdk])
+@pytest.fixture(params=[google_genai, google_genai_async, google_generativeai, no_sdk])
+def embed(request):
+    if request.param is google_generativeai:
+        return functools.partial(google_generativeai, request.getfixturevalue("old_genai"))
+    return request.param
+
+
 def test_a_recording_has_no_key_and_plays_back_each_text_its_vector(embed, tmp_path):
     cassette = tmp_path / "cassette.yaml"
     recorder = vcr.VCR(**gemini_vcr_config())

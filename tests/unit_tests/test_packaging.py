@@ -38,6 +38,7 @@ REQUIREMENTS = [
     Requirement(line)
     for lines in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
     for line in lines
+    if not line.startswith(f"{PROJECT['name']}[")  # an extra in another one
 ]
 
 

@@ -26,7 +26,7 @@ def _kind(value: str) -> int | str:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=_PORT, default=8080, show_default=True, help="Port; 0 for any.")
-@click.option("--grpc", is_flag=True, help="Serve gRPC, too, for google-generativeai.")
+@click.option("--grpc", is_flag=True, help="Serve gRPC, too, for --backend grpc.")
 @click.option("--grpc-port", type=_PORT, default=0, help="Port of gRPC.  [default: any]")
 @click.option("--tls", is_flag=True, help="Serve TLS, with a certificate made for this run.")
 @click.option(

@@ -1,6 +1,6 @@
-"""The gRPC side, for google-generativeai: the same API in protobuf.
+"""The gRPC side: the same API in protobuf.
 
-grpcio and the generated messages come with google-generativeai; they are imported on first use.
+grpcio and the messages come with google-ai-generativelanguage; they are imported on first use.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ _SERVICES = {
 
 
 def _load(name: str) -> ModuleType:
-    """Import an untyped module, which may be missing without google-generativeai."""
+    """Import an untyped module, which may be missing without google-ai-generativelanguage."""
     with warnings.catch_warnings():
         # google-api-core warns at import about the end of support for a Python version.
         warnings.simplefilter("ignore", FutureWarning)
         try:
             return importlib.import_module(name)
         except ImportError as error:
-            message = "GeminiEmulator(grpc=True) needs google-generativeai, which is not installed"
+            message = (
+                "GeminiEmulator(grpc=True) needs google-ai-generativelanguage: "
+                "pip install 'langchain-gemini-qdrant[grpc]'"
+            )
             raise ImportError(message) from error
 
 
