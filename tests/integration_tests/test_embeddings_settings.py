@@ -120,7 +120,7 @@ def https():
 
 @pytest.mark.parametrize("place", PLACES)
 def test_certificate_that_is_not_trusted_is_a_wrong_setting(make_backend, call, place, https):
-    address = https.grpc_url if place == "google-generativeai-grpc" else https.base_url
+    address = https.grpc_url if place == "grpc" else https.base_url
     backend = make_backend(place, base_url=address)
     for method, arguments in METHODS.items():
         with pytest.raises(ConfigurationError, match="certificate is not trusted"):
@@ -160,7 +160,7 @@ def test_google_generativeai_takes_a_host_and_port_alone(make_backend, emulator,
     """Over TLS, which this port does not speak."""
     host = emulator.grpc_url.rpartition("/")[2]
     with pytest.raises(ServiceError):
-        call(make_backend("google-generativeai-grpc", base_url=host), "embed", REQUEST)
+        call(make_backend("grpc", base_url=host), "embed", REQUEST)
     GeminiEmbeddings(api_key="key", backend="google-generativeai", base_url=host)
 
 

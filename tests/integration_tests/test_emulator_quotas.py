@@ -131,7 +131,7 @@ def read_delay(message):
     return {"delay": 60 * int(delay[1] or 0) + seconds, "message": message}
 
 
-@pytest.fixture(params=["google-genai", "google-generativeai-rest", "google-generativeai-grpc"])
+@pytest.fixture(params=["google-genai", "google-generativeai-rest", "grpc"])
 def embed(request, emulator, client):
     """Embed with an SDK; gives what a 429 says of the quota, None without one."""
     if request.param == "google-genai":
