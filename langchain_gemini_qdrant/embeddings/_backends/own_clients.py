@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -38,7 +38,6 @@ from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import (
         BackendSettings,
@@ -77,7 +76,7 @@ class OwnClientBackend:
 
     def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
-        with _translated_errors(request.model), self._calling():
+        with self._calling(request.model):
             message = BatchEmbedContentsRequest.wrap(embed_message(request))
             sending = self._client.batch_embed_contents(message, **self._options(timeout))
             return _read(sending, request.model)
@@ -94,7 +93,7 @@ class OwnClientBackend:
 
     def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask the API how many tokens a text has."""
-        with _translated_errors(model), self._calling():
+        with self._calling(model):
             message = CountTokensRequest.wrap(count_message(model, text))
             return int(self._client.count_tokens(message, **self._options(timeout)).total_tokens)
 
@@ -117,13 +116,19 @@ class OwnClientBackend:
     def _options(self, timeout: float | None) -> dict[str, Any]:
         return {"retry": None, "timeout": shortest(timeout, self._timeout)}
 
-    def _calling(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _calling(self, model: str) -> Iterator[None]:
         if self._client is None:
             raise ConfigurationError(
                 "a synchronous call needs client, got async_client alone: pass both clients, or "
                 "call the async methods"
             )
-        return nullcontext() if self._client.transport.kind == "rest" else grpc_forks.calling()
+        if self._client.transport.kind == "rest":
+            with rest.translated_errors(model), _unauthenticated(model):
+                yield
+        else:
+            with _translated_errors(model), grpc_forks.calling():
+                yield
 
 
 def _checked(client: Any, expected: type[Any], field: str, backend: str) -> Any:  # noqa: ANN401
@@ -149,8 +154,8 @@ def _read(response: object, model: str) -> EmbedAnswer:
 
 @contextmanager
 def _translated_errors(model: str) -> Iterator[None]:
-    """Raise our errors in place of those of the generated clients."""
-    with translated_errors(model), rest.translated_errors(model):
+    """Raise our errors in place of those of a generated client over gRPC."""
+    with translated_errors(model), _unauthenticated(model):
         try:
             yield
         except GoogleAPICallError as error:
@@ -162,11 +167,14 @@ def _translated_errors(model: str) -> Iterator[None]:
             if isinstance(error.__context__, grpc.RpcError):
                 raise error_of_rpc(error.__context__, model) from error
             raise
-        except GoogleAuthError as error:
-            # A 401 makes google-auth renew credentials, which an API key does not have.
-            raise error_for_status(
-                status_code=401,
-                message="the key was not accepted",
-                model=model,
-                details=ErrorDetails(),
-            ) from error
+
+
+@contextmanager
+def _unauthenticated(model: str) -> Iterator[None]:
+    """Raise our error for a 401, after which google-auth renews credentials: a key has none."""
+    try:
+        yield
+    except GoogleAuthError as error:
+        raise error_for_status(
+            status_code=401, message="the key was not accepted", model=model, details=ErrorDetails()
+        ) from error
