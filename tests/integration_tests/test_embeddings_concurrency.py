@@ -171,8 +171,6 @@ print(mine, states)
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork on this system")
 def test_forked_children_get_their_own_answers(make_embeddings):
     embeddings = make_embeddings(**SIZE)
-    if embeddings.transport == "grpc":
-        pytest.skip("gRPC itself does not support fork while it is in use")
     result = run_elsewhere(FORKED, embeddings)
     assert result.stdout.strip() == "True [0, 0, 0, 0]", result.stderr
 

@@ -18,6 +18,7 @@ from google.ai.generativelanguage_v1beta.types import (
 )
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError
+from google.protobuf.message import DecodeError
 
 from langchain_gemini_qdrant.embeddings._backends import google_generativeai_rest as rest
 from langchain_gemini_qdrant.embeddings._backends import grpc_forks
@@ -162,7 +163,7 @@ def _translated_errors(model: str) -> Iterator[None]:
             if isinstance(error.response, grpc.RpcError):
                 raise error_of_rpc(error.response, model) from error
             raise
-        except UNREADABLE as error:
+        except (DecodeError, *UNREADABLE) as error:
             # Details that cannot be read, for which the client lost the error itself
             if isinstance(error.__context__, grpc.RpcError):
                 raise error_of_rpc(error.__context__, model) from error
