@@ -9,6 +9,7 @@ import socket
 import socketserver
 import threading
 
+import grpc
 import pytest
 
 from langchain_gemini_qdrant import GeminiEmbeddings
@@ -68,15 +69,24 @@ def test_a_call_sends_what_google_s_client_sends(make, emulator, call):
 # Addresses
 
 
-def test_address_may_be_a_host_an_ipv6_host_or_a_socket(make, call, tmp_path):
-    addresses = {f"unix:{tmp_path}/s": "unix:{}", "http://localhost:{}": "", "http://[::1]:{}": ""}
-    if not socket.has_ipv6:
-        del addresses["http://[::1]:{}"]
-    for address in addresses:
-        listening = address if address.startswith("unix:") else "[::]:0"
-        with GrpcServer(answer, address=listening) as server:
-            call(make(base_url=address.format(server.port)), "embed_query", "a")
-        assert [each["x-goog-api-key"] for each in server.calls] == ["key"]
+ADDRESSES = {
+    "a host": ("localhost:0", "http://localhost:{}"),
+    "an IPv6 host": ("[::1]:0", "http://[::1]:{}/"),
+    "a socket": ("unix:{}", "unix:{}"),
+}
+
+
+@pytest.mark.parametrize(("listening", "address"), ADDRESSES.values(), ids=ADDRESSES)
+def test_address_may_be_a_host_or_a_socket(make, call, tmp_path, listening, address):
+    path = tmp_path / "s"
+    try:
+        server = GrpcServer(answer, address=listening.format(path))
+    except RuntimeError:
+        pytest.skip(f"this machine has no {listening}")
+    with server:
+        place = path if address.startswith("unix:") else server.port
+        call(make(base_url=address.format(place)), "embed_query", "a")
+    assert [each["x-goog-api-key"] for each in server.calls] == ["key"]
 
 
 # Certificates
@@ -96,9 +106,25 @@ def test_certificates_of_ssl_cert_file_are_trusted(make, https, call, monkeypatc
     assert len(call(embeddings, "embed_query", "a")) == 128
 
 
-def test_certificates_that_cannot_be_read_are_a_wrong_setting(make, call, monkeypatch, tmp_path):
+def test_certificate_of_another_host_is_not_trusted(make, https, call, monkeypatch):
     monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
+    credentials = grpc.ssl_server_credentials([https._identity.pair()])
+    with GrpcServer(answer, address="0.0.0.0:0", credentials=credentials) as server:
+        address = f"https://127.0.0.2:{server.port}"
+        with pytest.raises(ConfigurationError, match="not trusted .Hostname Verification"):
+            call(make(base_url=address), "embed_query", "a")
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_certificates_that_cannot_be_read_are_a_wrong_setting(
+    make, call, monkeypatch, tmp_path, content
+):
+    file = tmp_path / "trusted.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(ConfigurationError, match="SSL_CERT_FILE a file of certificates"):
         call(make(base_url="https://127.0.0.1:1"), "embed_query", "a")
 

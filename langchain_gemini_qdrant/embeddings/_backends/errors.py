@@ -136,9 +136,9 @@ def unreachable(error: BaseException, *, model: str) -> ServiceError | Configura
 
 def no_answer(reason: str, *, model: str) -> ServiceError:
     """Return the error for a request without an answer, for a reason that is safe to show."""
+    shown = _shown(reason).rstrip(".")
     return ServiceError(
-        f"{model}: no answer from the API: {_shown(reason)}. Check the network, base_url and "
-        "timeout",
+        f"{model}: no answer from the API: {shown}. Check the network, base_url and timeout",
         model=model,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -67,6 +68,7 @@ def _certificates() -> bytes | None:
     if not path or os.environ.get("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"):
         return None
     try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)  # checks it
         return Path(path).read_bytes()
     except OSError as error:
         raise unsendable(error) from None

@@ -51,9 +51,10 @@ _HTTP_STATUSES = {
 _SERVER_ERROR = 500
 _MAYBE_UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
-# gRPC's own words: for an answer of a proxy, for a message beyond the limit of either side, and for
-# want of a connection or of time, where no server has answered.
+# gRPC's own words, for which it has no codes: for an answer of a proxy, for a certificate, for a
+# message beyond the limit of either side, and for want of a connection or of time.
 _STATUS_OF_PROXY = re.compile(r"Received http2 header with status: (\d{3})")
+_UNTRUSTED = re.compile("CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed")
 _LARGER_THAN_MAX = "message larger than max"
 _NO_ANSWER = re.compile(
     "deadline exceeded|failed to connect|resolv|socket closed|stream removed|ping timeout|goaway"
@@ -93,8 +94,8 @@ def _error_of_use(error: Exception, model: str) -> GeminiQdrantError:
 def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | ConfigurationError:
     """Return our error for a call that ended with another status than OK."""
     code, message = error.code(), error.details() or ""
-    if "CERTIFICATE_VERIFY_FAILED" in message:  # gRPC has no other sign of it
-        return untrusted("CERTIFICATE_VERIFY_FAILED")
+    if found := _UNTRUSTED.search(message):
+        return untrusted(found[0])
     if code is grpc.StatusCode.INTERNAL and "deserializing response" in message:
         return unreadable(error, model=model)
     if _LARGER_THAN_MAX in message:

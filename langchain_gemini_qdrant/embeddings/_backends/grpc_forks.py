@@ -22,7 +22,7 @@ from langchain_gemini_qdrant.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LONGEST_TEST = 10.0  # seconds; it takes some milliseconds
+_LONGEST_TEST = 5.0  # seconds; it takes some milliseconds
 
 
 class _State:
