@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import socketserver
+import sys
 import threading
 
 import grpc
@@ -22,7 +22,6 @@ from tests.integration_tests.places import run_elsewhere
 from tests.integration_tests.test_embeddings_grpc_errors import vectors
 
 SMALL = {"output_dimensionality": 128}
-NO_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 
 @pytest.fixture(params=["grpc", "google-generativeai"])
@@ -111,7 +110,7 @@ def test_certificate_of_another_host_is_not_trusted(make, https, call, monkeypat
     monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
     credentials = grpc.ssl_server_credentials([https._identity.pair()])
     with GrpcServer(answer, address="0.0.0.0:0", credentials=credentials) as server:
-        address = f"https://127.0.0.2:{server.port}"
+        address = f"https://0.0.0.0:{server.port}"
         with pytest.raises(ConfigurationError, match="not trusted .Hostname Verification"):
             call(make(base_url=address), "embed_query", "a")
 
@@ -330,8 +329,8 @@ os._exit(0)
 REFUSED = ["gRPC cannot be used in this process", "2", "True"]
 
 
-@NO_FORK
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="gRPC's fork handlers are Linux's")
 @pytest.mark.parametrize(
     ("use", "environment", "expected"),
     [

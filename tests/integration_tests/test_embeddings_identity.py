@@ -341,4 +341,7 @@ def test_fork_waits_for_what_another_thread_is_importing(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_fork_while_another_thread_holds_the_locks_hangs_no_child(make_embeddings):
-    assert run_forking(HELD, make_embeddings(**SIZE)) == ["0", "128"]
+    embeddings = make_embeddings(**SIZE)
+    if embeddings.backend == "grpc" and sys.platform != "linux":
+        pytest.skip("gRPC's fork handlers are Linux's")
+    assert run_forking(HELD, embeddings) == ["0", "128"]
