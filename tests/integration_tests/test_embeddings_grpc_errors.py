@@ -135,6 +135,8 @@ DELAY = RetryInfo()
 DELAY.retry_delay.FromTimedelta(timedelta(seconds=33.5))
 LIMIT_0 = ErrorInfo(metadata={"quota_limit": "RequestsPerMinute", "quota_limit_value": "0"})
 UNKNOWN = Any(type_url="type.googleapis.com/google.rpc.NotYetKnown", value=b"\x08\x01")
+PAST = RetryInfo()
+PAST.retry_delay.FromTimedelta(timedelta(seconds=-4))
 BROKEN = Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff\xff")
 HELP = Help(links=[Help.Link(description="more", url="https://ai.google.dev")])
 
@@ -153,9 +155,21 @@ HELP = Help(links=[Help.Link(description="more", url="https://ai.google.dev")])
         ([QuotaFailure(violations=[PER_DAY]), DELAY], DailyQuotaError, None, {"texts": 1000}),
         ([LIMIT_0], BillingError, None, {"texts": 0}),
         ([UNKNOWN, DELAY], RateLimitError, 33.5, {}),
+        ([PAST], RateLimitError, None, {}),
+        ([DELAY, PAST, RetryInfo()], RateLimitError, 33.5, {}),
         ([BROKEN, QuotaFailure(violations=[PER_MINUTE])], RateLimitError, None, {"texts": 100}),
     ],
-    ids=["none", "delay", "per minute", "per day", "limit 0", "unknown", "broken"],
+    ids=[
+        "none",
+        "delay",
+        "per minute",
+        "per day",
+        "limit 0",
+        "unknown",
+        "in the past",
+        "three",
+        "broken",
+    ],
 )
 async def test_details_of_a_429_are_read(server, embed, details, kind, retry_after, limits):
     server.answer = aborting(CODE.RESOURCE_EXHAUSTED, "m", *details)
@@ -195,6 +209,13 @@ async def test_end_of_the_own_time_is_no_answer_of_the_api(server, embed):
         await embed(server.target, timeout=0.1)
     hanging.set()
     assert caught.value.status_code is None
+
+
+async def test_trailers_that_are_too_large_are_an_unreadable_answer_and_no_quota(server, embed):
+    trailers = (("x-why", "a" * 20_000),)
+    server.answer = aborting(CODE.INVALID_ARGUMENT, trailers=trailers)
+    with pytest.raises(ServiceError, match="cannot be read"):
+        await embed(server.target)
 
 
 async def test_answer_that_is_no_protobuf_is_an_unreadable_answer(server, embed):

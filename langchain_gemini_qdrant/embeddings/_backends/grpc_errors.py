@@ -51,10 +51,12 @@ _HTTP_STATUSES = {
 _SERVER_ERROR = 500
 _MAYBE_UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
-# gRPC's own words, for which it has no codes: for an answer of a proxy, for a certificate, for a
-# message beyond the limit of either side, and for want of a connection or of time.
+# gRPC's own words, for which it has no codes: for an answer of a proxy, for a certificate, for an
+# answer that it cannot read, for a message beyond the limit of either side, and for want of a
+# connection or of time.
 _STATUS_OF_PROXY = re.compile(r"Received http2 header with status: (\d{3})")
 _UNTRUSTED = re.compile("CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed")
+_UNREADABLE = re.compile("Exception deserializing response|metadata size exceeds hard limit")
 _LARGER_THAN_MAX = "message larger than max"
 _NO_ANSWER = re.compile(
     "deadline exceeded|failed to connect|resolv|socket closed|stream removed|ping timeout|goaway"
@@ -96,7 +98,7 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
     code, message = error.code(), error.details() or ""
     if found := _UNTRUSTED.search(message):
         return untrusted(found[0])
-    if code is grpc.StatusCode.INTERNAL and "deserializing response" in message:
+    if _UNREADABLE.search(message):
         return unreadable(error, model=model)
     if _LARGER_THAN_MAX in message:
         status = _TOO_LARGE  # its halves may be accepted; a quota's 429 would be waited for
@@ -137,7 +139,9 @@ def _add(details: ErrorDetails, detail: Any) -> None:  # noqa: ANN401 - protobuf
             quota = used_up(limit, info.metadata.get("quota_limit_value"))
             details.violations.append((info.metadata.get("quota_metric", ""), quota))
     elif detail.Unpack(retry):
-        details.retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+        delay = retry.retry_delay.ToTimedelta().total_seconds()
+        if delay >= 0.0:
+            details.retry_after = max(delay, details.retry_after or 0.0)
     elif detail.Unpack(failure):
         for violation in failure.violations:
             metric, quota_id = violation.quota_metric, violation.quota_id
