@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.embeddings._backends import create_backend
-from langchain_gemini_qdrant.embeddings._backends.addresses import check_base_url
+from langchain_gemini_qdrant.embeddings._backends.addresses import (
+    check_base_url,
+    check_grpc_address,
+)
 from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
 from langchain_gemini_qdrant.embeddings._options import variable
 from langchain_gemini_qdrant.embeddings._rate_limiter import LIMITERS
@@ -122,21 +125,25 @@ def check_connection(options: GeminiEmbeddings, connection: Connection) -> None:
     own = has_own_client(options)
     if options.backend == "google-genai" and options.async_client is not None:
         raise ConfigurationError(
-            "async_client is for backend='google-generativeai': a google.genai.Client given as "
-            "client serves both sync and async"
+            "async_client is for backend='grpc' and 'google-generativeai': a google.genai.Client "
+            "given as client serves both sync and async"
         )
     if options.backend == "google-genai" and options.transport is not None:
         raise ConfigurationError(
-            f"transport={options.transport!r} is for backend='google-generativeai': google-genai "
-            "has REST alone"
+            f"transport={options.transport!r} is for backend='grpc' and 'google-generativeai': "
+            "google-genai has REST alone"
+        )
+    if options.backend == "grpc" and options.transport == "rest":
+        raise ConfigurationError(
+            "transport='rest' contradicts backend='grpc': use backend='google-genai' for REST"
         )
     if own and any(_is_given(options, name) for name in ("api_key", "base_url", "transport")):
         raise ConfigurationError(
             "client and async_client bring their own key, address and transport: leave out "
             "api_key, base_url and transport, or leave out the clients"
         )
-    if connection.address:
-        check_base_url(connection.address, scheme_needed=options.backend == "google-genai")
+    if connection.address and not own:
+        _check_address(options, connection.address)
     if not connection.is_vertex and options.model.startswith(("projects/", "publishers/")):
         raise ConfigurationError(
             f"model={options.model!r} is a name of Vertex AI: pass vertexai=True and project, or "
@@ -149,6 +156,14 @@ def check_connection(options: GeminiEmbeddings, connection: Connection) -> None:
             "an API key is needed: pass api_key or set GOOGLE_API_KEY or GEMINI_API_KEY "
             "(https://aistudio.google.com/apikey)"
         )
+
+
+def _check_address(options: GeminiEmbeddings, address: str) -> None:
+    if options.backend == "google-genai" or options.transport == "rest":
+        check_base_url(address, scheme_needed=options.backend == "google-genai")
+        return
+    rest = "backend='google-genai'" if options.backend == "grpc" else "transport='rest'"
+    check_grpc_address(address, advice=rest)
 
 
 def _check_vertex(options: GeminiEmbeddings) -> None:

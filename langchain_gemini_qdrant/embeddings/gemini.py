@@ -106,11 +106,11 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         location: Vertex AI location. Default: GOOGLE_CLOUD_LOCATION, then `global`.
         credentials: `google.auth.credentials.Credentials`; None is the machine's own. With
             neither project nor credentials, `api_key` is Vertex AI's (express mode).
-        backend: The Google SDK. `google-generativeai` needs the extra of that name.
+        backend: `google-genai`, or those of the extras `grpc` and `google-generativeai`.
         transport: Transport of google-generativeai: `grpc` (its default) or `rest`.
         client: A client of your own, with its key and address: `google.genai.Client`, or
-            `GenerativeServiceClient` of `google.ai.generativelanguage`.
-        async_client: A `GenerativeServiceAsyncClient`, for google-generativeai.
+            `GenerativeServiceClient` of `google.ai.generativelanguage` for the other back ends.
+        async_client: A `GenerativeServiceAsyncClient`, for backends other than `google-genai`.
         clock: Measures time and waits, for tests; None is the machine's clock.
 
     Raises:

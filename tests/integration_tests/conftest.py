@@ -29,7 +29,7 @@ with warnings.catch_warnings():
 BACKENDS = {
     "google-genai": {"backend": "google-genai"},
     "google-generativeai-rest": {"backend": "google-generativeai", "transport": "rest"},
-    "google-generativeai-grpc": {"backend": "google-generativeai", "transport": "grpc"},
+    "grpc": {"backend": "grpc", "transport": "grpc"},
 }
 # Where three engines do the same, the quick run asks one.
 ENGINES = ["edge", *(pytest.param(each, marks=pytest.mark.slow) for each in (":memory:", "server"))]
@@ -81,7 +81,7 @@ def make_embeddings(emulator, backend):
     made = []
 
     def make(*, clock=None, **options):
-        grpc = backend == "google-generativeai-grpc"
+        grpc = backend == "grpc"
         address = emulator.grpc_url if grpc else emulator.base_url
         reached = {"api_key": emulator.api_key, "base_url": address, "clock": clock}
         embeddings = GeminiEmbeddings(**{**reached, **BACKENDS[backend], **options})
@@ -116,7 +116,7 @@ def make_backend(emulator):
     made = []
 
     def make(place, **options):
-        grpc = place == "google-generativeai-grpc"
+        grpc = place == "grpc"
         address = emulator.grpc_url if grpc else emulator.base_url
         settings = {"api_key": emulator.api_key, "base_url": address, **PLACES[place], **options}
         made.append(create_backend(settings.pop("name"), BackendSettings(**settings)))

@@ -26,7 +26,7 @@ PLACES = {
         "credentials": Credentials("an-access-token"),
     },
     "google-generativeai-rest": {"name": "google-generativeai", "transport": "rest"},
-    "google-generativeai-grpc": {"name": "google-generativeai", "transport": "grpc"},
+    "grpc": {"name": "grpc"},
 }
 
 

@@ -329,8 +329,6 @@ is_complete = True
 
 
 def run_forking(script, embeddings):
-    if embeddings.transport == "grpc":
-        pytest.skip("gRPC itself does not support fork while it is in use")
     result = run_elsewhere(script, embeddings)
     return result.stdout.split("\n")[:-1] or result.stderr
 
@@ -338,7 +336,10 @@ def run_forking(script, embeddings):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_fork_in_the_middle_of_the_first_use_hangs_no_child(make_embeddings):
-    assert run_forking(FORKS, make_embeddings(**SIZE)) == [str([0] * 6)]
+    embeddings = make_embeddings(**SIZE)
+    if embeddings.backend == "grpc":
+        pytest.skip("gRPC refuses children of calls in flight: see test_embeddings_grpc.py")
+    assert run_forking(FORKS, embeddings) == [str([0] * 6)]
 
 
 @pytest.mark.slow
@@ -366,4 +367,7 @@ def test_fork_waits_for_what_another_thread_is_importing(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_fork_while_another_thread_holds_the_locks_hangs_no_child(make_embeddings):
-    assert run_forking(HELD, make_embeddings(**SIZE)) == ["0", "128"]
+    embeddings = make_embeddings(**SIZE)
+    if embeddings.backend == "grpc" and sys.platform != "linux":
+        pytest.skip("gRPC's fork handlers are Linux's")
+    assert run_forking(HELD, embeddings) == ["0", "128"]

@@ -122,7 +122,7 @@ def test_request_that_is_too_large_is_sent_in_halves(
     make_embeddings, emulator, call, backend, refusal
 ):
     """Down to the text that is refused by itself; the halves that were taken are kept."""
-    if backend == "google-generativeai-grpc" and refusal["status"] == 413:
+    if backend == "grpc" and refusal["status"] == 413:
         pytest.skip("a status of HTTP")
     embeddings = make_embeddings(**SMALL)
     expected = call(embeddings, "embed_documents", TEXTS)

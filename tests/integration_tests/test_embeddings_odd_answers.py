@@ -9,7 +9,7 @@ import pytest
 
 from langchain_gemini_qdrant.errors import ConfigurationError, EmbeddingError, ServiceError
 from tests.integration_tests.loopback import LoopbackServer
-from tests.integration_tests.places import METHODS
+from tests.integration_tests.places import METHODS, PLACES
 from tests.integration_tests.test_embeddings_faults import BODIES
 
 OVER_HTTP = ["google-genai", "vertex", "google-generativeai-rest"]
@@ -87,7 +87,7 @@ def is_vector(result):
     return not isinstance(result, (Exception, int)) and [len(v) for v in result.vectors] == [128]
 
 
-@pytest.mark.parametrize("place", OVER_HTTP)
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("method", METHODS)
 async def test_answer_that_is_none_of_the_api_s_is_a_service_error(
     make_backend, server, twin, place, method

@@ -30,8 +30,6 @@ def test_429_waits_retry_after_then_succeeds(make_embeddings, emulator, call, cl
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_header_is_waited_for(emulator, call, clock, make_embeddings, status):
-    if make_embeddings().transport == "grpc":
-        pytest.skip("gRPC has no such header")
     emulator.fail_next(status=status, headers={"retry-after": "21"})
     call(make_embeddings(clock=clock), "embed_query", "a")
     assert 22 <= sum(clock.waits) < 25

@@ -21,7 +21,6 @@ from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.places import METHODS, MODEL, PLACES, REQUEST, Unrefreshable
 
 SECRET = "AIzaSECRET"  # noqa: S105
-OVER_HTTP = ["google-genai", "vertex", "google-generativeai-rest"]
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
@@ -47,7 +46,7 @@ def test_key_that_cannot_be_sent_is_not_shown(make_backend, call, place, end):
             check_silence(error)
 
 
-@pytest.mark.parametrize("place", OVER_HTTP)
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("end", ["\nX", "世"])
 def test_key_that_cannot_be_sent_is_a_wrong_setting(make_backend, emulator, call, place, end):
     backend = make_backend(place, **credentials_of(place, SECRET + end))
@@ -76,7 +75,7 @@ def test_password_of_an_address_is_not_shown(make_backend, call, place):
     check_silence(caught.value)
 
 
-@pytest.mark.parametrize("place", OVER_HTTP)
+@pytest.mark.parametrize("place", PLACES)
 def test_password_of_a_proxy_that_refuses_is_not_shown(make_backend, call, place, monkeypatch):
     for name in PROXIES:
         monkeypatch.setenv(name, "http://user:SECRET@127.0.0.1:1")
@@ -86,7 +85,7 @@ def test_password_of_a_proxy_that_refuses_is_not_shown(make_backend, call, place
     check_silence(caught.value)
 
 
-@pytest.mark.parametrize("place", OVER_HTTP)
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     "proxy", ["ftp://user:SECRET@127.0.0.1:1", "socks5://user:SECRET@127.0.0.1:1", "::::"]
 )
@@ -120,7 +119,7 @@ def https():
 
 @pytest.mark.parametrize("place", PLACES)
 def test_certificate_that_is_not_trusted_is_a_wrong_setting(make_backend, call, place, https):
-    address = https.grpc_url if place == "google-generativeai-grpc" else https.base_url
+    address = https.grpc_url if place == "grpc" else https.base_url
     backend = make_backend(place, base_url=address)
     for method, arguments in METHODS.items():
         with pytest.raises(ConfigurationError, match="certificate is not trusted"):
@@ -128,7 +127,7 @@ def test_certificate_that_is_not_trusted_is_a_wrong_setting(make_backend, call, 
     assert https.requests == []
 
 
-@pytest.mark.parametrize("backend", ["google-genai", "google-generativeai"])
+@pytest.mark.parametrize("backend", ["google-genai", "google-generativeai", "grpc"])
 @pytest.mark.parametrize(
     "base_url",
     [
@@ -160,7 +159,7 @@ def test_google_generativeai_takes_a_host_and_port_alone(make_backend, emulator,
     """Over TLS, which this port does not speak."""
     host = emulator.grpc_url.rpartition("/")[2]
     with pytest.raises(ServiceError):
-        call(make_backend("google-generativeai-grpc", base_url=host), "embed", REQUEST)
+        call(make_backend("grpc", base_url=host), "embed", REQUEST)
     GeminiEmbeddings(api_key="key", backend="google-generativeai", base_url=host)
 
 

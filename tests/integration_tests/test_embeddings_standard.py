@@ -27,7 +27,7 @@ class _OnTheEmulator(EmbeddingsIntegrationTests):
 
     @property
     def embedding_model_params(self):
-        grpc = self.options.get("transport") == "grpc"
+        grpc = self.options["backend"] == "grpc"
         address = self.emulator.grpc_url if grpc else self.emulator.base_url
         return {"api_key": self.emulator.api_key, "base_url": address, **self.options}
 
@@ -36,8 +36,8 @@ class TestGoogleGenai(_OnTheEmulator):
     options = {"backend": "google-genai"}  # noqa: RUF012 - read only
 
 
-class TestGoogleGenerativeaiOverGrpc(_OnTheEmulator):
-    options = {"backend": "google-generativeai", "transport": "grpc"}  # noqa: RUF012 - read only
+class TestGrpc(_OnTheEmulator):
+    options = {"backend": "grpc"}  # noqa: RUF012 - read only
 
 
 class TestGoogleGenerativeaiOverRest(_OnTheEmulator):

@@ -273,16 +273,22 @@ def test_google_generativeai_client_of_the_user_is_used(emulator, call):
     client.transport.close()
 
 
-@pytest.mark.parametrize("backend", ["google-genai", "google-generativeai"])
+@pytest.mark.parametrize("backend", ["google-genai", "google-generativeai", "grpc"])
 def test_client_of_another_kind_is_refused(backend):
     embeddings = GeminiEmbeddings(backend=backend, client=object())
     with pytest.raises(ConfigurationError, match="client must be a google"):
         embeddings.embed_query("a")
 
 
-def test_grpc_address_with_a_path_is_refused(emulator):
-    embeddings = GeminiEmbeddings(
-        api_key="key", backend="google-generativeai", base_url=f"{emulator.base_url}/proxy"
-    )
-    with pytest.raises(ConfigurationError, match="transport='rest'"):
-        embeddings.embed_query("a")
+@pytest.mark.parametrize(
+    ("backend", "advice"),
+    [("grpc", "backend='google-genai'"), ("google-generativeai", "transport='rest'")],
+)
+def test_grpc_address_with_a_path_is_refused(monkeypatch, backend, advice):
+    address = "https://gateway.example/gemini"
+    with pytest.raises(ConfigurationError, match=f"path '/gemini': use {advice}"):
+        GeminiEmbeddings(api_key="key", backend=backend, base_url=address)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", address)
+    with pytest.raises(ConfigurationError, match=f"GOOGLE_GEMINI_BASE_URL.*: use {advice}"):
+        GeminiEmbeddings(api_key="key", backend=backend)
+    GeminiEmbeddings(api_key="key", backend="google-generativeai", transport="rest")

@@ -70,7 +70,7 @@ def test_every_error_comes_back_from_a_worker_with_all_it_holds(pool):
 def test_failed_texts_of_a_worker_are_sent_again_by_the_process_that_started_it(
     make_embeddings, emulator, backend, pool
 ):
-    if backend == "google-generativeai-grpc":
+    if backend == "grpc":
         pytest.skip("the same error as over REST, and a minute of starting")
     emulator.fail_next(status=400, containing="passage 15.")
     embeddings = make_embeddings(output_dimensionality=128, batch_size=10, pickle_api_key=True)

@@ -40,7 +40,7 @@ assert threading.main_thread() not in {importers[name] for name in found}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["google-genai", "google-generativeai"])
+@pytest.mark.parametrize("backend", ["google-genai", "grpc"])
 def test_sdk_is_imported_in_a_thread(emulator, backend):
     address = emulator.base_url if backend == "google-genai" else emulator.grpc_url
     command = [sys.executable, "-c", IMPORTS, address, emulator.api_key, backend]

@@ -139,14 +139,6 @@ async def test_preparing_makes_the_client_and_sends_nothing(embeddings, emulator
     assert emulator.requests == []
 
 
-async def test_preparing_leaves_a_client_of_the_user_alone(own):
-    backend = own._embedder.services.backend
-    backend.prepare()
-    await backend.aprepare()
-    assert backend._clients.take_of_process() is None
-    assert not backend._clients._by_loop
-
-
 def test_16_threads_reuse_their_connections():
     body = {"embeddings": [{"values": [1.0] + [0.0] * 127}]}
     server = Server(json.dumps(body).encode())

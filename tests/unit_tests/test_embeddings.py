@@ -90,7 +90,10 @@ def test_key_is_shown_nowhere():
         ({"backend": "google"}, "backend: .*'google-genai'.*got 'google'"),
         ({"model": ""}, "model: .*at least 1"),
         ({"transport": "grpc"}, "google-genai has REST alone"),
-        ({"async_client": object()}, "async_client is for backend='google-generativeai'"),
+        (
+            {"async_client": object()},
+            "async_client is for backend='grpc' and 'google-generativeai'",
+        ),
         ({"client": object()}, "bring their own key"),
     ],
 )

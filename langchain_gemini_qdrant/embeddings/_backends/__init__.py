@@ -1,7 +1,7 @@
-"""The two Google SDKs behind one small protocol: one request in, its vectors out.
+"""The Google SDKs behind one small protocol: one request in, its vectors out.
 
 A back end sends one request and translates the SDK's errors. It does not split, retry or check:
-`embeddings` does that for both.
+`embeddings` does that for all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from langchain_gemini_qdrant.errors import ConfigurationError
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._backends.protocol import Backend, BackendSettings
 
-BackendName = Literal["google-genai", "google-generativeai"]
+BackendName = Literal["google-genai", "grpc", "google-generativeai"]
+
+_EXTRAS = {"grpc": "[grpc]", "google-generativeai": "[google-generativeai]"}
+_PACKAGES = {"google", "grpc", "grpc_status", "proto", "requests"}
 
 
 def create_backend(name: BackendName, settings: BackendSettings) -> Backend:
@@ -31,12 +34,11 @@ def create_backend(name: BackendName, settings: BackendSettings) -> Backend:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("google"):
+        if (error.name or "").partition(".")[0] not in _PACKAGES:
             raise
-        extra = "[google-generativeai]" if name == "google-generativeai" else ""
         raise ConfigurationError(
             f"backend={name!r} needs a package that is not installed ({error.name}): "
-            f"pip install 'langchain-gemini-qdrant{extra}'"
+            f"pip install 'langchain-gemini-qdrant{_EXTRAS.get(name, '')}'"
         ) from error
     backend: Backend = module.create(settings)
     return backend

@@ -32,6 +32,23 @@ def check_base_url(base_url: str, *, scheme_needed: bool) -> None:
         )
 
 
+def check_grpc_address(base_url: str, *, advice: str) -> None:
+    """Refuse an address to which gRPC cannot send.
+
+    Raises:
+        ConfigurationError: It is none, or has a path: the paths of gRPC are those of its methods.
+    """
+    if base_url.startswith("unix:"):
+        return
+    check_base_url(base_url, scheme_needed=False)
+    path = urlsplit(base_url if "://" in base_url else f"https://{base_url}").path
+    if path.strip("/"):
+        raise ConfigurationError(
+            f"base_url (or GOOGLE_GEMINI_BASE_URL) must be a host and port for gRPC, got the path "
+            f"{path!r}: use {advice} for an address with a path"
+        )
+
+
 def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)

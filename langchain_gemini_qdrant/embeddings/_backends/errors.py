@@ -71,11 +71,7 @@ def error_for_status(
     details: ErrorDetails,
 ) -> EmbeddingError:
     """Return our error for an answer other than 200."""
-    message = message.encode(errors="replace").decode()
-    for key in list(_keys):
-        message = message.replace(key, "***")
-    message = without_markup(message)[:_LONGEST_MESSAGE]
-    message = _SECRET.sub("***", message) or "no message"
+    message = _shown(message) or "no message"
     text = f"{model}: the API answered {status_code}: {message}"
     if status_code == _TOO_MANY_REQUESTS:
         return _rate_limit_error(text, message, model, details)
@@ -94,6 +90,14 @@ def error_for_status(
             text, model=model, status_code=status_code, refuses_all=refuses_all
         )
     return ServiceError(text, model=model, status_code=status_code, retry_after=retry_after)
+
+
+def _shown(message: str) -> str:
+    """Return a message on one line, without keys."""
+    message = message.encode(errors="replace").decode()
+    for key in list(_keys):
+        message = message.replace(key, "***")
+    return _SECRET.sub("***", without_markup(message)[:_LONGEST_MESSAGE])
 
 
 def _rate_limit_error(text: str, message: str, model: str, details: ErrorDetails) -> RateLimitError:
@@ -127,9 +131,14 @@ def unreachable(error: BaseException, *, model: str) -> ServiceError | Configura
             return untrusted(getattr(cause, "verify_message", "CERTIFICATE_VERIFY_FAILED"))
         reason = _system_s_words(cause) or reason
         cause = cause.__cause__ or cause.__context__
+    return no_answer(f"{type(error).__name__}{reason}", model=model)
+
+
+def no_answer(reason: str, *, model: str) -> ServiceError:
+    """Return the error for a request without an answer, for a reason that is safe to show."""
+    shown = _shown(reason).rstrip(".")
     return ServiceError(
-        f"{model}: no answer from the API: {type(error).__name__}{reason}. Check the network, "
-        "base_url and timeout",
+        f"{model}: no answer from the API: {shown}. Check the network, base_url and timeout",
         model=model,
     )
 
@@ -148,8 +157,8 @@ def untrusted(reason: str) -> ConfigurationError:
     """Return the error for a server whose certificate is not trusted."""
     return ConfigurationError(
         f"the server's TLS certificate is not trusted ({reason}): check base_url, or name the "
-        "certificates that you trust by SSL_CERT_FILE (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH for gRPC, "
-        "REQUESTS_CA_BUNDLE for google-generativeai over REST)"
+        "certificates that you trust by SSL_CERT_FILE (REQUESTS_CA_BUNDLE for google-generativeai "
+        "over REST); over gRPC, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH overrides it"
     )
 
 

@@ -6,31 +6,113 @@ Address, query and JSON are those of the SDK's REST transport. So are the errors
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
 from google.api_core import exceptions
+from google.api_core.client_info import ClientInfo
+from google.protobuf.json_format import ParseError
 from pydantic_core import from_json
 
-from langchain_gemini_qdrant.embeddings._backends.error_details import read_error_body
-from langchain_gemini_qdrant.embeddings._backends.errors import UNREADABLE, unreadable
-from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant._clients import Clients
+from langchain_gemini_qdrant._retry_policy import read_retry_after
+from langchain_gemini_qdrant.embeddings._backends.error_details import ErrorDetails, read_error_body
+from langchain_gemini_qdrant.embeddings._backends.errors import (
+    UNREADABLE,
+    error_for_status,
+    unreachable,
+    unreadable,
+    unsendable,
+)
+from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
 from langchain_gemini_qdrant.embeddings._backends.total_time import in_time
+from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
+from langchain_gemini_qdrant.errors import GeminiQdrantError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
+    from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
+    from langchain_gemini_qdrant.errors import EmbeddingError
 
+_ADDRESS = "https://generativelanguage.googleapis.com"
+_USER_AGENT = ClientInfo(user_agent="langchain-gemini-qdrant").to_user_agent()
 _QUERY = "%24alt=json%3Benum-encoding%3Dint"
 _POOL_SIZE = 64  # threads whose connections are kept; the default of requests is 10
 _MIN_ERROR_STATUS = 400
 _PIECE = 2**18  # bytes of an answer, at most
+
+
+class RestBackend:
+    """Sends batchEmbedContents, with a pool of connections for each process.
+
+    requests has no asynchronous side: an asynchronous call runs in a thread.
+    """
+
+    def __init__(self, settings: BackendSettings) -> None:
+        self._settings = settings
+        self._clients = Clients(self._open, self._open, _close_async)  # no loop has its own
+
+    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all models
+        """Return how many texts one request may have."""
+        return MAX_BATCH_SIZE
+
+    def max_batch_tokens(self, model: str) -> int | None:
+        """Return None: no bound is documented."""
+
+    def prepare(self) -> None:
+        """Create the client of this process, so that no request waits for it."""
+        self._clients.of_process()
+
+    async def aprepare(self) -> None:
+        """Create the client of this process."""
+        self.prepare()
+
+    def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
+        """Send one request and wait for its answer."""
+        timeout = shortest(timeout, self._settings.timeout)
+        with translated_errors(request.model):
+            return self._clients.of_process().embed(request, timeout=timeout)
+
+    async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
+        """Send one request without blocking the event loop."""
+        return await asyncio.to_thread(self.embed, request, timeout=timeout)
+
+    def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
+        """Ask the API how many tokens a text has."""
+        timeout = shortest(timeout, self._settings.timeout)
+        with translated_errors(model):
+            return self._clients.of_process().count_tokens(model, text, timeout=timeout)
+
+    async def acount_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
+        """Ask without blocking the event loop."""
+        return await asyncio.to_thread(self.count_tokens, model, text, timeout=timeout)
+
+    def close(self) -> None:
+        """Close the connections."""
+        client = self._clients.take_of_process()
+        if client is not None:
+            client.close()
+
+    async def aclose(self) -> None:
+        """Do nothing: no connection belongs to an event loop."""
+
+    def _open(self) -> RestClient:
+        headers = {"content-type": "application/json", "x-goog-api-client": _USER_AGENT}
+        if self._settings.api_key is not None:
+            headers["x-goog-api-key"] = self._settings.api_key
+        return RestClient(base_url=self._settings.base_url or _ADDRESS, headers=headers)
+
+
+async def _close_async(client: RestClient) -> None:
+    client.close()
 
 
 class RestClient:
@@ -127,6 +209,45 @@ def _values(embedding: Any) -> list[float]:  # noqa: ANN401 - unchecked JSON
     if not isinstance(values, list):
         raise TypeError(f"got {type(values).__name__} for values")
     return list(map(float, values))  # protobuf's JSON has "NaN" and "Infinity" as strings
+
+
+@contextmanager
+def translated_errors(model: str) -> Iterator[None]:
+    """Raise our errors in place of those of requests and of Google's REST clients."""
+    try:
+        yield
+    except GeminiQdrantError:
+        raise
+    except exceptions.GoogleAPICallError as error:
+        raise _error_of_answer(error, model) from error
+    except (requests.exceptions.RequestException, TimeoutError) as error:
+        if _is_of_settings(error):
+            raise unsendable(error) from None
+        raise unreachable(error, model=model) from error
+    except UnicodeEncodeError as error:
+        if error.encoding == "utf-8":  # about a text that is sent
+            raise
+        raise unsendable(error) from None
+    except (ParseError, *UNREADABLE) as error:
+        raise unreadable(error, model=model) from error
+
+
+def _is_of_settings(error: BaseException) -> bool:
+    """Return whether an address, a proxy or a header is wrong; requests quotes them."""
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return error.request is None  # otherwise it is in the answer
+    return isinstance(error, ValueError)
+
+
+def _error_of_answer(error: exceptions.GoogleAPICallError, model: str) -> EmbeddingError:
+    message, details = error.message or "", ErrorDetails()
+    if error.response is not None:
+        message, details = read_error_body(body_of(error.response))
+        if details.retry_after is None:
+            details.retry_after = read_retry_after(error.response.headers)
+    return error_for_status(
+        status_code=int(error.code or 500), message=message, model=model, details=details
+    )
 
 
 def body_of(response: requests.Response) -> object:
