@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = "google.ai.generativelanguage.v1beta"
 _THREADS = 1000  # requests at a time; a waiting one occupies its thread
+_NO_DEADLINE = 1e12  # seconds; without a deadline, grpcio has centuries left
 _GRACE = 1.0  # seconds for answers in progress; waiting ones have been ended
 
 # service -> gRPC method -> our name for it; its messages are named after the gRPC method.
@@ -112,7 +113,7 @@ class _Context(Protocol):
     """The part of `grpc.ServicerContext` that is used here."""
 
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]]: ...
-    def time_remaining(self) -> float | None: ...
+    def time_remaining(self) -> float: ...
     def abort(self, code: object, details: str) -> NoReturn: ...
     def abort_with_status(self, status: object) -> NoReturn: ...
 
@@ -192,7 +193,7 @@ class GrpcServer:
             for name, value in context.invocation_metadata()
         }
         seconds = context.time_remaining()
-        if seconds is not None:  # grpcio takes it out of the headers
+        if seconds < _NO_DEADLINE:  # grpcio takes it out of the headers
             headers["grpc-timeout"] = f"{math.ceil(seconds * 1000)}m"
         listing = method == "models.list"
         return Call(
@@ -262,8 +263,10 @@ class GrpcServer:
 
     def _detail(self, detail: object) -> object:
         """Return a detail as `Any`; one that is no message that we know has its JSON as bytes."""
-        try:
-            return self._json.ParseDict(detail, self._any(), ignore_unknown_fields=True)
-        except (self._json.ParseError, TypeError, ValueError, AttributeError):
-            kind = detail.get("@type") if isinstance(detail, dict) else None
-            return self._any(type_url=str(kind or ""), value=json.dumps(detail).encode())
+        kind = detail.get("@type") if isinstance(detail, dict) else None
+        if isinstance(detail, dict) and kind:
+            try:  # with a copy: ParseDict takes the type out for a moment
+                return self._json.ParseDict({**detail}, self._any(), ignore_unknown_fields=True)
+            except (self._json.ParseError, TypeError, ValueError, AttributeError):
+                pass  # sent as it is
+        return self._any(type_url=str(kind or ""), value=json.dumps(detail).encode())
