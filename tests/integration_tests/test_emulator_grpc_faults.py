@@ -274,7 +274,15 @@ def test_request_of_any_content_is_read_as_protobuf_reads_it(channel, emulator):
         },
         "taskType": 99,
     }
-    assert "grpc-timeout" in recorded.headers
+
+
+def test_headers_are_recorded_with_the_deadline_and_the_user_agent(embed, emulator):
+    embed(timeout=7)
+    headers = emulator.requests[0].headers
+    assert headers["x-goog-api-key"] == emulator.api_key
+    assert headers["user-agent"].startswith("grpc-python")
+    # gRPC rounds a deadline up, and some time has passed
+    assert 5_000 < int(headers["grpc-timeout"].removesuffix("m")) < 8_000
 
 
 def test_without_a_deadline_none_is_recorded(channel, emulator):
