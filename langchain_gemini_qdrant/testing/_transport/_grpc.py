@@ -79,25 +79,33 @@ def _head(size: int, tag: bytes = b"\x0a") -> bytes:
     return tag + length + bytes([size])
 
 
-def _embedding(vector: Vector) -> tuple[bytes, bytes]:
-    """Return a vector as field 1 of an answer: `embedding` or `embeddings`, and its `values`."""
-    packed = vector.astype("<f4").tobytes() if isinstance(vector, np.ndarray) else vector.packed()
-    values = _head(len(packed))
-    return _head(len(values) + len(packed)) + values, packed
+def _packed(vector: Vector) -> list[bytes]:
+    return [vector.astype("<f4").tobytes()] if isinstance(vector, np.ndarray) else vector.packed()
 
 
-def _unusual_embedding(vector: Vector) -> tuple[bytes, bytes]:
-    """Return it in forms that each reader of protobuf must accept.
+def _embedding(vector: Vector) -> list[bytes]:
+    """Return a vector as field 1 of an answer, `embedding` or `embeddings`, with its `values`.
+
+    It is in pieces: to join them for each vector would take longer than everything else.
+    """
+    packed = _packed(vector)
+    size = sum(map(len, packed))
+    values = _head(size)
+    return [_head(len(values) + size), values, *packed]
+
+
+def _unusual_embedding(vector: Vector) -> list[bytes]:
+    """Return it in a form that each reader of protobuf must accept.
 
     Its numbers are packed in one half and not in the other, with unknown fields between them: the
     shape, which the API has and the older messages lack, and a string.
     """
-    packed = _embedding(vector)[1]
+    packed = b"".join(_packed(vector))
     half = len(packed) // 8 * 4
     single = [b"\x0d" + packed[i : i + 4] for i in range(half, len(packed), 4)]
-    shape, words = _head(1, b"\x12") + b"\x01", _head(5, b"\xfa\x06") + b"a 111"
-    body = b"".join([_head(half), packed[:half], shape, *single, words])
-    return _head(len(body)), body
+    shape, words = b"\x12\x01\x01", b"\xfa\x06\x05later"
+    body = [_head(half), packed[:half], shape, *single, words]
+    return [_head(sum(map(len, body))), *body]
 
 
 def _usage(fields: Mapping[str, Any]) -> bytes:
