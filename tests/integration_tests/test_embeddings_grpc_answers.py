@@ -190,7 +190,6 @@ NO_DETAILS = {
     "Help alone": told(Help(links=[Help.Link(url="https://ai.google.dev")])),
     "RetryInfo that is none": told(Any(type_url=f"{TYPES}RetryInfo", value=b"\xff")),
     "QuotaFailure that is none": told(Any(type_url=f"{TYPES}QuotaFailure", value=b"{}")),
-    "RetryInfo without a delay": told(Any(type_url=f"{TYPES}RetryInfo")),
     "a delay below 0": told(retry(-5)),
     "a delay of more than a Duration": told(retry(2**62)),
     "ErrorInfo without a quota": told(ErrorInfo(reason="RATE_LIMIT_EXCEEDED")),
@@ -204,7 +203,6 @@ UNREAD = broken(
     "another message",
     "RetryInfo that is none",
     "QuotaFailure that is none",
-    "RetryInfo without a delay",
     "a delay below 0",
     "a delay of more than a Duration",
 )
@@ -299,7 +297,6 @@ NO_ANSWERS = {
     "a page": answer(b"<html></html>"),
     "half of a message": answer(GOOD[: len(GOOD) // 2]),
     "bytes after the message": answer(GOOD + b"\xff"),
-    "a number and a half": answer(field(1, field(1, b"123456"))),
     "no message": answer([]),
     "less than it says": answer([prefixed(GOOD, length=9999)]),
     "compressed in no way": compressed(),
@@ -314,26 +311,48 @@ NO_ANSWERS = {
     "HTTP/1.1": lambda _stream: b"HTTP/1.1 400 Bad Request\r\n\r\n",
     "half of a message, hung up": Cut(answer(GOOD), 200),
     "a message without a status, hung up": Cut(answer(GOOD), -20),
-    # gRPC reports these as RESOURCE_EXHAUSTED, which is no quota of the API's
-    "more than a message may have": answer([prefixed(GOOD, length=2**31 - 1)]),
-    "a message of 20 kB": failure(13, "m" * 20_000),
-    "trailers of 20 kB": answer(GOOD, trailers={"grpc-status": "0", "y": "z" * 20_000}),
 }
 NOT_OURS = broken(  # only if it counts tokens asynchronously
     "no protobuf", "a page", "half of a message", "bytes after the message", strict=False
 ) | broken(
-    "a number and a half",
     "no message",
     "less than it says",
-    "more than a message may have",
-    "a message of 20 kB",
-    "trailers of 20 kB",
 )
 
 
 @pytest.mark.parametrize("answer", cases(NO_ANSWERS, NOT_OURS))
 async def test_answer_that_is_none_of_the_api_s_is_a_service_error(outcomes, answer):
     assert [type(each) for each in await outcomes(answer)] == [ServiceError] * 2
+
+
+async def test_numbers_that_are_cut_off_are_a_service_error(outcomes):
+    [result] = await outcomes(answer(field(1, field(1, b"123456"))), ["embed"])
+    assert type(result) is ServiceError
+
+
+TOO_LARGE = {
+    "a message": answer([prefixed(GOOD, length=2**31 - 1)]),
+    "words of an error": failure(13, "m" * 20_000),
+    "trailers": answer(GOOD, trailers={"grpc-status": "0", "y": "z" * 20_000}),
+}
+
+
+@pytest.mark.parametrize("answer", cases(TOO_LARGE, broken(*TOO_LARGE)))
+async def test_answer_that_is_too_large_for_grpc_is_no_quota(outcomes, answer):
+    """The library itself reports it as RESOURCE_EXHAUSTED."""
+    for result in await outcomes(answer):
+        assert isinstance(result, EmbeddingError)
+        assert not isinstance(result, RateLimitError)
+
+
+async def test_server_that_sends_goaway_with_its_answer_is_reached_again(outcomes, server):
+    def last(stream):
+        return frame(GOAWAY, 0, 0, struct.pack(">II", stream, 0)) + answer(GOOD)(stream)
+
+    before = server.streams
+    for result in await outcomes(last, ["embed"] * 3):
+        assert list(result.vectors[0]) == UNIT
+    assert server.streams - before == 3
 
 
 ODD = {
