@@ -184,6 +184,9 @@ def emulate() -> None:
         emulator.fail_next(status=429, retry_after=2)
         emulator.fail_next(status=429, quota={"tokens_per_minute": 30_000})
         emulator.fail_next(error="credits")
+        emulator.fail_next(status=429, headers={"grpc-status-details-bin": b""})
+        emulator.answer_next("unusual")
+        emulator.answer_next(body=b"")
         emulator.fail_next(error="credit")  # type: ignore[arg-type] # no such error
         emulator.misbehave(0.1, kinds=[503, "spending-cap", "short"])
         assert_type(emulator.texts, list[RecordedText])

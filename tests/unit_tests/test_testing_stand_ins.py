@@ -32,7 +32,7 @@ def test_numbers_are_the_same_in_json_and_in_protobuf(size):
     (vector,) = choose("a text", size=size)
     numbers = vector.numbers()
     assert numbers.shape == (size,)
-    assert np.array_equal(np.frombuffer(vector.packed(), dtype="<f4"), numbers)
+    assert np.array_equal(np.frombuffer(b"".join(vector.packed()), dtype="<f4"), numbers)
     assert np.array_equal(np.float32(json.loads(b"".join(vector.json()))), numbers)
 
 
@@ -65,7 +65,7 @@ def test_the_task_the_title_and_the_model_matter():
         choose("a", model=ONE, task_type="RETRIEVAL_DOCUMENT", title="T"),
         choose("a", model=TWO),
     ]
-    assert len({vector.packed() for (vector,) in found}) == 4
+    assert len({b"".join(vector.packed()) for (vector,) in found}) == 4
 
 
 def test_vectors_are_the_same_everywhere():

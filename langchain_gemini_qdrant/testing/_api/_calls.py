@@ -49,6 +49,8 @@ class Answer:
         single: Whether it answers `embedContent`, whose single vector is not in a list.
         statistics: For `predict`, statistics of each text.
         cut: Whether only its first half is sent before the connection closes.
+        unusual: Whether it is encoded in a form that is valid, but that the API does not use.
+        raw: The whole body, or the bytes of the message over gRPC; None for the API's.
     """
 
     fields: Mapping[str, object]
@@ -56,6 +58,8 @@ class Answer:
     single: bool = False
     statistics: Sequence[Mapping[str, object]] | None = None
     cut: bool = False
+    unusual: bool = False
+    raw: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

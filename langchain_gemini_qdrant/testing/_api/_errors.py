@@ -38,19 +38,22 @@ DEFAULTS: dict[int, tuple[str, str]] = {
 # https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 _NUMBERS = {
     "CANCELLED": 1,
+    "UNKNOWN": 2,
     "INVALID_ARGUMENT": 3,
     "DEADLINE_EXCEEDED": 4,
     "NOT_FOUND": 5,
+    "ALREADY_EXISTS": 6,
     "PERMISSION_DENIED": 7,
     "RESOURCE_EXHAUSTED": 8,
     "FAILED_PRECONDITION": 9,
     "ABORTED": 10,
+    "OUT_OF_RANGE": 11,
     "UNIMPLEMENTED": 12,
     "INTERNAL": 13,
     "UNAVAILABLE": 14,
+    "DATA_LOSS": 15,
     "UNAUTHENTICATED": 16,
 }
-_UNKNOWN = 2
 
 
 class ApiError(Exception):
@@ -63,6 +66,7 @@ class ApiError(Exception):
         details: Typed details, each with its `@type`.
         headers: Additional response headers.
         raw: Over REST, the whole body, sent unchanged; None for the API's JSON.
+        of_api: Whether the API sends it; a proxy's page is not the API's.
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class ApiError(Exception):
         *,
         status: str | None = None,
         details: Sequence[Detail] = (),
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
         raw: bytes | None = None,
     ) -> None:
         usual = ("UNKNOWN", "An unknown error has occurred.")
@@ -83,6 +87,7 @@ class ApiError(Exception):
         self.details = tuple(details)
         self.headers = dict(headers or {})
         self.raw = raw
+        self.of_api = True
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -92,11 +97,11 @@ class ApiError(Exception):
     @property
     def number(self) -> int:
         """The number of `status` in gRPC and in results of batch jobs."""
-        return _NUMBERS.get(self.status, _UNKNOWN)
+        return _NUMBERS.get(self.status, _NUMBERS["UNKNOWN"])
 
     def send(self, raw: bytes) -> None:
         """Send this body over REST; over gRPC, send its content if it is the JSON of an error."""
-        self.raw = raw
+        self.raw, self.of_api = raw, False
         try:
             said = json.loads(raw)
         except (ValueError, RecursionError):
@@ -104,6 +109,7 @@ class ApiError(Exception):
         said = said[0] if isinstance(said, list) and said else said
         error = said.get("error") if isinstance(said, dict) else None
         if isinstance(error, dict) and isinstance(error.get("message"), str):
+            self.of_api = True
             self.message = error["message"]
             self.status = str(error.get("status", self.status))
             details = error.get("details")

@@ -24,7 +24,9 @@ WrongAnswer = Literal[
     "empty",
     "no-values",
     "nan",
+    "infinite",
     "size",
+    "unusual",
     "not-json",
     "cut",
     "reset",
@@ -50,7 +52,7 @@ class Fault:
     retry_after: float | None = None
     quotas: Quotas | None = None
     reason: str | None = None
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, str | bytes] | None = None
     body: bytes | None = None
 
     def error(self, call: Call, model: str) -> ApiError:
@@ -76,13 +78,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Action for a request: an error, or a wrong answer.
+    """Action for a request: an error, or a wrong answer, which may be the bytes of its body.
 
     Attributes:
         delay: Seconds to wait, in addition to the latency.
     """
 
-    what: Fault | WrongAnswer
+    what: Fault | WrongAnswer | bytes
     delay: float = 0.0
 
 

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import itertools
 from dataclasses import dataclass
+from operator import getitem
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -28,29 +29,33 @@ _PIECES = 16  # pieces of a vector; each is chosen by one byte of the hash
 _VARIANTS = 256
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Piece:
-    numbers: NDArray[np.float32]
-    json: bytes  # with the bracket or comma before it
-    packed: bytes
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """All variants of each piece, in every form."""
+
+    numbers: list[NDArray[np.float32]]  # of a piece: a row for each variant
+    json: list[list[bytes]]  # with the bracket or comma before it
+    packed: list[list[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """A vector in pieces."""
+    """A vector in pieces: a byte of the digest chooses each."""
 
-    pieces: Sequence[_Piece]
+    pool: _Pool
+    digest: bytes
 
     def numbers(self) -> NDArray[np.float32]:
-        return np.concatenate([piece.numbers for piece in self.pieces])
+        pairs = zip(self.pool.numbers, self.digest, strict=False)
+        return np.concatenate([rows[byte] for rows, byte in pairs])
 
     def json(self) -> list[bytes]:
         """The numbers as a JSON list, in pieces."""
-        return [piece.json for piece in self.pieces]
+        return [*map(getitem, self.pool.json, self.digest)]
 
-    def packed(self) -> bytes:
-        """The numbers as packed floats of protobuf."""
-        return b"".join([piece.packed for piece in self.pieces])
+    def packed(self) -> list[bytes]:
+        """The numbers as packed floats of protobuf, in pieces."""
+        return [*map(getitem, self.pool.packed, self.digest)]
 
 
 Vector: TypeAlias = "NDArray[np.float32] | StandIn"
@@ -61,10 +66,7 @@ def choose_stand_ins(
 ) -> list[StandIn]:
     """Choose vectors; the arguments are those of `_vectors.embed`."""
     pool = _pool(space, model_size, size, normalizes)
-    return [
-        StandIn([variants[byte] for variants, byte in zip(pool, _digest(meaning), strict=False)])
-        for meaning in meanings
-    ]
+    return [StandIn(pool, _digest(meaning)) for meaning in meanings]
 
 
 def _digest(meaning: Meaning) -> bytes:
@@ -74,20 +76,22 @@ def _digest(meaning: Meaning) -> bytes:
 
 
 @functools.lru_cache(maxsize=16)  # up to 15 MB each
-def _pool(space: str, model_size: int, size: int, normalizes: bool) -> list[list[_Piece]]:  # noqa: FBT001  a key of the cache
-    """Return all variants of each piece."""
+def _pool(space: str, model_size: int, size: int, normalizes: bool) -> _Pool:  # noqa: FBT001  a key of the cache
     bounds = sorted({size * i // _PIECES for i in range(_PIECES + 1)})  # pieces may be empty
     whole = _energy(0, size if normalizes else model_size, model_size)
-    return [
-        _variants(
-            f"{space} {i}",
-            stop - start,
-            _energy(start, stop, model_size) / whole,
-            opening=b"" if start else b"[",
-            closing=b"," if stop < size else b"]",
-        )
+    pieces = [
+        _variants(f"{space} {i}", stop - start, _energy(start, stop, model_size) / whole)
         for i, (start, stop) in enumerate(itertools.pairwise(bounds))
     ]
+    ends = [b","] * (len(pieces) - 1) + [b"]"]
+    return _Pool(
+        numbers=pieces,
+        json=[
+            [(b"" if i else b"[") + vector_json(row)[1:-1] + end for row in rows]
+            for i, (rows, end) in enumerate(zip(pieces, ends, strict=True))
+        ],
+        packed=[[row.astype("<f4").tobytes() for row in rows] for rows in pieces],
+    )
 
 
 def _energy(start: int, stop: int, model_size: int) -> float:
@@ -95,19 +99,11 @@ def _energy(start: int, stop: int, model_size: int) -> float:
     return float((stop / model_size) ** 0.8 - (start / model_size) ** 0.8)
 
 
-def _variants(
-    name: str, size: int, energy: float, *, opening: bytes, closing: bytes
-) -> list[_Piece]:
+def _variants(name: str, size: int, energy: float) -> NDArray[np.float32]:
+    """Return all variants of a piece, in rows."""
     digest = hashlib.shake_256(f"stand-in {name}".encode()).digest(_VARIANTS * size)
     odd = (np.frombuffer(digest, dtype=np.int8) | np.int8(1)).reshape(_VARIANTS, size)
     whole = odd.astype(np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", whole, whole) / energy)
-    rows = (np.rint(whole / lengths[:, None] * 1e9) / 1e9).astype(np.float32)
-    return [
-        _Piece(
-            numbers=row,
-            json=opening + vector_json(row)[1:-1] + closing,
-            packed=row.astype("<f4").tobytes(),
-        )
-        for row in rows
-    ]
+    rows: NDArray[np.float32] = (np.rint(whole / lengths[:, None] * 1e9) / 1e9).astype(np.float32)
+    return rows

@@ -126,7 +126,7 @@ class Controls:
         retry_after: float | None = None,
         quota: Quota | Sequence[Quota] | Quotas | None = None,
         reason: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
         body: str | bytes | None = None,
     ) -> None:
         """Answer the next requests with an error, with the API's message and details.
@@ -151,9 +151,11 @@ class Controls:
                 their limits, where 0 and None send no `quotaValue`. None without `retry_after`
                 gives the short 429 that names no quota.
             reason: Reason for an `ErrorInfo` detail, such as `"API_KEY_SERVICE_BLOCKED"`.
-            headers: Additional response headers; trailing metadata over gRPC.
-            body: Body to send unchanged instead of the API's JSON, such as a proxy's page; over
-                gRPC its message and details are sent if it is the JSON of an error.
+            headers: Additional response headers; trailing metadata over gRPC, where a name that
+                ends in `-bin` has bytes, and `grpc-status-details-bin` replaces the details.
+            body: Body to send unchanged instead of the API's JSON, such as a proxy's page. Over
+                gRPC its status, message and details are sent if it is the JSON of an error, with
+                details of any type; otherwise the call ends as gRPC ends it after such a page.
 
         Raises:
             ValueError: Both or neither of `status` and `error` are given, or `error` with a message
@@ -187,36 +189,45 @@ class Controls:
 
     def answer_next(
         self,
-        wrong: WrongAnswer,
+        wrong: WrongAnswer | None = None,
         *,
         times: int | None = 1,
         containing: str | None = None,
         delay: float | None = None,
+        body: str | bytes | None = None,
     ) -> None:
         """Give the next valid requests a wrong answer.
 
         Args:
             wrong: `"short"` and `"long"`: one vector too few or too many; `"empty"`: `{}`;
-                `"no-values"`: embeddings without numbers; `"nan"`: one number of each vector is
-                NaN; `"size"`: each vector lacks its last number; `"not-json"`: a web page, over
-                gRPC bytes that are not a message; `"cut"`: half of the correct answer, then the
-                connection closes; `"reset"`: the connection is reset, `"disconnect"`: it closes,
-                both without an answer (over gRPC, all three are UNAVAILABLE); `"slow"`: the correct
-                answer, late; `"hang"`: no answer until `clear()` or `stop()` closes the connection.
+                `"no-values"`: embeddings without numbers; `"nan"` and `"infinite"`: one number of
+                each vector is not finite; `"size"`: each vector lacks its last number; `"unusual"`:
+                the correct answer with unknown fields, over gRPC also with numbers in several
+                pieces; `"not-json"`: a web page, over gRPC bytes that are not a message; `"cut"`:
+                half of the correct answer, then the connection closes; `"reset"`: the connection is
+                reset, `"disconnect"`: it closes, both without an answer (over gRPC, all three are
+                UNAVAILABLE); `"slow"`: the correct answer, late; `"hang"`: no answer until
+                `clear()` or `stop()` closes the connection. Leave it out if `body` is given.
             times: Number of requests; None for all until `clear()`.
             containing: Affect only requests with this string in one of their texts; None for any.
             delay: Seconds before the answer, in addition to `latency`; None is 1 for `"slow"`,
                 otherwise 0.
+            body: Body to send with status 200; over gRPC, the bytes of the message.
 
         Raises:
-            ValueError: `wrong` is an unknown name, or `times` is less than 1.
+            ValueError: Both or neither of `wrong` and `body` are given; `wrong` is an unknown name,
+                or `times` is less than 1.
         """
-        if wrong not in get_args(WrongAnswer):
+        if (wrong is None) == (body is None):
+            message = f"either wrong or body must be given, got {wrong!r} and {body!r}"
+            raise ValueError(message)
+        if wrong is not None and wrong not in get_args(WrongAnswer):
             message = f"wrong must be one of {', '.join(get_args(WrongAnswer))}, got {wrong!r}"
             raise ValueError(message)
         if delay is None:
             delay = _SLOW if wrong == "slow" else 0.0
-        self._exchange.script.add(Act(wrong, delay), times=times, containing=containing)
+        what = body.encode() if isinstance(body, str) else wrong or body or b""
+        self._exchange.script.add(Act(what, delay), times=times, containing=containing)
 
     def misbehave(
         self,

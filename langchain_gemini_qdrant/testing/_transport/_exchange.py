@@ -17,7 +17,7 @@ from langchain_gemini_qdrant.testing._api._records import RecordedRequest
 from langchain_gemini_qdrant.testing._api._script import Fault, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -159,7 +159,9 @@ class Exchange:
         except ApiError as error:
             return error
 
-    def _act(self, call: Call, plan: Plan | ApiError, act: Fault | WrongAnswer | None) -> Reply:
+    def _act(
+        self, call: Call, plan: Plan | ApiError, act: Fault | WrongAnswer | bytes | None
+    ) -> Reply:
         if isinstance(act, Fault):
             return act.error(call, self._api.quota_name(call.model))
         if act in {"hang", "disconnect", "reset"}:
@@ -195,17 +197,25 @@ def _numbers(vector: Vector) -> NDArray[np.float32]:
     return vector if isinstance(vector, np.ndarray) else vector.numbers()
 
 
-def _spoiled(answer: Answer, act: WrongAnswer | None) -> Answer:
-    """Return a wrong form of the answer; without vectors it can only be emptied or cut."""
-    if act in {None, "slow"}:
-        return answer
+def _spoiled(answer: Answer, act: WrongAnswer | bytes | None) -> Answer:
+    """Return a wrong form of the answer; without vectors, some acts leave it as it is."""
+    if isinstance(act, bytes):
+        return Answer(fields={}, raw=act)
     if act == "empty":
         return Answer(fields={})
     if act == "cut":
         return dataclasses.replace(answer, cut=True)
-    vectors = answer.vectors
-    if vectors is None:
+    if act == "unusual":
+        fields = {"comingField": {"shape": [len(answer.vectors or ()), 1]}, **answer.fields}
+        return dataclasses.replace(answer, fields=fields, unusual=True)
+    if act in {None, "slow"} or answer.vectors is None:
         return answer
+    return _with_wrong_vectors(answer, answer.vectors, act)
+
+
+def _with_wrong_vectors(
+    answer: Answer, vectors: Sequence[Vector], act: WrongAnswer | None
+) -> Answer:
     if act == "no-values":
         nothing: list[dict[str, object]] = [{} for _ in vectors]
         name, value = ("embedding", nothing[0]) if answer.single else ("embeddings", nothing)
@@ -217,6 +227,6 @@ def _spoiled(answer: Answer, act: WrongAnswer | None) -> Answer:
     elif act == "size":
         vectors = [_numbers(vector)[:-1] for vector in vectors]
     else:
-        nan = np.float32("nan")
-        vectors = [np.append(_numbers(vector)[:-1], nan) for vector in vectors]
+        number = np.float32("nan" if act == "nan" else "-inf")
+        vectors = [np.append(_numbers(vector)[:-1], number) for vector in vectors]
     return dataclasses.replace(answer, vectors=vectors)

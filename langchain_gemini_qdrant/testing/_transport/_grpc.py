@@ -5,10 +5,13 @@ grpcio and the messages come with google-ai-generativelanguage; they are importe
 
 from __future__ import annotations
 
+import functools
 import importlib
+import json
+import math
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 import numpy as np
 
@@ -16,7 +19,7 @@ from langchain_gemini_qdrant.testing._api._calls import Call
 from langchain_gemini_qdrant.testing._api._errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from types import ModuleType
 
     from langchain_gemini_qdrant.testing._api._calls import Answer
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._transport._exchange import Exchange
 
 _PACKAGE = "google.ai.generativelanguage.v1beta"
-_THREADS = 64  # requests at a time; a waiting one occupies its thread
+_THREADS = 1000  # requests at a time; a waiting one occupies its thread
+_NO_DEADLINE = 1e12  # seconds; without a deadline, grpcio has centuries left
 _GRACE = 1.0  # seconds for answers in progress; waiting ones have been ended
 
 # service -> gRPC method -> our name for it; its messages are named after the gRPC method.
@@ -36,6 +40,21 @@ _SERVICES = {
     },
     "ModelService": {"GetModel": "models.get", "ListModels": "models.list"},
 }
+
+# How gRPC ends a call for which a proxy has answered with a status of HTTP.
+# https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+_AFTER_HTTP = {
+    400: "INTERNAL",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "UNIMPLEMENTED",
+    429: "UNAVAILABLE",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "UNAVAILABLE",
+}
+# Types in protobuf's descriptors whose JSON is the value itself: int32, bool, string.
+_PLAIN = frozenset({5, 8, 9})
 
 
 def _load(name: str) -> ModuleType:
@@ -53,23 +72,59 @@ def _load(name: str) -> ModuleType:
             raise ImportError(message) from error
 
 
-def _field(value: bytes) -> bytes:
-    """Return field 1 of a message, in bytes: that of `embedding`, `embeddings` and `values`."""
-    size, length = len(value), bytearray()
+@functools.lru_cache
+def _head(size: int, tag: bytes = b"\x0a") -> bytes:
+    """Return what stands before a field of this many bytes; 0x0a is the tag of field 1."""
+    length = bytearray()
     while size > 0x7F:  # noqa: PLR2004  seven bits in each byte, the eighth says that more follow
         length.append(size & 0x7F | 0x80)
         size >>= 7
-    return b"".join((b"\x0a", length, bytes([size]), value))
+    return tag + length + bytes([size])
 
 
-def _packed(vector: Vector) -> bytes:
-    return vector.astype("<f4").tobytes() if isinstance(vector, np.ndarray) else vector.packed()
+def _packed(vector: Vector) -> list[bytes]:
+    return [vector.astype("<f4").tobytes()] if isinstance(vector, np.ndarray) else vector.packed()
+
+
+def _embedding(vector: Vector) -> list[bytes]:
+    """Return a vector as field 1 of an answer, `embedding` or `embeddings`, with its `values`.
+
+    It is in pieces: to join them for each vector would take longer than everything else.
+    """
+    packed = _packed(vector)
+    size = sum(map(len, packed))
+    values = _head(size)
+    return [_head(len(values) + size), values, *packed]
+
+
+def _unusual_embedding(vector: Vector) -> list[bytes]:
+    """Return it in a form that each reader of protobuf must accept.
+
+    Its numbers are packed in one half and not in the other, with unknown fields between them: the
+    shape, which the API has and the older messages lack, and a string.
+    """
+    packed = b"".join(_packed(vector))
+    half = len(packed) // 8 * 4
+    single = [b"\x0d" + packed[i : i + 4] for i in range(half, len(packed), 4)]
+    shape, words = b"\x12\x01\x01", b"\xfa\x06\x05later"
+    body = [_head(half), packed[:half], shape, *single, words]
+    return [_head(sum(map(len, body))), *body]
+
+
+def _usage(fields: Mapping[str, Any]) -> bytes:
+    """Return the usage, if the model reports it, in a field that no message has."""
+    usage = fields.get("usageMetadata")
+    if usage is None:
+        return b""
+    count = b"\x08" + _head(usage["promptTokenCount"], b"")
+    return _head(len(count), b"\xa2\x06") + count
 
 
 class _Context(Protocol):
     """The part of `grpc.ServicerContext` that is used here."""
 
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]]: ...
+    def time_remaining(self) -> float: ...
     def abort(self, code: object, details: str) -> NoReturn: ...
     def abort_with_status(self, status: object) -> NoReturn: ...
 
@@ -90,6 +145,8 @@ class GrpcServer:
         self._rpc_status = _load("grpc_status.rpc_status")
         self._status = _load("google.rpc.status_pb2")
         _load("google.rpc.error_details_pb2")  # lets `_abort` find the messages by name
+        self._any = _load("google.protobuf.any_pb2").Any
+        self._readers: dict[object, Callable[[Any], object] | None] = {}
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="gemini-emulator-grpc")
         options = [
             ("grpc.so_reuseport", 0),  # a port in use is an error
@@ -141,11 +198,14 @@ class GrpcServer:
         )
 
     def _call(self, path: str, method: str, request: object, context: _Context) -> Call:
-        body: dict[str, Any] = self._json.MessageToDict(request)
+        body = self._body(request)
         headers = {
             name: value if isinstance(value, str) else value.decode("latin-1")
             for name, value in context.invocation_metadata()
         }
+        seconds = context.time_remaining()
+        if seconds < _NO_DEADLINE:  # grpcio takes it out of the headers
+            headers["grpc-timeout"] = f"{math.ceil(seconds * 1000)}m"
         listing = method == "models.list"
         return Call(
             transport="grpc",
@@ -158,21 +218,66 @@ class GrpcServer:
             body=body,
         )
 
+    def _body(self, message: Any) -> dict[str, Any]:  # noqa: ANN401  any message of protobuf
+        """Do what `MessageToDict` does, which takes as long as the rest of an answer."""
+        body = {}
+        for field, value in message.ListFields():
+            if field not in self._readers:
+                self._readers[field] = self._reader(field, value)
+            read = self._readers[field]
+            if read is None:
+                return cast("dict[str, Any]", self._json.MessageToDict(message))
+            body[field.json_name] = read(value)
+        return body
+
+    def _reader(self, field: Any, value: Any) -> Callable[[Any], object] | None:  # noqa: ANN401
+        """Return what makes JSON of a field's values, None if only protobuf knows."""
+        repeated, message = hasattr(value, "append"), field.message_type
+        if message is not None and message.file.package == _PACKAGE:
+            if repeated:
+                return lambda values: [self._body(each) for each in values]
+            return self._body if hasattr(value, "ListFields") else None
+        if repeated:
+            return None
+        if field.enum_type is not None:
+            names = {number: each.name for number, each in field.enum_type.values_by_number.items()}
+            return lambda number: names.get(number, number)
+        return type(value) if field.type in _PLAIN else None
+
     def _encode(self, answer: Answer, response_type: type[Any]) -> bytes:
+        if answer.raw is not None:
+            return answer.raw
         response = response_type()
-        # These messages are older than the usage fields, which are omitted.
-        self._json.ParseDict(answer.fields, response, ignore_unknown_fields=True)
+        if answer.fields:
+            # These messages are older than the usage fields, which are omitted.
+            self._json.ParseDict(answer.fields, response, ignore_unknown_fields=True)
         # Built by hand: protobuf would convert each of 300,000 numbers of a list.
-        vectors = [_field(_field(_packed(vector))) for vector in answer.vectors or ()]
-        return b"".join([response.SerializeToString(), *vectors])
+        encode = _unusual_embedding if answer.unusual else _embedding
+        vectors = [piece for vector in answer.vectors or () for piece in encode(vector)]
+        usage = _usage(answer.fields) if answer.unusual else b""
+        return b"".join([response.SerializeToString(), *vectors, usage])
 
     def _abort(self, error: ApiError, context: _Context) -> NoReturn:
         """End the call with its details in the trailers, as Google's servers do."""
+        if not error.of_api:
+            code = getattr(self._grpc.StatusCode, _AFTER_HTTP.get(error.code, "UNKNOWN"))
+            context.abort(code, f"Received http2 header with status: {error.code}")
         message = self._status.Status(code=error.number, message=error.message)
-        for detail in error.details:
-            self._json.ParseDict(detail, message.details.add(), ignore_unknown_fields=True)
+        message.details.extend(map(self._detail, error.details))
         status = self._rpc_status.to_status(message)
-        extra = tuple((name.lower(), value) for name, value in error.headers.items())
+        trailers = {**dict(status.trailing_metadata), **error.headers}
         context.abort_with_status(
-            status._replace(trailing_metadata=(*status.trailing_metadata, *extra))
+            status._replace(
+                trailing_metadata=tuple((name.lower(), each) for name, each in trailers.items())
+            )
         )
+
+    def _detail(self, detail: object) -> object:
+        """Return a detail as `Any`; one that is no message that we know has its JSON as bytes."""
+        kind = detail.get("@type") if isinstance(detail, dict) else None
+        if isinstance(detail, dict) and kind:
+            try:  # with a copy: ParseDict takes the type out for a moment
+                return self._json.ParseDict({**detail}, self._any(), ignore_unknown_fields=True)
+            except (self._json.ParseError, TypeError, ValueError, AttributeError):
+                pass  # sent as it is
+        return self._any(type_url=str(kind or ""), value=json.dumps(detail).encode())

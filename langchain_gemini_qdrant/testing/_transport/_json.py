@@ -106,13 +106,13 @@ def _double_json(vector: Vector) -> bytes:
     """Return the numbers as in the JSON of a protobuf struct: float64 with all digits."""
     numbers = vector if isinstance(vector, np.ndarray) else vector.numbers()
     text = json.dumps(numbers.astype(np.float64).tolist(), separators=(",", ":"))
-    return text.replace("NaN", '"NaN"').encode()
+    return re.sub("NaN|-?Infinity", r'"\g<0>"', text).encode()
 
 
 def vector_json(vector: Vector) -> bytes:
     """Return a list of numbers, each as the shortest text that is read back as the same float32.
 
-    A number that is not finite is written as `"NaN"`, as in protobuf.
+    A number that is not finite is written as `"NaN"` or `"-Infinity"`, as in protobuf.
     """
     if not isinstance(vector, np.ndarray):
         return b"".join(vector.json())
@@ -136,7 +136,9 @@ def vector_json(vector: Vector) -> bytes:
 
 
 def _unusual(number: np.float32) -> bytes:
-    return str(number).removesuffix(".0").encode() if np.isfinite(number) else b'"NaN"'
+    if not np.isfinite(number):
+        return json.dumps(json.dumps(float(number))).encode()
+    return str(number).removesuffix(".0").encode()
 
 
 def _shortest(sizes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -53,10 +53,12 @@ def respond(
     if isinstance(reply, str):
         return plain(200, _PORTAL, {"Content-Type": "text/html; charset=UTF-8"})
     if isinstance(reply, ApiError) and reply.raw is not None:
-        return plain(reply.code, reply.raw, {**_JSON, **reply.headers})
+        return plain(reply.code, reply.raw, {**_JSON, **_text_only(reply.headers)})
+    if not isinstance(reply, ApiError) and reply.raw is not None:
+        return plain(200, reply.raw)
     status, headers = 200, dict(_JSON)
     if isinstance(reply, ApiError):
-        status, headers = reply.code, {**_JSON, **reply.headers}
+        status, headers = reply.code, {**_JSON, **_text_only(reply.headers)}
         body = [write_json(reply.body(), compact=compact)]
     else:
         body = answer_json(reply, compact=compact)
@@ -68,6 +70,11 @@ def respond(
         body = _compressed(body)
         sent.append(("Content-Encoding", "gzip"))
     return _response(status, _chunked(body), [*sent, ("Transfer-Encoding", "chunked")])
+
+
+def _text_only(headers: Mapping[str, str | bytes]) -> dict[str, str]:
+    """Leave out binary headers, which only gRPC has."""
+    return {name: value for name, value in headers.items() if isinstance(value, str)}
 
 
 def joined(pieces: Iterable[bytes]) -> Iterable[bytes]:
