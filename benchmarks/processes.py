@@ -18,7 +18,8 @@ OURS = ROOT / ".venv-bench-ours"
 PEER = ROOT / ".venv-bench-peer"
 SDK = ROOT / ".venv-bench-sdk"  # google-generativeai pins old versions of what it needs
 REQUIREMENTS = {
-    OURS: (f"{ROOT}[grpc]", "google-genai>=3,<4"),
+    # Google's clients by name: pip leaves what only a package needs as old as it finds it.
+    OURS: (f"{ROOT}[grpc]", "google-genai>=3,<4", "google-ai-generativelanguage>=0.12,<0.13"),
     PEER: ("langchain-google-genai", "langchain-qdrant"),
 }
 SDK_REQUIREMENTS = {SDK: (f"{ROOT}[google-generativeai]",)}
