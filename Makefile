@@ -140,7 +140,7 @@ $(DOCS)/.installed: $(SOURCES)
 	$(DOCS)/bin/python $(PIP) install --group docs '.[cli]'
 	touch $@
 
-# Half an hour; BENCH=--quick for a few minutes. Makes two environments of its own.
+# Half an hour; BENCH=--quick for two minutes. Makes three environments of its own.
 bench-embeddings:
 	$(PYTHON) benchmarks/embeddings.py $(BENCH)
 
@@ -178,5 +178,5 @@ compare:
 	$(PYTHON) benchmarks/compare.py $(BENCH)
 
 clean:
-	rm -rf $(DEMO) $(TEST) $(LOWEST) $(DOCS) $(EXAMPLES) .venv-bench-ours .venv-bench-peer \
+	rm -rf $(DEMO) $(TEST) $(LOWEST) $(DOCS) $(EXAMPLES) .venv-bench-ours .venv-bench-peer .venv-bench-sdk \
 	  .venv-compare-ours .venv-compare-theirs .venv-moving-ours .venv-moving-theirs demo-index dist build site

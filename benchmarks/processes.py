@@ -16,10 +16,14 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 OURS = ROOT / ".venv-bench-ours"
 PEER = ROOT / ".venv-bench-peer"
+SDK = ROOT / ".venv-bench-sdk"  # google-generativeai pins old versions of what it needs
 REQUIREMENTS = {
-    OURS: (f"{ROOT}[google-generativeai]", "google-genai>=3,<4"),
+    # Google's clients by name: pip leaves what only a package needs as old as it finds it.
+    OURS: (f"{ROOT}[grpc]", "google-genai>=3,<4", "google-ai-generativelanguage>=0.12,<0.13"),
     PEER: ("langchain-google-genai", "langchain-qdrant"),
 }
+SDK_REQUIREMENTS = {SDK: (f"{ROOT}[google-generativeai]",)}
+_ENVIRONMENTS = {"peer": PEER, "sdk": SDK}
 
 
 def install(environments: Mapping[Path, Sequence[str]] = REQUIREMENTS) -> None:
@@ -81,12 +85,15 @@ class Emulator:
 
 
 class Client:
-    """A worker that runs while others may: a script of this folder that takes a job."""
+    """A worker that runs while others may: a script of this folder that takes a job.
+
+    The environment is that of the job's `client`, or of its `environment` if it names one.
+    """
 
     def __init__(self, emulator: Emulator, job: dict[str, Any], script: str = "worker.py") -> None:
-        folder = PEER if job["client"] == "peer" else OURS
+        folder = _ENVIRONMENTS.get(job.get("environment", job["client"]), OURS)
         self._process = subprocess.Popen(  # noqa: S603 - our own script
-            [python(folder), str(HERE / script), json.dumps(job | emulator.addresses)],
+            [python(folder), str(HERE / script), json.dumps(emulator.addresses | job)],
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -32,6 +32,7 @@ def _obey(emulator: GeminiEmulator, command: dict[str, Any]) -> dict[str, Any]:
         return {
             "requests": {str(k): v for k, v in emulator.request_counts.items()},
             "texts": {str(k): v for k, v in emulator.text_counts.items()},
+            "cpu_s": time.process_time(),  # since its start
             "log": [
                 (request.received_at, len(request.texts), request.status)
                 for request in emulator.requests

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import hashlib
 import json
 import resource
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from corpus import make_texts
@@ -16,21 +18,27 @@ from machine import versions
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from langchain_core.embeddings import Embeddings
 
     from langchain_gemini_qdrant import GeminiEmbeddings
 
-    Embed = Callable[[list[str]], list[list[float]]]
+    Embed = Callable[[list[str]], Sequence[Any]]
 
 MODEL = "gemini-embedding-001"  # the newest one that takes tasks from every client here
+FIRST = "A first text opens the connection."
+_BATCH = 100
+_SIDE_BY_SIDE = 8
 _KIB = 1024
-_PACKAGES = (
+PACKAGES = (
     "langchain-gemini-qdrant",
     "langchain-google-genai",
     "google-genai",
     "google-generativeai",
+    "google-ai-generativelanguage",
+    "grpcio",
+    "protobuf",
 )
 
 
@@ -50,19 +58,20 @@ class FastClock:
 
 
 def our_embeddings(job: dict[str, Any]) -> GeminiEmbeddings:
-    """Make this package's embeddings."""
+    """Make this package's embeddings, with the back end and the transport that the job names."""
     from langchain_gemini_qdrant import GeminiEmbeddings  # noqa: PLC0415 - one of four clients
 
-    transport = job.get("transport")
-    sdk = {"backend": "google-generativeai", "transport": transport} if transport else {}
+    backend, transport = job.get("backend", "google-genai"), job.get("transport")
+    is_rest = transport == "rest" or backend == "google-genai"
     speed = job.get("speed", 1.0)
     return GeminiEmbeddings(
         model=MODEL,
+        backend=backend,
+        transport=transport,
         api_key=job["key"],
-        base_url=job["grpc" if transport == "grpc" else "rest"],
+        base_url=job["rest" if is_rest else "grpc"],
         output_dimensionality=job["size"],
         clock=None if speed == 1.0 else FastClock(speed),
-        **sdk,
         **job.get("options", {}),
     )
 
@@ -80,14 +89,18 @@ def peer_embeddings(job: dict[str, Any]) -> Embeddings:
     )
 
 
-def ours(job: dict[str, Any]) -> Embed:
-    """Take this package's `embed_documents`."""
-    return our_embeddings(job).embed_documents
+def embeddings_of(job: dict[str, Any]) -> Embeddings:
+    """Make the embeddings of one side."""
+    return peer_embeddings(job) if job["client"] == "peer" else our_embeddings(job)
 
 
-def peer(job: dict[str, Any]) -> Embed:
-    """Take `embed_documents` of langchain-google-genai."""
-    return peer_embeddings(job).embed_documents
+def langchain(job: dict[str, Any]) -> Embed:
+    """Take `embed_documents`, or `aembed_documents` in one event loop."""
+    embeddings = embeddings_of(job)
+    if not job.get("is_async"):
+        return embeddings.embed_documents
+    runner = asyncio.Runner()
+    return lambda texts: runner.run(embeddings.aembed_documents(texts))
 
 
 def sdk(job: dict[str, Any]) -> Embed:
@@ -124,11 +137,66 @@ def sdk(job: dict[str, Any]) -> Embed:
     return embed
 
 
+def bare(job: dict[str, Any]) -> Embed:
+    """Call gRPC by hand: the least that a client with Google's messages can do.
+
+    It returns the messages of the vectors as protobuf has parsed them, or lists of floats if the
+    job has `lists`.
+    """
+    import grpc  # noqa: PLC0415
+    from google.ai.generativelanguage_v1beta import types  # noqa: PLC0415
+
+    def message(name: str) -> Any:  # noqa: ANN401 - a generated class, below proto-plus
+        wrapper = getattr(types, name)
+        return type(wrapper.pb(wrapper()))
+
+    request_type = message("BatchEmbedContentsRequest")
+    channel = grpc.insecure_channel(
+        job["grpc"].removeprefix("http://"), options=[("grpc.max_receive_message_length", -1)]
+    )
+    send = channel.unary_unary(
+        "/google.ai.generativelanguage.v1beta.GenerativeService/BatchEmbedContents",
+        request_serializer=request_type.SerializeToString,
+        response_deserializer=message("BatchEmbedContentsResponse").FromString,
+    )
+    name, metadata = f"models/{MODEL}", [("x-goog-api-key", job["key"])]
+
+    def embed_batch(texts: list[str]) -> list[Any]:
+        request = request_type(model=name)
+        for text in texts:
+            each = request.requests.add(
+                model=name,
+                task_type=types.TaskType.RETRIEVAL_DOCUMENT,
+                output_dimensionality=job["size"],
+            )
+            each.content.parts.add(text=text)
+        response = send(request, metadata=metadata)
+        if job["lists"]:
+            return [list(embedding.values) for embedding in response.embeddings]
+        return list(response.embeddings)
+
+    pool = ThreadPoolExecutor(_SIDE_BY_SIDE)
+
+    def embed(texts: list[str]) -> list[Any]:
+        batches = [texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH)]
+        return [vector for vectors in pool.map(embed_batch, batches) for vector in vectors]
+
+    return embed
+
+
+CLIENTS: dict[str, Callable[[dict[str, Any]], Embed]] = {
+    "ours": langchain,
+    "peer": langchain,
+    "sdk": sdk,
+    "bare": bare,
+}
+
+
 def run(embed: Embed, count: int, *, digest: bool) -> dict[str, Any]:
     """Embed so many texts; say what it took and what came of it."""
     texts = make_texts(count)
     outcome: dict[str, Any] = {"texts": count, "returned": 0, "error": None}
-    vectors: list[list[float]] = []
+    vectors: Sequence[Any] = []
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     try:
         vectors = embed(texts)
@@ -155,10 +223,11 @@ def main() -> None:
     """Do the job in the argument."""
     job = json.loads(sys.argv[1])
     warnings.simplefilter("ignore")
-    embed = {"ours": ours, "peer": peer, "sdk": sdk}[job["client"]](job)
-    embed(["A first text opens the connection."])
+    embed = CLIENTS[job["client"]](job)
+    if not job.get("from_the_first_byte"):
+        embed([FIRST])
     runs = [run(embed, count, digest=job.get("digest", False)) for count in job["texts"]]
-    sys.stdout.write(json.dumps({"versions": versions(*_PACKAGES), "runs": runs}) + "\n")
+    sys.stdout.write(json.dumps({"versions": versions(*PACKAGES), "runs": runs}) + "\n")
 
 
 if __name__ == "__main__":

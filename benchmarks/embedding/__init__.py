@@ -1,0 +1,1 @@
+"""The sections of `embeddings.py`: each module can `measure(options)` and `show(results)`."""
