@@ -118,13 +118,8 @@ def test_delay_and_limits_of_a_429_are_those_of_its_details(make, call, emulator
     "refusal",
     [
         {"status": 400, "message": "Request payload size exceeds the limit: 36000 bytes."},
-        pytest.param(
-            {"status": 413, "body": "<html></html>"}, marks=pytest.mark.xfail(strict=True)
-        ),
-        pytest.param(
-            {"status": 429, "message": "SERVER: Received message larger than max (9 vs. 4)"},
-            marks=pytest.mark.xfail(strict=True),
-        ),
+        {"status": 413, "body": "<html></html>"},
+        {"status": 429, "message": "SERVER: Received message larger than max (9 vs. 4)"},
     ],
     ids=["Google's", "a proxy's", "gRPC's"],
 )
