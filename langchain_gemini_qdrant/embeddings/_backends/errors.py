@@ -171,8 +171,8 @@ def unsendable(error: BaseException) -> ConfigurationError:
         f"nothing can be sent with these settings ({type(error).__name__}): the API key must be "
         "printable ASCII, base_url, what it redirects to and the proxy (HTTP_PROXY, HTTPS_PROXY, "
         "ALL_PROXY) must be addresses (over gRPC, the proxy must be http://), SSL_CERT_FILE a file "
-        "of certificates, and a SOCKS proxy needs a package of its own (pip install 'httpx2[socks]', 'httpx[socks]' or "
-        "'requests[socks]')"
+        "of certificates, and a SOCKS proxy needs a package of its own (pip install "
+        "'httpx2[socks]', 'httpx[socks]' or 'requests[socks]')"
     )
 
 
