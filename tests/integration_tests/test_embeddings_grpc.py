@@ -54,6 +54,18 @@ def test_both_back_ends_share_one_implementation():
     assert len(kinds) == 1
 
 
+@pytest.mark.parametrize("backend", ["grpc", "google-generativeai"])
+@pytest.mark.parametrize("missing", ["grpc", "google.ai"])
+def test_missing_package_names_the_extra(monkeypatch, backend, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    for name in [*sys.modules]:
+        if name.startswith((f"{create_backend.__module__}.grpc", "google.ai.")):
+            monkeypatch.delitem(sys.modules, name)
+    expected = rf"backend='{backend}' needs a package .*'langchain-gemini-qdrant\[{backend}\]'"
+    with pytest.raises(ConfigurationError, match=expected):
+        create_backend(backend, BackendSettings(api_key="key"))
+
+
 def test_a_call_sends_what_google_s_client_sends(make, emulator, call):
     embeddings = make(base_url=emulator.grpc_url, api_key=emulator.api_key)
     call(embeddings, "embed_query", "a")

@@ -32,7 +32,7 @@ def create_backend(name: BackendName, settings: BackendSettings) -> Backend:
     is_vertex = settings.vertexai or (name == "google-genai" and getattr(own, "vertexai", False))
     module_name = f"{__name__}.{'vertex' if is_vertex else name.replace('-', '_')}"
     try:
-        module = importlib.import_module(module_name)
+        backend: Backend = importlib.import_module(module_name).create(settings)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _PACKAGES:
             raise
@@ -40,5 +40,4 @@ def create_backend(name: BackendName, settings: BackendSettings) -> Backend:
             f"backend={name!r} needs a package that is not installed ({error.name}): "
             f"pip install 'langchain-gemini-qdrant{_EXTRAS.get(name, '')}'"
         ) from error
-    backend: Backend = module.create(settings)
     return backend

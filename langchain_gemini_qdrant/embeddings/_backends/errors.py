@@ -1,4 +1,4 @@
-"""Make our errors from an HTTP status and Google's error body, in the same way for both SDKs."""
+"""Make our errors from an HTTP status and Google's error body, in the same way for all SDKs."""
 
 from __future__ import annotations
 
@@ -170,9 +170,9 @@ def unsendable(error: BaseException) -> ConfigurationError:
     return ConfigurationError(
         f"nothing can be sent with these settings ({type(error).__name__}): the API key must be "
         "printable ASCII, base_url, what it redirects to and the proxy (HTTP_PROXY, HTTPS_PROXY, "
-        "ALL_PROXY) must be addresses, SSL_CERT_FILE a file of certificates, and a SOCKS proxy "
-        "needs a package of its own (pip install 'httpx2[socks]', 'httpx[socks]' or "
-        "'requests[socks]')"
+        "ALL_PROXY) must be addresses (over gRPC, the proxy must be http://), SSL_CERT_FILE a file "
+        "of certificates, and a SOCKS proxy needs a package of its own (pip install "
+        "'httpx2[socks]', 'httpx[socks]' or 'requests[socks]')"
     )
 
 

@@ -5,6 +5,8 @@ does, and over REST its address and JSON. Its own `embed_content` has one title 
 and spends 9 to 15 ms of CPU time on each vector.
 """
 
+# ruff: noqa: PLC0415 - only the back end that is used is imported
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 def create(settings: BackendSettings) -> Backend:
     """Return the back end of a transport, or of the user's own client."""
-    # ruff: noqa: PLC0415 - only the back end that is used is imported
     if settings.client is not None or settings.async_client is not None:
         from langchain_gemini_qdrant.embeddings._backends.own_clients import OwnClientBackend
 
