@@ -152,7 +152,7 @@ bench-store: $(TEST)/.installed
 bench-edge: $(TEST)/.installed
 	$(TEST)/bin/python benchmarks/edge.py $(BENCH)
 
-# Twelve minutes; BENCH=--quick for two. In the environments of bench-embeddings.
+# A quarter of an hour; BENCH=--quick for two minutes. In the environments of bench-embeddings.
 bench-ingest:
 	$(PYTHON) benchmarks/ingest.py $(BENCH)
 

@@ -10,7 +10,7 @@ import argparse
 import statistics
 import tempfile
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import machine
 import page
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 ENGINES = {"edge": "Edge", "worker": "Edge, `worker=True`", "memory": "`:memory:`"}
 NAMES = ENGINES | {"path": "`path=`"}
-THEIRS = {"edge": "path", "worker": "path", "memory": "memory"}  # they know no Edge
+BACKENDS = ("google-genai", "grpc")
+SIZES = (768, 3072)
 ENOUGH_S = 20.0  # a run that took this long is not repeated
 OK = 200
 MB = 1e6
@@ -40,6 +41,7 @@ class Run:
         count: Documents.
         engine: Where they are stored.
         latency: Milliseconds that the emulator takes for an answer.
+        backend: Of `GeminiEmbeddings`.
         lazily: Give them from a generator.
         again: Give them a second time.
     """
@@ -50,11 +52,12 @@ class Run:
     latency: int = 0
     lazily: bool = False
     again: bool = False
-    size: int = 768
+    backend: str = BACKENDS[0]
+    size: int = SIZES[0]
 
     def __str__(self) -> str:
-        place = f" {self.engine}" if self.engine else ""
-        return f"{self.do}{place}, {self.count:,} documents, {self.latency} ms"
+        names = " ".join(name for name in (self.do, self.engine, self.backend) if name)
+        return f"{names}, {self.count:,} documents x {self.size:,}, {self.latency} ms"
 
     @property
     def client(self) -> str:
@@ -105,7 +108,7 @@ def main() -> None:
 
 def measure(results: Results, repetitions: int) -> None:
     """Do the runs in turns."""
-    with Emulator(record=True) as emulator:
+    with Emulator(record=True, grpc=True) as emulator:
         for turn in range(repetitions):
             for run, done in results.of.items():
                 if any(result["wall_s"] > ENOUGH_S for result in done):
@@ -138,53 +141,83 @@ def measure_once(emulator: Emulator, run: Run) -> Result:
     return result | {"requests": len(first), "texts": sum(first), "requests_again": len(again)}
 
 
-def _ingest(options: argparse.Namespace, engine: str, latency: int) -> Run:
-    return Run(do="ingest_ours", count=options.count, engine=engine, latency=latency, again=True)
+class Cell(NamedTuple):
+    """Where documents are stored, with vectors of which size, and how quickly Gemini answers."""
+
+    engine: str
+    size: int
+    latency: int
 
 
-def _theirs(options: argparse.Namespace, engine: str, latency: int) -> Run:
-    return Run(do="add_theirs", count=options.count, engine=THEIRS[engine], latency=latency)
+def _ingest(options: argparse.Namespace, cell: Cell, backend: str) -> Run:
+    return Run(do="ingest_ours", count=options.count, again=True, backend=backend, **cell._asdict())
 
 
-def _cells(options: argparse.Namespace) -> list[tuple[str, int]]:
-    return [(engine, latency) for engine in ENGINES for latency in options.latency]
+def _cells(options: argparse.Namespace) -> list[Cell]:
+    """Return all cells of Edge, and of other engines those with the highest latency."""
+    return [
+        Cell(engine, size, latency)
+        for engine in ENGINES
+        for size in options.size
+        for latency in options.latency
+        if engine == "edge" or latency == max(options.latency)
+    ]
 
 
 # Beside langchain-qdrant
 
 
+def _theirs(options: argparse.Namespace, cell: Cell) -> Run | None:
+    """Return the run of the other side, None for those that are left out, as they take minutes."""
+    if cell.engine == "worker" or (cell.engine == "memory" and cell.size != min(options.size)):
+        return None
+    engine = "path" if cell.engine == "edge" else cell.engine  # they know no Edge
+    return Run(do="add_theirs", count=options.count, **cell._replace(engine=engine)._asdict())
+
+
 def beside_runs(options: argparse.Namespace) -> list[Run]:
     """Return the runs of both sides."""
-    return [side(options, *cell) for cell in _cells(options) for side in (_ingest, _theirs)]
+    cells = _cells(options)
+    ours = [_ingest(options, cell, backend) for cell in cells for backend in options.backends]
+    return [*ours, *filter(None, (_theirs(options, cell) for cell in cells))]
 
 
 def show_beside(results: Results, options: argparse.Namespace) -> Table:
     """Set both sides beside each other."""
     rows = []
-    for engine, latency in _cells(options):
-        sides = [side(options, engine, latency) for side in (_ingest, _theirs)]
-        ours, theirs = (results.median(side, "wall_s") for side in sides)
+    for cell in _cells(options):
+        theirs = _theirs(options, cell)
+        if theirs is None:
+            continue
+        ours = [_ingest(options, cell, backend) for backend in options.backends]
+        walls = [results.median(run, "wall_s") for run in (*ours, theirs)]
         rows.append(
             (
-                ENGINES[engine],
-                NAMES[THEIRS[engine]],
-                f"{latency}",
-                f"{ours:.1f}",
-                f"{theirs:.1f}",
-                f"{theirs / ours:.1f}",
-                *(f"{results.median(side, 'peak_bytes') / MB:,.0f}" for side in sides),
-                *(f"{results.median(side, 'requests'):,.0f}" for side in sides),
-                *(f"{len(results.of[side])}" for side in sides),
+                ENGINES[cell.engine],
+                NAMES[theirs.engine],
+                f"{cell.size:,}",
+                f"{cell.latency}",
+                *(f"{wall:.1f}" for wall in walls),
+                *(f"{walls[-1] / wall:.1f}" for wall in walls[:-1]),
+                *(f"{results.median(run, 'peak_bytes') / MB:,.0f}" for run in (*ours, theirs)),
+                *(f"{results.median(run, 'requests'):,.0f}" for run in (ours[0], theirs)),
+                *(f"{len(results.of[run])}" for run in (ours[0], theirs)),
             )
         )
+    names = [f"{backend}" for backend in options.backends]
     return Table(
         title="Documents in, beside langchain-qdrant",
-        note=f"`ingest` of {options.count:,} documents beside `QdrantVectorStore.add_documents` "
-        "with langchain-google-genai: seconds of wall time, peak memory of the process in MB, "
-        "requests to Gemini as the emulator counted them.",
+        note=f"`ingest` of {options.count:,} documents with each back end beside "
+        "`QdrantVectorStore.add_documents` with langchain-google-genai: seconds of wall time, how "
+        "many times faster ours is, peak memory of the process in MB, requests to Gemini as the "
+        "emulator counted them.",
         head=(
-            *("ours into", "theirs into", "latency, ms", "wall s, ours", "theirs", "times faster"),
-            *("MB, ours", "theirs", "requests, ours", "theirs", "runs, ours", "theirs"),
+            *("ours into", "theirs into", "size", "latency, ms"),
+            *(f"wall s, {name}" for name in names),
+            "theirs",
+            *(f"times faster, {name}" for name in names),
+            *(f"MB, {name}" for name in names),
+            *("theirs", "requests, ours", "theirs", "runs, ours", "theirs"),
         ),
         rows=rows,
     )
@@ -193,23 +226,25 @@ def show_beside(results: Results, options: argparse.Namespace) -> Table:
 # Beside the parts of it
 
 
-def _embed(options: argparse.Namespace, latency: int) -> Run:
-    return Run(do="embed", count=options.count, latency=latency)
+def _embed(options: argparse.Namespace, cell: Cell, backend: str) -> Run:
+    place = {"size": cell.size, "latency": cell.latency}
+    return Run(do="embed", count=options.count, backend=backend, **place)
 
 
-def _store(options: argparse.Namespace, engine: str) -> Run:
-    return Run(do="store", count=options.count, engine=engine)
+def _store(options: argparse.Namespace, cell: Cell) -> Run:
+    return Run(do="store", count=options.count, engine=cell.engine, size=cell.size)
 
 
 def overlap_runs(options: argparse.Namespace) -> list[Run]:
     """Return the runs of the whole and of its parts."""
     return [
         run
-        for engine, latency in _cells(options)
+        for cell in _cells(options)
+        for backend in options.backends
         for run in (
-            _ingest(options, engine, latency),
-            _embed(options, latency),
-            _store(options, engine),
+            _ingest(options, cell, backend),
+            _embed(options, cell, backend),
+            _store(options, cell),
         )
     ]
 
@@ -217,17 +252,31 @@ def overlap_runs(options: argparse.Namespace) -> list[Run]:
 def show_overlap(results: Results, options: argparse.Namespace) -> Table:
     """Show how much of the smaller part is hidden behind the larger."""
     rows = []
-    for engine, latency in _cells(options):
-        runs = _embed(options, latency), _store(options, engine), _ingest(options, engine, latency)
-        embedding, storing, whole = (results.median(run, "wall_s") for run in runs)
-        numbers = embedding, storing, whole, whole / max(embedding, storing)
-        rows.append((ENGINES[engine], f"{latency}", *(f"{number:.2f}" for number in numbers)))
+    for cell in _cells(options):
+        for backend in options.backends:
+            whole = _ingest(options, cell, backend)
+            runs = _embed(options, cell, backend), _store(options, cell), whole
+            embedding, storing, both = (results.median(run, "wall_s") for run in runs)
+            cpu = [results.median(run, "cpu_s") / run.count * 1000 for run in runs]
+            rows.append(
+                (
+                    *(ENGINES[cell.engine], backend, f"{cell.size:,}", f"{cell.latency}"),
+                    *(f"{seconds:.2f}" for seconds in (embedding, storing, both)),
+                    f"{both / max(embedding, storing):.2f}",
+                    *(f"{milliseconds:.3f}" for milliseconds in cpu),
+                )
+            )
     return Table(
         title="Embedding while storing",
         note=f"{options.count:,} documents: `stream_documents` without storing anything, "
         "`upsert` of vectors that are there, and `ingest`, in seconds; what `ingest` "
-        "takes as a share of the longer one.",
-        head=("engine", "latency, ms", "embedding", "storing", "ingest", "ingest / longer"),
+        "takes as a share of the longer one; and the CPU time of this process in milliseconds for "
+        "each document, in which the worker's is missing.",
+        head=(
+            *("engine", "back end", "size", "latency, ms"),
+            *("embedding", "storing", "ingest", "ingest / longer"),
+            *("CPU ms, embedding", "storing", "ingest"),
+        ),
         rows=rows,
     )
 
@@ -238,7 +287,14 @@ def show_overlap(results: Results, options: argparse.Namespace) -> Table:
 def memory_runs(options: argparse.Namespace) -> list[Run]:
     """Return runs of some documents and of ten times as many."""
     return [
-        Run(do="ingest_ours", count=count, engine="edge", lazily=True)
+        Run(
+            do="ingest_ours",
+            count=count,
+            engine="edge",
+            lazily=True,
+            backend=options.backends[-1],
+            size=options.size[0],
+        )
         for count in (options.count, 10 * options.count)
     ]
 
@@ -257,7 +313,8 @@ def show_memory(results: Results, options: argparse.Namespace) -> Table:
     seconds = [results.median(run, "wall_s") for run in runs]
     return Table(
         title="Memory, by the number of documents",
-        note="Peak memory in MB of `ingest` from a generator into Edge, without latency, in "
+        note=f"Peak memory in MB of `ingest` with {runs[0].backend} from a generator into Edge, "
+        f"{runs[0].size:,} components each, without latency, in "
         f"{seconds[0]:.1f} and {seconds[1]:.1f} s. The engine maps its files, and the system "
         "counts their pages to the process as long as nobody else needs the memory: what `ingest` "
         "and the engine hold themselves is the first row.",
@@ -271,20 +328,21 @@ def show_memory(results: Results, options: argparse.Namespace) -> Table:
 
 def again_runs(options: argparse.Namespace) -> list[Run]:
     """Return the runs that give all a second time."""
-    return [_ingest(options, *cell) for cell in _cells(options)]
+    return [_ingest(options, cell, options.backends[-1]) for cell in _cells(options)]
 
 
 def show_again(results: Results, options: argparse.Namespace) -> Table:
     """Show what a second run costs."""
     rows = []
-    for engine, latency in _cells(options):
-        run = _ingest(options, engine, latency)
+    for cell in _cells(options):
+        run = _ingest(options, cell, options.backends[-1])
         first, again = results.median(run, "wall_s"), results.median(run, "again_s")
         requests = (results.median(run, key) for key in ("requests", "requests_again"))
         rows.append(
             (
-                ENGINES[engine],
-                f"{latency}",
+                ENGINES[cell.engine],
+                f"{cell.size:,}",
+                f"{cell.latency}",
                 f"{first:.2f}",
                 f"{again:.2f}",
                 f"{again / first:.1%}",
@@ -293,8 +351,18 @@ def show_again(results: Results, options: argparse.Namespace) -> Table:
         )
     return Table(
         title="The same documents again",
-        note=f"`ingest` of {options.count:,} documents and then of the same ones, in seconds.",
-        head=("engine", "latency, ms", "first", "again", "share", "requests, first", "again"),
+        note=f"`ingest` of {options.count:,} documents with {options.backends[-1]} and then of the "
+        "same ones, in seconds.",
+        head=(
+            "engine",
+            "size",
+            "latency, ms",
+            "first",
+            "again",
+            "share",
+            "requests, first",
+            "again",
+        ),
         rows=rows,
     )
 
@@ -318,6 +386,8 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--only", nargs="+", choices=PARTS, default=list(PARTS), help="tables to make")
     add("--count", type=int, help="documents (10000); for the memory ten times as many, too")
+    add("--backends", nargs="+", choices=BACKENDS, default=BACKENDS, help="of GeminiEmbeddings")
+    add("--size", nargs="+", type=int, default=SIZES, help="components of a vector")
     add("--latency", nargs="+", type=int, default=[100, 300], help="milliseconds of each answer")
     add("--repetitions", type=int, help="runs of each kind (3); long ones are not repeated")
     add("--quick", action="store_true", help="a tenth of the documents, once: two minutes")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 from pydantic import BaseModel
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_core.documents import Document
+    from numpy.typing import NDArray
 
 V = TypeVar("V")
 
@@ -373,12 +374,21 @@ def _zeros(size: int) -> tuple[float, ...]:
     return (0.0,) * size
 
 
-def check_finite(numbers: Sequence[Any], name: str) -> None:
+def is_float32(vector: object) -> TypeGuard[NDArray[np.float32]]:
+    """Return whether a vector is an array of 32-bit floats, as engines store them."""
+    return type(vector) is np.ndarray and vector.dtype == np.float32 and vector.ndim == 1
+
+
+def check_finite(numbers: Sequence[Any] | NDArray[Any], name: str) -> None:
     """Refuse values that are not numbers, or not finite as the engine's 32-bit floats.
 
     Raises:
         InvalidInputError: A value is not a finite number.
     """
+    if is_float32(numbers):
+        with np.errstate(over="ignore"):  # a long vector has a finite length, but not its square
+            if math.isfinite(np.dot(numbers, numbers)):
+                return
     try:
         # `dist` checks the numbers, and is faster than `hypot`, which takes them one by one
         length = math.dist(numbers, _zeros(len(numbers)))

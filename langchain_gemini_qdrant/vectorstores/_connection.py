@@ -79,6 +79,14 @@ class Connection:
         return self.kind == "server" and bool(client and client.init_options.get("prefer_grpc"))
 
     @property
+    def takes_arrays(self) -> bool:
+        """Whether a point's dense vectors may be arrays of 32-bit floats, not only lists."""
+        client = self._given or self._origin or self._given_async
+        # Local mode with a folder pickles what it is given, and other programs expect lists there.
+        in_memory = client is not None and client.init_options.get("location") == ":memory:"
+        return self.kind == "edge" or (self.kind == "local" and in_memory)
+
+    @property
     def place(self) -> str:
         """The engine and its location, for messages; nothing is sent."""
         client = self._given or self._origin or self._given_async

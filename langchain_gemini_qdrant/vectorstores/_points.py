@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+import numpy as np
 from langchain_core.documents import Document
 from qdrant_client import models
 
@@ -161,13 +162,13 @@ def payloads(rows: Sequence[Row], content_key: str, metadata_key: str) -> list[K
 
 
 def points(
-    payloads: Iterable[KeyedPayload], vectors: Sequence[dict[str, Any]], *, has_lists: bool = False
+    payloads: Iterable[KeyedPayload], vectors: Sequence[dict[str, Any]], *, is_checked: bool = False
 ) -> Iterator[models.PointStruct]:
     """Yield the points of payloads and their vectors by name.
 
-    With `has_lists` the vectors are lists of floats; otherwise pydantic converts them.
+    With `is_checked` they are lists or arrays of floats; otherwise pydantic converts them.
     """
-    point = models.PointStruct.model_construct if has_lists else models.PointStruct
+    point = models.PointStruct.model_construct if is_checked else models.PointStruct
     for (key, payload), named in zip(payloads, vectors, strict=True):
         yield point(id=key, vector=named, payload=payload)
 
@@ -187,6 +188,15 @@ def requests(points: Iterable[models.PointStruct]) -> Iterator[list[models.Point
         yield batch
 
 
+def listed(point: models.PointStruct) -> models.PointStruct:
+    """Return a point of ours with lists in place of arrays."""
+    vectors: Any = point.vector  # by name
+    for name, vector in vectors.items():
+        if isinstance(vector, np.ndarray):
+            vectors[name] = vector.tolist()
+    return point
+
+
 def _size_bytes(point: models.PointStruct) -> int:
     """Return the approximate size of a point in a request."""
     vectors: Any = point.vector  # by name
@@ -194,7 +204,7 @@ def _size_bytes(point: models.PointStruct) -> int:
     for vector in vectors.values():
         if isinstance(vector, models.SparseVector):
             numbers += 2 * len(vector.indices)
-        elif vector and isinstance(vector[0], list):
+        elif len(vector) and isinstance(vector[0], list):
             numbers += sum(map(len, vector))
         else:
             numbers += len(vector)

@@ -102,8 +102,8 @@ async def _store(  # noqa: PLR0917 - for one batch, only called by `add`
     texts = [rows[index].text for index in dense]
     named = await named_vectors(collection, texts, [*dense.values()])
     # A subclass may make vectors of a different kind.
-    has_lists = type(collection.layout.embedding) is GeminiEmbeddings
-    points = _points.points([payloads[index] for index in dense], named, has_lists=has_lists)
+    is_checked = type(collection.layout.embedding) is GeminiEmbeddings
+    points = _points.points([payloads[index] for index in dense], named, is_checked=is_checked)
     indices = iter(dense)
     for request in _points.requests(points):
         await upsert(collection, request, options)
@@ -184,6 +184,8 @@ async def upsert(
     if collection.state.lacks_metadata:
         await _note_embedding(collection)
     client, name = collection.client, collection.name
+    if not collection.connection.takes_arrays:
+        points = [_points.listed(point) for point in points]
     await in_parts(lambda some: client.upsert(name, some, **options), points)
 
 

@@ -120,10 +120,12 @@ def _check_numbers(message):
     if isinstance(message, grpc.Value) and not math.isfinite(message.double_value):
         raise QdrantError(400, "cannot convert to json number")
     for field, value in message.ListFields():
-        if field.message_type and field.message_type.GetOptions().map_entry:
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
             inner = value.values()
         else:
-            inner = value if field.label == field.LABEL_REPEATED else [value]
+            inner = [value] if isinstance(value, Message) else value
         for each in inner:
             if isinstance(each, Message):
                 _check_numbers(each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 from qdrant_client import models
@@ -44,8 +45,8 @@ def test_texts_are_strings():
     assert caught.value.indices == (1,)
 
 
-def sizes(some, vectors):
-    made = points(payloads(some, "page_content", "metadata"), vectors)
+def sizes(some, vectors, **options):
+    made = points(payloads(some, "page_content", "metadata"), vectors, **options)
     return [len(batch) for batch in requests(made)]
 
 
@@ -60,6 +61,11 @@ def test_a_request_has_at_most_16_mib():
     assert sizes(some, [{"": [0.5]}] * 40) == [15, 15, 10]
     some = rows(["x"] * 500, None, None)
     assert sizes(some, [{"": [0.5] * 3072}] * 500) == [248, 248, 4]
+    assert sizes(some, [{"": np.full(3072, 0.5, np.float32)}] * 500, is_checked=True) == [
+        248,
+        248,
+        4,
+    ]
     sparse = models.SparseVector(indices=[1], values=[0.5])
     assert sizes(some, [{"words": sparse}] * 500) == [500]
 

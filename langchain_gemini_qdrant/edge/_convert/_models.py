@@ -199,14 +199,15 @@ def edge_vector(vector: Vector) -> EdgeObject:
     """Return a checked vector as the engine takes it."""
     if isinstance(vector, models.SparseVector):
         return engine().SparseVector(vector.indices, vector.values)
-    return vector
+    # The engine reads a view of an array in a third of the time that the array itself takes.
+    return vector.data if isinstance(vector, np.ndarray) else vector
 
 
 def edge_point(point: CheckedPoint) -> EdgeObject:
     """Return a checked point as the engine takes it."""
-    vectors: object = point.vectors.get("")
-    if vectors is None or len(point.vectors) > 1:  # one is read in two thirds of the time
-        vectors = {name: edge_vector(vector) for name, vector in point.vectors.items()}
+    vectors: EdgeObject = {name: edge_vector(vector) for name, vector in point.vectors.items()}
+    if [*vectors] == [""]:  # one is read in two thirds of the time
+        vectors = vectors[""]
     return engine().Point(point.id, vectors, point.payload)
 
 

@@ -287,8 +287,10 @@ def _average(positives: list[Any], negatives: list[Any]) -> Vector:
     if isinstance(positives[0][0], list):
         turned = [(-np.array(vectors)).tolist() for vectors in negatives]
         return [row for vectors in [*positives, *turned] for row in vectors]
-    mean = np.mean(positives, axis=0)
-    average: list[float] = (2 * mean - np.mean(negatives, axis=0) if negatives else mean).tolist()
+    mean = np.mean(positives, axis=0, dtype=float)
+    if negatives:
+        mean = 2 * mean - np.mean(negatives, axis=0, dtype=float)
+    average: list[float] = mean.tolist()
     return average
 
 

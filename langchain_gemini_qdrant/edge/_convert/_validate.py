@@ -19,6 +19,7 @@ from langchain_gemini_qdrant._qdrant_values import (
     check_finite,
     check_payload,
     check_utf8,
+    is_float32,
     named_vectors,
 )
 from langchain_gemini_qdrant.errors import InvalidInputError
@@ -26,9 +27,11 @@ from langchain_gemini_qdrant.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from langchain_gemini_qdrant._qdrant_values import JsonObject
 
-Vector: TypeAlias = "list[float] | list[list[float]] | models.SparseVector"
+Vector: TypeAlias = "list[float] | NDArray[np.float32] | list[list[float]] | models.SparseVector"
 
 _HYPHENATED = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # the spellings that the server accepts; `uuid.UUID` accepts more
@@ -97,9 +100,11 @@ def check_vector_name(name: str, schema: VectorSchema) -> None:
         )
 
 
-def _check_dense(vector: object, name: str, size: int) -> list[float]:
-    numbers = vector.tolist() if isinstance(vector, np.ndarray) else vector
-    if not isinstance(numbers, list):
+def _check_dense(vector: object, name: str, size: int) -> list[float] | NDArray[np.float32]:
+    numbers = vector
+    if isinstance(vector, np.ndarray) and not is_float32(vector):
+        numbers = vector.tolist()
+    if not isinstance(numbers, list | np.ndarray):
         raise InvalidInputError(
             f"Vector {name!r} must be a list of {size} numbers, got {type(vector).__name__}"
         )
@@ -116,7 +121,7 @@ def _check_multi(vector: object, name: str, size: int) -> list[list[float]]:
     rows = vector.tolist() if isinstance(vector, np.ndarray) else vector
     if not isinstance(rows, list) or not rows or not isinstance(rows[0], list):
         raise InvalidInputError(f"Vector {name!r} must be a non-empty list of vectors")
-    return [_check_dense(row, name, size) for row in rows]
+    return [[*_check_dense(row, name, size)] for row in rows]
 
 
 def _check_sparse(vector: object, name: str) -> models.SparseVector:
@@ -151,7 +156,7 @@ def are_plain(points: object) -> bool:
             return False
         vector = point.vector
         for each in vector.values() if isinstance(vector, dict) else (vector,):
-            if not isinstance(each, list | models.SparseVector):
+            if not isinstance(each, list | np.ndarray | models.SparseVector):
                 return False
     return True
 

@@ -19,8 +19,10 @@ import traceback
 import warnings
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from qdrant_client import models
 
+from langchain_gemini_qdrant._qdrant_values import is_float32
 from langchain_gemini_qdrant.errors import InvalidInputError, StorageError
 
 _HEADER = struct.Struct("<QQ")
@@ -96,7 +98,9 @@ def _rebuild(kind: Any, fields: dict[str, Any], fields_set: set[str]) -> object:
 
 
 def _pack_vectors(vector: Any) -> Any:  # noqa: ANN401 - of whatever kind
-    """Return lists of numbers as 32-bit floats, as the engine stores them."""
+    """Return 32-bit floats, as the engine stores them: a list as bytes, an array as bytearray."""
+    if is_float32(vector):
+        return bytearray(vector.tobytes())
     if type(vector) is dict:
         return {name: _pack_vectors(value) for name, value in vector.items()}
     if type(vector) is list and vector and type(vector[0]) is not list:
@@ -109,6 +113,8 @@ def _unpack_vectors(vector: Any) -> Any:  # noqa: ANN401 - of whatever kind
         return {name: _unpack_vectors(value) for name, value in vector.items()}
     if type(vector) is bytes:
         return list(_floats(len(vector) // 4).unpack(vector))
+    if type(vector) is bytearray:
+        return np.frombuffer(vector, np.float32)
     return vector
 
 
