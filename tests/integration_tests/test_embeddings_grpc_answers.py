@@ -86,17 +86,9 @@ def seen(result):
     return (type(result), result.status_code) if isinstance(result, EmbeddingError) else result
 
 
-def broken(*names):
-    """Mark what the back end does not do yet."""
-    return {name: pytest.mark.xfail(strict=True) for name in names}
-
-
-def cases(table, marks=None):
-    marks = marks or {}
+def cases(table):
     return [
-        pytest.param(*(row if isinstance(row, tuple) else (row,)), id=str(name), marks=marks[name])
-        if name in marks
-        else pytest.param(*(row if isinstance(row, tuple) else (row,)), id=str(name))
+        pytest.param(*(row if isinstance(row, tuple) else (row,)), id=str(name))
         for name, row in table.items()
     ]
 
@@ -198,7 +190,7 @@ NO_DETAILS = {
 }
 
 
-@pytest.mark.parametrize("error", cases(NO_DETAILS, broken("a delay below 0")))
+@pytest.mark.parametrize("error", cases(NO_DETAILS))
 async def test_429_of_any_details_is_a_rate_limit(outcomes, error):
     results = await outcomes(error)
     assert list(map(seen, results)) == [(RateLimitError, 429)] * 2
@@ -230,7 +222,7 @@ DELAYS = {
 }
 
 
-@pytest.mark.parametrize(("error", "kind", "seconds"), cases(DELAYS, broken("the longest of two")))
+@pytest.mark.parametrize(("error", "kind", "seconds"), cases(DELAYS))
 async def test_delay_is_read_in_every_form(outcomes, error, kind, seconds):
     results = await outcomes(error)
     assert [type(each) for each in results] == [kind] * 2
@@ -320,7 +312,7 @@ TOO_LARGE = {
 }
 
 
-@pytest.mark.parametrize("answer", cases(TOO_LARGE, broken("words of an error", "trailers")))
+@pytest.mark.parametrize("answer", cases(TOO_LARGE))
 async def test_answer_that_is_too_large_for_grpc_is_no_quota(outcomes, answer):
     """The library itself reports it as RESOURCE_EXHAUSTED."""
     for result in await outcomes(answer):
