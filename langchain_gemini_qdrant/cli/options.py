@@ -68,8 +68,7 @@ _SDK_OPTIONS = (
         type=click.Choice(["google-genai", "grpc", "google-generativeai"]),
         default="google-genai",
         show_default=True,
-        help="Google's client: REST, gRPC (extra 'grpc'; faster for many texts), or the older "
-        "SDK. The vectors are the same.",
+        help="Way to Gemini: REST, gRPC (extra 'grpc'; faster for many texts), or the older SDK.",
     ),
     click.option(
         "--base-url",
