@@ -35,8 +35,8 @@ def grpc_hint(done: RunCost, embeddings: GeminiEmbeddings) -> str | None:
     """Return a line that recommends gRPC, None if the run would hardly have been shorter.
 
     The vectors, their size and the time of the run decide: gRPC is recommended if it would have
-    saved more than one second of CPU time and a tenth of the run's time. A run that mostly waits for
-    a quota does not get faster.
+    saved more than one second of CPU time and a tenth of the run's time. A run that mostly waits
+    for a quota does not get faster.
 
     Args:
         done: What the run has sent, and how long it took.
