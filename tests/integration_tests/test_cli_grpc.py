@@ -89,11 +89,8 @@ def test_an_address_with_a_path_is_refused_in_options(command, monkeypatch, name
     result = command(*COMMANDS[name], "--backend", "grpc", *given)
     assert result.exit_code == 1
     [line] = result.stderr.splitlines()
-    assert "--base-url must" in line
-    assert "'/gemini'" in line
-    assert "--backend google-genai" in line
-    assert "base_url" not in line
-    assert "transport" not in line
+    assert line.startswith("Error: --base-url ")
+    assert "'/gemini': use --backend google-genai for an address with a path" in line
 
 
 @pytest.mark.slow
