@@ -32,14 +32,14 @@ _CONNECTIONS = {
 }
 # Of gRPC to Gemini.
 _GRPC = {
-    "http1.x server": "The address does not serve gRPC: name that of gRPC with --base-url, or leave "
-    "out --backend grpc.",
+    "http1.x server": "The address does not serve gRPC: name that of gRPC with --base-url, or "
+    "leave out --backend grpc.",
     "WRONG_VERSION_NUMBER": "The server does not use TLS: begin its address with http://.",
 }
 
 
 def advice(error: Exception, command: str | None) -> str:
-    """Return a line of advice on a quota, an address, a key or a certificate; empty if there is none.
+    """Return a line of advice on a quota, address, key or certificate; empty if there is none.
 
     Args:
         error: The error with which the command ends.
