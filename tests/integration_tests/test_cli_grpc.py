@@ -51,6 +51,15 @@ def test_each_command_embeds_over_grpc_in_an_index_made_over_rest(
     assert {request.transport for request in emulator.requests[before:]} == {"grpc"}
 
 
+@pytest.mark.slow
+def test_the_demo_without_a_key_speaks_grpc_with_its_own_emulator(command, monkeypatch):
+    monkeypatch.delenv("GOOGLE_API_KEY")
+    monkeypatch.delenv("GOOGLE_GEMINI_BASE_URL")
+    result = command("demo", "--output-dimensionality", "128", "--backend", "grpc")
+    assert result.exit_code == 0, result.output
+    assert "recall@10" in result.output
+
+
 def test_an_index_made_over_grpc_is_searched_over_rest_with_the_same_hits(command, over_grpc):
     assert command("ingest", "texts", *over_grpc).exit_code == 0
     over_rest = command("search", "Who sleeps?")
@@ -67,19 +76,36 @@ def test_the_printed_search_uses_grpc_as_the_run_did(command, over_grpc):
     assert command(*search).exit_code == 0
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_without_the_package_the_command_that_installs_it_is_told_in_one_line(
-    command, monkeypatch, over_grpc, name
-):
-    assert command("ingest", "texts").exit_code == 0
+@pytest.fixture
+def without_package(monkeypatch):
+    """Make imports fail as if Google's client were not installed."""
     for module in [each for each in sys.modules if each.startswith((PACKAGE, BACK_ENDS))]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, PACKAGE, None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, PACKAGE, None)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_without_the_package_the_command_that_installs_it_is_told_in_one_line(
+    command, request, over_grpc, name
+):
+    assert command("ingest", "texts").exit_code == 0
+    request.getfixturevalue("without_package")
     result = command(*COMMANDS[name], *over_grpc)
     assert result.exit_code == 1
     [line] = result.stderr.splitlines()
     assert line.startswith("Error: --backend grpc needs a package that is not installed (")
     assert line.endswith("): pip install 'langchain-gemini-qdrant[grpc]'")
+
+
+@pytest.mark.usefixtures("without_package")
+@pytest.mark.parametrize("arguments", [("demo", "--backend", "grpc"), ("emulator", "--grpc")])
+def test_an_emulator_without_the_package_is_told_in_one_line_too(command, monkeypatch, arguments):
+    monkeypatch.delenv("GOOGLE_API_KEY")
+    monkeypatch.delenv("GOOGLE_GEMINI_BASE_URL")
+    result = command(*arguments, *(("--port", "0") if arguments[0] == "emulator" else ()))
+    assert result.exit_code == 1
+    [line] = result.stderr.splitlines()
+    assert line.startswith("Error: gRPC of the emulator needs ")
 
 
 @pytest.mark.parametrize("is_option", [True, False])

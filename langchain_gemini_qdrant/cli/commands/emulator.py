@@ -110,7 +110,7 @@ def emulator(
     try:
         server.start()
     except ImportError as error:  # names the missing extra
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(in_options(str(error), None)) from error
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {options['host']}, port {options['port']}: {error.strerror}. "
