@@ -36,6 +36,8 @@ _PHRASES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
         ": check --model, unless the model is newer than this version",
     ),
     (re.compile(r"; `report\.failed` has all"), ""),
+    (re.compile(r"GeminiEmulator\(grpc=True\)"), "gRPC of the emulator"),
+    (re.compile(r"GeminiEmulator\(tls=True\)"), "TLS of the emulator"),
     (re.compile(r"^verify and cert must"), "--ca-file and --client-cert must"),
     (re.compile(r"pass api_key or set "), "set "),
     (re.compile(r"Check api_key, "), "Check "),

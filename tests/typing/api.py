@@ -52,6 +52,10 @@ def make(key: SecretStr) -> Embeddings:
     )
 
 
+def make_over_grpc() -> Embeddings:
+    return GeminiEmbeddings(backend="grpc", transport="grpc", base_url="https://localhost:8443")
+
+
 def wrong_option() -> None:
     GeminiEmbeddings(ouput_dimensionality=768)  # type: ignore[call-arg] # misspelt
 

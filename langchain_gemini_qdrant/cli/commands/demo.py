@@ -17,6 +17,7 @@ from langchain_gemini_qdrant.cli.options import (
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar
 from langchain_gemini_qdrant.embeddings._options import environments_key
 from langchain_gemini_qdrant.embeddings.models import model_id
+from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -53,10 +54,7 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
     started = time.perf_counter()
     emulated = not base_url and environments_key() is None
     if emulated:
-        from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415
-
-        emulator = until_the_end(GeminiEmulator())
-        base_url, options["api_key"] = emulator.base_url, emulator.api_key
+        base_url, options["api_key"] = _start_emulator(grpc=options["backend"] == "grpc")
         console.print(
             "[yellow]No GOOGLE_API_KEY or GEMINI_API_KEY is set: an emulator of the Gemini API "
             "on this machine makes the vectors. These placeholder vectors are close if texts "
@@ -89,6 +87,17 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
         style="bold",
         soft_wrap=True,
     )
+
+
+def _start_emulator(*, grpc: bool) -> tuple[str, str]:
+    """Start an emulator that runs until the command ends; return its address and key."""
+    from langchain_gemini_qdrant.testing import GeminiEmulator  # noqa: PLC0415 - on first use
+
+    try:
+        emulator = until_the_end(GeminiEmulator(grpc=grpc))
+    except ImportError as error:  # names the missing extra
+        raise ConfigurationError(str(error)) from error
+    return (emulator.grpc_url if grpc else emulator.base_url), emulator.api_key
 
 
 def _question_chain(store: GeminiQdrantVectorStore) -> Runnable[str, RenderableType]:

@@ -110,7 +110,7 @@ def emulator(
     try:
         server.start()
     except ImportError as error:  # names the missing extra
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(in_options(str(error), None)) from error
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {options['host']}, port {options['port']}: {error.strerror}. "
@@ -138,6 +138,7 @@ def _print_address(server: GeminiEmulator, *, grpc: bool, tls: bool) -> None:
         click.echo(f"export GRPC_DEFAULT_SSL_ROOTS_FILE_PATH={server.certificate}")
     if grpc:
         click.echo(f"gRPC listens at {server.grpc_target}.", err=True)
+        click.echo(f"Commands use it with --backend grpc --base-url {server.grpc_url}", err=True)
     click.echo("Listening; Ctrl-C stops it.", err=True)
 
 

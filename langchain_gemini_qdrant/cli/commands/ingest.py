@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus
     from langchain_gemini_qdrant.cli.documents.files import SourceFile
+    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.ingestion import CleanupMode
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 _FAILED = 1
 _KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_CLOUD_PROJECT")
 _SOURCES_AT_A_TIME = 500
+_PLACE = ("collection", "path", "url")
 
 
 def _known_encoding(_: object, __: object, name: str | None) -> str | None:
@@ -215,6 +217,7 @@ def _stdin(name: str) -> SourceFile:
 def _ingest(
     corpus: Corpus, store: GeminiQdrantVectorStore, cleanup: CleanupMode, *, list_skipped: bool
 ) -> None:
+    from langchain_gemini_qdrant.cli.grpc_hint import print_grpc_hint  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.tables import (  # noqa: PLC0415
         reasons_table,
         show_files,
@@ -259,6 +262,7 @@ def _ingest(
     console.print(summary_table(corpus, report, len(failed), where))
     if total:
         console.print(f"Search it: {_search_command()}", soft_wrap=True)
+        print_grpc_hint(report, cast("GeminiEmbeddings", store.embeddings))
     if not report.complete:
         _check_cleanup(store, cleanup, cause)
         message = _what_is_missing(corpus, report, len(failed), cause)
@@ -284,14 +288,15 @@ def _show_stale(corpus: Corpus, report: IngestReport, cleanup: CleanupMode) -> N
 
 def _where(store: GeminiQdrantVectorStore) -> str:
     """Return where passages are stored."""
-    place = _given()
+    place = _given(*_PLACE)
     engine = place.get("--url") or place.get("--path") or DEFAULT_PATH
     return f"collection {store.collection_name!r} in {engine}"
 
 
 def _search_command() -> str:
     """Return the command that searches the same collection, with the given options."""
-    words = [each for option in _given().items() for each in option]
+    options = _given(*_PLACE, "base_url", "backend")
+    words = [each for option in options.items() for each in option]
     return shlex.join(["gemini-qdrant", "search", "your question", *words])
 
 
@@ -300,7 +305,7 @@ def _check_cleanup(
 ) -> None:
     """Say how to delete all passages, if a run without any passage was to clean up."""
     if cleanup == "full" and isinstance(cause, InvalidInputError):
-        place = {**_given(), "--collection": store.collection_name}
+        place = {**_given(*_PLACE), "--collection": store.collection_name}
         words = [each for option in place.items() for each in option]
         raise InvalidInputError(
             "no file has text, so --cleanup full would delete all passages, and nothing is "
@@ -309,12 +314,12 @@ def _check_cleanup(
         ) from cause
 
 
-def _given() -> dict[str, str]:
-    """Return the options on the command line that say where the collection is, except keys."""
+def _given(*names: str) -> dict[str, str]:
+    """Return those of the options that are on the command line."""
     context = click.get_current_context()
     return {
         f"--{name.replace('_', '-')}": str(context.params[name])
-        for name in ("collection", "path", "url", "base_url")
+        for name in names
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
 

@@ -116,6 +116,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     interrupted run. Without --path and --url the folder is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for LangChain and the engines.
+    from langchain_gemini_qdrant.cli.grpc_hint import print_grpc_hint  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.reembedding import Reembedding  # noqa: PLC0415
     from langchain_gemini_qdrant.migration.reembed import reembed as reembed_store  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
@@ -154,6 +155,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         f"{kept}",
         soft_wrap=True,
     )
+    print_grpc_hint(done, embeddings)
 
 
 @contextmanager
