@@ -116,7 +116,8 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
 def _details_of(error: grpc.RpcError) -> ErrorDetails:
     """Read the typed details of an error; anything that is not Google's is ignored."""
     details = ErrorDetails()
-    trailers: dict[str, Any] = dict(error.trailing_metadata() or ())  # type: ignore[arg-type]
+    metadata: Any = error.trailing_metadata() or ()
+    trailers = dict(list(metadata))  # older versions of grpc.aio have a mapping that dict() misreads
     try:
         packed = Status.FromString(trailers.get(_DETAILS, b"")).details
     except DecodeError:
