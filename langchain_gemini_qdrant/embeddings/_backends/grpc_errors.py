@@ -116,8 +116,9 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
 def _details_of(error: grpc.RpcError) -> ErrorDetails:
     """Read the typed details of an error; anything that is not Google's is ignored."""
     details = ErrorDetails()
-    metadata: Any = error.trailing_metadata() or ()
-    trailers = dict(list(metadata))  # older versions of grpc.aio have a mapping that dict() misreads
+    # A list first: dict() misreads the metadata of grpc.aio before 1.64.
+    pairs: list[Any] = [*(error.trailing_metadata() or ())]
+    trailers: dict[str, Any] = dict(pairs)
     try:
         packed = Status.FromString(trailers.get(_DETAILS, b"")).details
     except DecodeError:
