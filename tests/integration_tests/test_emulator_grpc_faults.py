@@ -259,7 +259,8 @@ def test_request_of_any_content_is_read_as_protobuf_reads_it(channel, emulator):
     request = message_of(glm.EmbedContentRequest)(model=MODEL, task_type=99)
     request.content.role = "user"
     request.content.parts.add(**part)
-    request.content.parts.add(function_call={"name": "f", "args": {"a": [1, None]}})
+    request.content.parts.add(function_call={"name": "f"})
+    request.content.parts[1].function_call.args.update({"a": [1, None]})
     call = channel.unary_unary(f"{SERVICE}/EmbedContent")
     failure_of(lambda: call(request.SerializeToString(), timeout=10))
     (recorded,) = emulator.requests

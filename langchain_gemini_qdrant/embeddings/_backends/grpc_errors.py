@@ -59,8 +59,9 @@ _UNTRUSTED = re.compile("CERTIFICATE_VERIFY_FAILED|Hostname Verification Check f
 _UNREADABLE = re.compile("Exception deserializing response|metadata size exceeds hard limit")
 _LARGER_THAN_MAX = "message larger than max"
 _NO_ANSWER = re.compile(
-    "deadline exceeded|failed to connect|resolv|socket closed|stream removed|ping timeout|goaway"
-    "|end of tcp stream|recvmsg|sendmsg|broken pipe|connection (?:refused|reset)|handshake",
+    "deadline exceeded|failed to connect|resolv|resolution|socket closed|stream removed"
+    "|ping timeout|goaway|end of tcp stream|recvmsg|sendmsg|broken pipe"
+    "|connection (?:refused|reset)|handshake",
     re.IGNORECASE,
 )
 
@@ -116,9 +117,7 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
 def _details_of(error: grpc.RpcError) -> ErrorDetails:
     """Read the typed details of an error; anything that is not Google's is ignored."""
     details = ErrorDetails()
-    # A list first: dict() misreads the metadata of grpc.aio before 1.64.
-    pairs: list[Any] = [*(error.trailing_metadata() or ())]
-    trailers: dict[str, Any] = dict(pairs)
+    trailers: dict[str, Any] = dict(error.trailing_metadata() or ())  # type: ignore[arg-type]
     try:
         packed = Status.FromString(trailers.get(_DETAILS, b"")).details
     except DecodeError:
