@@ -32,8 +32,7 @@ For examples, see [ingestion](ingestion.md#from-the-command-line), [recall](reca
   collection, with tabs between the fields. `--json` prints one JSON object on each line.
 - **Gemini over gRPC.** `--backend grpc` embeds over gRPC, with the extra `grpc`; it does not matter
   which back end filled a collection. `--base-url` is then the address of gRPC, without a path:
-  `gemini-qdrant emulator --grpc` prints its own. `--backend google-generativeai` sends over
-  REST. `--prefer-grpc` is for a Qdrant server.
+  `gemini-qdrant emulator --grpc` prints its own. `--prefer-grpc` is for a Qdrant server.
 - **Private servers.** The key of a Qdrant server is read from `QDRANT_API_KEY`. `--ca-file` names
   the certificates to trust, `--client-cert` the certificate and key to show, and `--prefer-grpc`
   uses gRPC.
