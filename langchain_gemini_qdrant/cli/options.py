@@ -68,7 +68,7 @@ _SDK_OPTIONS = (
         type=click.Choice(["google-genai", "grpc", "google-generativeai"]),
         default="google-genai",
         show_default=True,
-        help="Way to Gemini: REST, gRPC (extra 'grpc'; faster for many texts), or the older SDK.",
+        help="Way to Gemini: REST, gRPC (extra 'grpc'; less CPU time), or REST as the older SDK.",
     ),
     click.option(
         "--base-url",

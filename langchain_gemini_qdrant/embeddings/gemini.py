@@ -79,8 +79,8 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
             current ones). Google recommends 768, 1,536 or 3,072.
         api_key: API key. Default, also for None: GOOGLE_API_KEY, then GEMINI_API_KEY; an empty
             variable counts as not set. `google_api_key` is accepted, too.
-        base_url: Address of a proxy or an emulator, in place of Google's. Default:
-            GOOGLE_GEMINI_BASE_URL.
+        base_url: Address of a proxy or an emulator, in place of Google's; over gRPC without a path.
+            Default: GOOGLE_GEMINI_BASE_URL.
         timeout: Seconds for one request. Default: 60, as a hundred texts take 1 to 4 s, and the SDK
             would wait for ever. A client of your own keeps its timeout unless this is set.
         batch_size: Texts in one request, 1 to 100, the most that the API accepts.
@@ -106,11 +106,11 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         location: Vertex AI location. Default: GOOGLE_CLOUD_LOCATION, then `global`.
         credentials: `google.auth.credentials.Credentials`; None is the machine's own. With
             neither project nor credentials, `api_key` is Vertex AI's (express mode).
-        backend: `google-genai`, or those of the extras `grpc` and `google-generativeai`.
-        transport: Transport of google-generativeai: `grpc` (its default) or `rest`.
+        backend: `google-genai`, or `grpc` and `google-generativeai` with the extra of that name.
+        transport: `grpc`, or `rest`, for `backend="google-generativeai"`; its default is `grpc`.
         client: A client of your own, with its key and address: `google.genai.Client`, or
             `GenerativeServiceClient` of `google.ai.generativelanguage` for the other back ends.
-        async_client: A `GenerativeServiceAsyncClient`, for backends other than `google-genai`.
+        async_client: A `GenerativeServiceAsyncClient`, for the other back ends, too.
         clock: Measures time and waits, for tests; None is the machine's clock.
 
     Raises:

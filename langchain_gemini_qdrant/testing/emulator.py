@@ -211,9 +211,9 @@ class GeminiEmulator(Controls):
     def certificate(self) -> Path:
         """With `tls=True`, the PEM file that a client must trust.
 
-        Set it as `SSL_CERT_FILE` in the environment for google-genai, and as
-        `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` for google-generativeai over gRPC, before their first
-        client is created.
+        Set it in the environment before the first client is created: as `SSL_CERT_FILE` for
+        google-genai and for `GeminiEmbeddings` over it or over gRPC, as
+        `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` for Google's own clients over gRPC.
         """
         if self._identity is None:
             message = "the emulator serves no TLS: start it with GeminiEmulator(tls=True)"

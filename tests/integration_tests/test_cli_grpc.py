@@ -7,10 +7,7 @@ import sys
 
 import pytest
 
-from langchain_gemini_qdrant import GeminiEmbeddings
 from langchain_gemini_qdrant.cli import grpc_hint
-from langchain_gemini_qdrant.cli.advice import advice
-from langchain_gemini_qdrant.errors import ServiceError
 from tests.integration_tests.test_emulator_command import command as emulator_command
 
 BACK_ENDS = "langchain_gemini_qdrant.embeddings._backends.g"
@@ -122,26 +119,16 @@ def test_an_address_with_a_path_is_refused_in_options(command, monkeypatch, name
     assert "'/gemini': use --backend google-genai for an address with a path" in line
 
 
-@pytest.mark.parametrize(
-    ("address", "told"),
-    [
-        (
-            lambda emulator: emulator.base_url,
-            "\nThe address does not serve gRPC: name that of gRPC",
-        ),
-        (
-            lambda emulator: emulator.grpc_url.replace("http:", "https:"),
-            "\nThe server does not use TLS: begin its address with http://.",
-        ),
-    ],
-    ids=["REST", "TLS"],
-)
-def test_an_address_that_does_not_serve_grpc_is_told(emulator, address, told):
-    options = {"api_key": emulator.api_key, "base_url": address(emulator), "max_retries": 0}
-    with GeminiEmbeddings(backend="grpc", **options) as embeddings:
-        with pytest.raises(ServiceError) as found:
-            embeddings.embed_query("a")
-        assert advice(found.value, "search").startswith(told)
+def test_the_address_of_rest_is_refused_in_options_and_at_once(command, emulator):
+    assert command("ingest", "texts").exit_code == 0
+    before = len(emulator.requests)
+    result = command("search", "Who?", "--backend", "grpc", "--base-url", emulator.base_url)
+    assert result.exit_code == 1
+    [line] = result.stderr.splitlines()
+    assert line.startswith("Error: the server does not speak gRPC (")
+    assert "--base-url must be the address of gRPC" in line
+    assert "--backend google-genai sends over REST" in line
+    assert len(emulator.requests) == before + 1  # a 404 for "PRI * HTTP/2.0", and no retry
 
 
 @pytest.mark.slow

@@ -136,8 +136,43 @@ def test_certificates_that_cannot_be_read_are_a_wrong_setting(
         file.write_text(content)
     monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE a file of certificates"):
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE must name a file of cert"):
         call(make(base_url="https://127.0.0.1:1"), "embed_query", "a")
+
+
+# Addresses of other servers
+
+
+@pytest.fixture
+def others(https, emulator, monkeypatch):
+    """Addresses of REST, and one of gRPC for TLS, which it does not have."""
+    monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
+    return {
+        "HTTP/1.1": emulator.base_url,
+        "HTTP/1.1 with TLS": https.base_url,
+        "TLS for plaintext": emulator.grpc_url.replace("http:", "https:"),
+    }
+
+
+@pytest.mark.parametrize("which", ["HTTP/1.1", "HTTP/1.1 with TLS", "TLS for plaintext"])
+def test_server_that_does_not_speak_grpc_is_a_wrong_setting(make, call, others, which):
+    with pytest.raises(ConfigurationError, match="does not speak gRPC .*http:// if it has no TLS"):
+        call(make(base_url=others[which]), "embed_query", "a")
+
+
+def test_outage_page_of_a_proxy_is_not_a_wrong_setting(make, call):
+    class OutOfOrder(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), OutOfOrder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        embeddings = make(base_url=f"http://127.0.0.1:{port}", max_retries=0)
+        with pytest.raises(ServiceError, match="no answer from the API"):
+            call(embeddings, "embed_query", "a")
+        server.shutdown()
 
 
 # Proxies

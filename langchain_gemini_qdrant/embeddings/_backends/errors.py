@@ -162,6 +162,15 @@ def untrusted(reason: str) -> ConfigurationError:
     )
 
 
+def not_grpc(reason: str) -> ConfigurationError:
+    """Return the error for a server that speaks another protocol than gRPC with TLS or without."""
+    return ConfigurationError(
+        f"the server does not speak gRPC ({reason}): base_url must be the address of gRPC, with "
+        "http:// if it has no TLS, and a proxy must let HTTP/2 through. "
+        "backend='google-genai' sends over REST"
+    )
+
+
 def unsendable(error: BaseException) -> ConfigurationError:
     """Return the error for a setting with which nothing can be sent.
 
@@ -170,9 +179,9 @@ def unsendable(error: BaseException) -> ConfigurationError:
     return ConfigurationError(
         f"nothing can be sent with these settings ({type(error).__name__}): the API key must be "
         "printable ASCII, base_url, what it redirects to and the proxy (HTTP_PROXY, HTTPS_PROXY, "
-        "ALL_PROXY) must be addresses (over gRPC, the proxy must be http://), SSL_CERT_FILE a file "
-        "of certificates, and a SOCKS proxy needs a package of its own (pip install "
-        "'httpx2[socks]', 'httpx[socks]' or 'requests[socks]')"
+        "ALL_PROXY) must be addresses, SSL_CERT_FILE a file of certificates, and a SOCKS proxy "
+        "needs a package of its own (pip install 'httpx2[socks]', 'httpx[socks]' or "
+        "'requests[socks]')"
     )
 
 

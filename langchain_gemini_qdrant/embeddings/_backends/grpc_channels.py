@@ -11,7 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import grpc
 
-from langchain_gemini_qdrant.embeddings._backends.errors import unsendable
+from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,10 @@ def _certificates() -> bytes | None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)  # checks it
         return Path(path).read_bytes()
     except OSError as error:
-        raise unsendable(error) from None
+        raise ConfigurationError(
+            f"SSL_CERT_FILE must name a file of certificates in PEM, got {path!r} "
+            f"({type(error).__name__})"
+        ) from None
 
 
 def _proxy_options(scheme: str, host: str) -> list[tuple[str, int | str]]:
@@ -90,5 +93,10 @@ def _proxy_options(scheme: str, host: str) -> list[tuple[str, int | str]]:
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise unsendable(ValueError())
+        raise ConfigurationError(
+            "gRPC needs an HTTP proxy, such as http://proxy:3128, in grpc_proxy, HTTP_PROXY, "
+            "HTTPS_PROXY or ALL_PROXY, got a different one; it is not shown, as it may hold a "
+            "password. NO_PROXY names hosts that need no proxy; backend='google-genai' can use "
+            "other proxies"
+        )
     return [("grpc.http_proxy", f"http://{url.netloc}")]

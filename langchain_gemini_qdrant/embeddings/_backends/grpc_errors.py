@@ -17,6 +17,7 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     UNREADABLE,
     error_for_status,
     no_answer,
+    not_grpc,
     says_closed,
     unreadable,
     unsendable,
@@ -51,11 +52,16 @@ _HTTP_STATUSES = {
 _SERVER_ERROR = 500
 _MAYBE_UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
-# gRPC's own words, for which it has no codes: for an answer of a proxy, for a certificate, for an
-# answer that it cannot read, for a message beyond the limit of either side, and for want of a
-# connection or of time.
+# gRPC's own words, for which it has no codes: for an answer of a proxy, for a certificate, for a
+# server of another protocol, for an answer that it cannot read, for a message beyond the limit of
+# either side, and for want of a connection or of time.
 _STATUS_OF_PROXY = re.compile(r"Received http2 header with status: (\d{3})")
 _UNTRUSTED = re.compile("CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed")
+_NOT_GRPC = re.compile(
+    "Failed parsing HTTP/2|Trying to connect an http1.x server|missing selected ALPN property"
+    "|WRONG_VERSION_NUMBER"
+)
+_OUT_OF_ORDER = re.compile(r"\(HTTP status 5\d\d\)")
 _UNREADABLE = re.compile("Exception deserializing response|metadata size exceeds hard limit")
 _LARGER_THAN_MAX = "message larger than max"
 _NO_ANSWER = re.compile(
@@ -99,6 +105,8 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
     code, message = error.code(), error.details() or ""
     if found := _UNTRUSTED.search(message):
         return untrusted(found[0])
+    if (found := _NOT_GRPC.search(message)) and not _OUT_OF_ORDER.search(message):
+        return not_grpc(found[0])
     if _UNREADABLE.search(message):
         return unreadable(error, model=model)
     if _LARGER_THAN_MAX in message:
