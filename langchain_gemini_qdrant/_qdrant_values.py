@@ -386,7 +386,8 @@ def check_finite(numbers: Sequence[Any] | NDArray[Any], name: str) -> None:
         InvalidInputError: A value is not a finite number.
     """
     if is_float32(numbers):
-        with np.errstate(over="ignore"):  # a long vector has a finite length, but not its square
+        # A long vector has a finite length, but not its square; NaN is refused below.
+        with np.errstate(over="ignore", invalid="ignore"):
             if math.isfinite(np.dot(numbers, numbers)):
                 return
     try:

@@ -59,8 +59,11 @@ def norm(vector: Vector) -> float:
     """Return the length (L2) of a vector, computed in float64."""
     if isinstance(vector, list):
         return math.hypot(*vector)
-    wide = vector.astype(float)
-    return math.sqrt(wide @ wide)
+    import numpy as np  # noqa: PLC0415 - an array is there, so it is imported already
+
+    with np.errstate(invalid="ignore"):  # NumPy warns of a NaN that is signalling
+        wide = vector.astype(float)
+        return math.sqrt(wide @ wide)
 
 
 def is_length(norm: float) -> bool:

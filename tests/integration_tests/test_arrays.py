@@ -7,6 +7,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings, create_vector_store
+from langchain_gemini_qdrant.errors import InvalidInputError
 from tests.integration_tests.ingesting import passages
 
 NAME = "passages"
@@ -143,6 +144,12 @@ def test_arrays_are_refused_in_the_words_of_lists(edge, vector):
 
     assert refusal(np.float32(vector)) == refusal(vector)
     assert edge.count(NAME).count == 0
+
+
+def test_an_array_with_a_signalling_nan_is_refused_without_a_warning_of_numpys(edge):
+    wrong = np.frombuffer(b"\x01\x00\xa0\x7f" * SIZE, "<f4")
+    with pytest.raises(InvalidInputError, match="must have finite 32-bit numbers, got NaN"):
+        edge.upsert(NAME, [point(1, wrong)])
 
 
 def test_an_array_that_is_no_sparse_vector_is_refused(edge):

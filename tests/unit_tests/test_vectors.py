@@ -16,6 +16,7 @@ from langchain_gemini_qdrant.errors import ResponseMismatchError
 REQUEST = EmbedRequest(
     model="models/m", texts=["a", "b"], titles=[None] * 2, task_type=None, output_dimensionality=2
 )
+SIGNALLING_NAN = struct.pack("<2I", 0x7FA00001, 0x3F800000)  # and 1; NumPy warns of computing it
 FORMS = pytest.mark.parametrize("form", [list, lambda numbers: np.array(numbers, np.float32)])
 
 
@@ -69,6 +70,11 @@ def test_one_vector_that_is_wrong_refuses_the_answer(form, wrong, message):
         check(form([0.6, 0.8]), form(wrong))
 
 
+def test_an_array_with_a_signalling_nan_is_refused_without_a_warning_of_numpys():
+    with pytest.raises(ResponseMismatchError, match="a vector of length nan"):
+        check(np.frombuffer(SIGNALLING_NAN, "<f4"), np.array([0.6, 0.8], np.float32))
+
+
 @FORMS
 def test_without_a_known_size_all_vectors_have_that_of_the_first(form):
     assert len(check(form([0.6, 0.8]), form([1.0, 0.0]), size=None)) == 2
@@ -99,6 +105,7 @@ def test_cached_bytes_are_little_endian_float32_whatever_the_form():
         b"\0" * 8,
         struct.pack("<2f", math.nan, 1),
         struct.pack("<2f", math.inf, 1),
+        SIGNALLING_NAN,
         struct.pack("<3f", 1, 0, 0),
     ],
 )
