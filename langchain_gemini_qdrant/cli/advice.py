@@ -10,7 +10,6 @@ from langchain_gemini_qdrant.errors import (
     DailyQuotaError,
     IngestError,
     RateLimitError,
-    ServiceError,
 )
 
 _STATUSES = {
@@ -30,12 +29,6 @@ _CONNECTIONS = {
         "http://.",
     }.items()
 }
-# Of gRPC to Gemini.
-_GRPC = {
-    "http1.x server": "The address does not serve gRPC: name that of gRPC with --base-url, or "
-    "leave out --backend grpc.",
-    "WRONG_VERSION_NUMBER": "The server does not use TLS: begin its address with http://.",
-}
 
 
 def advice(error: Exception, command: str | None) -> str:
@@ -49,9 +42,6 @@ def advice(error: Exception, command: str | None) -> str:
     if isinstance(cause, RateLimitError):
         kept = "Stored data is kept: run" if isinstance(error, IngestError) else "Run"
         return f"\n{kept} the command again {_when(cause)}."
-    if isinstance(cause, ServiceError):
-        found = next((say for sign, say in _GRPC.items() if sign in str(cause)), "")
-        return found and f"\n{found}"
     if "qdrant_client" not in sys.modules or not isinstance(cause, Exception):
         return ""
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure  # noqa: PLC0415

@@ -7,10 +7,7 @@ import sys
 
 import pytest
 
-from langchain_gemini_qdrant import GeminiEmbeddings
 from langchain_gemini_qdrant.cli import grpc_hint
-from langchain_gemini_qdrant.cli.advice import advice
-from langchain_gemini_qdrant.errors import ServiceError
 from tests.integration_tests.test_emulator_command import command as emulator_command
 
 BACK_ENDS = "langchain_gemini_qdrant.embeddings._backends.g"
@@ -120,28 +117,6 @@ def test_an_address_with_a_path_is_refused_in_options(command, monkeypatch, name
     [line] = result.stderr.splitlines()
     assert line.startswith("Error: --base-url ")
     assert "'/gemini': use --backend google-genai for an address with a path" in line
-
-
-@pytest.mark.parametrize(
-    ("address", "told"),
-    [
-        (
-            lambda emulator: emulator.base_url,
-            "\nThe address does not serve gRPC: name that of gRPC",
-        ),
-        (
-            lambda emulator: emulator.grpc_url.replace("http:", "https:"),
-            "\nThe server does not use TLS: begin its address with http://.",
-        ),
-    ],
-    ids=["REST", "TLS"],
-)
-def test_an_address_that_does_not_serve_grpc_is_told(emulator, address, told):
-    options = {"api_key": emulator.api_key, "base_url": address(emulator), "max_retries": 0}
-    with GeminiEmbeddings(backend="grpc", **options) as embeddings:
-        with pytest.raises(ServiceError) as found:
-            embeddings.embed_query("a")
-        assert advice(found.value, "search").startswith(told)
 
 
 @pytest.mark.slow

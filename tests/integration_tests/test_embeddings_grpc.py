@@ -100,13 +100,62 @@ def test_address_may_be_a_host_or_a_socket(make, call, tmp_path, listening, addr
     assert [each["x-goog-api-key"] for each in server.calls] == ["key"]
 
 
-# Certificates
-
-
 @pytest.fixture(scope="module")
 def https():
     with GeminiEmulator(grpc=True, tls=True) as emulator:
         yield emulator
+
+
+@contextlib.contextmanager
+def greeting(words):
+    """A server that says the same to everybody."""
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(24)
+            self.request.sendall(words)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def refuse(embeddings, call, clock):
+    with pytest.raises(ConfigurationError) as caught:
+        call(embeddings, "embed_documents", ["a", "b"])
+    assert clock.waits == []
+    return str(caught.value)
+
+
+def test_address_of_rest_is_a_wrong_setting(make, call, clock, emulator, https, monkeypatch):
+    """With and without TLS."""
+    monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(https.certificate))
+    for address in (emulator.base_url, https.base_url):
+        told = refuse(make(base_url=address, clock=clock), call, clock)
+        assert "does not serve gRPC" in told
+        assert "backend='google-genai'" in told
+
+
+@pytest.mark.parametrize("words", [b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 400 \r\n\r\n"])
+def test_server_of_another_protocol_is_a_wrong_setting(make, call, clock, words):
+    with greeting(words) as address:
+        assert "does not serve gRPC" in refuse(make(base_url=address, clock=clock), call, clock)
+
+
+def test_failure_of_a_proxy_in_http_1_is_no_answer_and_retried(make, call, clock):
+    with greeting(b"HTTP/1.1 503 Service Unavailable\r\n\r\n") as address:
+        embeddings = make(base_url=address, clock=clock, max_retries=2)
+        with pytest.raises(ServiceError, match="no answer from the API"):
+            call(embeddings, "embed_query", "a")
+    assert len(clock.waits) == 2
+
+
+# Certificates
 
 
 def test_certificates_of_ssl_cert_file_are_trusted(make, https, call, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
 import traceback
 
 import pytest
@@ -125,6 +127,24 @@ def test_certificate_that_is_not_trusted_is_a_wrong_setting(make_backend, call, 
         with pytest.raises(ConfigurationError, match="certificate is not trusted"):
             call(backend, method, *arguments)
     assert https.requests == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_server_without_tls_is_a_wrong_setting(make_backend, call, place):
+    class Plain(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Plain) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        backend = make_backend(place, base_url=f"https://127.0.0.1:{server.server_address[1]}")
+        for method, arguments in METHODS.items():
+            with pytest.raises(ConfigurationError, match="does not speak TLS .* http://"):
+                call(backend, method, *arguments)
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize("backend", ["google-genai", "google-generativeai", "grpc"])

@@ -14,14 +14,17 @@ from google.rpc.status_pb2 import Status
 from langchain_gemini_qdrant._retry_policy import read_retry_after
 from langchain_gemini_qdrant.embeddings._backends.error_details import ErrorDetails, used_up
 from langchain_gemini_qdrant.embeddings._backends.errors import (
+    NO_TLS,
     UNREADABLE,
     error_for_status,
     no_answer,
+    not_grpc,
     says_closed,
     unreadable,
     unsendable,
     untrusted,
     unusable_client,
+    without_tls,
 )
 from langchain_gemini_qdrant.errors import GeminiQdrantError
 
@@ -51,10 +54,16 @@ _HTTP_STATUSES = {
 _SERVER_ERROR = 500
 _MAYBE_UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
-# gRPC's own words, for which it has no codes: for an answer of a proxy, for a certificate, for an
-# answer that it cannot read, for a message beyond the limit of either side, and for want of a
-# connection or of time.
+# gRPC's own words, for which it has no codes: for an answer of a proxy, for a server without TLS or
+# of another protocol, for a certificate, for an answer that it cannot read, for a message beyond
+# the limit of either side, and for want of a connection or of time.
 _STATUS_OF_PROXY = re.compile(r"Received http2 header with status: (\d{3})")
+_WITHOUT_TLS = re.compile(f"failed to connect .*{NO_TLS}")
+# A proxy or load balancer may answer in HTTP/1 with the statuses of a failure that passes.
+_NOT_GRPC = re.compile(
+    r"(?:Expected SETTINGS frame|http1\.x server)(?!.*HTTP status (?:429|50[0234]))"
+    "|missing selected ALPN"
+)
 _UNTRUSTED = re.compile("CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed")
 _UNREADABLE = re.compile("Exception deserializing response|metadata size exceeds hard limit")
 _LARGER_THAN_MAX = "message larger than max"
@@ -100,6 +109,10 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
         return untrusted(found[0])
     if _UNREADABLE.search(message):
         return unreadable(error, model=model)
+    if _WITHOUT_TLS.search(message):
+        return without_tls()
+    if _NOT_GRPC.search(message):
+        return not_grpc()
     if _LARGER_THAN_MAX in message:
         status = _TOO_LARGE  # its halves may be accepted; a quota's 429 would be waited for
     elif found := _STATUS_OF_PROXY.search(message):
