@@ -8,6 +8,7 @@ import socket
 import socketserver
 import sys
 import threading
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -18,7 +19,7 @@ from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSetting
 from langchain_gemini_qdrant.errors import ConfigurationError, ServiceError
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.grpc_server import GrpcServer
-from tests.integration_tests.places import run_elsewhere
+from tests.integration_tests.places import REQUEST, run_elsewhere
 from tests.integration_tests.test_embeddings_grpc_errors import vectors
 
 SMALL = {"output_dimensionality": 128}
@@ -270,6 +271,14 @@ def test_proxy_is_not_used_for_hosts_that_are_excepted(make, call, monkeypatch, 
 
 
 @pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1", "127.0.0.1:", "http://a:b@127.0.0.1/"])
+def test_proxy_without_a_port_is_at_80(make, call, monkeypatch, proxy):
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(ServiceError, match=r"127\.0\.0\.1:80: Failed to connect"):
+        call(make(base_url="http://gateway.invalid:9", max_retries=0), "embed_query", "a")
+
+
+@pytest.mark.usefixtures("no_proxies")
 def test_proxy_that_refuses_is_no_answer_and_shows_no_password(make, call, monkeypatch):
     with Tunnel("", "407 Proxy Authentication Required").running() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//user:SECRET@"))
@@ -350,6 +359,21 @@ def test_closing_while_a_call_is_in_flight_ends_it_with_an_error_of_ours(make, c
         embeddings.close()
         thread.join()
         assert [error.status_code for error in raised] == [499]
+
+
+def test_closing_before_a_call_is_sent_is_no_answer_and_retried(make, emulator):
+    """Another thread closes between the choice of the channel and its use."""
+    embeddings = make(base_url=emulator.grpc_url, api_key=emulator.api_key)
+    backend = embeddings._embedder.services.backend
+
+    class Closing(list):
+        def __iter__(self):
+            backend.close()
+            return super().__iter__()
+
+    with pytest.raises(ServiceError, match="the connections were closed"):
+        backend.embed(replace(REQUEST, texts=Closing(["a"])))
+    assert len(backend.embed(REQUEST).vectors) == 1
 
 
 # Forks

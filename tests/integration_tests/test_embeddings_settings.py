@@ -178,7 +178,7 @@ def test_address_of_the_environment_is_checked_too(monkeypatch, variable):
 def test_google_generativeai_takes_a_host_and_port_alone(make_backend, emulator, call):
     """Over TLS, which this port does not speak."""
     host = emulator.grpc_url.rpartition("/")[2]
-    with pytest.raises(ServiceError):
+    with pytest.raises(ConfigurationError, match="does not speak TLS"):
         call(make_backend("grpc", base_url=host), "embed", REQUEST)
     GeminiEmbeddings(api_key="key", backend="google-generativeai", base_url=host)
 

@@ -91,4 +91,5 @@ def _proxy_options(scheme: str, host: str) -> list[tuple[str, int | str]]:
         is_usable = False
     if not is_usable:
         raise unsendable(ValueError())
-    return [("grpc.http_proxy", f"http://{url.netloc}")]
+    place = url.netloc if url.port else f"{url.netloc.rstrip(':')}:80"  # gRPC's default is 443
+    return [("grpc.http_proxy", f"http://{place}")]

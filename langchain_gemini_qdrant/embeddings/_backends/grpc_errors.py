@@ -64,7 +64,9 @@ _NOT_GRPC = re.compile(
     r"(?:Expected SETTINGS frame|http1\.x server)(?!.*HTTP status (?:429|50[0234]))"
     "|missing selected ALPN"
 )
-_UNTRUSTED = re.compile("CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed")
+_UNTRUSTED = re.compile(
+    "failed to connect .*(CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed)"
+)
 _UNREADABLE = re.compile("Exception deserializing response|metadata size exceeds hard limit")
 _LARGER_THAN_MAX = "message larger than max"
 _NO_ANSWER = re.compile(
@@ -106,7 +108,7 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
     """Return our error for a call that ended with another status than OK."""
     code, message = error.code(), error.details() or ""
     if found := _UNTRUSTED.search(message):
-        return untrusted(found[0])
+        return untrusted(found[1])
     if _UNREADABLE.search(message):
         return unreadable(error, model=model)
     if _WITHOUT_TLS.search(message):
