@@ -135,7 +135,8 @@ def refuse(embeddings, call, clock):
 
 def test_address_of_rest_is_a_wrong_setting(make, call, clock, emulator, https, monkeypatch):
     """With and without TLS."""
-    monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(https.certificate))
+    monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
     for address in (emulator.base_url, https.base_url):
         told = refuse(make(base_url=address, clock=clock), call, clock)
         assert "does not serve gRPC" in told

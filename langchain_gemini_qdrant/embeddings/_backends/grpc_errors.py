@@ -59,11 +59,11 @@ _MAYBE_UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEE
 # the limit of either side, and for want of a connection or of time.
 _STATUS_OF_PROXY = re.compile(r"Received http2 header with status: (\d{3})")
 _WITHOUT_TLS = re.compile(f"failed to connect .*{NO_TLS}")
-# A proxy or load balancer may answer in HTTP/1 with the statuses of a failure that passes.
 _NOT_GRPC = re.compile(
-    r"(?:Expected SETTINGS frame|http1\.x server)(?!.*HTTP status (?:429|50[0234]))"
-    "|missing selected ALPN"
+    r"failed to connect .*(?:Failed parsing HTTP/2|http1\.x server|missing selected ALPN)"
 )
+# A proxy may answer in HTTP/1 that a server fails for a time; old grpcio does not tell the status.
+_PASSING = re.compile(r"HTTP status (?:429|50[0234])\)|error: UNAVAILABLE: \S+ Trying to connect")
 _UNTRUSTED = re.compile(
     "failed to connect .*(CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed)"
 )
@@ -113,7 +113,7 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
         return unreadable(error, model=model)
     if _WITHOUT_TLS.search(message):
         return without_tls()
-    if _NOT_GRPC.search(message):
+    if _NOT_GRPC.search(message) and not _PASSING.search(message):
         return not_grpc()
     if _LARGER_THAN_MAX in message:
         status = _TOO_LARGE  # its halves may be accepted; a quota's 429 would be waited for
