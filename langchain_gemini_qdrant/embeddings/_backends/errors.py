@@ -180,7 +180,7 @@ def not_grpc() -> ConfigurationError:
     return ConfigurationError(
         "the address (base_url, GOOGLE_GEMINI_BASE_URL or the client's) does not serve gRPC, or a "
         "proxy does not let it through: name that of gRPC, or send over REST with "
-        "backend='google-genai' (transport='rest' with backend='google-generativeai')"
+        "backend='google-genai'"
     )
 
 
