@@ -125,9 +125,9 @@ def test_the_address_of_rest_is_refused_in_options_and_at_once(command, emulator
     result = command("search", "Who?", "--backend", "grpc", "--base-url", emulator.base_url)
     assert result.exit_code == 1
     [line] = result.stderr.splitlines()
-    assert line.startswith("Error: the server does not speak gRPC (")
-    assert "--base-url must be the address of gRPC" in line
-    assert "--backend google-genai sends over REST" in line
+    assert line.startswith("Error: the address (--base-url, GOOGLE_GEMINI_BASE_URL")
+    assert "does not serve gRPC" in line
+    assert line.endswith("send over REST with --backend google-genai")
     assert len(emulator.requests) == before + 1  # a 404 for "PRI * HTTP/2.0", and no retry
 
 

@@ -8,6 +8,7 @@ import socket
 import socketserver
 import sys
 import threading
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -18,7 +19,7 @@ from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSetting
 from langchain_gemini_qdrant.errors import ConfigurationError, ServiceError
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.grpc_server import GrpcServer
-from tests.integration_tests.places import run_elsewhere
+from tests.integration_tests.places import REQUEST, run_elsewhere
 from tests.integration_tests.test_embeddings_grpc_errors import vectors
 
 SMALL = {"output_dimensionality": 128}
@@ -100,13 +101,63 @@ def test_address_may_be_a_host_or_a_socket(make, call, tmp_path, listening, addr
     assert [each["x-goog-api-key"] for each in server.calls] == ["key"]
 
 
-# Certificates
-
-
 @pytest.fixture(scope="module")
 def https():
     with GeminiEmulator(grpc=True, tls=True) as emulator:
         yield emulator
+
+
+@contextlib.contextmanager
+def greeting(words):
+    """A server that says the same to everybody."""
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(24)
+            self.request.sendall(words)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def refuse(embeddings, call, clock):
+    with pytest.raises(ConfigurationError) as caught:
+        call(embeddings, "embed_documents", ["a", "b"])
+    assert clock.waits == []
+    return str(caught.value)
+
+
+def test_address_of_rest_is_a_wrong_setting(make, call, clock, emulator, https, monkeypatch):
+    """With and without TLS."""
+    monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
+    for address in (emulator.base_url, https.base_url):
+        told = refuse(make(base_url=address, clock=clock), call, clock)
+        assert "does not serve gRPC" in told
+        assert "backend='google-genai'" in told
+
+
+@pytest.mark.parametrize("words", [b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 400 \r\n\r\n"])
+def test_server_of_another_protocol_is_a_wrong_setting(make, call, clock, words):
+    with greeting(words) as address:
+        assert "does not serve gRPC" in refuse(make(base_url=address, clock=clock), call, clock)
+
+
+def test_failure_of_a_proxy_in_http_1_is_no_answer_and_retried(make, call, clock):
+    with greeting(b"HTTP/1.1 503 Service Unavailable\r\n\r\n") as address:
+        embeddings = make(base_url=address, clock=clock, max_retries=2)
+        with pytest.raises(ServiceError, match="no answer from the API"):
+            call(embeddings, "embed_query", "a")
+    assert len(clock.waits) == 2
+
+
+# Certificates
 
 
 def test_certificates_of_ssl_cert_file_are_trusted(make, https, call, monkeypatch):
@@ -138,41 +189,6 @@ def test_certificates_that_cannot_be_read_are_a_wrong_setting(
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(ConfigurationError, match="SSL_CERT_FILE must name a file of cert"):
         call(make(base_url="https://127.0.0.1:1"), "embed_query", "a")
-
-
-# Addresses of other servers
-
-
-@pytest.fixture
-def others(https, emulator, monkeypatch):
-    """Addresses of REST, and one of gRPC for TLS, which it does not have."""
-    monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)
-    monkeypatch.setenv("SSL_CERT_FILE", str(https.certificate))
-    return {
-        "HTTP/1.1": emulator.base_url,
-        "HTTP/1.1 with TLS": https.base_url,
-        "TLS for plaintext": emulator.grpc_url.replace("http:", "https:"),
-    }
-
-
-@pytest.mark.parametrize("which", ["HTTP/1.1", "HTTP/1.1 with TLS", "TLS for plaintext"])
-def test_server_that_does_not_speak_grpc_is_a_wrong_setting(make, call, others, which):
-    with pytest.raises(ConfigurationError, match="does not speak gRPC .*http:// if it has no TLS"):
-        call(make(base_url=others[which]), "embed_query", "a")
-
-
-def test_outage_page_of_a_proxy_is_not_a_wrong_setting(make, call):
-    class OutOfOrder(socketserver.StreamRequestHandler):
-        def handle(self):
-            self.wfile.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), OutOfOrder) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        port = server.server_address[1]
-        embeddings = make(base_url=f"http://127.0.0.1:{port}", max_retries=0)
-        with pytest.raises(ServiceError, match="no answer from the API"):
-            call(embeddings, "embed_query", "a")
-        server.shutdown()
 
 
 # Proxies
@@ -256,6 +272,14 @@ def test_proxy_is_not_used_for_hosts_that_are_excepted(make, call, monkeypatch, 
 
 
 @pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1", "127.0.0.1:", "http://a:b@127.0.0.1/"])
+def test_proxy_without_a_port_is_at_80(make, call, monkeypatch, proxy):
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(ServiceError, match=r"127\.0\.0\.1:80: Failed to connect"):
+        call(make(base_url="http://gateway.invalid:9", max_retries=0), "embed_query", "a")
+
+
+@pytest.mark.usefixtures("no_proxies")
 def test_proxy_that_refuses_is_no_answer_and_shows_no_password(make, call, monkeypatch):
     with Tunnel("", "407 Proxy Authentication Required").running() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//user:SECRET@"))
@@ -336,6 +360,21 @@ def test_closing_while_a_call_is_in_flight_ends_it_with_an_error_of_ours(make, c
         embeddings.close()
         thread.join()
         assert [error.status_code for error in raised] == [499]
+
+
+def test_closing_before_a_call_is_sent_is_no_answer_and_retried(make, emulator):
+    """Another thread closes between the choice of the channel and its use."""
+    embeddings = make(base_url=emulator.grpc_url, api_key=emulator.api_key)
+    backend = embeddings._embedder.services.backend
+
+    class Closing(list):
+        def __iter__(self):
+            backend.close()
+            return super().__iter__()
+
+    with pytest.raises(ServiceError, match="the connections were closed"):
+        backend.embed(replace(REQUEST, texts=Closing(["a"])))
+    assert len(backend.embed(REQUEST).vectors) == 1
 
 
 # Forks

@@ -343,6 +343,20 @@ async def test_sync_call_with_an_async_client_alone_says_what_it_needs():
     await channel.close()
 
 
+def test_client_of_another_version_of_the_api_is_told_from_ours():
+    other = type("GenerativeServiceClient", (), {"__module__": "google.ai.generativelanguage_v1"})
+    embeddings = GeminiEmbeddings(backend="grpc", client=other())
+    with pytest.raises(ConfigurationError, match=r"got google\.ai\.generativelanguage_v1\.Gen"):
+        embeddings.embed_query("a")
+
+
+async def test_certificate_that_the_server_does_not_trust_is_its_failure(server, embed):
+    """A gateway passes on what it met behind it."""
+    server.answer = aborting(CODE.UNAVAILABLE, "upstream: TLS error: CERTIFICATE_VERIFY_FAILED")
+    with pytest.raises(ServiceError, match="answered 503: upstream"):
+        await embed(server.target)
+
+
 @pytest.mark.parametrize("backend", ["grpc", "google-generativeai"])
 def test_client_over_rest_is_for_google_generativeai(backend, emulator):
     client = GenerativeServiceClient(

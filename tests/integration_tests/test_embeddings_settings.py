@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
 import traceback
 
 import pytest
@@ -127,6 +129,24 @@ def test_certificate_that_is_not_trusted_is_a_wrong_setting(make_backend, call, 
     assert https.requests == []
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_server_without_tls_is_a_wrong_setting(make_backend, call, place):
+    class Plain(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Plain) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        backend = make_backend(place, base_url=f"https://127.0.0.1:{server.server_address[1]}")
+        for method, arguments in METHODS.items():
+            with pytest.raises(ConfigurationError, match="does not speak TLS .* http://"):
+                call(backend, method, *arguments)
+        server.shutdown()
+        thread.join()
+
+
 @pytest.mark.parametrize("backend", ["google-genai", "google-generativeai", "grpc"])
 @pytest.mark.parametrize(
     "base_url",
@@ -158,7 +178,7 @@ def test_address_of_the_environment_is_checked_too(monkeypatch, variable):
 def test_google_generativeai_takes_a_host_and_port_alone(make_backend, emulator, call):
     """Over TLS, which this port does not speak."""
     host = emulator.grpc_url.rpartition("/")[2]
-    with pytest.raises(ConfigurationError, match="http:// if it has no TLS"):
+    with pytest.raises(ConfigurationError, match="does not speak TLS"):
         call(make_backend("grpc", base_url=host), "embed", REQUEST)
     GeminiEmbeddings(api_key="key", backend="google-generativeai", base_url=host)
 

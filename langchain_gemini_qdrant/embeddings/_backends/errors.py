@@ -52,6 +52,9 @@ _SECRET = re.compile(
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Exceptions that SDKs raise on answers that are not the API's."""
 
+NO_TLS = "WRONG_VERSION_NUMBER"
+"""OpenSSL's word for a server that answers a TLS handshake with something else."""
+
 
 _keys: set[str] = set()
 _SHORTEST_KEY = 8  # characters; a shorter one could be a word of the message
@@ -129,6 +132,8 @@ def unreachable(error: BaseException, *, model: str) -> ServiceError | Configura
         if isinstance(cause, ssl.SSLCertVerificationError):
             # aiohttp's error is one, too, without the words
             return untrusted(getattr(cause, "verify_message", "CERTIFICATE_VERIFY_FAILED"))
+        if isinstance(cause, ssl.SSLError) and cause.reason == NO_TLS:
+            return without_tls()
         reason = _system_s_words(cause) or reason
         cause = cause.__cause__ or cause.__context__
     return no_answer(f"{type(error).__name__}{reason}", model=model)
@@ -162,12 +167,20 @@ def untrusted(reason: str) -> ConfigurationError:
     )
 
 
-def not_grpc(reason: str) -> ConfigurationError:
-    """Return the error for a server that speaks another protocol than gRPC with TLS or without."""
+def without_tls() -> ConfigurationError:
+    """Return the error for a server that is addressed with TLS and has none."""
     return ConfigurationError(
-        f"the server does not speak gRPC ({reason}): base_url must be the address of gRPC, with "
-        "http:// if it has no TLS, and a proxy must let HTTP/2 through. "
-        "backend='google-genai' sends over REST"
+        f"the server, or a proxy, does not speak TLS ({NO_TLS}): begin its address with http:// if "
+        "plaintext is meant; base_url means https:// if it begins with neither"
+    )
+
+
+def not_grpc() -> ConfigurationError:
+    """Return the error for a server of another protocol at an address for gRPC."""
+    return ConfigurationError(
+        "the address (base_url, GOOGLE_GEMINI_BASE_URL or the client's) does not serve gRPC, or a "
+        "proxy does not let it through: name that of gRPC, or send over REST with "
+        "backend='google-genai'"
     )
 
 

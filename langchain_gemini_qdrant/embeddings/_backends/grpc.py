@@ -6,6 +6,7 @@ of its generated client take a third of the CPU time of a query, and would retry
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -22,7 +23,12 @@ from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 
 from langchain_gemini_qdrant._clients import Clients
 from langchain_gemini_qdrant.embeddings._backends import grpc_forks
-from langchain_gemini_qdrant.embeddings._backends.errors import unreadable, unsendable
+from langchain_gemini_qdrant.embeddings._backends.errors import (
+    no_answer,
+    says_closed,
+    unreadable,
+    unsendable,
+)
 from langchain_gemini_qdrant.embeddings._backends.grpc_channels import open_channel
 from langchain_gemini_qdrant.embeddings._backends.grpc_errors import translated_errors
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
@@ -30,6 +36,8 @@ from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from langchain_gemini_qdrant.embeddings._backends.protocol import (
         Backend,
         BackendSettings,
@@ -108,7 +116,7 @@ class GrpcBackend:
     def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
         model, timeout = request.model, shortest(timeout, self._settings.timeout)
-        with translated_errors(model), grpc_forks.calling():
+        with _translated_errors(model), grpc_forks.calling():
             api = self._clients.of_process()
             answer = api.embed(embed_message(request), timeout, api.metadata(model))
             return read_answer(answer, model)
@@ -125,7 +133,7 @@ class GrpcBackend:
     def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask the API how many tokens a text has."""
         timeout = shortest(timeout, self._settings.timeout)
-        with translated_errors(model), grpc_forks.calling():
+        with _translated_errors(model), grpc_forks.calling():
             api = self._clients.of_process()
             answer = api.count_tokens(count_message(model, text), timeout, api.metadata(model))
             return int(answer.total_tokens)
@@ -166,6 +174,18 @@ class GrpcBackend:
             insecure=library.insecure_channel,
         )
         return Connection(channel, key)
+
+
+@contextmanager
+def _translated_errors(model: str) -> Iterator[None]:
+    """Raise our errors in place of gRPC's, also if another thread closes the channel."""
+    with translated_errors(model):
+        try:
+            yield
+        except ValueError as error:
+            if not says_closed(error):
+                raise
+            raise no_answer("the connections were closed", model=model) from error
 
 
 async def _close_async(api: Connection) -> None:

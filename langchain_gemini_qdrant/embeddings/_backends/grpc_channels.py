@@ -99,4 +99,5 @@ def _proxy_options(scheme: str, host: str) -> list[tuple[str, int | str]]:
             "password. NO_PROXY names hosts that need no proxy; backend='google-genai' can use "
             "other proxies"
         )
-    return [("grpc.http_proxy", f"http://{url.netloc}")]
+    place = url.netloc if url.port else f"{url.netloc.rstrip(':')}:80"  # gRPC's default is 443
+    return [("grpc.http_proxy", f"http://{place}")]

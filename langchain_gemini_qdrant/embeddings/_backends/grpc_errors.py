@@ -14,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from langchain_gemini_qdrant._retry_policy import read_retry_after
 from langchain_gemini_qdrant.embeddings._backends.error_details import ErrorDetails, used_up
 from langchain_gemini_qdrant.embeddings._backends.errors import (
+    NO_TLS,
     UNREADABLE,
     error_for_status,
     no_answer,
@@ -23,6 +24,7 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     unsendable,
     untrusted,
     unusable_client,
+    without_tls,
 )
 from langchain_gemini_qdrant.errors import GeminiQdrantError
 
@@ -52,16 +54,19 @@ _HTTP_STATUSES = {
 _SERVER_ERROR = 500
 _MAYBE_UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
-# gRPC's own words, for which it has no codes: for an answer of a proxy, for a certificate, for a
-# server of another protocol, for an answer that it cannot read, for a message beyond the limit of
-# either side, and for want of a connection or of time.
+# gRPC's own words, for which it has no codes: for an answer of a proxy, for a server without TLS or
+# of another protocol, for a certificate, for an answer that it cannot read, for a message beyond
+# the limit of either side, and for want of a connection or of time.
 _STATUS_OF_PROXY = re.compile(r"Received http2 header with status: (\d{3})")
-_UNTRUSTED = re.compile("CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed")
+_WITHOUT_TLS = re.compile(f"failed to connect .*{NO_TLS}")
 _NOT_GRPC = re.compile(
-    "Failed parsing HTTP/2|Trying to connect an http1.x server|missing selected ALPN property"
-    "|WRONG_VERSION_NUMBER"
+    r"failed to connect .*(?:Failed parsing HTTP/2|http1\.x server|missing selected ALPN)"
 )
-_OUT_OF_ORDER = re.compile(r"\(HTTP status 5\d\d\)")
+# A proxy may answer in HTTP/1 that a server fails for a time.
+_PASSING = re.compile(r"HTTP status (?:429|50[0234])\)")
+_UNTRUSTED = re.compile(
+    "failed to connect .*(CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed)"
+)
 _UNREADABLE = re.compile("Exception deserializing response|metadata size exceeds hard limit")
 _LARGER_THAN_MAX = "message larger than max"
 _NO_ANSWER = re.compile(
@@ -104,11 +109,13 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
     """Return our error for a call that ended with another status than OK."""
     code, message = error.code(), error.details() or ""
     if found := _UNTRUSTED.search(message):
-        return untrusted(found[0])
-    if (found := _NOT_GRPC.search(message)) and not _OUT_OF_ORDER.search(message):
-        return not_grpc(found[0])
+        return untrusted(found[1])
     if _UNREADABLE.search(message):
         return unreadable(error, model=model)
+    if _WITHOUT_TLS.search(message):
+        return without_tls()
+    if _NOT_GRPC.search(message) and not _PASSING.search(message):
+        return not_grpc()
     if _LARGER_THAN_MAX in message:
         status = _TOO_LARGE  # its halves may be accepted; a quota's 429 would be waited for
     elif found := _STATUS_OF_PROXY.search(message):

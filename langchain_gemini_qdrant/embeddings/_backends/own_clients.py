@@ -138,7 +138,7 @@ def _checked(client: Any, expected: type[Any], field: str, backend: str) -> Any:
     if not isinstance(client, expected):
         raise ConfigurationError(
             f"{field} must be a google.ai.generativelanguage.{expected.__name__} for "
-            f"backend={backend!r}, got {type(client).__name__}"
+            f"backend={backend!r}, got {type(client).__module__}.{type(client).__qualname__}"
         )
     if backend == "grpc" and client.transport.kind == "rest":
         raise ConfigurationError(
