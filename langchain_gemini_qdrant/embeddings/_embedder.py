@@ -25,15 +25,15 @@ from langchain_gemini_qdrant.embeddings._send import (
     CallContext,
     Services,
     count_tokens,
+    embed_at_once,
     embed_batch,
-    is_too_large,
+    halves_may_pass,
 )
 from langchain_gemini_qdrant.embeddings._tracing import traced
 from langchain_gemini_qdrant.embeddings._vectors import (
     Result,
     Vectors,
     as_list,
-    outcomes,
     until_failure,
 )
 from langchain_gemini_qdrant.embeddings.models import find_model
@@ -254,7 +254,7 @@ class Embedder:
     ) -> list[Vector | Exception | None]:
         """Return for each text its vector or its error.
 
-        If the API refuses a request, its halves are sent, down to the text that it refuses.
+        If a request is refused or too large, its halves are sent, down to the text that is.
         """
         contents = list(call.spec.contents(texts, titles))
         found: dict[Content, Vector | Exception] = {}
@@ -263,7 +263,7 @@ class Embedder:
         try:
             long |= await self._counted_too_long(call, doubtful)
         except GeminiQdrantError as error:  # counting tokens failed
-            found.update(outcomes(doubtful, error))
+            found.update(dict.fromkeys(doubtful, error))
         for content in long:
             try:
                 self._refuse(call, [0])
@@ -274,15 +274,14 @@ class Embedder:
         while todo:
             batch = todo.popleft()
             try:
-                found.update(zip(batch, await embed_batch(call, batch), strict=True))
+                found.update(zip(batch, await embed_at_once(call, batch), strict=True))
             except (GeminiQdrantError, CancelledError) as error:
-                refused = isinstance(error, RequestRejectedError) and call.fatal_error is None
-                if refused and len(batch) > 1 and not is_too_large(error):
+                if len(batch) > 1 and halves_may_pass(error) and error is not call.fatal_error:
                     half = len(batch) // 2
                     todo.extendleft((batch[half:], batch[:half]))
                     continue
-                found.update(outcomes(batch, error))
-                refusals += refused
+                found.update(dict.fromkeys(batch, error))
+                refusals += isinstance(error, RequestRejectedError)
                 # No text of the whole call was accepted: the texts are not the cause.
                 if refusals == _REFUSALS and call.usage.requests == 0:
                     call.give_up(error)

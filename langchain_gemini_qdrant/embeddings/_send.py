@@ -193,20 +193,17 @@ async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Ve
         EmbeddingError: The batch failed after all retries; nothing of it is in the cache.
     """
     try:
-        return await _embed_at_once(call, contents)
+        return await embed_at_once(call, contents)
     except _TooBigForQuotaError:
         pass
     except RequestRejectedError as error:
-        if len(contents) == 1 or not is_too_large(error):
+        if len(contents) == 1 or not _is_too_large(error):
             raise
     return await _embed_halves(call, contents)
 
 
-def is_too_large(error: Exception) -> bool:
-    """Return whether a request was refused for its size, so that its halves may be accepted."""
-    return isinstance(error, RequestRejectedError) and (
-        error.status_code == _TOO_LARGE_STATUS or _TOO_LARGE in str(error)
-    )
+def _is_too_large(error: RequestRejectedError) -> bool:
+    return error.status_code == _TOO_LARGE_STATUS or _TOO_LARGE in str(error)
 
 
 async def _embed_halves(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
@@ -223,7 +220,17 @@ class _TooBigForQuotaError(GeminiQdrantError):
     """A request of several texts exceeds a limit that a 429 reported after it was built."""
 
 
-async def _embed_at_once(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
+def halves_may_pass(error: BaseException) -> bool:
+    """Return whether a request failed with an error that one of its halves may not get."""
+    return isinstance(error, RequestRejectedError | _TooBigForQuotaError)
+
+
+async def embed_at_once(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
+    """Return the vectors of one request's contents, as `embed_batch` does, but never in halves.
+
+    Raises:
+        GeminiQdrantError: The request failed after all retries; see `halves_may_pass`.
+    """
     try:
         if call.services.cache is None:
             return await _send(call, contents)

@@ -148,6 +148,17 @@ def test_a_text_that_the_api_refuses_costs_the_other_99_nothing(store, run, emul
     assert store.get_by_ids([failed])[0].page_content == "passage 50."
 
 
+def test_a_text_that_is_too_large_and_one_that_is_refused_fail_alone(store, run, emulator):
+    message = "Request payload size exceeds the limit: 36000 bytes."
+    emulator.fail_next(status=400, message=message, times=None, containing="passage 15.")
+    emulator.fail_next(status=400, message="no", times=None, containing="passage 77.")
+    report = fails(run, store, passages(100)).report
+    assert report.added == store.count() == len(emulator.texts) == 98
+    too_large, refused = sorted(report.failed.values(), key=len, reverse=True)
+    assert "exceeds the limit" in too_large
+    assert "exceeds the limit" not in refused
+
+
 def test_many_refused_texts_fail_alone(store, run, emulator):
     emulator.fail_next(status=400, times=None, containing="7.")
     report = fails(run, store, passages(200)).report
