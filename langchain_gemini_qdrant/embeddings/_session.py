@@ -6,13 +6,12 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_gemini_qdrant._runtime import AsAsync, Blocking
+from langchain_gemini_qdrant._runtime import AsAsync
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._request import call_spec, check_count
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
-from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
-from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._wrappers import DOCUMENTS, awaitable, gemini_of, is_plain
 from langchain_gemini_qdrant.errors import PartialEmbeddingError
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._embedder import Embedder
     from langchain_gemini_qdrant.embeddings._send import CallContext
     from langchain_gemini_qdrant.embeddings._waiting import Waiting
+    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.errors import GeminiQdrantError
 
 Embedded: TypeAlias = "list[Vector | Exception | None]"
@@ -132,7 +132,7 @@ async def open_session(
         blocking: True runs requests in threads, and the session works under `_runtime.run`; False
             runs them in tasks, which are cancelled on leaving.
     """
-    if isinstance(embedding, GeminiEmbeddings):
+    if is_plain(embedding, *DOCUMENTS):
         embedder, call = await _begin(embedding, blocking=blocking)
         with embedder.accounted(name, call, None):
             concurrency = embedder.max_concurrency
@@ -153,15 +153,16 @@ async def open_session(
                 )
         return
 
-    awaitable: Any = Blocking(embedding, "a") if blocking else embedding
+    face: Any = awaitable(embedding, blocking=blocking)
     wrapped = gemini_of(embedding)
     before = EmbeddingUsage() if wrapped is None else wrapped.usage
 
-    async def embed(texts: Sequence[str], _: object) -> Embedded:
+    async def embed(texts: Sequence[str], titles: Sequence[str | None] | None) -> Embedded:
         if embedding is None:
             return [None] * len(texts)
+        options = {} if titles is None else {"titles": titles}
         try:
-            vectors = await awaitable.aembed_documents([*texts])
+            vectors = await face.aembed_documents([*texts], **options)
             check_count(embedding, vectors, len(texts))
         except PartialEmbeddingError as error:
             # From a wrapper; with fewer vectors, it is about the texts that the wrapper lacked.

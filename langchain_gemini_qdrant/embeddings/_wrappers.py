@@ -1,10 +1,25 @@
-"""Embeddings that wrap others, such as LangChain's `CacheBackedEmbeddings`."""
+"""Embeddings that wrap others, such as LangChain's `CacheBackedEmbeddings`, and subclasses."""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
+
 from langchain_core.embeddings import Embeddings
 
+from langchain_gemini_qdrant._runtime import Blocking
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+T = TypeVar("T")
+
+DOCUMENTS = ("embed_documents", "aembed_documents")
+QUERIES = ("embed_query", "aembed_query")
 
 _DEEPEST = 8  # nested wrappers; a wrapper of itself would be endless
 
@@ -35,3 +50,57 @@ def mixes_sides(embedding: object) -> bool:
         return False
     # Both may encode keys and values for the underlying byte store.
     return getattr(documents, "store", documents) is getattr(queries, "store", queries)
+
+
+def replaced(embedding: object, *methods: str) -> list[str]:
+    """Return which of these methods of `GeminiEmbeddings` a subclass replaces."""
+    if not isinstance(embedding, GeminiEmbeddings):
+        return []
+    kind = type(embedding)
+    return [each for each in methods if getattr(kind, each) is not getattr(GeminiEmbeddings, each)]
+
+
+def is_plain(embedding: object, *methods: str) -> TypeGuard[GeminiEmbeddings]:
+    """Return whether an embedding is `GeminiEmbeddings` and none of these methods is replaced.
+
+    Only then may other methods of `GeminiEmbeddings` do their work.
+    """
+    return isinstance(embedding, GeminiEmbeddings) and not replaced(embedding, *methods)
+
+
+def awaitable(embedding: T, *, blocking: bool) -> T:
+    """Return an embedding whose `a...` methods a shared operation can await.
+
+    If a subclass of `GeminiEmbeddings` replaces a method of one API, both APIs call that method.
+    """
+    if replaced(embedding, *DOCUMENTS, *QUERIES):
+        return cast("T", _Replacing(embedding, blocking=blocking))
+    return cast("T", Blocking(embedding, "a")) if blocking and embedding is not None else embedding
+
+
+class _Replacing:
+    """A subclass of `GeminiEmbeddings` with methods of its own."""
+
+    def __init__(self, embedding: object, *, blocking: bool) -> None:
+        self._embedding = embedding
+        self._blocking = blocking
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        sync_name = name.removeprefix("a")
+        sync_method, method = getattr(self._embedding, sync_name), getattr(self._embedding, name)
+        only = replaced(self._embedding, sync_name, name)
+        if not self._blocking:
+            return partial(asyncio.to_thread, sync_method) if only == [sync_name] else method
+        called = partial(_run_in_loop, method) if only == [name] else sync_method
+
+        async def call(*args: object, **kwargs: object) -> object:
+            return called(*args, **kwargs)
+
+        return call
+
+
+def _run_in_loop(method: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> T:
+    """Run an async method in a thread: this one may already run an event loop."""
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(context.run, asyncio.run, method(*args, **kwargs)).result()

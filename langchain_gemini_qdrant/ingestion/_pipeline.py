@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_client import models
 
-from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._waiting import Waits
+from langchain_gemini_qdrant.embeddings._wrappers import DOCUMENTS, is_plain
 from langchain_gemini_qdrant.errors import (
     CollectionMismatchError,
     InvalidInputError,
@@ -84,7 +84,7 @@ class Pipeline:
         self._counters = counters
         self._report = report
         # Vectors of other embeddings may be anything that pydantic converts to lists of floats.
-        is_checked = isinstance(collection.layout.embedding, GeminiEmbeddings)
+        is_checked = is_plain(collection.layout.embedding, *DOCUMENTS)
         self._point = models.PointStruct.model_construct if is_checked else models.PointStruct
         self._recent: dict[str | int, None] = {}
         self._pending: dict[str | int, Incoming] = {}  # looked up, and neither stored nor failed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import named_vectors
-from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
+from langchain_gemini_qdrant.embeddings._wrappers import DOCUMENTS, QUERIES, is_plain
 from langchain_gemini_qdrant.embeddings.tasks import task_sides
 from langchain_gemini_qdrant.errors import CollectionMismatchError, InvalidInputError
 from langchain_gemini_qdrant.recall._statistics import goes_on
@@ -95,7 +95,7 @@ async def _embedded(collection: Collection, texts: list[str]) -> list[list[float
     """Embed texts as queries, many at a time where the embedding can."""
     awaitable: Any = collection.require_embedding()
     embedding = collection.layout.embedding
-    if isinstance(embedding, GeminiEmbeddings):
+    if is_plain(embedding, *DOCUMENTS, *QUERIES):
         task_type = task_sides(embedding.task_type).query
         vectors: list[list[float]] = await awaitable.aembed_documents(texts, task_type=task_type)
         return vectors

@@ -10,16 +10,16 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from qdrant_client.models import BinaryQuantization
 
 from langchain_gemini_qdrant._clock import BlockingClock
-from langchain_gemini_qdrant._runtime import AsAsync, Blocking
+from langchain_gemini_qdrant._runtime import AsAsync
 from langchain_gemini_qdrant._warnings import warn
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._session import open_session, stream_outcomes
-from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
+from langchain_gemini_qdrant.embeddings._wrappers import awaitable, gemini_of
 from langchain_gemini_qdrant.errors import (
     CollectionMismatchError,
     ConfigurationError,
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._connection import Connection
     from langchain_gemini_qdrant.vectorstores._scores import FusionModel
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -284,14 +282,8 @@ def collection_faces(
             state=state,
             clock=BlockingClock(clock) if blocking else clock,
             blocking=blocking,
-            embedding=_awaitable(layout.embedding, blocking=blocking),
-            sparse_embedding=_awaitable(layout.sparse_embedding, blocking=blocking),
+            embedding=awaitable(layout.embedding, blocking=blocking),
+            sparse_embedding=awaitable(layout.sparse_embedding, blocking=blocking),
         )
 
     return face(blocking=True), face(blocking=False)
-
-
-def _awaitable(embedding: T, *, blocking: bool) -> T:
-    if embedding is None or not blocking:
-        return embedding
-    return cast("T", Blocking(embedding, "a"))

@@ -15,7 +15,7 @@ from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._request import check_count, check_texts
 from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
-from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
+from langchain_gemini_qdrant.embeddings._wrappers import DOCUMENTS, gemini_of, replaced
 from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -115,7 +115,9 @@ async def _outcomes(
 ) -> AsyncGenerator[Embedded, None]:
     """Yield for each row its dense vector or its error, `batch_size` at a time."""
     embedding = collection.layout.embedding
-    if isinstance(embedding, GeminiEmbeddings) and len(rows) > embedding.batch_size:
+    stream_name = "stream_documents" if collection.blocking else "astream_documents"
+    streams = replaced(embedding, stream_name) or not replaced(embedding, *DOCUMENTS)
+    if isinstance(embedding, GeminiEmbeddings) and streams and len(rows) > embedding.batch_size:
         texts = [row.text for row in rows]
         waiting: Embedded = []
         async with aclosing(collection.stream(texts, _titles(collection, rows))) as stream:
