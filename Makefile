@@ -1,5 +1,5 @@
 # `make demo` and `make test` need nothing but Python with pip; each makes its own environment.
-# `make test` takes some three minutes on two cores, `make test_all` ten.
+# `make test` takes some six minutes on two cores, `make test_all` twenty.
 PYTHON ?= python3
 SOURCES := pyproject.toml README.md $(shell find langchain_gemini_qdrant -name '*.py')
 DEMO := .venv-demo
