@@ -29,9 +29,12 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     unusable_client,
 )
 from langchain_gemini_qdrant.embeddings._backends.extraction import aextract, extract, extracting
-from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
+from langchain_gemini_qdrant.embeddings._backends.protocol import (
+    DeveloperApi,
+    EmbedAnswer,
+    shortest,
+)
 from langchain_gemini_qdrant.embeddings._backends.total_time import begin, limit
-from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
@@ -203,19 +206,12 @@ class GenaiConnections:
         )
 
 
-class GoogleGenaiBackend(GenaiConnections):
+class GoogleGenaiBackend(DeveloperApi, GenaiConnections):
     """Sends with `models.embed_content`, with one client for each process and event loop."""
 
     def __init__(self, settings: BackendSettings) -> None:
         own = None if settings.client is None else _checked_client(settings.client)
         super().__init__(settings, own, self._new_client)
-
-    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all models
-        """Return how many texts one request may have."""
-        return MAX_BATCH_SIZE
-
-    def max_batch_tokens(self, model: str) -> int | None:
-        """Return None: no bound is documented."""
 
     def _new_client(self) -> genai.Client:
         return genai.Client(

@@ -30,9 +30,12 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     unreadable,
     unsendable,
 )
-from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
+from langchain_gemini_qdrant.embeddings._backends.protocol import (
+    DeveloperApi,
+    EmbedAnswer,
+    shortest,
+)
 from langchain_gemini_qdrant.embeddings._backends.total_time import in_time
-from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 from langchain_gemini_qdrant.errors import GeminiQdrantError
 
@@ -50,7 +53,7 @@ _MIN_ERROR_STATUS = 400
 _PIECE = 2**18  # bytes of an answer, at most
 
 
-class RestBackend:
+class RestBackend(DeveloperApi):
     """Sends batchEmbedContents, with a pool of connections for each process.
 
     requests has no asynchronous side: an asynchronous call runs in a thread.
@@ -59,13 +62,6 @@ class RestBackend:
     def __init__(self, settings: BackendSettings) -> None:
         self._settings = settings
         self._clients = Clients(self._open, self._open, _close_async)  # no loop has its own
-
-    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all models
-        """Return how many texts one request may have."""
-        return MAX_BATCH_SIZE
-
-    def max_batch_tokens(self, model: str) -> int | None:
-        """Return None: no bound is documented."""
 
     def prepare(self) -> None:
         """Create the client of this process, so that no request waits for it."""

@@ -31,8 +31,11 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
 )
 from langchain_gemini_qdrant.embeddings._backends.grpc_channels import open_channel
 from langchain_gemini_qdrant.embeddings._backends.grpc_errors import translated_errors
-from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, shortest
-from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
+from langchain_gemini_qdrant.embeddings._backends.protocol import (
+    DeveloperApi,
+    EmbedAnswer,
+    shortest,
+)
 from langchain_gemini_qdrant.embeddings.tasks import TASK_TYPES
 
 if TYPE_CHECKING:
@@ -91,19 +94,12 @@ class Connection:
         return (*self._metadata, to_grpc_metadata({"model": model}))
 
 
-class GrpcBackend:
+class GrpcBackend(DeveloperApi):
     """Sends BatchEmbedContents, with a channel for each process and event loop."""
 
     def __init__(self, settings: BackendSettings) -> None:
         self._settings = settings
         self._clients = Clients(self._open, self._open_async, _close_async)
-
-    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all models
-        """Return how many texts one request may have."""
-        return MAX_BATCH_SIZE
-
-    def max_batch_tokens(self, model: str) -> int | None:
-        """Return None: no bound is documented."""
 
     def prepare(self) -> None:
         """Create the channel of this process."""

@@ -132,7 +132,7 @@ def error_of_rpc(error: grpc.RpcError, model: str) -> EmbeddingError | Configura
 def _details_of(error: grpc.RpcError) -> ErrorDetails:
     """Read the typed details of an error; anything that is not Google's is ignored."""
     details = ErrorDetails()
-    trailers: dict[str, Any] = dict(error.trailing_metadata() or ())  # type: ignore[arg-type]
+    trailers: dict[str, Any] = dict(error.trailing_metadata() or ())  # type: ignore[arg-type]  # pairs
     try:
         packed = Status.FromString(trailers.get(_DETAILS, b"")).details
     except DecodeError:

@@ -33,8 +33,7 @@ from langchain_gemini_qdrant.embeddings._backends.grpc_errors import (
     error_of_rpc,
     translated_errors,
 )
-from langchain_gemini_qdrant.embeddings._backends.protocol import shortest
-from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
+from langchain_gemini_qdrant.embeddings._backends.protocol import DeveloperApi, shortest
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 _TIMEOUT = 60.0  # seconds, the default of the generated methods
 
 
-class OwnClientBackend:
+class OwnClientBackend(DeveloperApi):
     """Sends with the methods of the user's clients, within their timeout and without their retries.
 
     With a sync client alone, an asynchronous call runs in a thread.
@@ -61,13 +60,6 @@ class OwnClientBackend:
             settings.async_client, GenerativeServiceAsyncClient, "async_client", backend
         )
         self._timeout = settings.timeout or _TIMEOUT
-
-    def max_batch_size(self, model: str) -> int:  # noqa: ARG002 - the same for all models
-        """Return how many texts one request may have."""
-        return MAX_BATCH_SIZE
-
-    def max_batch_tokens(self, model: str) -> int | None:
-        """Return None: no bound is documented."""
 
     def prepare(self) -> None:
         """Do nothing: the clients are there."""

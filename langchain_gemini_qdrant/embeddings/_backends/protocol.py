@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -121,3 +123,14 @@ class Backend(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
+
+
+class DeveloperApi:
+    """The limits of a request to the Gemini Developer API, the same for all models."""
+
+    def max_batch_size(self, model: str) -> int:  # noqa: ARG002
+        """Return how many texts one request may have."""
+        return MAX_BATCH_SIZE
+
+    def max_batch_tokens(self, model: str) -> int | None:
+        """Return None: no bound is documented."""
