@@ -1,10 +1,23 @@
-"""A server of a few lines, for answers that no emulator gives."""
+"""Servers of a few lines, for answers that no emulator gives."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+
+
+@contextlib.contextmanager
+def serving(server):
+    """Run a server of `socketserver` in a thread."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class LoopbackServer:

@@ -19,6 +19,7 @@ from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSetting
 from langchain_gemini_qdrant.errors import ConfigurationError, ServiceError
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.grpc_server import GrpcServer
+from tests.integration_tests.loopback import serving
 from tests.integration_tests.places import REQUEST, run_elsewhere
 from tests.integration_tests.test_embeddings_grpc_errors import vectors
 
@@ -116,14 +117,8 @@ def greeting(words):
             self.request.recv(24)
             self.request.sendall(words)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection)) as server:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
 
 
 def refuse(embeddings, call, clock):
@@ -221,17 +216,6 @@ class Tunnel(socketserver.ThreadingTCPServer):
                     copy(self.connection, there)
                     back.join()
 
-    @contextlib.contextmanager
-    def running(self):
-        thread = threading.Thread(target=self.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.shutdown()
-            thread.join()
-            self.server_close()
-
 
 def copy(source, target):
     with contextlib.suppress(OSError):
@@ -254,7 +238,7 @@ def no_proxies(monkeypatch):
 @pytest.mark.usefixtures("no_proxies")
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_proxy_of_any_variable_is_used(make, call, monkeypatch, variable):
-    with GrpcServer(answer) as server, Tunnel(server.target).running() as proxy:
+    with GrpcServer(answer) as server, serving(Tunnel(server.target)) as proxy:
         monkeypatch.setenv(variable, proxy.url.replace("//", "//user:word@"))
         call(make(base_url="http://gateway.invalid:80"), "embed_query", "a")
     [asked] = proxy.asked
@@ -281,7 +265,7 @@ def test_proxy_without_a_port_is_at_80(make, call, monkeypatch, proxy):
 
 @pytest.mark.usefixtures("no_proxies")
 def test_proxy_that_refuses_is_no_answer_and_shows_no_password(make, call, monkeypatch):
-    with Tunnel("", "407 Proxy Authentication Required").running() as proxy:
+    with serving(Tunnel("", "407 Proxy Authentication Required")) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//user:SECRET@"))
         with pytest.raises(ServiceError, match="no answer from the API") as caught:
             call(make(base_url="http://gateway.invalid", max_retries=0), "embed_query", "a")

@@ -5,7 +5,6 @@ Calls go over our own channel and through a client of the user's own, sync and a
 
 from __future__ import annotations
 
-import contextlib
 import socketserver
 import threading
 from datetime import timedelta
@@ -33,6 +32,7 @@ from langchain_gemini_qdrant.errors import (
     ServiceError,
 )
 from tests.integration_tests.grpc_server import GrpcServer
+from tests.integration_tests.loopback import serving
 
 SMALL = {"output_dimensionality": 128, "max_retries": 0}
 DETAILS = "grpc-status-details-bin"
@@ -261,17 +261,6 @@ class Proxy(socketserver.ThreadingTCPServer):
             self.wfile.write(len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream)
             self.wfile.write(payload)
 
-    @contextlib.contextmanager
-    def running(self):
-        thread = threading.Thread(target=self.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.shutdown()
-            thread.join()
-            self.server_close()
-
 
 @pytest.mark.parametrize(
     ("status", "kind"),
@@ -288,7 +277,7 @@ class Proxy(socketserver.ThreadingTCPServer):
     ],
 )
 async def test_http_status_of_a_proxy_is_the_error_s(embed, status, kind):
-    with Proxy(status).running() as proxy, pytest.raises(EmbeddingError) as caught:
+    with serving(Proxy(status)) as proxy, pytest.raises(EmbeddingError) as caught:
         await embed(proxy.target)
     assert (type(caught.value), caught.value.status_code) == (kind, status)
 

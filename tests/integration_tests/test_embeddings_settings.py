@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socketserver
-import threading
 import traceback
 
 import pytest
@@ -20,6 +19,7 @@ from langchain_gemini_qdrant.errors import (
     ServiceError,
 )
 from langchain_gemini_qdrant.testing import GeminiEmulator
+from tests.integration_tests.loopback import serving
 from tests.integration_tests.places import METHODS, MODEL, PLACES, REQUEST, Unrefreshable
 
 SECRET = "AIzaSECRET"  # noqa: S105
@@ -136,15 +136,11 @@ def test_server_without_tls_is_a_wrong_setting(make_backend, call, place):
             self.request.recv(65536)
             self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Plain) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Plain)) as server:
         backend = make_backend(place, base_url=f"https://127.0.0.1:{server.server_address[1]}")
         for method, arguments in METHODS.items():
             with pytest.raises(ConfigurationError, match="does not speak TLS .* http://"):
                 call(backend, method, *arguments)
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("backend", ["google-genai", "google-generativeai", "grpc"])

@@ -18,6 +18,7 @@ from langchain_gemini_qdrant.errors import (
     ResponseMismatchError,
     ServiceError,
 )
+from tests.integration_tests.loopback import serving
 
 OPTIONS = {"backend": "google-generativeai", "transport": "rest", "max_retries": 0}
 
@@ -84,14 +85,8 @@ class Server:
 
     @contextlib.contextmanager
     def running(self):
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
+        with serving(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
 
 
 def embed(body, status=200, **options):
