@@ -19,7 +19,7 @@ from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
 from langchain_gemini_qdrant.embeddings._lengths import too_long
-from langchain_gemini_qdrant.embeddings._request import check_texts, check_titles
+from langchain_gemini_qdrant.embeddings._request import check_texts, check_titles, read_contents
 from langchain_gemini_qdrant.embeddings._send import (
     POLL,
     CallContext,
@@ -166,10 +166,10 @@ class Embedder:
                 except Exception as error:  # noqa: BLE001 - user code; its errors must not lose vectors
                     warn_in_passing(f"on_usage raised {error!r}, which is ignored")
 
-    async def embed_one(self, call: CallContext, text: str) -> list[float]:
+    async def embed_one(self, call: CallContext, text: object) -> list[float]:
         """Return the vector of one text."""
-        check_texts([text])
-        content = call.spec.content(text)
+        [read] = read_contents([text])
+        content = call.spec.content(read)
         if call.spec.near_limit([content]):
             await self._check_lengths(call, Vectors(call.spec, [content]), [content])
         [vector] = await embed_batch(call, [content])

@@ -7,7 +7,7 @@ import json
 import operator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, TypeAlias
 
 from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
@@ -21,6 +21,8 @@ from langchain_gemini_qdrant.embeddings.models import (
 )
 from langchain_gemini_qdrant.embeddings.tasks import parse_task_type, task_sides, with_prefix
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, TextTooLongError
+from langchain_gemini_qdrant.media._contents import as_content
+from langchain_gemini_qdrant.media._medium import Medium
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings.models import GeminiModel
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
 
+Parts: TypeAlias = tuple[str | Medium, ...]
+"""The texts and media of one content, at least one of them a medium."""
+
 # Outside these shares of a model's limit the estimate is trusted; between them the API counts the
 # tokens.
 _SURELY_SHORT = 0.6
@@ -37,11 +42,19 @@ _SURELY_LONG = 2.0
 
 
 class Content(NamedTuple):
-    """One text as it is sent, with an estimate of its tokens."""
+    """One content as it is sent, with an estimate of its tokens.
+
+    Attributes:
+        text: Its text; with media, all of its texts.
+        title: Its title, for models that have a field for it.
+        tokens: Estimated tokens of text and media.
+        parts: Its texts and media in order; empty if it is a text alone.
+    """
 
     text: str
     title: str | None
     tokens: int
+    parts: tuple[str | Medium, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,12 +79,14 @@ class RequestSpec:
     by_parameter: bool
     max_input_tokens: int | None
 
-    def content(self, text: str, title: str | None = None) -> Content:
-        """Return one text in the form in which it is sent.
+    def content(self, text: str | Parts, title: str | None = None) -> Content:
+        """Return one content in the form in which it is sent.
 
         Raises:
             ConfigurationError: A title is given for a task that reads none.
         """
+        if not isinstance(text, str):
+            return self._with_media(text, title)
         text = _plain(text)
         if title:
             if self.task != "RETRIEVAL_DOCUMENT":
@@ -86,8 +101,16 @@ class RequestSpec:
             text = self.prefix + text
         return Content(text, None, estimate_tokens(text))
 
+    def _with_media(self, parts: Parts, title: str | None) -> Content:
+        """Return a content with media: its texts get no prefix, and the title is one of them."""
+        if title:
+            parts = (_plain(title), *parts)
+        text = "\n".join([part for part in parts if isinstance(part, str)])
+        tokens = sum([part.tokens for part in parts if isinstance(part, Medium)])
+        return Content(text, None, tokens + (estimate_tokens(text) if text else 0), parts)
+
     def contents(
-        self, texts: Iterable[str], titles: Iterable[str | None] | None
+        self, texts: Iterable[str | Parts], titles: Iterable[str | None] | None
     ) -> Iterator[Content]:
         """Yield texts in the form in which they are sent, one by one; see `content`."""
         if titles is None:
@@ -95,7 +118,7 @@ class RequestSpec:
         return (self.content(text, title) for text, title in zip(texts, titles, strict=True))
 
     def checked_contents(
-        self, texts: Iterable[str], titles: Iterable[str | None] | None
+        self, texts: Iterable[object], titles: Iterable[str | None] | None
     ) -> list[Content]:
         """Check the texts of a call and return them in the form in which they are sent.
 
@@ -105,18 +128,17 @@ class RequestSpec:
             ConfigurationError: A title is given for a task that reads none.
         """
         check_list(texts, "texts")
-        texts = list(texts)
-        check_texts(texts)
+        read = read_contents(list(texts))
         if titles is not None:
             check_list(titles, "titles")
             titles = list(titles)
             check_titles(titles)
-            if len(titles) != len(texts):
+            if len(titles) != len(read):
                 raise InvalidInputError(
                     "titles must have one entry (a string or None) for each text: "
-                    f"{len(texts)} texts, {len(titles)} titles"
+                    f"{len(read)} texts, {len(titles)} titles"
                 )
-        return list(self.contents(texts, titles))
+        return list(self.contents(read, titles))
 
     def request(self, contents: Sequence[Content]) -> EmbedRequest:
         """Return the request for some contents."""
@@ -124,19 +146,22 @@ class RequestSpec:
             model=self.model,
             texts=[content.text for content in contents],
             titles=[content.title for content in contents],
+            parts=[content.parts for content in contents],
             task_type=self.task if self.by_parameter else None,
             output_dimensionality=self.output_dimensionality,
         )
 
     def key(self, content: Content) -> str:
         """Return the cache key of this content's vector: equal for equal vectors only."""
-        parts = [
+        parts: list[object] = [
             _qualified(model_id(self.model)),
             self.size,
             self.task,
             content.title,
             content.text,
         ]
+        if content.parts:
+            parts.append([p if isinstance(p, str) else p.key for p in content.parts])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def near_limit(self, contents: Sequence[Content]) -> list[Content]:
@@ -264,6 +289,25 @@ def check_titles(titles: Sequence[object], *, first: int = 0) -> None:
             indices=wrong,
         )
     _check_encodable(titles, "titles", first)
+
+
+def read_contents(values: Sequence[object], *, first: int = 0) -> list[str | Parts]:
+    """Check contents and return them in the form that `RequestSpec.content` takes.
+
+    Raises:
+        InvalidInputError: One cannot be embedded; `first` is the position of the first one.
+    """
+    texts: list[str | Parts] = []
+    for index, value in enumerate(values, first):
+        if isinstance(value, str):
+            texts.append(value)
+            continue
+        try:
+            texts.append(as_content(value))
+        except InvalidInputError as error:
+            raise InvalidInputError(f"index {index}: {error}", indices=[index]) from error
+    check_texts([text if isinstance(text, str) else "-" for text in texts], first=first)
+    return texts
 
 
 def check_texts(texts: Sequence[object], *, first: int = 0) -> None:

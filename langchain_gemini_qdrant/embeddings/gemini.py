@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
     from typing import Self
 
+    from langchain_gemini_qdrant.media import Content
+
 
 class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
     """Gemini embeddings that send the right task type for documents and for queries.
@@ -208,7 +210,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
 
     def embed_documents(
         self,
-        texts: list[str],
+        texts: Iterable[Content],
         *,
         titles: Sequence[str | None] | None = None,
         task_type: str | None = None,
@@ -253,7 +255,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
 
     async def aembed_documents(
         self,
-        texts: list[str],
+        texts: Iterable[Content],
         *,
         titles: Sequence[str | None] | None = None,
         task_type: str | None = None,
@@ -269,7 +271,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
 
     def embed_query(
         self,
-        text: str,
+        text: Content,
         *,
         task_type: str | None = None,
         output_dimensionality: int | None = None,
@@ -296,7 +298,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
 
     async def aembed_query(
         self,
-        text: str,
+        text: Content,
         *,
         task_type: str | None = None,
         output_dimensionality: int | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import sys
 import weakref
@@ -38,11 +39,12 @@ from langchain_gemini_qdrant.embeddings._backends.total_time import begin, limit
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
+    from langchain_gemini_qdrant.media._medium import Medium
 
 # Always passed: without a key the SDK reads the environment whenever a client is made.
 _ADDRESS = "https://generativelanguage.googleapis.com/"
@@ -233,13 +235,29 @@ class GoogleGenaiBackend(DeveloperApi, GenaiConnections):
         if request.output_dimensionality is not None:
             common["outputDimensionality"] = request.output_dimensionality
         requests = [
-            {"content": {"parts": [{"text": text}]}} | ({"title": title} if title else {}) | common
-            for text, title in zip(request.texts, request.titles, strict=True)
+            {"content": {"parts": json_parts(text, parts)}}
+            | ({"title": title} if title else {})
+            | common
+            for text, title, parts in zip(request.texts, request.titles, request.parts, strict=True)
         ]
         return types.EmbedContentConfig(http_options=http_options(timeout, {"requests": requests}))
 
 
 create = GoogleGenaiBackend
+
+
+def json_parts(text: str, parts: Sequence[str | Medium]) -> list[dict[str, Any]]:
+    """Return the parts of one content in the API's JSON."""
+    return [_json_part(part) for part in parts or (text,)]
+
+
+def _json_part(part: str | Medium) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"text": part}
+    if part.uri is not None:
+        return {"fileData": {"fileUri": part.uri, "mimeType": part.mime_type}}
+    data = base64.b64encode(part.read()).decode()
+    return {"inlineData": {"mimeType": part.mime_type, "data": data}}
 
 
 async def _close_async(client: genai.Client) -> None:

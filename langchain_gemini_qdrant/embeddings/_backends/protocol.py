@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
+    from langchain_gemini_qdrant.media._medium import Medium
 
 
 Vector: TypeAlias = "list[float] | NDArray[np.float32]"
@@ -61,6 +62,8 @@ class EmbedRequest:
 
     Attributes:
         model: Name with `models/`.
+        parts: For each text the texts and media that are sent in its place; empty if it is sent
+            itself.
         titles: One for each text; sent only with a `task_type` of RETRIEVAL_DOCUMENT.
         task_type: The parameter, None to leave it out.
         output_dimensionality: The parameter, None to leave it out.
@@ -69,6 +72,7 @@ class EmbedRequest:
     model: str
     texts: Sequence[str]
     titles: Sequence[str | None]
+    parts: Sequence[tuple[str | Medium, ...]]
     task_type: TaskType | None
     output_dimensionality: int | None
 

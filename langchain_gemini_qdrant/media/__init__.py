@@ -1,0 +1,6 @@
+"""Media beside texts: images, sounds, videos and PDFs in one vector space with texts."""
+
+from langchain_gemini_qdrant.media._contents import Content
+from langchain_gemini_qdrant.media._kinds import MEDIA_TYPES
+
+__all__ = ["MEDIA_TYPES", "Content"]
