@@ -1,7 +1,8 @@
 """An emulator of the Gemini embeddings API, for tests and for trials without a key.
 
 `GeminiEmulator` serves any Gemini client; the assertions report how a client's requests differ from
-those expected; `gemini_vcr_config` is for recordings of the real API.
+those expected; `sample_media` makes small media files; `gemini_vcr_config` is for recordings of the
+real API.
 
 ```python
 from langchain_gemini_qdrant.testing import GeminiEmulator
@@ -22,9 +23,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langchain_gemini_qdrant.testing import sample_media
     from langchain_gemini_qdrant.testing._api._named_errors import NamedError
     from langchain_gemini_qdrant.testing._api._quota_errors import Quota
-    from langchain_gemini_qdrant.testing._api._records import RecordedRequest, RecordedText
+    from langchain_gemini_qdrant.testing._api._records import (
+        RecordedMedium,
+        RecordedRequest,
+        RecordedText,
+    )
     from langchain_gemini_qdrant.testing._api._script import WrongAnswer
     from langchain_gemini_qdrant.testing._assertions import (
         assert_no_secrets,
@@ -39,6 +45,7 @@ __all__ = [
     "GeminiEmulator",
     "NamedError",
     "Quota",
+    "RecordedMedium",
     "RecordedRequest",
     "RecordedText",
     "WrongAnswer",
@@ -47,12 +54,14 @@ __all__ = [
     "assert_texts",
     "assert_vectors",
     "gemini_vcr_config",
+    "sample_media",
 ]
 
 _MODULES = {
     "GeminiEmulator": "emulator",
     "NamedError": "_api._named_errors",
     "Quota": "_api._quota_errors",
+    "RecordedMedium": "_api._records",
     "RecordedRequest": "_api._records",
     "RecordedText": "_api._records",
     "WrongAnswer": "_api._script",
@@ -61,6 +70,7 @@ _MODULES = {
     "assert_texts": "_assertions",
     "assert_vectors": "_assertions",
     "gemini_vcr_config": "_vcr",
+    "sample_media": "sample_media",  # the module itself
 }
 
 
@@ -69,4 +79,5 @@ def __getattr__(name: str) -> object:
     if name not in _MODULES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return module if name == _MODULES[name] else getattr(module, name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +33,22 @@ _SECRETS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What one vector was made of: a text, and SHA-256 or address of each medium."""
+
+    text: str
+    media: tuple[str, ...] = ()
+    described: tuple[str, ...] = field(default=(), compare=False)
+
+    def __str__(self) -> str:
+        text = [_short(self.text)] if self.text or not self.media else []
+        return " with ".join([*text, *self.described])
+
+
 def assert_texts(
     emulator: Controls,
-    expected: Iterable[str],
+    expected: Iterable[str | bytes | Sequence[str | bytes]],
     *,
     task_type: str | None = None,
     title: str | None = None,
@@ -41,15 +56,17 @@ def assert_texts(
     output_dimensionality: int | None = None,
     in_order: bool = False,
 ) -> None:
-    """Check which texts were embedded, each once and with its own vector.
+    """Check which texts and media were embedded, each once and with its own vector.
 
     Texts, tasks and titles are compared as the model reads them: gemini-embedding-2 from the
     prefix of a text, older models from parameters.
 
     Args:
         emulator: The emulator that received the texts; texts of failed requests do not count.
-        expected: The texts, without prefixes.
-        task_type: The task of all texts, such as `"RETRIEVAL_DOCUMENT"`; None for any.
+        expected: The texts, without prefixes. Bytes stand for a medium with these bytes, whether
+            inline or a file; a list of texts and bytes stands for a content of several parts.
+        task_type: The task of all texts, such as `"RETRIEVAL_DOCUMENT"`; None for any. Contents
+            with media have no task and no title.
         title: Their title, `""` for none; None for any.
         model: Their model, with or without `models/`; None for any.
         output_dimensionality: The requested size; None for any.
@@ -60,28 +77,28 @@ def assert_texts(
             sent with other settings.
     """
     __tracebackhide__ = True
-    expected = list(expected)
+    contents = [_content(each) for each in expected]
     sent = [_understood(text) for text in emulator.texts]
-    found = [text for text, _, _, _ in sent]
-    lines = _differences_of_texts(expected, found, {t: r.parts for t, _, _, r in sent})
-    if not lines and in_order and found != expected:
-        at = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if len({*pair}) > 1)
-        lines.append(
-            f"text {at} is {_short(found[at])}, expected {_short(expected[at])}: the order"
-        )
+    found = [content for content, _, _, _ in sent]
+    lines = _differences_of_texts(contents, found, {c: r.parts for c, _, _, r in sent})
+    if not lines and in_order and found != contents:
+        at = next(i for i, pair in enumerate(zip(found, contents, strict=True)) if len({*pair}) > 1)
+        lines.append(f"text {at} is {found[at]}, expected {contents[at]}: the order")
     name = None if model is None else f"models/{model.removeprefix('models/')}"
-    for what, wanted, seen in (
-        ("task_type", task_type, [task for _, task, _, _ in sent]),
-        ("title", title, [given or "" for _, _, given, _ in sent]),
-        ("model", name, [record.model for _, _, _, record in sent]),
+    with_task = [each for each in sent if not each[3].media]
+    for what, wanted, chosen, seen in (
+        ("task_type", task_type, with_task, [task for _, task, _, _ in with_task]),
+        ("title", title, with_task, [given or "" for _, _, given, _ in with_task]),
+        ("model", name, sent, [record.model for _, _, _, record in sent]),
         (
             "output_dimensionality",
             output_dimensionality,
+            sent,
             [record.output_dimensionality for _, _, _, record in sent],
         ),
     ):
         if wanted is not None:
-            lines += _others(what, wanted, found, seen)
+            lines += _others(what, wanted, [content for content, _, _, _ in chosen], seen)
     _fail("the emulator did not embed the expected texts", lines)
 
 
@@ -152,36 +169,59 @@ def assert_no_secrets(path: str | os.PathLike[str], *secrets: str) -> None:
     _fail("the recordings contain secrets: record with the options of gemini_vcr_config()", lines)
 
 
-def _understood(record: RecordedText) -> tuple[str, str, str | None, RecordedText]:
-    """Return text, task and title as the model reads them, with their record."""
+def _content(expected: str | bytes | Sequence[str | bytes]) -> _Content:
+    parts = [expected] if isinstance(expected, str | bytes) else expected
+    media = [part for part in parts if isinstance(part, bytes)]
+    digests = tuple(hashlib.sha256(medium).hexdigest() for medium in media)
+    return _Content(
+        "\n".join(part for part in parts if isinstance(part, str)),
+        digests,
+        tuple(map(_described, ["a medium"] * len(media), map(len, media), digests)),
+    )
+
+
+def _described(kind: str, size: int, digest: str) -> str:
+    return f"{kind} of {size} bytes (SHA-256 {digest[:8]}...)"
+
+
+def _understood(record: RecordedText) -> tuple[_Content, str, str | None, RecordedText]:
+    """Return content, task and title as the model reads them, with their record."""
     model = MODELS.get(record.model)
     text, title, task_type = read_conditioning(
         record.text,
         title=record.title,
         task_type=record.task_type,
         reads_prefixes=model is not None and model.reads_prefixes,
+        has_media=bool(record.media),
     )
-    return text, task_type, title, record
+    media = tuple(medium.sha256 or medium.uri or "" for medium in record.media)
+    described = tuple(
+        _described(medium.mime_type, medium.size_bytes, medium.sha256)
+        if medium.sha256
+        else f"{medium.mime_type} at {medium.uri}"
+        for medium in record.media
+    )
+    return _Content(text, media, described), task_type, title, record
 
 
 def _differences_of_texts(
-    expected: Sequence[str], found: Sequence[str], parts: dict[str, int]
+    expected: Sequence[_Content], found: Sequence[_Content], parts: dict[_Content, int]
 ) -> list[str]:
     wanted, seen = Counter(expected), Counter(found)
     lines = []
     for text in list(seen - wanted)[:_SHOWN]:
         if text in wanted:
-            lines.append(f"embedded {seen[text]} times, expected {wanted[text]}: {_short(text)}")
-        elif parts[text] > 1:
+            lines.append(f"embedded {seen[text]} times, expected {wanted[text]}: {text}")
+        elif parts[text] > 1 and not text.media:
             lines.append(
                 f"{parts[text]} texts in one content, so they share one vector (google-genai "
-                f"makes this of a list of strings for gemini-embedding-2): {_short(text)}"
+                f"makes this of a list of strings for gemini-embedding-2): {text}"
             )
         else:
-            lines.append(f"not expected: {_short(text)}")
-    lines += [f"missing: {_short(text)}" for text in list(wanted - seen)[:_SHOWN] if not seen[text]]
+            lines.append(f"not expected: {text}")
+    lines += [f"missing: {text}" for text in list(wanted - seen)[:_SHOWN] if not seen[text]]
     lines += [
-        f"embedded {seen[text]} times, expected {wanted[text]}: {_short(text)}"
+        f"embedded {seen[text]} times, expected {wanted[text]}: {text}"
         for text in list(wanted - seen)[:_SHOWN]
         if seen[text]
     ]
@@ -190,12 +230,14 @@ def _differences_of_texts(
     return lines
 
 
-def _others(what: str, wanted: object, texts: Sequence[str], seen: Sequence[object]) -> list[str]:
+def _others(
+    what: str, wanted: object, texts: Sequence[_Content], seen: Sequence[object]
+) -> list[str]:
     """Return a line for each unexpected value, with a text that has it."""
     others = {value: text for value, text in zip(seen, texts, strict=True) if value != wanted}
     return [
         f"{what} {value!r}, expected {wanted!r}, of {sum(v == value for v in seen)} texts such as "
-        f"{_short(text)}"
+        f"{text}"
         for value, text in list(others.items())[:_SHOWN]
     ]
 

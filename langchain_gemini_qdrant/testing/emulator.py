@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.testing._api._api import GeminiApi
+from langchain_gemini_qdrant.testing._api._media import MAX_REQUEST_BYTES, MediaRules
 from langchain_gemini_qdrant.testing._api._quotas import Limits, Quotas
 from langchain_gemini_qdrant.testing._transport._controls import Controls
 from langchain_gemini_qdrant.testing._transport._exchange import Exchange
@@ -29,7 +30,8 @@ class GeminiEmulator(Controls):
 
     Use it as a context manager, or call `start()` and `stop()`; it serves any thread, event loop
     or process. Vectors depend only on the texts and are the same on every machine: texts that share
-    words are close, if each has the correct task.
+    words are close, if each has the correct task. For an image, a sound, a video or a PDF file, the
+    text inside it counts: see `sample_media`.
     """
 
     def __init__(
@@ -49,6 +51,11 @@ class GeminiEmulator(Controls):
         quota_window: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
         batch_seconds: float = 0.0,
+        file_seconds: float = 0.0,
+        file_polls: int = 0,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
+        max_request_images: int | None = None,
+        refuse_wrong_media: bool = False,
         record: bool = True,
         stand_in_vectors: bool = False,
         compact: bool = False,
@@ -73,10 +80,19 @@ class GeminiEmulator(Controls):
             requests_per_day: Texts per day and model; a day begins with a model's first text. None
                 for no limit.
             quota_window: Length of a quota minute, in seconds; a day has 1440 of them.
-            clock: Function that returns seconds, for quotas, batch jobs and `received_at`;
+            clock: Function that returns seconds, for quotas, batch jobs, files and `received_at`;
                 `time.monotonic` by default.
             batch_seconds: Seconds that a job of the Batch API takes; it is pending for the first
                 half and then runs.
+            file_seconds: Seconds that an uploaded file is processed; it is active then.
+            file_polls: Number of times that `files.get` finds an uploaded file processed.
+            max_request_bytes: Size of the body of a request, in bytes; a larger one gets 400.
+                Uploads have other limits.
+            max_request_images: Images in all contents of a request; more of them get 400. None for
+                no limit besides 6 in each content.
+            refuse_wrong_media: Answer 400 to a medium with an unknown MIME type, or with bytes of
+                another type. Otherwise, as seen with Google, the answer is 200 and the content has
+                an embedding without values.
             record: Whether `requests` keeps headers, bodies and texts.
             stand_in_vectors: Return fast placeholder vectors, not meaningful: for benchmarks of
                 clients. Equal texts have equal vectors; sizes and lengths are right.
@@ -98,6 +114,13 @@ class GeminiEmulator(Controls):
             retired_models=retired_models,
             stand_in_vectors=stand_in_vectors,
             batch_seconds=batch_seconds,
+            file_seconds=file_seconds,
+            file_polls=file_polls,
+            media_rules=MediaRules(
+                request_bytes=max_request_bytes,
+                request_images=max_request_images,
+                refuses_wrong_types=refuse_wrong_media,
+            ),
             clock=clock,
         )
         limits = Limits(

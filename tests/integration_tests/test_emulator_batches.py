@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.request
 import warnings
 
+import httpx
 import pytest
 from google import genai
 from google.genai import errors, types
 
-from langchain_gemini_qdrant.testing import GeminiEmulator
+from langchain_gemini_qdrant.testing import GeminiEmulator, sample_media
 
 ONE, TWO = "gemini-embedding-001", "gemini-embedding-2"
 
@@ -138,7 +140,7 @@ def test_jobs_take_nothing_from_the_quotas_of_a_minute(client, slow_jobs):
 def test_what_a_job_cannot_be_is_refused(client):
     with pytest.raises(errors.ClientError, match="requests is not specified"):
         create(client, [])
-    with pytest.raises(errors.ClientError, match="keeps no files"):
+    with pytest.raises(errors.ClientError, match="reads no requests from files"):
         create_from(client, {"file_name": "files/texts"})
     with pytest.raises(errors.ClientError, match="text-embedding-004 is not found"):
         create(client, ["a"], model="text-embedding-004")
@@ -186,3 +188,21 @@ def test_metadata_of_a_request_comes_back_with_its_answer(emulator):
     assert job["metadata"]["batchStats"] == {"requestCount": "2", "successfulRequestCount": "2"}
     answers = job["response"]["inlinedResponses"]["inlinedResponses"]
     assert [answer["metadata"]["key"] for answer in answers] == ["a", "b"]
+
+
+def test_a_job_embeds_media_and_keeps_the_place_of_a_wrong_one(emulator):
+    def request(data):
+        blob = {"mimeType": "image/png", "data": base64.b64encode(data).decode()}
+        return {"request": {"content": {"parts": [{"inlineData": blob}]}}}
+
+    image = sample_media.png("a dog")
+    requests = [request(image), request(b"no image"), request(image)]
+    body = {"batch": {"inputConfig": {"requests": {"requests": requests}}}}
+    key = {"x-goog-api-key": emulator.api_key}
+    models = f"{emulator.base_url}/v1beta/models/{TWO}"
+    job = httpx.post(f"{models}:asyncBatchEmbedContent", json=body, headers=key).json()
+    job = httpx.get(f"{emulator.base_url}/v1beta/{job['name']}", headers=key).json()
+    answers = job["response"]["inlinedResponses"]["inlinedResponses"]
+    values = [each["response"]["embedding"].get("values", []) for each in answers]
+    assert [len(each) for each in values] == [3072, 0, 3072]
+    assert [each["response"]["tokenCount"] for each in answers] == ["258", "0", "258"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
 import subprocess
@@ -13,9 +14,10 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 from google import genai
-from google.genai import errors
+from google.genai import errors, types
 
 from langchain_gemini_qdrant.cli import cli
+from langchain_gemini_qdrant.testing import sample_media
 
 MODEL = "gemini-embedding-2"
 
@@ -70,6 +72,39 @@ def test_options_reach_the_emulator_and_each_request_is_a_line():
         lines = [log.readline().strip() for _ in range(2)]
     assert lines[0] == "200 batchEmbedContents gemini-embedding-2, 1 text"
     assert lines[1].startswith("429 batchEmbedContents gemini-embedding-2, 1 text: You exceeded")
+
+
+@pytest.mark.slow
+def test_media_and_files_are_told_in_the_line_of_a_request():
+    png, wav = sample_media.png("a dog"), sample_media.wav("rain")
+    with (
+        command("--file-seconds", "3600") as (environment, _, log),
+        client_of(environment) as client,
+    ):
+        parts = [types.Part.from_bytes(data=png, mime_type="image/png")] * 2
+        parts += [types.Part(text="a"), types.Part.from_bytes(data=wav, mime_type="audio/wav")]
+        client.models.embed_content(model=MODEL, contents=types.Content(parts=parts))
+        config = {"mime_type": "image/png", "name": "dog"}
+        file = client.files.upload(file=io.BytesIO(png), config=config)
+        assert file.state == types.FileState.PROCESSING
+        client.files.get(name=file.name)
+        client.files.list()
+        lines = [log.readline().strip() for _ in range(5)]
+    assert lines[0] == f"200 batchEmbedContents {MODEL}, 1 text, 2 image/png, 1 audio/wav"
+    assert lines[1] == "200 files.create"
+    assert lines[2] == f"200 files.upload files/dog, {len(png):,} bytes"
+    assert lines[3:] == ["200 files.get files/dog", "200 files.list"]
+
+
+@pytest.mark.slow
+def test_options_for_media_reach_the_emulator():
+    options = ["--refuse-wrong-media", "--max-request-images", "1", "--quiet"]
+    with command(*options) as (environment, _, _), client_of(environment) as client:
+        wrong = types.Part.from_bytes(data=b"no image", mime_type="image/png")
+        image = types.Part.from_bytes(data=sample_media.png("a"), mime_type="image/png")
+        for parts, message in (([wrong], "Unable to process"), ([image] * 2, "at most 1 images")):
+            with pytest.raises(errors.ClientError, match=message):
+                client.models.embed_content(model=MODEL, contents=types.Content(parts=parts))
 
 
 @pytest.mark.slow
@@ -131,6 +166,30 @@ def test_an_emulator_is_told_what_to_do_over_http(emulator):
     assert tell(emulator.base_url, "requests") == {"requests": []}
 
 
+def test_media_and_files_are_read_and_set_over_http(emulator):
+    settings = {
+        "file_polls": 1,
+        "file_seconds": 0,
+        "max_request_images": None,
+        "max_request_bytes": 9000,
+        "refuse_wrong_media": True,
+    }
+    tell(emulator.base_url, "settings", settings)
+    assert {name: getattr(emulator, name) for name in settings} == settings
+    options = {"base_url": emulator.base_url}
+    with genai.Client(api_key=emulator.api_key, http_options=options) as client:
+        png = sample_media.png("a dog")
+        file = client.files.upload(file=io.BytesIO(png), config={"mime_type": "image/png"})
+        assert file.state == types.FileState.PROCESSING
+        image = types.Content(parts=[types.Part.from_bytes(data=png, mime_type="image/png")])
+        client.models.embed_content(model=MODEL, contents=image)
+    start, piece, embed = tell(emulator.base_url, "requests")["requests"]
+    assert (start["method"], piece["method"]) == ("files.create", "files.upload")
+    assert (piece["resource"], piece["size_bytes"], piece["body"]) == (file.name, len(png), None)
+    (medium,) = embed["texts"][0]["media"]
+    assert (medium["mime_type"], medium["text"]) == ("image/png", "a dog")
+
+
 @pytest.mark.parametrize(
     ("name", "body", "status", "told"),
     [
@@ -139,6 +198,8 @@ def test_an_emulator_is_told_what_to_do_over_http(emulator):
         ("answer_next", {"wrong": "shrt"}, 400, "wrong must be one of"),
         ("settings", {"rpm": 3}, 400, "settings are latency, requests_per_minute"),
         ("settings", {"latency": None}, 400, "latency must be a number, got None"),
+        ("settings", {"refuse_wrong_media": 1}, 400, "must be true or false, got 1"),
+        ("settings", {"file_polls": None}, 400, "file_polls must be a number, got None"),
         ("settings", {"quota_window": 0}, 400, "quota_window must be more than 0"),
         ("fail_next", {"status": 429, "quota": "tokens"}, 400, "quota must be one of requests_per"),
         ("settings", [1], 400, "expected a JSON object"),

@@ -227,14 +227,14 @@ def test_each_wrong_answer_comes_over_grpc_too(embed, emulator, name):
     right = embed()
     emulator.clear()
     emulator.answer_next(name, delay=0.0 if name == "slow" else None)
-    if name in {"cut", "reset", "disconnect", "hang"}:
+    if name in {"cut", "reset", "disconnect", "lost", "hang"}:
         with pytest.raises(grpc.RpcError) as caught:
             embed(timeout=0.1 if name == "hang" else 10)
         late = name == "hang"
         code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.UNAVAILABLE
         assert caught.value.code() == code
     else:
-        assert (embed() == right) == (name == "slow")
+        assert (embed() == right) == (name in {"slow", "failed-file"})
     assert len(emulator.requests) == 1
     emulator.clear()
     assert embed() == right

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
 import pytest
 
 from langchain_gemini_qdrant import testing
+from langchain_gemini_qdrant.testing import sample_media
 from langchain_gemini_qdrant.testing._api._api import GeminiApi
 from langchain_gemini_qdrant.testing._api._calls import Answer, Call
 from langchain_gemini_qdrant.testing._api._errors import ApiError
@@ -112,20 +114,29 @@ def test_gemini_embedding_001_reports_no_usage():
     assert ask("embedContent", item(model=ONE), model=ONE).fields == {}
 
 
-def test_the_tokens_of_media_are_counted_by_modality():
-    def blob(mime_type):
-        return {"inlineData": {"mimeType": mime_type, "data": "AAAA"}}
+def inline(data, mime_type):
+    encoded = base64.b64encode(data).decode()
+    return {"inlineData": {"mimeType": mime_type, "data": encoded}}
 
-    parts = [{"text": "three small words"}, blob("image/png"), blob("application/pdf")]
-    parts += [{"fileData": {"mimeType": "audio/mp3", "fileUri": "files/a"}}, blob("image/jpeg")]
+
+def test_the_tokens_of_media_are_counted_by_modality():
+    parts = [
+        {"text": "three small words"},
+        inline(sample_media.png("a"), "image/png"),
+        inline(sample_media.pdf("b", "c"), "application/pdf"),
+        inline(sample_media.wav("d", 3), "audio/wav"),
+        {"fileData": {"mimeType": "video/mp4", "fileUri": "gs://bucket/e.mp4"}},
+        inline(sample_media.jpeg("f"), "image/jpeg"),
+    ]
     request = {"model": TWO, "content": {"parts": parts}}
     assert usage(TWO, request) == {
-        "promptTokenCount": 3 + 4 * 258,
+        "promptTokenCount": 3 + 2 * 258 + 2 * 258 + 75 + 66,
         "promptTokenDetails": [
             {"modality": "TEXT", "tokenCount": 3},
             {"modality": "IMAGE", "tokenCount": 516},
-            {"modality": "DOCUMENT", "tokenCount": 258},
-            {"modality": "AUDIO", "tokenCount": 258},
+            {"modality": "DOCUMENT", "tokenCount": 516},
+            {"modality": "AUDIO", "tokenCount": 75},
+            {"modality": "VIDEO", "tokenCount": 66},
         ],
     }
     counted = ask("countTokens", {"contents": [{"parts": parts[:2]}]}, model=TWO).fields
@@ -222,12 +233,11 @@ def test_short_vectors_of_2_are_normalized_and_those_of_001_are_not():
 
 
 def test_pictures_are_embedded_by_2_only():
-    picture = {"parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]}
-    (one,) = ask("embedContent", {"content": picture}).vectors
-    picture["parts"][0]["inlineData"]["data"] = "BBBB"
-    (other,) = ask("embedContent", {"content": picture}).vectors
+    pictures = [{"parts": [inline(sample_media.png(word), "image/png")]} for word in ("dog", "sun")]
+    one, other = (ask("embedContent", {"content": each}).vectors[0] for each in pictures)
     assert abs(one @ other) < 0.6
-    assert refusal("embedContent", {"content": picture}, model=ONE).code == 400
+    error = refusal("embedContent", {"content": pictures[0]}, model=ONE)
+    assert (error.code, error.message) == (400, "models/gemini-embedding-001 embeds text only.")
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta"])

@@ -82,3 +82,14 @@ def test_what_was_asked_for_comes_first():
 def test_what_chance_cannot_do_is_refused(rate, kinds, message):
     with pytest.raises(ValueError, match=message):
         GeminiEmulator().misbehave(rate, kinds=kinds)
+
+
+def test_a_step_for_a_method_waits_for_it():
+    script = Script()
+    script.add(UNAVAILABLE, times=1, containing=None, method="files.get")
+    script.add(SHORT, times=1, containing="a", method="embedContent")
+    assert script.take((), "files.create") is None
+    assert script.take((), "files.get") == UNAVAILABLE
+    assert script.take((), "files.get") is None
+    assert script.take((), "embedContent") is None
+    assert script.take(TEXTS, "embedContent") == SHORT

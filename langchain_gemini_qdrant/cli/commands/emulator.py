@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,6 +50,17 @@ def _kind(value: str) -> int | str:
 )
 @click.option(
     "--batch-seconds", type=_SECONDS, default=0.0, help="Duration of a batch job, in seconds."
+)
+@click.option(
+    "--file-seconds", type=_SECONDS, default=0.0, help="Time that a file is processed, in seconds."
+)
+@click.option(
+    "--max-request-images", type=_COUNT, help="Images in a request.  [default: 6 in each content]"
+)
+@click.option(
+    "--refuse-wrong-media",
+    is_flag=True,
+    help="Answer 400 to media of a wrong type; otherwise their embedding has no values.",
 )
 @click.option(
     "--fault-rate",
@@ -146,5 +158,18 @@ def _print_request(request: RecordedRequest) -> None:
     model = (request.model or "").removeprefix("models/")
     what = " ".join(filter(None, [request.method or request.path, model]))
     reason = request.answer_message.partition("\n")[0]
-    texts = f", {counted(len(request.texts), 'text')}" if request.texts else ""
-    click.echo(f"{request.status or '---'} {what}{texts}{reason and ': '}{reason}", err=True)
+    click.echo(
+        f"{request.status or '---'} {what}{_contents(request)}{reason and ': '}{reason}", err=True
+    )
+
+
+def _contents(request: RecordedRequest) -> str:
+    """Say how many texts and media were sent, or which file."""
+    if request.resource or request.method == "files.upload":
+        sent = f", {request.size_bytes:,} bytes" if request.size_bytes else ""
+        return f" {request.resource or ''}".rstrip() + sent
+    texts = sum(bool(text.text) for text in request.texts)
+    kinds = Counter(medium.mime_type for text in request.texts for medium in text.media)
+    said = [counted(texts, "text")] if texts else []
+    said += [f"{count} {kind}" for kind, count in kinds.items()]
+    return "".join(f", {each}" for each in said)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.testing._api._calls import Call
     from langchain_gemini_qdrant.testing._api._embed import Item
+    from langchain_gemini_qdrant.testing._api._media import MediaReader
     from langchain_gemini_qdrant.testing._api._models import Model
 
     # The outcome of each request: its item and its metadata, or the error.
@@ -84,7 +85,7 @@ class BatchJobs:
             self._jobs.clear()
         self.seconds = self._first_seconds
 
-    def plan_create(self, call: Call, model: Model) -> Plan:
+    def plan_create(self, call: Call, model: Model, reader: MediaReader) -> Plan:
         """Check a request that creates a job.
 
         Each item is checked separately, when it is processed: its error takes its place.
@@ -95,14 +96,16 @@ class BatchJobs:
         batch = read_message(AsyncBatchEmbedContentRequest, call.body).get("batch", {})
         config = batch.get("input_config", {})
         if "file_name" in config:
-            raise ApiError(404, "The Gemini emulator keeps no files: send inlined requests.")
+            raise ApiError(
+                404, "The Gemini emulator reads no requests from files: send them inline."
+            )
         requests = config.get("requests", {}).get("requests", [])
         if not requests:
             raise invalid_request(["EmbedContentBatch.input_config: requests is not specified"])
         entries: list[Entry] = []
         for inlined in requests:
             try:
-                item: Item | ApiError = read_single(inlined.get("request", {}), model)
+                item: Item | ApiError = read_single(inlined.get("request", {}), model, reader)
             except ApiError as error:
                 item = error
             entries.append((item, inlined.get("metadata", {})))
@@ -211,7 +214,7 @@ class BatchJobs:
                 response["error"] = {"code": item.number, "message": item.message}
             else:
                 vector, count = next(embedded)
-                values = {"values": json.loads(vector_json(vector))}
+                values = {} if vector is None else {"values": json.loads(vector_json(vector))}
                 response["response"] = {"embedding": values, "tokenCount": str(count)}
             responses.append(response)
         return {"inlinedResponses": {"inlinedResponses": responses}}

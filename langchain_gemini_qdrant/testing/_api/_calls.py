@@ -21,7 +21,9 @@ class Call:
         body: The message as JSON values.
         problem: Why it cannot be read, None if it can; a missing or invalid key is reported first.
         vertex: Whether it was sent to the Vertex AI side.
-        resource: Resource in a path without a model: `batches/...`.
+        resource: Resource in a path without a model: `batches/...` or `files/...`.
+        content: The body of a method whose body is not JSON.
+        base_url: Scheme and host of the server, as the client named them.
 
     The other attributes are those of `RecordedRequest`.
     """
@@ -37,6 +39,9 @@ class Call:
     problem: ApiError | None = None
     vertex: bool = False
     resource: str | None = None
+    content: bytes = b""
+    base_url: str = ""
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,21 +50,26 @@ class Answer:
 
     Attributes:
         fields: All fields except the vectors, in camelCase.
-        vectors: One for each text, None for a method without vectors.
+        vectors: One for each text, None for a method without vectors; None in place of a vector is
+            an embedding without values.
         single: Whether it answers `embedContent`, whose single vector is not in a list.
         statistics: For `predict`, statistics of each text.
         cut: Whether only its first half is sent before the connection closes.
         unusual: Whether it is encoded in a form that is valid, but that the API does not use.
         raw: The whole body, or the bytes of the message over gRPC; None for the API's.
+        headers: Additional response headers.
+        resource: Name of the file that the request has made.
     """
 
     fields: Mapping[str, object]
-    vectors: Sequence[Vector] | None = None
+    vectors: Sequence[Vector | None] | None = None
     single: bool = False
     statistics: Sequence[Mapping[str, object]] | None = None
     cut: bool = False
     unusual: bool = False
     raw: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    resource: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

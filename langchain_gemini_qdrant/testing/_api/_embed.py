@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -11,14 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._api._errors import ApiError, invalid_request
+from langchain_gemini_qdrant.testing._api._media import check_media
 from langchain_gemini_qdrant.testing._api._records import RecordedText
 from langchain_gemini_qdrant.testing._api._stand_ins import choose_stand_ins
 from langchain_gemini_qdrant.testing._api._text import count_tokens, cut
-from langchain_gemini_qdrant.testing._api._vectors import Meaning, embed
+from langchain_gemini_qdrant.testing._api._vectors import Meaning, MediumMeaning, embed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from langchain_gemini_qdrant.testing._api._media import MediaReader, Medium
     from langchain_gemini_qdrant.testing._api._messages import (
         BatchEmbedContentsRequest,
         Content,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.testing._api._stand_ins import Vector
 
 MAX_BATCH = 100  # https://ai.google.dev/gemini-api/docs/embeddings
-_MEDIA_TOKENS = 258  # tokens of each part that is not text
 _CONTENTS = frozenset({"text", "inline_data", "file_data"})
 _DATA = _CONTENTS | {
     "function_call",
@@ -40,7 +40,6 @@ _DATA = _CONTENTS | {
     "tool_call",
     "tool_response",
 }
-_MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "application": "DOCUMENT"}
 
 # gemini-embedding-2: https://ai.google.dev/gemini-api/docs/embeddings#task-types-embeddings-2
 _QUERY_PREFIX = re.compile(r"task: ([a-z ]+) \| query: ")
@@ -59,41 +58,53 @@ _RAW = "TASK_TYPE_UNSPECIFIED"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One content to embed, with its settings as sent."""
+    """One content to embed, with its settings as sent.
 
-    parts: Sequence[Part]
+    Attributes:
+        text: All text of the content; its parts are fused.
+        parts: Number of its parts.
+        vertex: Whether it came to Vertex AI.
+        reads_documents: Whether the text of a document counts, too.
+    """
+
+    text: str
+    parts: int
+    media: tuple[Medium, ...]
+    vertex: bool
+    reads_documents: bool
     task_type: str | None
     title: str | None
     size: int | None
 
-    def text(self) -> str:
-        """All text of the content; its parts are fused."""
-        return "\n".join(part["text"] for part in self.parts if "text" in part)
+    def tokens(self, limit: int | None = None) -> Counter[str]:
+        """Count the tokens of each modality; text is cut where all are more than the limit."""
+        tokens: Counter[str] = Counter()
+        if self.text:
+            tokens["TEXT"] = count_tokens(self.text)
+        for medium in self.media:
+            tokens[medium.modality] += medium.tokens(vertex=self.vertex)
+            if self.reads_documents and medium.modality == "DOCUMENT":
+                tokens["TEXT"] += count_tokens(medium.inside.text)
+        if limit is not None and tokens.total() > limit:
+            tokens["TEXT"] = max(limit - (tokens.total() - tokens["TEXT"]), 0)
+        return +tokens
 
-    def media(self) -> tuple[str, ...]:
-        """A word for each part that is not text, derived from its bytes or its address."""
-        if all("text" in part for part in self.parts):
-            return ()
-        blobs = [
-            part["inline_data"].get("data", "") for part in self.parts if "inline_data" in part
-        ]
-        files = [
-            part["file_data"].get("file_uri", "") for part in self.parts if "file_data" in part
-        ]
-        return tuple(f"media:{hashlib.sha256(x.encode()).hexdigest()}" for x in blobs + files)
+    def is_readable(self) -> bool:
+        return all(medium.readable for medium in self.media)
 
     def recorded(self, model: Model) -> RecordedText:
         return RecordedText(
-            text=self.text(),
-            parts=len(self.parts),
+            text=self.text,
+            parts=self.parts,
             model=model.name,
             title=self.title,
             task_type=self.task_type,
             output_dimensionality=self.size,
+            media=tuple(medium.recorded() for medium in self.media) if self.media else (),
         )
 
 
-def read_single(request: EmbedContentRequest, model: Model) -> Item:
+def read_single(request: EmbedContentRequest, model: Model, reader: MediaReader) -> Item:
     """The item of an `embedContent` request.
 
     Raises:
@@ -104,10 +115,10 @@ def read_single(request: EmbedContentRequest, model: Model) -> Item:
         raise invalid_request(violations)
     # The newer location of the settings, which batches ignore:
     # https://ai.google.dev/api/embeddings#EmbedContentConfig
-    return _item(request, model, request.get("embed_content_config", {}))
+    return _item(request, model, request.get("embed_content_config", {}), reader)
 
 
-def read_batch(request: BatchEmbedContentsRequest, model: Model) -> list[Item]:
+def read_batch(request: BatchEmbedContentsRequest, model: Model, reader: MediaReader) -> list[Item]:
     """The items of a `batchEmbedContents` request, in order.
 
     Raises:
@@ -127,7 +138,9 @@ def read_batch(request: BatchEmbedContentsRequest, model: Model) -> list[Item]:
     ]
     if violations:
         raise invalid_request(violations)
-    return [_item(item, model, {}) for item in requests]
+    items = [_item(item, model, {}, reader) for item in requests]
+    reader.check_images(medium for item in items for medium in item.media)
+    return items
 
 
 def _violations(
@@ -153,50 +166,57 @@ def _violations(
     return violations
 
 
-def _item(request: EmbedContentRequest, model: Model, config: EmbedContentConfig) -> Item:
-    item = Item(
-        parts=request["content"]["parts"],
+def _item(
+    request: EmbedContentRequest, model: Model, config: EmbedContentConfig, reader: MediaReader
+) -> Item:
+    parts = request["content"]["parts"]
+    texts = [part["text"] for part in parts if "text" in part]
+    if "" in texts:
+        raise _empty_part()
+    media = () if len(texts) == len(parts) else _read_media(parts, model, reader)
+    size = config.get("output_dimensionality", request.get("output_dimensionality"))
+    if size is not None and not model.can_shorten:
+        raise ApiError(400, f"output_dimensionality is not supported by {model.name}.")
+    if size is not None and not 1 <= size <= model.size:
+        raise ApiError(
+            400, f"output_dimensionality must be in 1..{model.size}, but {size} was given."
+        )
+    return Item(
+        text="\n".join(texts),
+        parts=len(parts),
+        media=media,
+        vertex=reader.vertex,
+        reads_documents=reader.vertex and config.get("document_ocr", False),
         task_type=config.get("task_type", request.get("task_type")),
         title=config.get("title", request.get("title")),
-        size=config.get("output_dimensionality", request.get("output_dimensionality")),
+        size=size,
     )
-    if any(part.get("text") == "" for part in item.parts):
-        raise ApiError(400, "EmbedContentRequest.content contains an empty Part.")
-    if not all(_CONTENTS & part.keys() for part in item.parts):
+
+
+def _read_media(parts: Sequence[Part], model: Model, reader: MediaReader) -> tuple[Medium, ...]:
+    if any("inline_data" in part and not part["inline_data"].get("data") for part in parts):
+        raise _empty_part()
+    if not all(_CONTENTS & part.keys() for part in parts):
         raise ApiError(400, f"{model.name} embeds text and media only.")
-    if item.media() and not model.reads_prefixes:
+    if not model.reads_prefixes:
         raise ApiError(400, f"{model.name} embeds text only.")
-    if item.size is not None and not model.can_shorten:
-        raise ApiError(400, f"output_dimensionality is not supported by {model.name}.")
-    if item.size is not None and not 1 <= item.size <= model.size:
-        raise ApiError(
-            400, f"output_dimensionality must be in 1..{model.size}, but {item.size} was given."
-        )
-    return item
+    media = tuple(medium for part in parts if (medium := reader.read(part)) is not None)
+    check_media(media, model.name)
+    return media
 
 
-def count_parts(parts: Sequence[Part], limit: int | None = None) -> Counter[str]:
-    """Count the tokens of each modality: 258 for each medium, and at most `limit` for the text."""
-    tokens: Counter[str] = Counter()
-    for part in parts:
-        if "text" in part:
-            tokens["TEXT"] += count_tokens(part["text"])
-        elif medium := part.get("inline_data") or part.get("file_data"):
-            kind = medium.get("mime_type", "").partition("/")[0]
-            tokens[_MODALITIES.get(kind, "IMAGE")] += _MEDIA_TOKENS
-    if limit is not None and tokens["TEXT"] > limit:
-        tokens["TEXT"] = limit
-    return +tokens
+def _empty_part() -> ApiError:
+    return ApiError(400, "EmbedContentRequest.content contains an empty Part.")
 
 
 def item_tokens(items: Sequence[Item], model: Model) -> list[int]:
     """Count the input tokens of each item."""
-    return [count_parts(item.parts, model.input_tokens).total() for item in items]
+    return [item.tokens(model.input_tokens).total() for item in items]
 
 
 def prompt_tokens(items: Sequence[Item], model: Model) -> Counter[str]:
     """Count the input tokens of all items by modality."""
-    return sum((count_parts(item.parts, model.input_tokens) for item in items), Counter())
+    return sum((item.tokens(model.input_tokens) for item in items), Counter())
 
 
 def token_details(tokens: Counter[str]) -> list[dict[str, object]]:
@@ -204,14 +224,27 @@ def token_details(tokens: Counter[str]) -> list[dict[str, object]]:
     return [{"modality": name, "tokenCount": count} for name, count in tokens.items()]
 
 
-def plan_count(contents: Sequence[Content]) -> Plan:
-    """Plan the answer to `countTokens`."""
-    tokens = count_parts([part for content in contents for part in content.get("parts", [])])
+def plan_count(contents: Sequence[Content], reader: MediaReader) -> Plan:
+    """Plan the answer to `countTokens`.
+
+    Raises:
+        ApiError: 400, a medium is refused.
+    """
+    parts = [part for content in contents for part in content.get("parts", [])]
+    tokens: Counter[str] = Counter()
+    for part in parts:
+        if "text" in part:
+            tokens["TEXT"] += count_tokens(part["text"])
+        elif (medium := reader.read(part)) is not None:
+            tokens[medium.modality] += medium.tokens(vertex=reader.vertex)
+    tokens = +tokens
     fields = {"totalTokens": tokens.total(), "promptTokensDetails": token_details(tokens)}
     return Plan(answer=lambda: Answer(fields=fields))
 
 
-def embed_items(items: Sequence[Item], model: Model, *, stand_ins: bool = False) -> list[Vector]:
+def embed_items(
+    items: Sequence[Item], model: Model, *, stand_ins: bool = False
+) -> list[Vector | None]:
     """Embed the items of one request.
 
     Args:
@@ -220,15 +253,15 @@ def embed_items(items: Sequence[Item], model: Model, *, stand_ins: bool = False)
         stand_ins: Use fast placeholder vectors without meaning.
 
     Returns:
-        A vector for each item, each of its requested size.
+        A vector for each item, each of its requested size; None for one with a medium that is not
+        of its type.
     """
-    texts = [cut(item.text(), model.input_tokens) for item in items]
     make = choose_stand_ins if stand_ins else partial(embed, unrelated=model.unrelated)
-    meanings = [_meaning(item, text, model) for item, text in zip(items, texts, strict=True)]
-    sizes = [item.size or model.size for item in items]
-    vectors: dict[int, Vector] = {}
-    for size in set(sizes):
-        chosen = [i for i, other in enumerate(sizes) if other == size]
+    meanings = [_meaning(item, model) for item in items]
+    sizes = {i: item.size or model.size for i, item in enumerate(items) if item.is_readable()}
+    vectors: list[Vector | None] = [None] * len(items)
+    for size in set(sizes.values()):
+        chosen = [i for i, other in sizes.items() if other == size]
         embedded = make(
             [meanings[i] for i in chosen],
             space=model.space or model.name,
@@ -236,15 +269,27 @@ def embed_items(items: Sequence[Item], model: Model, *, stand_ins: bool = False)
             size=size,
             normalizes=model.normalizes,
         )
-        vectors.update(zip(chosen, embedded, strict=True))
-    return [vectors[i] for i in range(len(items))]
+        for i, vector in zip(chosen, embedded, strict=True):
+            vectors[i] = vector
+    return vectors
 
 
-def _meaning(item: Item, text: str, model: Model) -> Meaning:
+def _meaning(item: Item, model: Model) -> Meaning:
+    limit = model.input_tokens
+    media: tuple[MediumMeaning, ...] = ()
+    if item.media:
+        limit = max(limit - sum(medium.tokens(vertex=item.vertex) for medium in item.media), 0)
+        media = tuple(
+            MediumMeaning(medium.modality, medium.inside.text, medium.word())
+            for medium in item.media
+        )
     text, title, task_type = read_conditioning(
-        text, title=item.title, task_type=item.task_type, reads_prefixes=model.reads_prefixes
+        cut(item.text, limit),
+        title=item.title,
+        task_type=item.task_type,
+        reads_prefixes=model.reads_prefixes,
+        has_media=bool(media),
     )
-    media = item.media() if model.reads_prefixes else ()
     return Meaning(text=text, title=title, task_type=task_type, media=media)
 
 
@@ -257,9 +302,19 @@ class Conditioned(NamedTuple):
 
 
 def read_conditioning(
-    text: str, *, title: str | None, task_type: str | None, reads_prefixes: bool
+    text: str,
+    *,
+    title: str | None,
+    task_type: str | None,
+    reads_prefixes: bool,
+    has_media: bool = False,
 ) -> Conditioned:
-    """Split a text from its prefix, for a model that reads prefixes; others have parameters."""
+    """Split a text from its prefix, for a model that reads prefixes; others have parameters.
+
+    The text beside a medium has no prefix.
+    """
+    if has_media:
+        return Conditioned(text, None, _RAW)
     if not reads_prefixes:
         if task_type in {None, _RAW}:
             task_type = "RETRIEVAL_QUERY"  # the default task of these models

@@ -6,6 +6,7 @@ strings, enums as names or numbers, null for an absent field, a bare object for 
 
 from __future__ import annotations
 
+import base64
 import functools
 import re
 from typing import (
@@ -35,11 +36,12 @@ TASK_TYPES = (
 
 TaskType = NewType("TaskType", str)
 Struct = NewType("Struct", dict[str, object])  # any JSON object
+_FROM_URL = str.maketrans("-_", "+/")
 
 
 class Blob(TypedDict, total=False):
     mime_type: str
-    data: str
+    data: bytes  # base64 in JSON
 
 
 class FileData(TypedDict, total=False):
@@ -118,6 +120,18 @@ class EmbedContentBatch(TypedDict, total=False):
 
 class AsyncBatchEmbedContentRequest(TypedDict, total=False):
     batch: EmbedContentBatch
+
+
+class File(TypedDict, total=False):
+    name: str
+    display_name: str
+    mime_type: str
+    size_bytes: int
+    source: str
+
+
+class CreateFileRequest(TypedDict, total=False):
+    file: File
 
 
 class GenerateContentRequest(TypedDict, total=False):
@@ -207,14 +221,32 @@ class _Reader:
             return self._task_type(value, where)
         if kind is int:
             return self._int(value, where)
-        if kind is str or kind is bool:
-            if not isinstance(value, cast("type", kind)):
-                self._note_invalid(where, f"TYPE_{'STRING' if kind is str else 'BOOL'}", value)
-            return value
+        if kind is bytes or kind is str or kind is bool:
+            return self._scalar(kind, value, where)
         if not isinstance(value, dict):
             self._note_invalid(where, "message", value)
             return {}
         return value if kind is Struct else self.fields(cast("type", kind), value, where)
+
+    def _scalar(self, kind: type, value: object, where: str) -> object:
+        if kind is bytes:
+            return self._bytes(value, where)
+        if not isinstance(value, kind):
+            self._note_invalid(where, f"TYPE_{'STRING' if kind is str else 'BOOL'}", value)
+        return value
+
+    def _bytes(self, value: object, where: str) -> bytes:
+        """Read base64, with the letters of URLs or without, and with or without padding."""
+        try:
+            text = value if isinstance(value, str) else "?"
+            if "-" in text or "_" in text:
+                text = text.translate(_FROM_URL)
+            return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except ValueError:
+            shown = value[:60] if isinstance(value, str) else value
+            problem = f"Invalid value at '{where}' (TYPE_BYTES), Base64 decoding failed for"
+            self._note(f'{problem} "{shown}"', where)
+            return b""
 
     def _int(self, value: object, where: str) -> int:
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,10}", value):

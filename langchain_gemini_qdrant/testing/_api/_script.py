@@ -31,6 +31,8 @@ WrongAnswer = Literal[
     "cut",
     "reset",
     "disconnect",
+    "lost",
+    "failed-file",
     "slow",
     "hang",
 ]
@@ -101,10 +103,16 @@ class _Step:
     act: Act
     times: int | None
     containing: str | None
+    method: str | None
 
-    def concerns(self, texts: Sequence[RecordedText]) -> bool:
+    def concerns(self, texts: Sequence[RecordedText], method: str | None) -> bool:
+        if self.method not in {None, method}:
+            return False
         containing = self.containing
-        return containing is None or any(containing in text.text for text in texts)
+        return containing is None or any(
+            containing in text.text or any(containing in medium.text for medium in text.media)
+            for text in texts
+        )
 
 
 class _Chance:
@@ -142,12 +150,14 @@ class Script:
         self._chance: _Chance | None = None
         self._lock = threading.Lock()
 
-    def add(self, act: Act, *, times: int | None, containing: str | None) -> None:
+    def add(
+        self, act: Act, *, times: int | None, containing: str | None, method: str | None = None
+    ) -> None:
         if times is not None and times < 1:
             message = f"times must be at least 1, or None for every request, got {times}"
             raise ValueError(message)
         with self._lock:
-            self._steps.append(_Step(act=act, times=times, containing=containing))
+            self._steps.append(_Step(act=act, times=times, containing=containing, method=method))
 
     def misbehave(
         self, rate: float, *, seed: int, kinds: Sequence[Kind], delay: float = 0.0
@@ -155,18 +165,19 @@ class Script:
         with self._lock:
             self._chance = _Chance(rate, seed, kinds, delay)
 
-    def take(self, texts: Sequence[RecordedText]) -> Act | None:
-        """Use up one step for a request with these texts."""
+    def take(self, texts: Sequence[RecordedText], method: str | None = None) -> Act | None:
+        """Use up one step for a request of this method with these texts."""
         with self._lock:
             for step in self._steps:
-                if not step.concerns(texts):
+                if not step.concerns(texts, method):
                     continue
                 if step.times is not None:
                     step.times -= 1
                     if step.times == 0:
                         self._steps.remove(step)
                 return step.act
-            return self._chance.draw() if texts and self._chance else None
+            by_chance = texts or (method or "").startswith("files.")
+            return self._chance.draw() if by_chance and self._chance else None
 
     def clear(self) -> None:
         with self._lock:

@@ -70,7 +70,12 @@ def choose_stand_ins(
 
 
 def _digest(meaning: Meaning) -> bytes:
-    words = (meaning.task_type, meaning.title or "", meaning.text, *meaning.media)
+    words = (
+        meaning.task_type,
+        meaning.title or "",
+        meaning.text,
+        *(medium.word for medium in meaning.media),
+    )
     text = "\0".join(words).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=_PIECES).digest()
 

@@ -6,6 +6,9 @@ function words, the share of the vector that moves to the task's own directions,
 disturbs rankings. The forms of queries and of documents have different directions and do not
 interact. With a wrong or missing task they do, and search gets worse, as with the real models.
 
+A medium is the sum of the terms of the text inside it, and of a term of its own. Its task is its
+modality. A content with several parts is the weighted sum of the vectors of its parts.
+
 Finally a component is added that all vectors of a model have in common. Its share is the cosine of
 unrelated texts, which is far from 0 with the real models, too. So a score threshold has about the
 same effect here as there.
@@ -21,11 +24,11 @@ import hashlib
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from langchain_gemini_qdrant.testing._api._text import Terms, terms
+from langchain_gemini_qdrant.testing._api._text import terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +52,8 @@ class Conditioning:
         query_form: Share of the form that queries have.
         document_form: Share of the form that documents have.
         common_own: Share of the common component that moves to this task's own directions.
+        common_raw: Share of it that moves to the directions of texts without a task.
+        common: Share of the common component in the whole; None for that of the model's texts.
     """
 
     function_weight: int
@@ -56,12 +61,18 @@ class Conditioning:
     query_form: float = 0.0
     document_form: float = 0.0
     common_own: float = 0.0
+    common_raw: float = 0.0
+    common: float | None = None
 
 
 _SYMMETRIC = Conditioning(function_weight=4, own=0.5, query_form=0.12, document_form=0.12)
 _QUERY = Conditioning(function_weight=0, own=0.15, query_form=0.3)
 # Texts without a prefix are farther from those with one: 0.47 recorded for unrelated words.
 _RAW = Conditioning(function_weight=4, own=0.3, query_form=0.2, document_form=0.2, common_own=0.45)
+# Texts and media have less in common: 0.23 to 0.25 recorded for unrelated ones, 0.35 to 0.44 for
+# those that fit; 0.30 for an image and an unrelated sound.
+_MEDIUM = Conditioning(function_weight=0, own=0.67, common_own=0.61, common_raw=0.05, common=0.27)
+_MODALITIES = ("IMAGE", "AUDIO", "VIDEO", "DOCUMENT")
 _CONDITIONING = {
     "TASK_TYPE_UNSPECIFIED": _RAW,
     "RETRIEVAL_QUERY": _QUERY,
@@ -72,9 +83,19 @@ _CONDITIONING = {
     "QUESTION_ANSWERING": _QUERY,
     "FACT_VERIFICATION": _QUERY,
     "CODE_RETRIEVAL_QUERY": _QUERY,
+    **dict.fromkeys(_MODALITIES, _MEDIUM),
 }
 _TITLE_WEIGHT = 2
-_MEDIA_COMMON = 0.27  # an image and an unrelated sound: 0.30 recorded
+# A text and an image in one content have 0.61 and 0.79 with that content, as recorded.
+_TEXT_SHARE, _MEDIUM_SHARE, _FUSED_SHARE = 0.63, 1.0, 0.6
+
+
+class MediumMeaning(NamedTuple):
+    """A medium: the text inside it, and a word that only this medium has."""
+
+    modality: str
+    text: str
+    word: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,13 +106,22 @@ class Meaning:
         text: All text of a content, without its task prefix.
         title: Title of a document, None without one.
         task_type: Name of the task.
-        media: A word for each part that is not text.
+        media: Its parts that are not text.
     """
 
     text: str
     title: str | None
     task_type: str
-    media: tuple[str, ...] = ()
+    media: tuple[MediumMeaning, ...] = ()
+
+
+class _Source(NamedTuple):
+    """One part of a content: weighted terms under a task, with a share of the content's vector."""
+
+    task_type: str
+    weights: dict[str, int]
+    text: str  # gives the form
+    share: float
 
 
 def embed(
@@ -120,14 +150,7 @@ def embed(
     measured = size if normalizes else model_size
     for start in range(0, len(meanings), _TEXTS_AT_ONCE):
         some = meanings[start : start + _TEXTS_AT_ONCE]
-        whole = np.array([_sum_terms(meaning) for meaning in some], dtype=np.float64)
-        _to_unit(whole)
-        common = np.array([_MEDIA_COMMON if meaning.media else unrelated for meaning in some])
-        mixed = np.empty((len(some), measured))
-        for task_type in {meaning.task_type for meaning in some}:
-            chosen = [i for i, meaning in enumerate(some) if meaning.task_type == task_type]
-            texts = [" ".join(some[i].media) or some[i].text for i in chosen]
-            mixed[chosen] = _condition(whole[chosen], texts, common[chosen], task_type, measured)
+        mixed = _mix(some, unrelated, measured)
         mixed += mixed + 1  # odd, so that no component is 0
         mixed *= _energy(space)[:measured]
         lengths = np.sqrt(np.einsum("ij,ij->i", mixed, mixed))
@@ -136,10 +159,43 @@ def embed(
     return vectors
 
 
-def _sum_terms(meaning: Meaning) -> NDArray[np.float32]:
-    """Return the sum of the weighted rows of all terms: shape `(3072,)`."""
-    only_media = meaning.media and not meaning.text
-    content, function = Terms({}, {}) if only_media else terms(meaning.text)
+def _mix(meanings: Sequence[Meaning], unrelated: float, size: int) -> NDArray[np.float64]:
+    """Return the first `size` components of each content, as integers: shape `(n, size)`."""
+    sources = [_sources(meaning) for meaning in meanings]
+    flat = [source for each in sources for source in each]
+    whole = np.array([_sum_terms(source.weights) for source in flat], dtype=np.float64)
+    _to_unit(whole)
+    parts = np.empty((len(flat), size))
+    for task_type in {source.task_type for source in flat}:
+        chosen = [i for i, source in enumerate(flat) if source.task_type == task_type]
+        texts = [flat[i].text for i in chosen]
+        parts[chosen] = _condition(whole[chosen], texts, unrelated, task_type, size)
+    if len(flat) == len(meanings):  # each has one part
+        return parts
+    mixed = np.zeros((len(meanings), size))
+    for i, owner in enumerate([i for i, each in enumerate(sources) for _ in each]):
+        mixed[owner] += flat[i].share * parts[i]
+    return np.rint(mixed)
+
+
+def _sources(meaning: Meaning) -> list[_Source]:
+    """Return the parts of a content; two or more have a part in common that none has alone."""
+    sources = [
+        _Source(medium.modality, _medium_weights(medium), medium.text, _MEDIUM_SHARE)
+        for medium in meaning.media
+    ]
+    if meaning.text or not sources:
+        weights = _text_weights(meaning)
+        sources.insert(0, _Source(meaning.task_type, weights, meaning.text, _TEXT_SHARE))
+    if len(sources) > 1:
+        words = [meaning.text, *(medium.word for medium in meaning.media)]
+        fused = {"\0".join(["fused", *words]): 1}
+        sources.append(_Source(sources[-1].task_type, fused, "", _FUSED_SHARE))
+    return sources
+
+
+def _text_weights(meaning: Meaning) -> dict[str, int]:
+    content, function = terms(meaning.text)
     weights = {term: 4 * weight for term, weight in content.items()}
     if meaning.title is not None:
         for part in terms(meaning.title):
@@ -150,9 +206,18 @@ def _sum_terms(meaning: Meaning) -> NDArray[np.float32]:
     if function_weight:
         for term, weight in function.items():
             weights[term] = weights.get(term, 0) + weight * function_weight
-    if meaning.media:  # each weighs as much as all of the text
-        length = math.isqrt(sum(weight**2 for weight in weights.values())) or 1
-        weights |= dict.fromkeys(meaning.media, length)
+    return weights
+
+
+def _medium_weights(medium: MediumMeaning) -> dict[str, int]:
+    """Return the weights of a medium: a fifth of its energy is its own term."""
+    content = terms(medium.text).content if medium.text else {}
+    length = math.isqrt(sum(weight**2 for weight in content.values()))
+    return {**content, medium.word: max(length // 2, 1)}
+
+
+def _sum_terms(weights: dict[str, int]) -> NDArray[np.float32]:
+    """Return the sum of the weighted rows of all terms: shape `(3072,)`."""
     names = list(weights)
     total = np.zeros(SIZE, dtype=np.float32)
     for start in range(0, len(names), _TERMS_AT_ONCE):
@@ -167,7 +232,7 @@ def _sum_terms(meaning: Meaning) -> NDArray[np.float32]:
 def _condition(
     whole: NDArray[np.float64],
     texts: Sequence[str],
-    common: NDArray[np.float64],
+    unrelated: float,
     task_type: str,
     size: int,
 ) -> NDArray[np.float64]:
@@ -182,8 +247,9 @@ def _condition(
     for side, share in (("query", shares.query_form), ("document", shares.document_form)):
         if share:
             mixed += math.sqrt(share) * _forms(places, side)[:, :size]
-    mixed *= np.sqrt(1 - common)[:, None]
-    mixed += np.sqrt(common)[:, None] * _common(task_type)[:size]
+    common = unrelated if shares.common is None else shares.common
+    mixed *= math.sqrt(1 - common)
+    mixed += math.sqrt(common) * _common(task_type)[:size]
     np.rint(mixed, out=mixed)
     return mixed
 
@@ -241,10 +307,13 @@ def _common(task_type: str) -> NDArray[np.float64]:
     noise = _noise(["all have this"], SIZE).astype(np.float64)
     common = noise * noise * noise
     _to_unit(common)
-    own = _CONDITIONING[task_type].common_own
-    order, signs = _own_directions(task_type)
-    mixed: NDArray[np.float64] = common[0] * math.sqrt(1 - own)
-    mixed += common[0, order] * signs * math.sqrt(own)
+    shares = _CONDITIONING[task_type]
+    # All media have the same directions: an image and a sound are nearer than either to a text.
+    order, signs = _own_directions("MEDIA" if task_type in _MODALITIES else task_type)
+    raw_order, raw_signs = _own_directions("TASK_TYPE_UNSPECIFIED")
+    mixed: NDArray[np.float64] = common[0] * math.sqrt(1 - shares.common_own - shares.common_raw)
+    mixed += common[0, order] * signs * math.sqrt(shares.common_own)
+    mixed += common[0, raw_order] * raw_signs * math.sqrt(shares.common_raw)
     return mixed
 
 

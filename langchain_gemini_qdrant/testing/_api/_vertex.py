@@ -14,7 +14,6 @@ from langchain_gemini_qdrant.testing._api._calls import Answer, Plan
 from langchain_gemini_qdrant.testing._api._embed import (
     MAX_BATCH,
     Item,
-    count_parts,
     embed_items,
     item_tokens,
     plan_count,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_gemini_qdrant.testing._api._calls import Call
+    from langchain_gemini_qdrant.testing._api._media import MediaReader
 
 METHODS = ("predict", "embedContent", "batchEmbedContents", "countTokens")
 KNOWN_PATHS = [
@@ -118,7 +118,7 @@ def has_token(call: Call) -> bool:
     return kind.lower() == "bearer" and bool(token.strip())
 
 
-def plan_vertex(call: Call, *, stand_ins: bool) -> Plan:
+def plan_vertex(call: Call, reader: MediaReader, *, stand_ins: bool) -> Plan:
     """Check a request that has valid credentials.
 
     Raises:
@@ -126,14 +126,16 @@ def plan_vertex(call: Call, *, stand_ins: bool) -> Plan:
     """
     model = _model(call)
     if call.method == "countTokens":
-        return plan_count(read_message(CountTokensRequest, call.body).get("contents", []))
+        contents = read_message(CountTokensRequest, call.body).get("contents", [])
+        return plan_count(contents, reader)
     if call.method == "predict":
-        return _plan_predict(read_message(PredictRequest, call.body), model, stand_ins=stand_ins)
+        predict = read_message(PredictRequest, call.body)
+        return _plan_predict(predict, model, reader, stand_ins=stand_ins)
     if call.method == "embedContent":
         requests = [read_message(EmbedContentRequest, call.body)]
     else:
         requests = _read_batch(call)
-    return _plan_embed(call, requests, model, stand_ins=stand_ins)
+    return _plan_embed(call, requests, model, reader, stand_ins=stand_ins)
 
 
 def _model(call: Call) -> Model:
@@ -152,7 +154,9 @@ def _model(call: Call) -> Model:
     return model
 
 
-def _plan_predict(request: PredictRequest, model: Model, *, stand_ins: bool) -> Plan:
+def _plan_predict(
+    request: PredictRequest, model: Model, reader: MediaReader, *, stand_ins: bool
+) -> Plan:
     instances = request.get("instances", [])
     parameters = request.get("parameters", {})
     most = 1 if model.name == "models/gemini-embedding-001" else _MAX_INSTANCES
@@ -161,7 +165,7 @@ def _plan_predict(request: PredictRequest, model: Model, *, stand_ins: bool) -> 
     if len(instances) > most:
         message = f"{most} instance(s) is allowed per prediction. Actual: {len(instances)}"
         raise ApiError(400, message)
-    items = [_item(instance, parameters, model) for instance in instances]
+    items = [_item(instance, parameters, model, reader) for instance in instances]
     if not parameters.get("auto_truncate", True):
         _check_length(items, model)
     tokens = item_tokens(items, model)
@@ -171,7 +175,7 @@ def _plan_predict(request: PredictRequest, model: Model, *, stand_ins: bool) -> 
 
     def answer() -> Answer:
         vectors = embed_items(items, model, stand_ins=stand_ins)
-        characters = sum(len("".join(item.text().split())) for item in items)
+        characters = sum(len("".join(item.text.split())) for item in items)
         return Answer(
             fields={"metadata": {"billableCharacterCount": characters}},
             vectors=vectors,
@@ -188,7 +192,7 @@ def _plan_predict(request: PredictRequest, model: Model, *, stand_ins: bool) -> 
     )
 
 
-def _item(instance: Instance, parameters: Parameters, model: Model) -> Item:
+def _item(instance: Instance, parameters: Parameters, model: Model, reader: MediaReader) -> Item:
     text = instance.get("content", "")
     if not text:
         raise ApiError(400, "The text content is empty.")
@@ -199,9 +203,11 @@ def _item(instance: Instance, parameters: Parameters, model: Model) -> Item:
         config["title"] = instance["title"]
     if "output_dimensionality" in parameters:
         config["output_dimensionality"] = parameters["output_dimensionality"]
-    return read_single(
-        {"content": {"parts": [{"text": text}]}, "embed_content_config": config}, model
-    )
+    request: EmbedContentRequest = {
+        "content": {"parts": [{"text": text}]},
+        "embed_content_config": config,
+    }
+    return read_single(request, model, reader)
 
 
 def _read_batch(call: Call) -> list[EmbedContentRequest]:
@@ -215,9 +221,15 @@ def _read_batch(call: Call) -> list[EmbedContentRequest]:
 
 
 def _plan_embed(
-    call: Call, requests: Sequence[EmbedContentRequest], model: Model, *, stand_ins: bool
+    call: Call,
+    requests: Sequence[EmbedContentRequest],
+    model: Model,
+    reader: MediaReader,
+    *,
+    stand_ins: bool,
 ) -> Plan:
-    items = [read_single(request, model) for request in requests]
+    items = [read_single(request, model, reader) for request in requests]
+    reader.check_images(medium for item in items for medium in item.media)
     for request, item in zip(requests, items, strict=True):
         if not request.get("embed_content_config", {}).get("auto_truncate", True):
             _check_length([item], model)
@@ -245,7 +257,7 @@ def _plan_embed(
 
 
 def _full_tokens(item: Item) -> int:
-    return count_parts(item.parts).total()
+    return item.tokens().total()
 
 
 def _check_length(items: Sequence[Item], model: Model) -> None:

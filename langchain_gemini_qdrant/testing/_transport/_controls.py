@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_gemini_qdrant.testing._api._named_errors import NamedError
 from langchain_gemini_qdrant.testing._api._quota_errors import read_quotas
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from langchain_gemini_qdrant.testing._api._quota_errors import Quota, Quotas
-    from langchain_gemini_qdrant.testing._api._records import RecordedRequest, RecordedText
+    from langchain_gemini_qdrant.testing._api._records import (
+        RecordedMedium,
+        RecordedRequest,
+        RecordedText,
+    )
     from langchain_gemini_qdrant.testing._transport._exchange import Exchange
 
 _OK = 200
@@ -86,11 +90,65 @@ class Controls:
     @property
     def batch_seconds(self) -> float:
         """Seconds that a batch job takes; a change applies to new jobs, until `clear()`."""
-        return self._exchange.jobs.seconds
+        return self._exchange.api.jobs.seconds
 
     @batch_seconds.setter
     def batch_seconds(self, seconds: float) -> None:
-        self._exchange.jobs.seconds = seconds
+        self._exchange.api.jobs.seconds = seconds
+
+    @property
+    def file_seconds(self) -> float:
+        """Seconds that a file is processed; a change applies to new files, until `clear()`."""
+        return self._exchange.api.files.seconds
+
+    @file_seconds.setter
+    def file_seconds(self, seconds: float) -> None:
+        self._exchange.api.files.seconds = seconds
+
+    @property
+    def file_polls(self) -> int:
+        """Times that `files.get` finds a new file processed; can be changed like `latency`."""
+        return self._exchange.api.files.polls
+
+    @file_polls.setter
+    def file_polls(self, count: int) -> None:
+        self._exchange.api.files.polls = count
+
+    @property
+    def max_request_bytes(self) -> int:
+        """Largest body of a request, except of uploads; can be changed like `latency`."""
+        return self._exchange.api.media_rules.request_bytes
+
+    @max_request_bytes.setter
+    def max_request_bytes(self, size: int) -> None:
+        self._set_rule(request_bytes=size)
+
+    @property
+    def max_request_images(self) -> int | None:
+        """Images in all contents of a request, None for no limit; can be changed like `latency`."""
+        return self._exchange.api.media_rules.request_images
+
+    @max_request_images.setter
+    def max_request_images(self, count: int | None) -> None:
+        self._set_rule(request_images=count)
+
+    @property
+    def refuse_wrong_media(self) -> bool:
+        """Whether media of a wrong type are refused; can be changed like `latency`."""
+        return self._exchange.api.media_rules.refuses_wrong_types
+
+    @refuse_wrong_media.setter
+    def refuse_wrong_media(self, refuse: bool) -> None:
+        self._set_rule(refuses_wrong_types=refuse)
+
+    def _set_rule(self, **rule: Any) -> None:
+        api = self._exchange.api
+        api.media_rules = dataclasses.replace(api.media_rules, **rule)
+
+    @property
+    def files(self) -> list[RecordedMedium]:
+        """The stored files of the Files API, oldest first."""
+        return [medium.recorded() for medium in self._exchange.api.files.stored()]
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -121,6 +179,7 @@ class Controls:
         error: NamedError | None = None,
         times: int | None = 1,
         containing: str | None = None,
+        method: str | None = None,
         delay: float = 0.0,
         message: str | None = None,
         retry_after: float | None = None,
@@ -141,7 +200,10 @@ class Controls:
                 Vertex AI's `"vertex-requests"`, `"vertex-tokens"` and `"vertex-list"`; with 403:
                 `"blocked-method"` and `"leaked-key"`; with 400: `"expired-key"` and `"location"`.
             times: Number of requests; None for all until `clear()`.
-            containing: Affect only requests with this string in one of their texts; None for any.
+            containing: Affect only requests with this string in one of their texts, or in the text
+                of one of their media; None for any.
+            method: Affect only requests of this method, such as `"files.upload"`, as in
+                `RecordedRequest`; None for any.
             delay: Seconds before the answer, in addition to `latency`.
             message: Message of the error; None for the API's usual message.
             retry_after: Seconds in the `RetryInfo` detail, which Google truncates to whole seconds;
@@ -185,7 +247,9 @@ class Controls:
             headers=headers,
             body=body.encode() if isinstance(body, str) else body,
         )
-        self._exchange.script.add(Act(fault, delay), times=times, containing=containing)
+        self._exchange.script.add(
+            Act(fault, delay), times=times, containing=containing, method=method
+        )
 
     def answer_next(
         self,
@@ -193,6 +257,7 @@ class Controls:
         *,
         times: int | None = 1,
         containing: str | None = None,
+        method: str | None = None,
         delay: float | None = None,
         body: str | bytes | None = None,
     ) -> None:
@@ -205,11 +270,16 @@ class Controls:
                 the correct answer with unknown fields, over gRPC also with numbers in several
                 pieces; `"not-json"`: a web page, over gRPC bytes that are not a message; `"cut"`:
                 half of the correct answer, then the connection closes; `"reset"`: the connection is
-                reset, `"disconnect"`: it closes, both without an answer (over gRPC, all three are
-                UNAVAILABLE); `"slow"`: the correct answer, late; `"hang"`: no answer until
+                reset, `"disconnect"`: it closes, both without an answer; `"lost"`: the request is
+                carried out, then the connection closes without an answer (over gRPC, all four are
+                UNAVAILABLE); `"failed-file"`: the correct answer, but the file that it completes
+                fails to be processed; `"slow"`: the correct answer, late; `"hang"`: no answer until
                 `clear()` or `stop()` closes the connection. Leave it out if `body` is given.
             times: Number of requests; None for all until `clear()`.
-            containing: Affect only requests with this string in one of their texts; None for any.
+            containing: Affect only requests with this string in one of their texts, or in the text
+                of one of their media; None for any.
+            method: Affect only requests of this method, such as `"files.upload"`, as in
+                `RecordedRequest`; None for any.
             delay: Seconds before the answer, in addition to `latency`; None is 1 for `"slow"`,
                 otherwise 0.
             body: Body to send with status 200; over gRPC, the bytes of the message.
@@ -227,7 +297,9 @@ class Controls:
         if delay is None:
             delay = _SLOW if wrong == "slow" else 0.0
         what = body.encode() if isinstance(body, str) else wrong or body or b""
-        self._exchange.script.add(Act(what, delay), times=times, containing=containing)
+        self._exchange.script.add(
+            Act(what, delay), times=times, containing=containing, method=method
+        )
 
     def misbehave(
         self,
@@ -237,7 +309,9 @@ class Controls:
         kinds: Sequence[int | NamedError | WrongAnswer] = (429, 500, 503, "disconnect", "short"),
         delay: float = _SLOW,
     ) -> None:
-        """Make a random share of the embedding requests fail, until `clear()` or the next call.
+        """Make a random share of the requests fail, until `clear()` or the next call.
+
+        It affects requests that embed contents, and those of the Files API.
 
         Faults of `fail_next` and `answer_next` come first. With the same `rate`, `seed` and
         `kinds`, the n-th request after this call has the same outcome.
@@ -266,10 +340,9 @@ class Controls:
             raise TimeoutError(message)
 
     def clear(self) -> None:
-        """Reset the emulator: no records, script, used quota, hanging requests or batch jobs.
+        """Reset the emulator: no records, script, used quota, hanging requests, jobs or files.
 
-        `latency`, the quotas, `quota_window` and `batch_seconds` are reset to the values of the
-        constructor.
+        `latency`, the quotas and all other settings are reset to the values of the constructor.
         """
         self._exchange.clear()
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Reply = Answer | ApiError | Literal["not-json", "disconnect", "reset"]
 
 
+_LARGE_BODY = 1_000_000  # bytes
+_LONG_STRING, _SHOWN = 10_000, 100  # characters
+
+
 class Exchange:
     """Answers calls from any number of threads.
 
@@ -37,7 +41,7 @@ class Exchange:
         latency: Delay of each answer, in seconds.
         script: Actions for the next requests.
         quotas: The quotas and their use.
-        jobs: Jobs of the Batch API.
+        api: The API, with its batch jobs and files.
     """
 
     def __init__(
@@ -57,8 +61,7 @@ class Exchange:
         self._keep_contents = record
         self._on_request = on_request
         self._first_latency = latency
-        self._api = api
-        self.jobs = api.jobs
+        self.api = api
         self._records: list[RecordedRequest] = []
         self._request_counts: Counter[int | None] = Counter()
         self._text_counts: Counter[int | None] = Counter()
@@ -96,7 +99,7 @@ class Exchange:
     def clear(self) -> None:
         self.script.clear()
         self.quotas.clear()
-        self.jobs.clear()
+        self.api.clear()
         self.latency = self._first_latency
         self._release()
         with self._lock:
@@ -117,7 +120,7 @@ class Exchange:
         try:
             plan = self._plan(call)
             texts = () if isinstance(plan, ApiError) else plan.texts
-            act = self.script.take(texts)
+            act = self.script.take(texts, call.method)
             what = None if act is None else act.what
             reply = self._act(call, plan, what)
             keep = self._keep_contents
@@ -127,9 +130,11 @@ class Exchange:
                 api_version=call.api_version,
                 method=call.method,
                 model=call.model,
+                resource=_resource(call, reply),
+                size_bytes=call.size_bytes,
                 headers=call.headers if keep else {},
                 query=call.query if keep else {},
-                body=call.body if keep else None,
+                body=_kept(call) if keep else None,
                 texts=texts if keep else (),
                 status=_status(reply),
                 answer_message=reply.message if isinstance(reply, ApiError) else "",
@@ -155,7 +160,7 @@ class Exchange:
 
     def _plan(self, call: Call) -> Plan | ApiError:
         try:
-            return self._api.plan(call)
+            return self.api.plan(call)
         except ApiError as error:
             return error
 
@@ -163,16 +168,23 @@ class Exchange:
         self, call: Call, plan: Plan | ApiError, act: Fault | WrongAnswer | bytes | None
     ) -> Reply:
         if isinstance(act, Fault):
-            return act.error(call, self._api.quota_name(call.model))
+            return act.error(call, self.api.quota_name(call.model))
         if act in {"hang", "disconnect", "reset"}:
             return "reset" if act == "reset" else "disconnect"
         if not isinstance(plan, ApiError) and (excess := self._over_quota(call, plan)):
             return excess
         if act == "not-json":
             return "not-json"
-        if isinstance(plan, ApiError):
-            return plan
-        return _spoiled(plan.answer(), act)
+        return plan if isinstance(plan, ApiError) else self._carry_out(plan, act)
+
+    def _carry_out(self, plan: Plan, act: WrongAnswer | bytes | None) -> Reply:
+        try:
+            answer = plan.answer()
+        except ApiError as error:  # two requests at a time asked for the same
+            return error
+        if act == "failed-file" and answer.resource is not None:
+            self.api.files.fail(answer.resource)
+        return "disconnect" if act == "lost" else _spoiled(answer, act)
 
     def _over_quota(self, call: Call, plan: Plan) -> ApiError | None:
         """Take the quota for a request, or return the error of the quota that it exceeds."""
@@ -183,7 +195,7 @@ class Exchange:
             return None
         if call.vertex:
             return vertex_quota_error(excess.quota, call.model or "")
-        model = self._api.quota_name(call.model)
+        model = self.api.quota_name(call.model)
         return quota_error({excess.quota: excess.limit}, model, retry_after=excess.retry_after)
 
 
@@ -191,6 +203,25 @@ def _status(reply: Reply) -> int | None:
     if isinstance(reply, str) and reply != "not-json":
         return None
     return reply.code if isinstance(reply, ApiError) else 200
+
+
+def _resource(call: Call, reply: Reply) -> str | None:
+    return call.resource or (reply.resource if isinstance(reply, Answer) else None)
+
+
+def _kept(call: Call) -> object:
+    """Return the body for the record: of a large one, the bytes of its media are shortened."""
+    return call.body if call.size_bytes <= _LARGE_BODY else _shortened(call.body)
+
+
+def _shortened(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_shortened(each) for each in value]
+    if isinstance(value, str) and len(value) > _LONG_STRING:
+        return f"{value[:_SHOWN]}... ({len(value)} characters)"
+    return value
 
 
 def _numbers(vector: Vector) -> NDArray[np.float32]:
@@ -208,13 +239,13 @@ def _spoiled(answer: Answer, act: WrongAnswer | bytes | None) -> Answer:
     if act == "unusual":
         fields = {"comingField": {"shape": [len(answer.vectors or ()), 1]}, **answer.fields}
         return dataclasses.replace(answer, fields=fields, unusual=True)
-    if act in {None, "slow"} or answer.vectors is None:
+    if act in {None, "slow", "failed-file"} or answer.vectors is None:
         return answer
     return _with_wrong_vectors(answer, answer.vectors, act)
 
 
 def _with_wrong_vectors(
-    answer: Answer, vectors: Sequence[Vector], act: WrongAnswer | None
+    answer: Answer, vectors: Sequence[Vector | None], act: WrongAnswer | None
 ) -> Answer:
     if act == "no-values":
         nothing: list[dict[str, object]] = [{} for _ in vectors]
@@ -225,8 +256,11 @@ def _with_wrong_vectors(
     elif act == "long":
         vectors = [*vectors, vectors[-1]]
     elif act == "size":
-        vectors = [_numbers(vector)[:-1] for vector in vectors]
+        vectors = [None if vector is None else _numbers(vector)[:-1] for vector in vectors]
     else:
         number = np.float32("nan" if act == "nan" else "-inf")
-        vectors = [np.append(_numbers(vector)[:-1], number) for vector in vectors]
+        vectors = [
+            None if vector is None else np.append(_numbers(vector)[:-1], number)
+            for vector in vectors
+        ]
     return dataclasses.replace(answer, vectors=vectors)

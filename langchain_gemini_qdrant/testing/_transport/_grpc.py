@@ -86,11 +86,13 @@ def _packed(vector: Vector) -> list[bytes]:
     return [vector.astype("<f4").tobytes()] if isinstance(vector, np.ndarray) else vector.packed()
 
 
-def _embedding(vector: Vector) -> list[bytes]:
+def _embedding(vector: Vector | None) -> list[bytes]:
     """Return a vector as field 1 of an answer, `embedding` or `embeddings`, with its `values`.
 
     It is in pieces: to join them for each vector would take longer than everything else.
     """
+    if vector is None:
+        return [_head(0)]
     packed = _packed(vector)
     size = sum(map(len, packed))
     values = _head(size)
@@ -181,7 +183,7 @@ class GrpcServer:
         response_type = self._message("Model" if name == "GetModel" else f"{name}Response")
         path, method = f"/{_PACKAGE}.{service}/{name}", _SERVICES[service][name]
 
-        def answer(request: object, context: _Context) -> bytes:
+        def answer(request: Any, context: _Context) -> bytes:  # noqa: ANN401  a message
             reply = self._exchange.reply(self._call(path, method, request, context))
             if isinstance(reply, ApiError):
                 self._abort(reply, context)
@@ -197,7 +199,7 @@ class GrpcServer:
             answer, request_deserializer=request_type.FromString
         )
 
-    def _call(self, path: str, method: str, request: object, context: _Context) -> Call:
+    def _call(self, path: str, method: str, request: Any, context: _Context) -> Call:  # noqa: ANN401
         body = self._body(request)
         headers = {
             name: value if isinstance(value, str) else value.decode("latin-1")
@@ -216,6 +218,7 @@ class GrpcServer:
             headers=headers,
             query={name: str(value) for name, value in body.items()} if listing else {},
             body=body,
+            size_bytes=request.ByteSize(),
         )
 
     def _body(self, message: Any) -> dict[str, Any]:  # noqa: ANN401  any message of protobuf
@@ -253,7 +256,11 @@ class GrpcServer:
             self._json.ParseDict(answer.fields, response, ignore_unknown_fields=True)
         # Built by hand: protobuf would convert each of 300,000 numbers of a list.
         encode = _unusual_embedding if answer.unusual else _embedding
-        vectors = [piece for vector in answer.vectors or () for piece in encode(vector)]
+        vectors = [
+            piece
+            for vector in answer.vectors or ()
+            for piece in (_embedding(None) if vector is None else encode(vector))
+        ]
         usage = _usage(answer.fields) if answer.unusual else b""
         return b"".join([response.SerializeToString(), *vectors, usage])
 

@@ -69,7 +69,8 @@ def answer_json(answer: Answer, *, compact: bool) -> list[bytes]:
         return [body]
     pieces = body.split(_PLACE_JSON)
     write = vector_json if answer.statistics is None else _double_json
-    numbers = [write(vector) for vector in answer.vectors[: len(pieces) - 1]]
+    vectors = [vector for vector in answer.vectors if vector is not None]
+    numbers = [write(vector) for vector in vectors[: len(pieces) - 1]]
     if not compact:
         indents = [len(line) - len(line.lstrip()) for line in map(_last_line, pieces)]
         numbers = [_lines(each, indent) for each, indent in zip(numbers, indents, strict=False)]
@@ -80,10 +81,11 @@ def _message(answer: Answer) -> object:
     """Return an answer with placeholders for its vectors."""
     if answer.vectors is None or (answer.single and not answer.vectors):
         return answer.fields
+    values = [{} if vector is None else {"values": _PLACE} for vector in answer.vectors]
     if answer.single:
-        return {"embedding": {"values": _PLACE}, **answer.fields}
+        return {"embedding": values[0], **answer.fields}
     if answer.statistics is None:
-        return {"embeddings": [{"values": _PLACE} for _ in answer.vectors], **answer.fields}
+        return {"embeddings": values, **answer.fields}
     last = len(answer.statistics) - 1  # a wrong answer has one more vector
     predictions = [
         {"embeddings": {"values": _PLACE, "statistics": answer.statistics[min(i, last)]}}

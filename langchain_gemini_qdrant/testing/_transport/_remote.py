@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 PREFIX = "/emulator/"
 _CALLS = ("fail_next", "answer_next", "misbehave", "clear")
 _QUOTAS = ("requests_per_minute", "tokens_per_minute", "requests_per_day")  # or null: no limit
-_SETTINGS = ("latency", *_QUOTAS, "quota_window", "batch_seconds")
+_MEDIA = ("file_seconds", "file_polls", "max_request_bytes", "max_request_images")
+_SETTINGS = (
+    "latency",
+    *_QUOTAS,
+    "quota_window",
+    "batch_seconds",
+    *_MEDIA,
+    "refuse_wrong_media",
+)
+_NULLABLE = (*_QUOTAS, "max_request_images")
 KNOWN_PATHS = [
     "  GET /emulator/requests",
     *(f"  POST /emulator/{name}" for name in (*_CALLS, "settings")),
@@ -62,9 +71,13 @@ class Remote:
             if name not in _SETTINGS:
                 message = f"settings are {', '.join(_SETTINGS)}, got {name!r}"
                 raise ValueError(message)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number and not (value is None and name in _QUOTAS):
-                message = f"{name} must be a number, got {value!r}"
+            if name == "refuse_wrong_media":
+                kind, fits = "true or false", isinstance(value, bool)
+            else:
+                kind = "a number"
+                fits = isinstance(value, int | float) and not isinstance(value, bool)
+            if not fits and not (value is None and name in _NULLABLE):
+                message = f"{name} must be {kind}, got {value!r}"
                 raise ValueError(message)
         for name, value in settings.items():
             setattr(self._controls, name, value)

@@ -61,6 +61,7 @@ def respond(
         status, headers = reply.code, {**_JSON, **_text_only(reply.headers)}
         body = [write_json(reply.body(), compact=compact)]
     else:
+        headers |= reply.headers
         body = answer_json(reply, compact=compact)
     sent = [*headers.items(), *_GOOGLES, ("Date", email.utils.formatdate(usegmt=True))]
     sent.append(("Server-Timing", f"gfet4t7; dur={round(seconds * 1000)}"))

@@ -27,6 +27,7 @@ _BACKLOG = 256  # connections that wait to be accepted; clients open a hundred a
 _MAX_LINE = 65536  # bytes
 _PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:models|((?:models|tunedModels)/[^/:]+)(?::(\w+))?)")
 _BATCH_PATH = re.compile(r"/(v1|v1beta|v1alpha)/(?:batches|(batches/[^/:]+)(:cancel)?)")
+_FILE_PATH = re.compile(r"(/upload)?/(v1|v1beta|v1alpha)/(?:files|(files/[^/:]+))")
 _POST_METHODS = ("embedContent", "batchEmbedContents", "asyncBatchEmbedContent", "countTokens")
 _KNOWN = "\n".join(
     [f"  POST /{{v1,v1beta,v1alpha}}/models/{{model}}:{method}" for method in _POST_METHODS]
@@ -34,6 +35,8 @@ _KNOWN = "\n".join(
     + ["  GET /{v1,v1beta,v1alpha}/batches", "  GET /{v1,v1beta,v1alpha}/batches/{id}"]
     + ["  POST /{v1,v1beta,v1alpha}/batches/{id}:cancel"]
     + ["  DELETE /{v1,v1beta,v1alpha}/batches/{id}"]
+    + ["  POST /upload/{v1,v1beta,v1alpha}/files", "  GET /{v1,v1beta,v1alpha}/files"]
+    + [f"  {verb} /{{v1,v1beta,v1alpha}}/files/{{id}}" for verb in ("GET", "DELETE")]
     + KNOWN_PATHS
 )
 
@@ -111,40 +114,43 @@ class RestServer:
 
     def _converse(self, connection: socket.socket, reader: BinaryIO) -> None:
         """Answer requests in order; a connection stays open however long it is idle."""
-        while True:
-            try:
-                request = _read_request(connection, reader)
-            except ValueError:  # invalid numbers: not HTTP
-                return
-            if request is None:
-                return
-            if request.target.startswith(PREFIX):
-                status, body = self._remote.answer(request.verb, request.target, request.body)
-                _send(connection, plain(status, body))
-                continue
-            started = time.perf_counter()
-            reply = self._exchange.reply(_call(request))
-            if reply == "disconnect":
-                return
+        # Each in a call of its own: nothing of a large request is kept until the next one.
+        while self._answer_next(connection, reader):
+            pass
+
+    def _answer_next(self, connection: socket.socket, reader: BinaryIO) -> bool:
+        """Read and answer a request; return whether the connection stays open."""
+        try:
+            request = _read_request(connection, reader)
+        except ValueError:  # invalid numbers: not HTTP
+            return False
+        if request is None:
+            return False
+        if request.target.startswith(PREFIX):
+            status, body = self._remote.answer(request.verb, request.target, request.body)
+            _send(connection, plain(status, body))
+            return True
+        started = time.perf_counter()
+        reply = self._exchange.reply(_call(request, "http" if self._tls is None else "https"))
+        if isinstance(reply, str) and reply != "not-json":  # reset or disconnect
             if reply == "reset":
                 # Closed with this option, a connection ends in RST in place of FIN.
                 linger = struct.pack("ii", 1, 0)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 connection.close()
-                return
-            response = respond(
-                reply,
-                accepts_gzip="gzip" in request.headers.get("accept-encoding", ""),
-                compact=self._compact,
-                seconds=time.perf_counter() - started,
-            )
-            if isinstance(reply, Answer) and reply.cut:
-                body = b"".join(response.body)
-                _send(connection, response._replace(body=[body[: len(body) // 2]]))
-                return
-            _send(connection, response)
-            if request.headers.get("connection", "").lower() == "close":
-                return
+            return False
+        response = respond(
+            reply,
+            accepts_gzip="gzip" in request.headers.get("accept-encoding", ""),
+            compact=self._compact,
+            seconds=time.perf_counter() - started,
+        )
+        if isinstance(reply, Answer) and reply.cut:
+            body = b"".join(response.body)
+            _send(connection, response._replace(body=[body[: len(body) // 2]]))
+            return False
+        _send(connection, response)
+        return request.headers.get("connection", "").lower() != "close"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,17 +225,34 @@ def _route(verb: str, path: str) -> _Route:
     return _Route()
 
 
-def _call(request: _Request) -> Call:
+def _file_method(request: _Request, *, upload: bool, named: bool, query: dict[str, str]) -> str:
+    """Return the method of a request for files, `""` for an unknown one."""
+    if upload:
+        if named or request.verb not in {"POST", "PUT"}:
+            return ""
+        return "files.upload" if "upload_id" in query else "files.create"
+    methods = {"GET": "get", "DELETE": "delete"} if named else {"GET": "list"}
+    return f"files.{methods[request.verb]}" if request.verb in methods else ""
+
+
+def _call(request: _Request, scheme: str) -> Call:
     url = urlsplit(request.target)
-    path = unquote(url.path)
+    path, query = unquote(url.path), dict(parse_qsl(url.query))
     route = _route(request.verb, path)
-    problem, body = None, None
+    if found := _FILE_PATH.fullmatch(path):
+        upload, version, resource = found.groups()
+        method = _file_method(request, upload=bool(upload), named=bool(resource), query=query)
+        route = _Route(version, method or None, resource=resource)
+    problem, body, content = None, None, b""
     if route.method is None:
         problem = ApiError(
             404,
             f"The Gemini emulator does not know {request.verb} {path}. It knows:\n{_KNOWN}",
         )
-    if request.body:
+    multipart = request.headers.get("content-type", "").startswith("multipart/")
+    if route.method == "files.upload" or (route.method == "files.create" and multipart):
+        content = request.body
+    elif request.body:
         try:
             body = read_json(request.body)
         except ValueError as error:
@@ -245,8 +268,11 @@ def _call(request: _Request) -> Call:
         model=route.model,
         resource=route.resource,
         headers=request.headers,
-        query=dict(parse_qsl(url.query)),
+        query=query,
         body=body,
+        content=content,
+        base_url=f"{scheme}://{request.headers.get('host', '')}",
+        size_bytes=len(request.body),
         problem=problem,
         vertex=route.vertex,
     )
