@@ -5,15 +5,22 @@ from __future__ import annotations
 from itertools import repeat
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from langchain_gemini_qdrant.embeddings._media import INLINE_BYTES, held_bytes, images_in
 from langchain_gemini_qdrant.errors import InvalidInputError
+from langchain_gemini_qdrant.media._kinds import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+
+    from langchain_gemini_qdrant.embeddings._media import Parts
 
 # 100 texts of the greatest length that a model reads are about 3.5 MB, so this only splits texts
 # that will be truncated. A gRPC server accepts 4 MiB by default, other proxies 10 MB; Google's own
 # limit for inline data is higher (100 MB, "gemini-api-new-file-limits" on https://blog.google).
 _MAX_BYTES = 4_000_000
+
+MAX_IMAGES = LIMITS["IMAGE"].most
+"""Most images in one request: Google's limit of one content; none is documented for several."""
 
 
 class HasTokens(Protocol):
@@ -27,6 +34,10 @@ class HasTokens(Protocol):
     def tokens(self) -> int:
         """Estimated tokens of the text as it is sent."""
 
+    @property
+    def parts(self) -> Parts:
+        """Its texts and media, empty for a text alone."""
+
 
 T = TypeVar("T", bound=HasTokens)
 
@@ -34,12 +45,13 @@ T = TypeVar("T", bound=HasTokens)
 def batches(
     contents: Iterable[T], *, max_texts: int, max_tokens: float | None = None
 ) -> Iterator[list[T]]:
-    """Yield consecutive batches of at most `max_texts` texts, `max_tokens` tokens and 4 MB.
+    """Yield consecutive batches of at most `max_texts` contents, `max_tokens` tokens and 4 MB.
 
-    No batch is empty. A text that exceeds a bound on its own is a batch of one.
+    Media have bounds of their own: `MAX_IMAGES` and `INLINE_BYTES`. No batch is empty. A content
+    that exceeds a bound on its own is a batch of one.
     """
     batch: list[T] = []
-    tokens = size_bytes = 0
+    tokens = size_bytes = images = media_bytes = 0
     for content in contents:
         tokens += content.tokens
         size_bytes += (own_bytes := len(content.text.encode(errors="surrogatepass")))
@@ -48,34 +60,47 @@ def batches(
             or (max_tokens is not None and tokens > max_tokens)
             or size_bytes > _MAX_BYTES
         )
+        if content.parts:
+            own_images, own_media_bytes = images_in([content.parts]), _media_bytes(content.parts)
+            images, media_bytes = images + own_images, media_bytes + own_media_bytes
+            is_full = is_full or images > MAX_IMAGES or media_bytes > INLINE_BYTES
         if batch and is_full:
             yield batch
             batch, tokens, size_bytes = [], content.tokens, own_bytes
+            images = media_bytes = 0
+            if content.parts:
+                images, media_bytes = own_images, own_media_bytes
         batch.append(content)
     if batch:
         yield batch
 
 
-async def read_ahead(
-    texts: AsyncIterable[str], titles: Iterable[str | None] | None, size: int
-) -> AsyncGenerator[tuple[int, list[tuple[str, str | None]]], None]:
-    """Yield batches of at most `size` texts with their titles, each with its first position.
+def _media_bytes(parts: Parts) -> int:
+    return sum([part.size_bytes for part in parts if not isinstance(part, str)])
 
-    If `texts` raises, the texts before the error are yielded first.
+
+async def read_ahead(
+    texts: AsyncIterable[object], titles: Iterable[str | None] | None, size: int
+) -> AsyncGenerator[tuple[int, list[tuple[object, str | None]]], None]:
+    """Yield batches of at most `size` contents with their titles, each with its first position.
+
+    A batch ends early if its media hold 15 MB of memory. If `texts` raises, the texts before the
+    error are yielded first.
 
     Raises:
         InvalidInputError: The number of titles differs from the number of texts.
     """
     remaining = repeat(None) if titles is None else iter(titles)
-    first = 0
-    run: list[tuple[str, str | None]] = []
+    first = held = 0
+    run: list[tuple[object, str | None]] = []
     problem: Exception | None = None
     try:
         async for text in texts:
             run.append((text, _next_title(remaining)))
-            if len(run) == size:
+            held += 0 if isinstance(text, str) else held_bytes(text)
+            if len(run) == size or held >= INLINE_BYTES:
                 yield first, run
-                first, run = first + size, []
+                first, run, held = first + len(run), [], 0
         _check_exhausted(remaining, titles)
     except Exception as error:  # noqa: BLE001 - the caller's; raised below
         problem = error

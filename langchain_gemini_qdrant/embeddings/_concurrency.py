@@ -138,3 +138,13 @@ class Tasks:
 
 def _run(operation: Callable[..., Coroutine[Any, Any, T]], args: tuple[object, ...]) -> T:
     return run(operation(*args))
+
+
+async def wait_in_thread(future: concurrent.futures.Future[None], seconds: float) -> None:
+    """Block until a future has ended, or for some seconds; `wait_in_loop` without an event loop."""
+    concurrent.futures.wait([future], timeout=seconds)
+
+
+async def wait_in_loop(future: concurrent.futures.Future[None], seconds: float) -> None:
+    """Let the event loop run until a future of any thread has ended, or for some seconds."""
+    await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from concurrent.futures import CancelledError
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -15,11 +16,17 @@ from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._retry_policy import RetryPolicy
 from langchain_gemini_qdrant._runtime import Blocking
 from langchain_gemini_qdrant._warnings import warn, warn_in_passing
+from langchain_gemini_qdrant.embeddings._backends import files_api
 from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
-from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
+from langchain_gemini_qdrant.embeddings._concurrency import (
+    Tasks,
+    Threads,
+    wait_in_loop,
+    wait_in_thread,
+)
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
 from langchain_gemini_qdrant.embeddings._lengths import too_long
-from langchain_gemini_qdrant.embeddings._request import check_texts, check_titles, read_contents
+from langchain_gemini_qdrant.embeddings._request import Content, check_titles
 from langchain_gemini_qdrant.embeddings._send import (
     POLL,
     CallContext,
@@ -30,6 +37,7 @@ from langchain_gemini_qdrant.embeddings._send import (
     halves_may_pass,
 )
 from langchain_gemini_qdrant.embeddings._tracing import traced
+from langchain_gemini_qdrant.embeddings._uploads import Files, uploads_of
 from langchain_gemini_qdrant.embeddings._vectors import (
     Result,
     Vectors,
@@ -38,9 +46,9 @@ from langchain_gemini_qdrant.embeddings._vectors import (
 )
 from langchain_gemini_qdrant.embeddings.models import find_model
 from langchain_gemini_qdrant.errors import (
+    ConfigurationError,
     GeminiQdrantError,
     InvalidInputError,
-    RequestRejectedError,
 )
 
 if TYPE_CHECKING:
@@ -62,9 +70,10 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide
     from langchain_gemini_qdrant.embeddings._connection import Connection
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
-    from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
+    from langchain_gemini_qdrant.embeddings._request import RequestSpec
     from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+    from langchain_gemini_qdrant.embeddings.models import GeminiModel
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -73,7 +82,6 @@ J = TypeVar("J")
 _BATCHES_A_MINUTE = 20
 # The estimate of tokens may be a third too low.
 _TRUST_IN_THE_ESTIMATE = 0.7
-_REFUSALS = 8  # single texts refused, and none accepted, before a call stops
 
 
 class BlockingRateLimiter:
@@ -99,7 +107,11 @@ class BlockingRateLimiter:
 
 
 def blocking_services(
-    backend: Backend, clock: Clock, cache: ByteStore | None, rate_limiter: BaseRateLimiter | None
+    backend: Backend,
+    clock: Clock,
+    cache: ByteStore | None,
+    rate_limiter: BaseRateLimiter | None,
+    files: Files,
 ) -> Services:
     """Return the services of sync calls; closing their `side_by_side` ends all waits."""
     cancelled = threading.Event()
@@ -108,6 +120,13 @@ def blocking_services(
         clock=BlockingClock(clock, cancelled),
         cache=None if cache is None else Blocking(cache, "a"),
         rate_limiter=None if rate_limiter is None else BlockingRateLimiter(rate_limiter, cancelled),
+        files=replace(
+            files,
+            api=files.api and Blocking(files.api, "a"),
+            wait=wait_in_thread,
+            cancelled=cancelled,
+        ),
+        apart=_at_once,
         side_by_side=partial(Threads, cancelled=cancelled),
     )
 
@@ -135,7 +154,7 @@ class Embedder:
     limiter: Limiter
     policy: RetryPolicy
     deadline: float | None
-    usd_per_token: float | None
+    model: GeminiModel | None
     max_texts: int
     max_tokens: float | None
     max_concurrency: int
@@ -149,7 +168,7 @@ class Embedder:
             limiter=self.limiter,
             policy=self.policy,
             deadline=None if self.deadline is None else self.services.clock.now() + self.deadline,
-            usd_per_token=self.usd_per_token,
+            model=self.model,
         )
 
     @contextmanager
@@ -167,13 +186,26 @@ class Embedder:
                     warn_in_passing(f"on_usage raised {error!r}, which is ignored")
 
     async def embed_one(self, call: CallContext, text: object) -> list[float]:
-        """Return the vector of one text."""
-        [read] = read_contents([text])
+        """Return the vector of one content."""
+        [read] = await _read(call.services, call.spec.read, [text])
         content = call.spec.content(read)
         if call.spec.near_limit([content]):
             await self._check_lengths(call, Vectors(call.spec, [content]), [content])
         [vector] = await embed_batch(call, [content])
         return as_list(vector)
+
+    async def embed_documents(
+        self,
+        name: str,
+        spec: RequestSpec,
+        texts: Iterable[object],
+        titles: Iterable[str | None] | None,
+        services: Services | None = None,
+    ) -> list[list[float]]:
+        """Check contents and embed them, as one call with this name in traces."""
+        check_list(texts, "texts")
+        contents = await _read(services or self.services, spec.checked_contents, [*texts], titles)
+        return await self.embed_call(name, Vectors(spec, contents), services)
 
     async def embed_call(
         self, name: str, wanted: Vectors, services: Services | None = None
@@ -188,20 +220,24 @@ class Embedder:
         missing = wanted.missing
         await self._check_lengths(call, wanted, missing)
         todo = list(self._batches(missing))
-        async with aclosing(self._results(call, embed_batch, todo)) as results:
+        async with (
+            call.services.files.kept(call, missing) as done,
+            aclosing(self._results(call, embed_batch, todo)) as results,
+        ):
             async for batch, result in results:
                 wanted.collect(batch, result)
                 # Not in the batch's own thread or task, which sends the next batch meanwhile.
                 wanted.make_lists(batch)
+                await done(batch)
         return [as_list(vector) for vector in wanted.all()]
 
     async def stream(
         self,
         call: CallContext,
-        texts: AsyncIterable[str],
+        texts: AsyncIterable[object],
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[list[list[float]], None]:
-        """Yield the vectors of any number of texts in order, batch by batch, as they arrive."""
+        """Yield the vectors of any number of contents in order, batch by batch, as they arrive."""
         async with aclosing(self.outcomes(call, texts, titles)) as batches_done:
             async for batch in batches_done:
                 vectors, failure = until_failure(batch)
@@ -212,15 +248,15 @@ class Embedder:
     async def outcomes(
         self,
         call: CallContext,
-        texts: AsyncIterable[str],
+        texts: AsyncIterable[object],
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[list[Vector | Exception], None]:
-        """Yield for each text its vector or its error, in order, batch by batch.
+        """Yield for each content its vector or its error, in order, batch by batch.
 
         After a failure no more batches start, and those already sent are completed.
         """
         if self.max_concurrency == 1:
-            async with aclosing(self._read(call.spec, texts, titles)) as source:
+            async with aclosing(self._read(call, texts, titles)) as source:
                 async for wanted in source:
                     batch = await self._embed_wanted(call, wanted)
                     yield batch
@@ -230,7 +266,7 @@ class Embedder:
         problem: Exception | None = None
         running: deque[Pending[list[Vector | Exception]]] = deque()
         async with (
-            aclosing(self._read(call.spec, texts, titles)) as source,
+            aclosing(self._read(call, texts, titles)) as source,
             aclosing(call.services.side_by_side(self.max_concurrency)) as jobs,
         ):
             while problem is None and call.fatal_error is None:
@@ -250,15 +286,19 @@ class Embedder:
             raise problem
 
     async def each(
-        self, call: CallContext, texts: Sequence[str], titles: Sequence[str | None] | None
+        self, call: CallContext, texts: Sequence[object], titles: Sequence[str | None] | None
     ) -> list[Vector | Exception | None]:
-        """Return for each text its vector or its error.
+        """Return for each content its vector or its error.
 
-        If a request is refused or too large, its halves are sent, down to the text that is.
+        If a request is refused or too large, its halves are sent, down to the content that is.
         """
-        contents = list(call.spec.contents(texts, titles))
+        try:
+            contents = await _read(call.services, call.spec.read_each, texts, titles)
+        except ConfigurationError as error:
+            call.give_up(error)
+            return [error] * len(texts)
         found: dict[Content, Vector | Exception] = {}
-        unique = list(dict.fromkeys(contents))
+        unique = [c for c in dict.fromkeys(contents) if isinstance(c, Content)]
         long, doubtful = self._near_limit(call, unique)
         try:
             long |= await self._counted_too_long(call, doubtful)
@@ -269,23 +309,33 @@ class Embedder:
                 self._refuse(call, [0])
             except (GeminiQdrantError, Warning) as error:
                 found[content] = error
-        todo = deque(self._batches([each for each in unique if each not in found]))
-        refusals = 0
+        left = [content for content in unique if content not in found]
+        async with (
+            call.services.files.kept(call, left) as done,
+            aclosing(self._halving(call, left)) as results,
+        ):
+            async for batch, result in results:
+                found.update(zip(batch, result, strict=True))
+                await done(batch)
+        return [found[each] if isinstance(each, Content) else each for each in contents]
+
+    async def _halving(
+        self, call: CallContext, contents: Sequence[Content]
+    ) -> AsyncGenerator[tuple[list[Content], Sequence[Vector | Exception]], None]:
+        """Yield contents with their vectors or errors, request by request."""
+        todo = deque(self._batches(contents))
         while todo:
             batch = todo.popleft()
             try:
-                found.update(zip(batch, await embed_at_once(call, batch), strict=True))
+                yield batch, await embed_at_once(call, batch)
             except (GeminiQdrantError, CancelledError) as error:
                 if len(batch) > 1 and halves_may_pass(error) and error is not call.fatal_error:
                     half = len(batch) // 2
                     todo.extendleft((batch[half:], batch[:half]))
                     continue
-                found.update(dict.fromkeys(batch, error))
-                refusals += isinstance(error, RequestRejectedError)
-                # No text of the whole call was accepted: the texts are not the cause.
-                if refusals == _REFUSALS and call.usage.requests == 0:
-                    call.give_up(error)
-        return [found[content] for content in contents]
+                if isinstance(error, GeminiQdrantError):
+                    call.refused(error)
+                yield batch, [error] * len(batch)
 
     async def _results(
         self,
@@ -347,24 +397,23 @@ class Embedder:
 
     async def _read(
         self,
-        spec: RequestSpec,
-        texts: AsyncIterable[str],
+        call: CallContext,
+        texts: AsyncIterable[object],
         titles: Iterable[str | None] | None,
     ) -> AsyncGenerator[Vectors, None]:
         """Yield the batches of a stream; an invalid one ends it, after the batches before it."""
+        spec = call.spec
         if titles is not None:
             check_list(titles, "titles")
         async with aclosing(read_ahead(texts, titles, self.max_texts)) as runs:
             async for first, run in runs:
-                problem: InvalidInputError | None = None
-                good = run
-                for check, part in ((check_texts, 0), (check_titles, 1)):
-                    try:
-                        check([pair[part] for pair in good], first=first)
-                    except InvalidInputError as error:
-                        problem = error
-                        good = run[: error.indices[0] - first]
-                contents = spec.contents([text for text, _ in good], [title for _, title in good])
+                values, own_titles = [text for text, _ in run], [title for _, title in run]
+                good, problem = await _read(call.services, spec.read_until_wrong, values, first)
+                try:
+                    check_titles(own_titles[: len(good)], first=first)
+                except InvalidInputError as error:
+                    good, problem = good[: error.indices[0] - first], error
+                contents = spec.contents(good, own_titles[: len(good)])
                 for batch in self._batches(contents):
                     yield Vectors(spec, batch, first=first)
                     first += len(batch)  # noqa: PLW2901 - the position of the next batch
@@ -378,7 +427,8 @@ class Embedder:
             await self._check_lengths(call, wanted, batch)
         except (GeminiQdrantError, Warning) as error:
             return [error] * wanted.missing_count
-        wanted.collect(batch, await _result(embed_batch, call, batch))
+        async with call.services.files.kept(call, batch):
+            wanted.collect(batch, await _result(embed_batch, call, batch))
         return wanted.outcomes()
 
 
@@ -393,25 +443,32 @@ def make_embedder(options: GeminiEmbeddings, connection: Connection, used: Usage
     quota, most = options.tokens_per_minute, backend.max_batch_tokens(options.model)
     bounds = [] if quota is None else [quota / _BATCHES_A_MINUTE]
     bounds += [] if most is None else [most * _TRUST_IN_THE_ESTIMATE]
-    known = find_model(options.model)
-    price = known.usd_per_million_tokens if known else None
-    blocking = partial(blocking_services, backend, clock, cache, rate_limiter)
+    limiter = limiter_of(options, connection)
+    files = Files(
+        api=files_api(options.backend, backend, is_vertex=connection.is_vertex),
+        uploads=uploads_of(limiter),
+        wait=wait_in_loop,
+        cancelled=threading.Event(),
+    )
+    blocking = partial(blocking_services, backend, clock, cache, rate_limiter, files)
     return Embedder(
         services=Services(
             backend=backend,
             clock=clock,
             cache=cache,
             rate_limiter=rate_limiter,
+            files=files,
+            apart=asyncio.to_thread,
             side_by_side=Tasks,
         ),
         blocking_services=blocking,
         query_services=blocking(),
         used=used,
         on_usage=options.on_usage,
-        limiter=limiter_of(options, connection),
+        limiter=limiter,
         policy=RetryPolicy(max_retries=options.max_retries),
         deadline=options.deadline,
-        usd_per_token=None if price is None else price / 1e6,
+        model=find_model(options.model),
         max_texts=max(
             1,
             min(
@@ -424,6 +481,20 @@ def make_embedder(options: GeminiEmbeddings, connection: Connection, used: Usage
         max_concurrency=options.max_concurrency,
         on_too_long=options.on_too_long,
     )
+
+
+async def _read(
+    services: Services, check: Callable[..., T], values: Sequence[object], *rest: object
+) -> T:
+    """Check contents; apart from the event loop if any has media, whose files are read."""
+    if all(isinstance(value, str) for value in values):
+        return check(values, *rest)
+    result: T = await services.apart(check, values, *rest)
+    return result
+
+
+async def _at_once(function: Callable[..., T], *args: object) -> T:
+    return function(*args)
 
 
 async def _result(

@@ -50,32 +50,38 @@ async def too_long(
     Raises:
         EmbeddingError: The API supports token counts, but this count failed.
     """
-    limit = spec.max_input_tokens or 0
     counts: dict[Content, int] = {}
     try:
         for most in (_SAMPLES, None):
-            rest = [c for c in contents if c not in counts and not _is_short(c, known, limit)]
+            rest = [
+                c for c in contents if c not in counts and not _is_short(c, known, spec.room(c))
+            ]
             step = 1 if most is None else max(len(rest) // most, 1)
             chosen = rest[::step][:most]
             for content, result in zip(chosen, await count(chosen), strict=True):
                 counts[content] = tokens = result.unwrap()
-                known.append(Counted(_density(content), tokens / content.tokens))
+                known.append(Counted(_density(content), tokens / _text_tokens(content)))
     except RequestRejectedError as error:
         warn(
             f"{spec.model}: tokens cannot be counted (countTokens answered {error.status_code}): "
             "the lengths of long texts are estimated, with an error of up to a third"
         )
-        return {c for c in contents if counts.get(c, c.tokens) > limit}
-    return {content for content, tokens in counts.items() if tokens > limit}
+        return {c for c in contents if counts.get(c, _text_tokens(c)) > spec.room(c)}
+    return {content for content, tokens in counts.items() if tokens > spec.room(content)}
 
 
-def _is_short(content: Content, known: Sequence[Counted], limit: int) -> bool:
+def _is_short(content: Content, known: Sequence[Counted], room: float) -> bool:
     """Return whether the counts of similar texts show that a text is within the limit."""
     density = _density(content)
     ratios = [c.ratio for c in known if abs(c.density - density) <= _ALIKE * density]
-    return bool(ratios) and content.tokens * max(ratios) * _MARGIN <= limit
+    return bool(ratios) and _text_tokens(content) * max(ratios) * _MARGIN <= room
 
 
 def _density(content: Content) -> float:
     """Return the estimated tokens per byte, which distinguish prose, code, digits and noise."""
-    return content.tokens / len(content.text.encode())
+    return _text_tokens(content) / len(content.text.encode())
+
+
+def _text_tokens(content: Content) -> int:
+    """Return the estimated tokens of a text alone: the API counts it without its media."""
+    return content.tokens - content.media_tokens

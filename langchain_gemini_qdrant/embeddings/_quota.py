@@ -39,6 +39,7 @@ class Reservation:
 
     granted: float
     estimate: int
+    media_tokens: int
     texts: int
     tokens: int
     after_pause: float = math.inf  # seconds from the end of the last pause to `granted`

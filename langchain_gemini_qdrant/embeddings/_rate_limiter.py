@@ -128,7 +128,13 @@ class Limiter:
         return f"{' and '.join(known)} a minute" if known else ""
 
     def try_acquire(
-        self, now: float, *, texts: int, tokens: int, since: float | None = None
+        self,
+        now: float,
+        *,
+        texts: int,
+        tokens: int,
+        media_tokens: int = 0,
+        since: float | None = None,
     ) -> Reservation | float:
         """Admit a request, or return when to ask again.
 
@@ -136,6 +142,7 @@ class Limiter:
             now: Monotonic seconds.
             texts: Texts in the request.
             tokens: Their estimated tokens; they are corrected by what `settle` has learned.
+            media_tokens: The tokens of media beside them, which need no correction.
             since: When the caller first asked. Small requests overtake large ones that wait, until
                 a large one has waited for a whole window: then it is next. None: the caller may
                 always be overtaken.
@@ -147,7 +154,7 @@ class Limiter:
         with self._lock:
             self._expire(now)
             self._doubt(now)
-            booked = math.ceil(tokens * self._ratio())
+            booked = math.ceil(tokens * self._ratio()) + media_tokens
             wait = max(
                 self._paused_until - now,
                 self._texts.wait(now, texts, self._window),
@@ -166,6 +173,7 @@ class Limiter:
             reservation = Reservation(
                 granted=now,
                 estimate=tokens,
+                media_tokens=media_tokens,
                 texts=0,
                 tokens=0,
                 after_pause=now - self._paused_until,
@@ -179,7 +187,8 @@ class Limiter:
         with self._lock:
             if tokens is not None:
                 self._book(reservation, reservation.texts, tokens)
-                self._learn_ratio(reservation.estimate, tokens)
+                if not reservation.media_tokens:
+                    self._learn_ratio(reservation.estimate, tokens)
             self._uncounted = 0 if tokens is not None else self._uncounted + 1
             reservation.answered = True
             if reservation.granted > self._slowed_at:  # otherwise it was sent before the last 429
@@ -187,7 +196,7 @@ class Limiter:
                 self._texts.grow(reservation.texts)
                 self._tokens.grow(reservation.tokens)
 
-    def fits(self, *, texts: int, tokens: int) -> bool:
+    def fits(self, *, texts: int, tokens: int, media_tokens: int = 0) -> bool:
         """Return whether a request of several texts is small enough for the known limits.
 
         A request over a limit would never be admitted. As batches differ in tokens, several should
@@ -196,7 +205,8 @@ class Limiter:
         with self._lock:
             most = self._texts.ceiling or math.inf
             room = self._tokens.ceiling or math.inf
-            return texts <= most and tokens * self._ratio() <= room / _REQUESTS_A_MINUTE
+            booked = tokens * self._ratio() + media_tokens
+            return texts <= most and booked <= room / _REQUESTS_A_MINUTE
 
     def wants_count(self) -> bool:
         """Return whether the tokens of the next request should be counted; then start again.

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import operator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
 from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedRequest
+from langchain_gemini_qdrant.embeddings._media import (
+    MediaSupport,
+    media_support,
+    media_support_of,
+    media_tokens,
+)
 from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
 from langchain_gemini_qdrant.embeddings.models import (
     find_model,
@@ -21,19 +28,16 @@ from langchain_gemini_qdrant.embeddings.models import (
 )
 from langchain_gemini_qdrant.embeddings.tasks import parse_task_type, task_sides, with_prefix
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, TextTooLongError
-from langchain_gemini_qdrant.media._contents import as_content
-from langchain_gemini_qdrant.media._medium import Medium
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Literal
 
+    from langchain_gemini_qdrant.embeddings._media import Parts
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.embeddings.models import GeminiModel
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
-
-Parts: TypeAlias = tuple[str | Medium, ...]
-"""The texts and media of one content, at least one of them a medium."""
+    from langchain_gemini_qdrant.media._medium import Medium
 
 # Outside these shares of a model's limit the estimate is trusted; between them the API counts the
 # tokens.
@@ -56,6 +60,11 @@ class Content(NamedTuple):
     tokens: int
     parts: tuple[str | Medium, ...] = ()
 
+    @property
+    def media_tokens(self) -> int:
+        """Tokens of its media alone."""
+        return media_tokens([self.parts]).total() if self.parts else 0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestSpec:
@@ -68,7 +77,8 @@ class RequestSpec:
         size: Length of the vectors that must be returned, None if it is not known.
         prefix: Adds the task in front of each text, None for models without text prefixes.
         by_parameter: Whether the task is sent as a parameter.
-        max_input_tokens: The model's input limit for one text, None if it is not known.
+        max_input_tokens: The model's input limit for one content, None if it is not known.
+        media: Whether media can be sent.
     """
 
     model: str
@@ -78,6 +88,7 @@ class RequestSpec:
     prefix: str | None
     by_parameter: bool
     max_input_tokens: int | None
+    media: MediaSupport
 
     def content(self, text: str | Parts, title: str | None = None) -> Content:
         """Return one content in the form in which it is sent.
@@ -85,29 +96,21 @@ class RequestSpec:
         Raises:
             ConfigurationError: A title is given for a task that reads none.
         """
+        if title and self.task != "RETRIEVAL_DOCUMENT":
+            raise ConfigurationError(
+                f"titles are for RETRIEVAL_DOCUMENT only, this call embeds for "
+                f"{self.task}: leave them out, or put them into the texts"
+            )
         if not isinstance(text, str):
-            return self._with_media(text, title)
+            return _with_media(text, title)
         text = _plain(text)
         if title:
-            if self.task != "RETRIEVAL_DOCUMENT":
-                raise ConfigurationError(
-                    f"titles are for RETRIEVAL_DOCUMENT only, this call embeds for "
-                    f"{self.task}: leave them out, or put them into the texts"
-                )
             if self.prefix is None:
                 return Content(text, _plain(title), estimate_tokens(text))
             text = with_prefix(text, self.task, _plain(title))
         elif self.prefix:
             text = self.prefix + text
         return Content(text, None, estimate_tokens(text))
-
-    def _with_media(self, parts: Parts, title: str | None) -> Content:
-        """Return a content with media: its texts get no prefix, and the title is one of them."""
-        if title:
-            parts = (_plain(title), *parts)
-        text = "\n".join([part for part in parts if isinstance(part, str)])
-        tokens = sum([part.tokens for part in parts if isinstance(part, Medium)])
-        return Content(text, None, tokens + (estimate_tokens(text) if text else 0), parts)
 
     def contents(
         self, texts: Iterable[str | Parts], titles: Iterable[str | None] | None
@@ -118,17 +121,17 @@ class RequestSpec:
         return (self.content(text, title) for text, title in zip(texts, titles, strict=True))
 
     def checked_contents(
-        self, texts: Iterable[object], titles: Iterable[str | None] | None
+        self, texts: Sequence[object], titles: Iterable[str | None] | None
     ) -> list[Content]:
-        """Check the texts of a call and return them in the form in which they are sent.
+        """Check the contents of a call and return them in the form in which they are sent.
 
         Raises:
-            InvalidInputError: Texts or titles are not lists, a text is blank or not a string, a
-                title is not a string, or the counts differ.
-            ConfigurationError: A title is given for a task that reads none.
+            InvalidInputError: A content cannot be embedded, titles are not a list of strings, or
+                the counts differ.
+            ConfigurationError: A title is given for a task that reads none, or a medium for a model
+                or a back end that takes none.
         """
-        check_list(texts, "texts")
-        read = read_contents(list(texts))
+        read = self.read(texts)
         if titles is not None:
             check_list(titles, "titles")
             titles = list(titles)
@@ -140,15 +143,63 @@ class RequestSpec:
                 )
         return list(self.contents(read, titles))
 
+    def read(self, values: Sequence[object]) -> list[str | Parts]:
+        """Check contents and return them in the form that `content` takes.
+
+        Raises:
+            InvalidInputError: One cannot be embedded.
+            ConfigurationError: One has media, which cannot be sent.
+        """
+        read, problem = self.read_until_wrong(values)
+        if problem is not None:
+            raise problem
+        return read
+
+    def read_until_wrong(
+        self, values: Sequence[object], first: int = 0
+    ) -> tuple[list[str | Parts], InvalidInputError | None]:
+        """Return the contents before the first that cannot be embedded, and its error.
+
+        Args:
+            values: Contents; their media are read.
+            first: The position of the first one.
+        """
+        texts = [each for each in values if isinstance(each, str)]
+        read: list[str | Parts] = [*texts]
+        problem: InvalidInputError | None = None
+        if len(texts) < len(values):
+            read, problem = self.media.read_until_wrong(values, first=first)
+            texts = [each if isinstance(each, str) else "-" for each in read]
+        try:
+            check_texts(texts, first=first)
+        except InvalidInputError as error:
+            return read[: error.indices[0] - first], error
+        return read, problem
+
+    def read_each(
+        self, values: Sequence[object], titles: Sequence[str | None] | None
+    ) -> list[Content | InvalidInputError]:
+        """Return each content in the form in which it is sent, or why it cannot be embedded."""
+        read: list[Content | InvalidInputError] = []
+        for value, title in zip(values, titles or [None] * len(values), strict=True):
+            try:
+                text = value if isinstance(value, str) else self.media.read(value)
+                check_texts([text] if isinstance(text, str) else [])
+                read.append(self.content(text, title))
+            except InvalidInputError as error:
+                read.append(error)
+        return read
+
     def request(self, contents: Sequence[Content]) -> EmbedRequest:
         """Return the request for some contents."""
+        parts = [content.parts for content in contents]
         return EmbedRequest(
             model=self.model,
             texts=[content.text for content in contents],
             titles=[content.title for content in contents],
-            parts=[content.parts for content in contents],
             task_type=self.task if self.by_parameter else None,
             output_dimensionality=self.output_dimensionality,
+            parts=parts if any(parts) else (),
         )
 
     def key(self, content: Content) -> str:
@@ -169,17 +220,24 @@ class RequestSpec:
         limit = self.max_input_tokens
         if limit is None:
             return []
-        return [
-            content
-            for content in contents
-            if content.tokens > limit * _SURELY_SHORT
-            and len(content.text.encode()) > limit  # a token has at least one byte
-        ]
+        near = [content for content in contents if content.tokens > limit * _SURELY_SHORT]
+        return [content for content in near if self._may_be_too_long(content)]
+
+    def _may_be_too_long(self, content: Content) -> bool:
+        media, room = content.media_tokens, self.room(content)
+        return (
+            content.tokens - media > room * _SURELY_SHORT
+            and len(content.text.encode()) > room  # a token has at least one byte
+        )
 
     def is_surely_too_long(self, content: Content) -> bool:
         """Return whether the estimate is far enough above the limit to need no count by the API."""
-        limit = self.max_input_tokens
-        return limit is not None and content.tokens > limit * _SURELY_LONG
+        room = self.room(content)
+        return content.tokens - content.media_tokens > room * _SURELY_LONG
+
+    def room(self, content: Content) -> float:
+        """Return how many tokens a content's text may have beside its media."""
+        return (self.max_input_tokens or math.inf) - content.media_tokens
 
     def too_long(self, indices: Sequence[int]) -> TextTooLongError:
         """Return the error for texts above the limit."""
@@ -193,9 +251,27 @@ class RequestSpec:
         )
 
 
+def _with_media(parts: Parts, title: str | None) -> Content:
+    """Return a content with media: its text gets no prefix, and the title is its first line.
+
+    Source: https://ai.google.dev/gemini-api/docs/embeddings (task types, multimodal input)
+    """
+    if title:
+        caption = [part for part in parts[:1] if isinstance(part, str)]
+        parts = ("\n".join([_plain(title), *caption]), *parts[len(caption) :])
+    text = "\n".join([part for part in parts if isinstance(part, str)])
+    tokens = media_tokens([parts]).total()
+    return Content(text, None, tokens + (estimate_tokens(text) if text else 0), parts)
+
+
 @lru_cache(maxsize=256, typed=True)
-def request_spec(model: str, task: TaskType, output_dimensionality: int | None) -> RequestSpec:
-    """Return how texts for this task are sent to a model.
+def request_spec(
+    model: str,
+    task: TaskType,
+    output_dimensionality: int | None,
+    media: MediaSupport | None = None,
+) -> RequestSpec:
+    """Return how contents for this task are sent to a model, by default to the Developer API.
 
     Raises:
         ConfigurationError: The model does not support vectors of this length.
@@ -213,6 +289,7 @@ def request_spec(model: str, task: TaskType, output_dimensionality: int | None) 
         prefix=with_prefix("", task) if conditioning == "prefix" else None,
         by_parameter=conditioning == "task_type" and task != "TASK_TYPE_UNSPECIFIED",
         max_input_tokens=known.max_input_tokens if known else None,
+        media=media or media_support(model, is_vertex=False),
     )
 
 
@@ -226,7 +303,7 @@ def call_spec(
     task_type: object = None,
     output_dimensionality: object = None,
 ) -> RequestSpec:
-    """Return how the texts of a call are sent; its task and size override the instance's.
+    """Return how the contents of a call are sent; its task and size override the instance's.
 
     Raises:
         ConfigurationError: The task or the size is not valid.
@@ -239,7 +316,7 @@ def call_spec(
     size = options.output_dimensionality
     if output_dimensionality is not None:
         size = _whole_number(output_dimensionality)
-    return request_spec(options.model, task, size)
+    return request_spec(options.model, task, size, media_support_of(options))
 
 
 def _whole_number(value: object) -> int:
@@ -289,25 +366,6 @@ def check_titles(titles: Sequence[object], *, first: int = 0) -> None:
             indices=wrong,
         )
     _check_encodable(titles, "titles", first)
-
-
-def read_contents(values: Sequence[object], *, first: int = 0) -> list[str | Parts]:
-    """Check contents and return them in the form that `RequestSpec.content` takes.
-
-    Raises:
-        InvalidInputError: One cannot be embedded; `first` is the position of the first one.
-    """
-    texts: list[str | Parts] = []
-    for index, value in enumerate(values, first):
-        if isinstance(value, str):
-            texts.append(value)
-            continue
-        try:
-            texts.append(as_content(value))
-        except InvalidInputError as error:
-            raise InvalidInputError(f"index {index}: {error}", indices=[index]) from error
-    check_texts([text if isinstance(text, str) else "-" for text in texts], first=first)
-    return texts
 
 
 def check_texts(texts: Sequence[object], *, first: int = 0) -> None:

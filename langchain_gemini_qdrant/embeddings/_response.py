@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant.errors import ResponseMismatchError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from langchain_gemini_qdrant.embeddings._backends.protocol import (
         EmbedAnswer,
         EmbedRequest,
         Vector,
     )
 
+_MEDIA_TOKENS = 10_000  # more than the media of one content have
 _UNIT_TOLERANCE = 1e-6  # float32 rounding of a unit vector of 3,072 components stays below it
 
 
 _ADVICE = ". Check base_url: a gateway may send an error of its own with status 200"
 
 
+class NoVectorError(ResponseMismatchError):
+    """A request with media got `values: null`; sending the same again does not help."""
+
+
 def check_answer(request: EmbedRequest, answer: EmbedAnswer, size: int | None) -> list[Vector]:
     """Return the answer's vectors, scaled to length 1, if they match the request.
 
     Raises:
+        NoVectorError: The request has media, and a vector is missing.
         ResponseMismatchError: Their count, size or numbers are wrong.
     """
+    is_none = len(request.texts) == 1 and not answer.vectors  # as Vertex AI's answer is read
+    if request.parts and (is_none or not all(map(len, answer.vectors))):
+        raise NoVectorError(
+            f"{request.model}: no vector was returned for a content with media, with status 200: "
+            "the API does so for bytes that are not of their MIME type or that it cannot read",
+            model=request.model,
+        )
     if len(answer.vectors) != len(request.texts):
         raise ResponseMismatchError(
             f"{request.model}: {len(request.texts)} texts were sent, {len(answer.vectors)} "
@@ -69,3 +85,17 @@ def norm(vector: Vector) -> float:
 def is_length(norm: float) -> bool:
     """Return whether a vector of this length has a direction: no NaN, no infinity, not only 0."""
     return math.isfinite(norm) and norm > 0.0
+
+
+def without_odd_count(answer: EmbedAnswer, request: EmbedRequest) -> EmbedAnswer:
+    """Return an answer without its token count if the request cannot have that many."""
+    media = len(request.texts) if request.parts else 0
+    if answer.tokens is None or is_plausible(answer.tokens, request.texts, media=media):
+        return answer
+    return replace(answer, tokens=None, tokens_by_modality={})
+
+
+def is_plausible(tokens: int, texts: Sequence[str], *, media: int = 0) -> bool:
+    """Return whether texts can have this many tokens: each token has at least one byte."""
+    most = sum([4 * len(text) + 16 for text in texts]) + media * _MEDIA_TOKENS
+    return 0 < tokens <= most

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import threading
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 from langchain_gemini_qdrant._logging import LOGGER
 from langchain_gemini_qdrant._retry_policy import LONGEST_DELAY
 from langchain_gemini_qdrant._warnings import warn_in_passing
+from langchain_gemini_qdrant.embeddings._batching import MAX_IMAGES
 from langchain_gemini_qdrant.embeddings._cache import decode, encode
+from langchain_gemini_qdrant.embeddings._media import images_in, media_tokens
 from langchain_gemini_qdrant.embeddings._quota import Reservation
-from langchain_gemini_qdrant.embeddings._response import check_answer
-from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, billed_tokens
+from langchain_gemini_qdrant.embeddings._response import (
+    NoVectorError,
+    check_answer,
+    is_plausible,
+    without_odd_count,
+)
+from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, billed_tokens, usage_of
 from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
 from langchain_gemini_qdrant.embeddings._waiting import Waits
 from langchain_gemini_qdrant.embeddings.models import model_id
@@ -25,6 +33,7 @@ from langchain_gemini_qdrant.errors import (
     DailyQuotaError,
     EmbeddingError,
     GeminiQdrantError,
+    InvalidInputError,
     RateLimitError,
     RequestRejectedError,
     ResponseMismatchError,
@@ -32,7 +41,7 @@ from langchain_gemini_qdrant.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Any
 
     from langchain_gemini_qdrant._clock import AsyncClock
@@ -46,11 +55,20 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._lengths import Counted
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
     from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
+    from langchain_gemini_qdrant.embeddings._uploads import Files
+    from langchain_gemini_qdrant.embeddings.models import GeminiModel
+
+T = TypeVar("T")
 
 _MOST_FREE = 2  # pauses of one request that may be too short without counting as an attempt
 _LONGEST_COUNT = 5.0  # seconds for counting a sample, which is optional
 POLL = 0.01
 """Seconds between two requests to the user's rate limiter."""
+
+# Single contents refused, and none accepted, before a call stops: a folder may begin with some
+# broken images.
+_REFUSALS = 24
+_MOST_IMAGES = re.compile(r"at most (\d+) image")  # in the answer 400 to more of them
 
 # A request that is too large: the status of a proxy, and the words of Google, whose status is 400.
 _TOO_LARGE_STATUS = 413
@@ -65,6 +83,8 @@ class Services:
         backend: A `Backend`, of which the asynchronous methods are called.
         cache: A LangChain `ByteStore`, used in the same way; None for no cache.
         rate_limiter: A LangChain rate limiter, used in the same way; None for none.
+        files: Sends large media through the Files API.
+        apart: Calls a function that reads files: in a thread, or here if all calls block.
         side_by_side: Makes a runner for the given number of concurrent batches.
     """
 
@@ -72,6 +92,8 @@ class Services:
     clock: AsyncClock
     cache: Any
     rate_limiter: Any
+    files: Files
+    apart: Callable[..., Awaitable[Any]]
     side_by_side: Callable[[int], SideBySide]
 
 
@@ -80,11 +102,14 @@ class CallContext:
     """State shared by the batches of one call.
 
     Attributes:
-        spec: How texts are sent.
+        spec: How contents are sent.
+        model: The model's entry in the table, None if it is unknown.
         limiter: The process's limiter for this key and model.
         deadline: A time of the clock, None for no deadline.
         fatal_error: An error that every further request would also get; None if there was none.
         usage: The usage so far.
+        max_images: Most images in one request; an answer may show that it is lower.
+        refusals: Requests for one content that the API refused.
         counted: The token counts of long texts so far.
     """
 
@@ -93,9 +118,11 @@ class CallContext:
     limiter: Limiter
     policy: RetryPolicy
     deadline: float | None
-    usd_per_token: float | None
+    model: GeminiModel | None
     fatal_error: GeminiQdrantError | None = None
     usage: EmbeddingUsage = field(default_factory=EmbeddingUsage)
+    max_images: int = MAX_IMAGES
+    refusals: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     counted: list[Counted] = field(default_factory=list)
     waits: Waits = field(init=False)
@@ -139,20 +166,30 @@ class CallContext:
                 error = EmbeddingError("not sent, because the run ended", model=self.spec.model)
             self.fatal_error = error
 
+    def learn_max_images(self, error: RequestRejectedError, images: int) -> None:
+        """Lower the bound of images if an answer says that a request had too many."""
+        if found := _MOST_IMAGES.search(str(error)):
+            most = int(found[1]) if int(found[1]) < images else images // 2
+            self.max_images = max(1, min(most, self.max_images))
 
-async def count_tokens(call: CallContext, content: Content) -> int:
-    """Ask the API for the tokens of a text whose estimate is near the limit.
+    def refused(self, error: GeminiQdrantError) -> None:
+        """Count a content that was refused alone; the contents are not the cause if all are."""
+        self.refusals += isinstance(error, RequestRejectedError)
+        if self.refusals == _REFUSALS and self.usage.requests == 0:
+            self.give_up(error)
+
+
+async def retried(call: CallContext, send: Callable[[], Awaitable[T]]) -> T:
+    """Send a request that the quota of embeddings does not limit, and retry it.
 
     Raises:
-        EmbeddingError: The API did not count them.
+        GeminiQdrantError: It failed after all retries, or no time is left.
     """
     attempt = 0
     while True:
         call.check()
         try:
-            tokens: int = await call.services.backend.acount_tokens(
-                call.spec.model, content.text, timeout=call.seconds_left
-            )
+            return await send()
         except (DailyQuotaError, BillingError):
             raise
         except (RateLimitError, ServiceError) as error:
@@ -162,31 +199,32 @@ async def count_tokens(call: CallContext, content: Content) -> int:
             raise
         except Exception as error:
             raise _unexpected(call, error) from error
-        else:
-            if not _is_plausible(tokens, [content.text]):
-                raise RequestRejectedError(
-                    f"{call.spec.model}: countTokens answered {tokens}, which is not a count",
-                    model=call.spec.model,
-                    status_code=200,
-                )
-            return tokens
 
 
-def _without_odd_count(answer: EmbedAnswer, request: EmbedRequest) -> EmbedAnswer:
-    if answer.tokens is None or _is_plausible(answer.tokens, request.texts):
-        return answer
-    return replace(answer, tokens=None)
+async def count_tokens(call: CallContext, content: Content) -> int:
+    """Ask the API for the tokens of a text whose estimate is near the limit.
 
-
-def _is_plausible(tokens: int, texts: Sequence[str]) -> bool:
-    """Return whether texts can have this many tokens: each token has at least one byte."""
-    return 0 < tokens <= sum([4 * len(text) + 16 for text in texts])
+    Raises:
+        EmbeddingError: The API did not count them.
+    """
+    backend, model = call.services.backend, call.spec.model
+    tokens: int = await retried(
+        call, lambda: backend.acount_tokens(model, content.text, timeout=call.seconds_left)
+    )
+    if not is_plausible(tokens, [content.text]):
+        raise RequestRejectedError(
+            f"{model}: countTokens answered {tokens}, which is not a count",
+            model=model,
+            status_code=200,
+        )
+    return tokens
 
 
 async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     """Return the vectors of one request's contents; those in the cache are not sent.
 
-    A request that is refused as too large is sent in halves.
+    A request that is refused as too large is sent in halves, and so is one with media that fails
+    for a reason that may be one content's: the others do not fail with it.
 
     Raises:
         PartialEmbeddingError: Some halves failed after all retries.
@@ -194,12 +232,22 @@ async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Ve
     """
     try:
         return await embed_at_once(call, contents)
-    except _TooBigForQuotaError:
-        pass
-    except RequestRejectedError as error:
-        if len(contents) == 1 or not _is_too_large(error):
+    except GeminiQdrantError as error:
+        if len(contents) == 1 or not _is_worth_halving(call, error, contents):
+            if len(contents) == 1 and contents[0].parts:
+                call.refused(error)
             raise
     return await _embed_halves(call, contents)
+
+
+def _is_worth_halving(
+    call: CallContext, error: GeminiQdrantError, contents: Sequence[Content]
+) -> bool:
+    if not isinstance(error, RequestRejectedError):
+        return halves_may_pass(error)
+    return _is_too_large(error) or (
+        error is not call.fatal_error and any(content.parts for content in contents)
+    )
 
 
 def _is_too_large(error: RequestRejectedError) -> bool:
@@ -216,13 +264,16 @@ async def _embed_halves(call: CallContext, contents: Sequence[Content]) -> list[
     return wanted.all()
 
 
-class _TooBigForQuotaError(GeminiQdrantError):
-    """A request of several texts exceeds a limit that a 429 reported after it was built."""
+class SentInHalvesError(GeminiQdrantError):
+    """A request of several contents was not sent, because its halves may pass."""
 
 
 def halves_may_pass(error: BaseException) -> bool:
     """Return whether a request failed with an error that one of its halves may not get."""
-    return isinstance(error, RequestRejectedError | _TooBigForQuotaError)
+    # InvalidInputError: a file has changed or is gone.
+    return isinstance(
+        error, RequestRejectedError | InvalidInputError | NoVectorError | SentInHalvesError
+    )
 
 
 async def embed_at_once(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
@@ -278,10 +329,21 @@ def _warn_of_cache(doing: str, error: Exception) -> None:
 
 
 async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
+    """Send one request, after its large media."""
+    try:
+        return await call.services.files.sending(call, contents, _send_request)
+    except RequestRejectedError as error:
+        if error.refuses_all:
+            call.fatal_error = error
+        raise
+
+
+async def _send_request(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     services, limiter = call.services, call.limiter
-    request = call.spec.request(contents)
+    request = _request(call, contents)
     limit = call.spec.max_input_tokens
     estimate = sum([billed_tokens(content, limit) for content in contents])
+    media = media_tokens(request.parts)
     # Creating a client takes a third of a second, and no admitted request should wait for it.
     await services.backend.aprepare()
     if services.rate_limiter is not None:
@@ -289,11 +351,9 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
     await _calibrate(call, contents)
     attempt = free = 0
     while True:
-        reservation = await _admission(call, len(contents), estimate)
+        reservation = await _admission(call, len(contents), estimate, media.total())
         try:
-            sent = await services.backend.aembed(request, timeout=call.seconds_left)
-            answer = _without_odd_count(sent, request)
-            vectors = check_answer(request, answer, call.spec.size)
+            answer, vectors = await _ask(call, request, reservation)
         except (DailyQuotaError, BillingError) as error:
             limiter.release(reservation)
             error.attempts = attempt + 1
@@ -308,16 +368,39 @@ async def _send(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
             attempt += 1
         except RequestRejectedError as error:
             error.attempts = attempt + 1
-            if error.refuses_all:
-                call.fatal_error = error
+            call.learn_max_images(error, images_in(request.parts))
             raise
         except ConfigurationError as error:  # the SDK reports it only now
             call.fatal_error = error
             raise
         else:
             limiter.settle(reservation, tokens=answer.tokens)
-            call.add(_usage(request, answer, estimate, call.usd_per_token))
+            call.add(usage_of(request, answer, estimate, media, call.model))
             return vectors
+
+
+def _request(call: CallContext, contents: Sequence[Content]) -> EmbedRequest:
+    """Return the request for some contents, unless answers have shown that it has too many images.
+
+    The bytes of media are not in it: the back end reads them while it sends.
+    """
+    request = call.spec.request(contents)
+    if len(contents) > 1 and images_in(request.parts) > call.max_images:
+        raise SentInHalvesError("the API has refused as many images")
+    return request
+
+
+async def _ask(
+    call: CallContext, request: EmbedRequest, reservation: Reservation
+) -> tuple[EmbedAnswer, list[Vector]]:
+    """Send a request once and check its answer."""
+    try:
+        sent = await call.services.backend.aembed(request, timeout=call.seconds_left)
+    except InvalidInputError:  # a file has changed or is gone; nothing was sent
+        call.limiter.release(reservation)
+        raise
+    answer = without_odd_count(sent, request)
+    return answer, check_answer(request, answer, call.spec.size)
 
 
 async def _calibrate(call: CallContext, contents: Sequence[Content]) -> None:
@@ -326,7 +409,7 @@ async def _calibrate(call: CallContext, contents: Sequence[Content]) -> None:
     Counting is free, and an estimate that is too high wastes quota.
     """
     limit = call.spec.max_input_tokens or math.inf
-    short = [content for content in contents if content.tokens <= limit / 2]  # not truncated ones
+    short = [c for c in contents if c.text and c.tokens <= limit / 2]  # not truncated ones
     if not short or not call.limiter.wants_count():
         return
     text = " ".join([part for c in short for part in (c.title, c.text) if part])
@@ -339,8 +422,10 @@ async def _calibrate(call: CallContext, contents: Sequence[Content]) -> None:
     except GeminiQdrantError as error:  # a gateway may not support counting; the estimate is enough
         LOGGER.info("%s: tokens could not be counted: %s", call.name, error)
     else:
-        if _is_plausible(tokens, [text]):
-            call.limiter.calibrate(estimate=sum(c.tokens for c in short), tokens=tokens)
+        if is_plausible(tokens, [text]):
+            call.limiter.calibrate(
+                estimate=sum(c.tokens - c.media_tokens for c in short), tokens=tokens
+            )
 
 
 async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
@@ -356,15 +441,20 @@ async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
             call.check()
 
 
-async def _admission(call: CallContext, texts: int, tokens: int) -> Reservation:
-    """Wait until the limiter admits the request."""
+async def _admission(call: CallContext, texts: int, tokens: int, media_tokens: int) -> Reservation:
+    """Wait until the limiter admits the request; its tokens include those of its media."""
     clock = call.services.clock
     since = now = clock.now()
     while True:
         call.check()
-        if texts > 1 and not call.limiter.fits(texts=texts, tokens=tokens):
-            raise _TooBigForQuotaError("it is sent in halves")
-        grant = call.limiter.try_acquire(now, texts=texts, tokens=tokens, since=since)
+        needed = {
+            "texts": texts,
+            "tokens": max(tokens - media_tokens, 0),
+            "media_tokens": media_tokens,
+        }
+        if texts > 1 and not call.limiter.fits(**needed):
+            raise SentInHalvesError("a 429 has reported a limit that it exceeds")
+        grant = call.limiter.try_acquire(now, **needed, since=since)
         if isinstance(grant, Reservation):
             return grant
         if call.deadline is not None and now + grant > call.deadline:
@@ -412,7 +502,7 @@ async def _before_retry(call: CallContext, error: EmbeddingError, attempt: int) 
         raise _out_of_time(call, f"a request was in flight ({error})", error.attempts) from error
     _check_attempts(call, error, attempt)
     retry_after = getattr(error, "retry_after", None)
-    if retry_after is not None and retry_after > LONGEST_DELAY:
+    if isinstance(error, NoVectorError) or (retry_after or 0.0) > LONGEST_DELAY:
         raise error
     delay = call.policy.delay(attempt, retry_after=retry_after, random=random.Random())  # noqa: S311 - no secret
     _check_deadline(call, error, delay)
@@ -448,18 +538,4 @@ def _unexpected(call: CallContext, error: Exception) -> EmbeddingError:
         f"{call.spec.model}: a request ended with an unexpected {type(error).__name__}, which is "
         "this error's __cause__",
         model=call.spec.model,
-    )
-
-
-def _usage(
-    request: EmbedRequest, answer: EmbedAnswer, estimate: int, usd_per_token: float | None
-) -> EmbeddingUsage:
-    reported = answer.tokens
-    tokens = estimate if reported is None else reported
-    return EmbeddingUsage(
-        requests=1,
-        texts=len(request.texts),
-        reported_tokens=reported or 0,
-        estimated_tokens=estimate if reported is None else 0,
-        usd=None if usd_per_token is None else tokens * usd_per_token,
     )

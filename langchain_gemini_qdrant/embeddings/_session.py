@@ -58,8 +58,10 @@ class EmbeddingSession:
         if not self._signal.done():
             self._signal.set_result(None)
 
-    def start(self, texts: Sequence[str], titles: Sequence[str | None] | None) -> Pending[Embedded]:
-        """Send texts with their titles as soon as a slot is free."""
+    def start(
+        self, texts: Sequence[object], titles: Sequence[str | None] | None
+    ) -> Pending[Embedded]:
+        """Send contents with their titles as soon as a slot is free."""
         return self._side_by_side.start(self._operation, texts, titles)
 
     async def wait_any(self, pendings: Sequence[Pending[Embedded]]) -> None:
@@ -103,12 +105,12 @@ async def _begin(embedding: GeminiEmbeddings, *, blocking: bool) -> tuple[Embedd
 
 async def stream_outcomes(
     embedding: GeminiEmbeddings,
-    texts: Sequence[str],
+    texts: Sequence[object],
     titles: Sequence[str | None] | None,
     *,
     blocking: bool,
 ) -> AsyncGenerator[list[Vector | Exception], None]:
-    """Yield for each text its vector or its error, in order, request by request.
+    """Yield for each content its vector or its error, in order, request by request.
 
     After a failure no further texts are sent, and the requests already sent are completed.
     """
@@ -139,7 +141,7 @@ async def open_session(
             async with aclosing(call.services.side_by_side(concurrency)) as side_by_side:
 
                 async def each(
-                    texts: Sequence[str], titles: Sequence[str | None] | None
+                    texts: Sequence[object], titles: Sequence[str | None] | None
                 ) -> Embedded:
                     return await embedder.each(call, texts, titles)
 
@@ -157,7 +159,7 @@ async def open_session(
     wrapped = gemini_of(embedding)
     before = EmbeddingUsage() if wrapped is None else wrapped.usage
 
-    async def embed(texts: Sequence[str], titles: Sequence[str | None] | None) -> Embedded:
+    async def embed(texts: Sequence[object], titles: Sequence[str | None] | None) -> Embedded:
         if embedding is None:
             return [None] * len(texts)
         options = {} if titles is None else {"titles": titles}

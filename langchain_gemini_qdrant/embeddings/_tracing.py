@@ -78,7 +78,14 @@ def _begin(name: str, call: CallContext, texts: int | None) -> trace:
 
 
 def _end(manager: trace, usage: EmbeddingUsage, failure: BaseException | None) -> None:
-    tokens = {"input_tokens": usage.tokens, "output_tokens": 0, "total_tokens": usage.tokens}
+    tokens: dict[str, object] = {
+        "input_tokens": usage.tokens,
+        "output_tokens": 0,
+        "total_tokens": usage.tokens,
+    }
+    media = {name.lower(): n for name, n in usage.tokens_by_modality.items() if name != "TEXT"}
+    if media:
+        tokens["input_token_details"] = media
     if manager.new_run is not None:
         manager.new_run.add_outputs(
             {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._display import Displayed
@@ -11,7 +11,11 @@ from langchain_gemini_qdrant._forks import renew_lock_in_children
 from langchain_gemini_qdrant.embeddings._tokens import estimate_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer, EmbedRequest
     from langchain_gemini_qdrant.embeddings._request import Content
+    from langchain_gemini_qdrant.embeddings.models import GeminiModel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,8 +29,10 @@ class EmbeddingUsage(Displayed):
         estimated_tokens: Estimated input tokens of the requests whose answer had no count;
             gemini-embedding-001 and older models report none on the Developer API.
         cached: Vectors read from the cache; their texts were not sent.
-        usd: Price of all tokens in US dollars, at the model's list price for text input
+        usd: Price of all tokens in US dollars, at the model's list prices
             (`langchain_gemini_qdrant.embeddings.models`); None for a model without a price.
+        tokens_by_modality: The tokens as `TEXT`, `IMAGE`, `AUDIO`, `VIDEO` and `DOCUMENT` (pages
+            of a PDF); those that the API did not report by modality are counted here.
     """
 
     requests: int = 0
@@ -35,6 +41,7 @@ class EmbeddingUsage(Displayed):
     estimated_tokens: int = 0
     cached: int = 0
     usd: float | None = 0.0
+    tokens_by_modality: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def tokens(self) -> int:
@@ -51,6 +58,7 @@ class EmbeddingUsage(Displayed):
             estimated_tokens=self.estimated_tokens + other.estimated_tokens,
             cached=self.cached + other.cached,
             usd=(self.usd or 0.0) + (other.usd or 0.0) if known else None,
+            tokens_by_modality=_sum(self.tokens_by_modality, other.tokens_by_modality),
         )
 
     def since(self, before: EmbeddingUsage) -> EmbeddingUsage:
@@ -63,13 +71,42 @@ class EmbeddingUsage(Displayed):
             estimated_tokens=self.estimated_tokens - before.estimated_tokens,
             cached=self.cached - before.cached,
             usd=(self.usd or 0.0) - (before.usd or 0.0) if known else None,
+            tokens_by_modality=_sum(self.tokens_by_modality, before.tokens_by_modality, -1),
         )
 
 
+def _sum(one: Mapping[str, int], other: Mapping[str, int], sign: int = 1) -> dict[str, int]:
+    total = {name: one.get(name, 0) + sign * other.get(name, 0) for name in {**one, **other}}
+    return {name: tokens for name, tokens in total.items() if tokens}
+
+
 def billed_tokens(content: Content, limit: int | None) -> int:
-    """Estimate the tokens that the model reads of a text with its title, at most its limit."""
+    """Estimate the tokens that the model reads of a content with its title, at most its limit."""
     tokens = content.tokens + (estimate_tokens(content.title) if content.title else 0)
     return tokens if limit is None else min(tokens, limit)
+
+
+def usage_of(
+    request: EmbedRequest,
+    answer: EmbedAnswer,
+    estimate: int,
+    media: Mapping[str, int],
+    model: GeminiModel | None,
+) -> EmbeddingUsage:
+    """Return the usage of one request; its estimate and `media` count if the answer has none."""
+    reported = answer.tokens
+    tokens = estimate if reported is None else reported
+    by_modality = dict(answer.tokens_by_modality or media)
+    if (rest := tokens - sum(by_modality.values())) > 0:
+        by_modality["TEXT"] = by_modality.get("TEXT", 0) + rest
+    return EmbeddingUsage(
+        requests=1,
+        texts=len(request.texts),
+        reported_tokens=reported or 0,
+        estimated_tokens=estimate if reported is None else 0,
+        usd=None if model is None else model.usd(by_modality),
+        tokens_by_modality=by_modality,
+    )
 
 
 class UsageTotal:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 from langchain_core.embeddings import Embeddings
 
 from langchain_gemini_qdrant._runtime import Blocking
+from langchain_gemini_qdrant.embeddings._media import has_media
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
+from langchain_gemini_qdrant.errors import ConfigurationError
+from langchain_gemini_qdrant.media._contents import as_content
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 T = TypeVar("T")
 
@@ -75,7 +78,42 @@ def awaitable(embedding: T, *, blocking: bool) -> T:
     """
     if replaced(embedding, *DOCUMENTS, *QUERIES):
         return cast("T", _Replacing(embedding, blocking=blocking))
-    return cast("T", Blocking(embedding, "a")) if blocking and embedding is not None else embedding
+    face = cast("T", Blocking(embedding, "a")) if blocking and embedding is not None else embedding
+    if isinstance(embedding, Embeddings) and not isinstance(embedding, GeminiEmbeddings):
+        return cast("T", _TextsOnly(face, type(embedding).__name__))
+    return face
+
+
+class _TextsOnly:
+    """Embeddings of another class, which know texts only."""
+
+    def __init__(self, face: Any, name: str) -> None:  # noqa: ANN401 - it has awaitable methods
+        self._face = face
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of any method
+        return getattr(self._face, name)
+
+    async def aembed_documents(
+        self, texts: Sequence[object], **options: object
+    ) -> list[list[float]]:
+        read = [self._text(each) for each in texts]
+        vectors: list[list[float]] = await self._face.aembed_documents(read, **options)
+        return vectors
+
+    async def aembed_query(self, text: object, **options: object) -> list[float]:
+        vector: list[float] = await self._face.aembed_query(self._text(text), **options)
+        return vector
+
+    def _text(self, content: object) -> object:
+        if isinstance(content, str):
+            return content
+        if has_media(content):
+            raise ConfigurationError(
+                f"{self._name} embeds texts only: for media pass GeminiEmbeddings, or a subclass. "
+                "Its option cache= caches the vectors of media, too"
+            )
+        return as_content(content)
 
 
 class _Replacing:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterable, Callable
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Literal
 
-from langchain_core.embeddings import Embeddings
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.stores import BaseStore
 from pydantic import (
@@ -37,6 +36,7 @@ from langchain_gemini_qdrant.embeddings._connection import (
     has_own_client,
 )
 from langchain_gemini_qdrant.embeddings._embedder import Embedder, make_embedder
+from langchain_gemini_qdrant.embeddings._image_methods import ImageMethods
 from langchain_gemini_qdrant.embeddings._options import (
     DisplayedOptions,
     Key,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.media import Content
 
 
-class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW1641 - pydantic adds the hash
+class GeminiEmbeddings(DisplayedOptions, BaseModel, ImageMethods):  # noqa: PLW1641 - pydantic adds the hash
     """Gemini embeddings that send the right task type for documents and for queries.
 
     `embed_documents` embeds retrieval documents and `embed_query` retrieval queries: by the
@@ -97,8 +97,8 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         deadline: Seconds for a whole call, including waits and retries; None for no limit.
         on_too_long: What to do with texts over the model's input limit: `error` refuses them before
             anything is sent; `truncate` lets the API cut them; `warn` does so with a warning.
-        cache: Any LangChain `ByteStore`. Keys consist of model, size, task, title and text, so
-            documents and queries never mix. It is written batch by batch.
+        cache: Any LangChain `ByteStore`. Keys consist of model, size, task, title, text and digests
+            of media, so documents and queries never mix. It is written batch by batch.
         on_usage: Called with the `EmbeddingUsage` of each call. Its exceptions become warnings.
         pickle_api_key: Include key and credentials in pickles; by default the receiver uses those
             of its own environment.
@@ -216,13 +216,14 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> list[list[float]]:
-        """Embed texts that will be stored and searched.
+        """Embed texts and media that will be stored and searched.
 
         Up to `max_concurrency` requests are in flight at a time; equal texts are sent once. Only
         a failed request is retried; the others continue.
 
         Args:
-            texts: `n` texts, none blank.
+            texts: `n` texts, none blank; or images, sound, video and PDFs as `Blob`s or content
+                blocks of LangChain; a sequence of texts and media gets one vector.
             titles: One title, or None, for each text; only for RETRIEVAL_DOCUMENT, which is the
                 document side of every search task.
             task_type: Task type of this call, used unchanged. Default: the document side of the
@@ -234,9 +235,10 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
             length 1 (L2). `n = 0` gives `[]` and sends nothing.
 
         Raises:
-            InvalidInputError: Texts are blank or not strings, at `indices`, or the counts of titles
-                and texts differ; nothing is sent.
-            TextTooLongError: A text is over the model's input limit; nothing is embedded.
+            InvalidInputError: Texts are blank, or media are not what the model takes, at `indices`,
+                or the counts of titles and texts differ; nothing is sent.
+            TextTooLongError: A text or a sequence is over the model's input limit; nothing is
+                embedded.
             ConfigurationError: An option of this call is not valid, or the task reads no titles.
             RateLimitError: 429 after the last retry; `retry_after` is in seconds.
             DailyQuotaError: The daily quota is used up.
@@ -248,10 +250,9 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         Source: https://ai.google.dev/gemini-api/docs/embeddings
         """
         spec = call_spec(self, "document", task_type, output_dimensionality)
-        wanted = Vectors(spec, spec.checked_contents(texts, titles))
         embedder = self._embedder
         services = embedder.blocking_services()
-        return run(embedder.embed_call("embed_documents", wanted, services))
+        return run(embedder.embed_documents("embed_documents", spec, texts, titles, services))
 
     async def aembed_documents(
         self,
@@ -261,13 +262,13 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> list[list[float]]:
-        """Embed texts that will be stored and searched, without blocking the event loop.
+        """Embed texts and media that will be stored, without blocking the event loop.
 
         Arguments, vectors and errors are those of `embed_documents`. Cancelling cancels requests.
         """
         spec = call_spec(self, "document", task_type, output_dimensionality)
-        wanted = Vectors(spec, spec.checked_contents(texts, titles))
-        return await (await self._aembedder()).embed_call("aembed_documents", wanted)
+        embedder = await self._aembedder()
+        return await embedder.embed_documents("aembed_documents", spec, texts, titles)
 
     def embed_query(
         self,
@@ -276,10 +277,10 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
         task_type: str | None = None,
         output_dimensionality: int | None = None,
     ) -> list[float]:
-        """Embed a text with which documents are searched.
+        """Embed a text, a medium or a sequence of both with which documents are searched.
 
         Args:
-            text: The text, not blank.
+            text: The text, not blank, or what `embed_documents` takes.
             task_type: Task type of this call, used unchanged. Default: the query side of the
                 instance's `task_type`.
             output_dimensionality: Length of this call's vector. Default: the instance's.
@@ -332,7 +333,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
 
     def stream_documents(
         self,
-        texts: Iterable[str],
+        texts: Iterable[Content],
         *,
         titles: Iterable[str | None] | None = None,
         task_type: str | None = None,
@@ -367,7 +368,7 @@ class GeminiEmbeddings(DisplayedOptions, BaseModel, Embeddings):  # noqa: PLW164
 
     async def astream_documents(
         self,
-        texts: Iterable[str] | AsyncIterable[str],
+        texts: Iterable[Content] | AsyncIterable[Content],
         *,
         titles: Iterable[str | None] | None = None,
         task_type: str | None = None,

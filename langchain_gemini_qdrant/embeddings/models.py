@@ -11,12 +11,15 @@ Sources, read in November 2026:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from langchain_gemini_qdrant._display import Displayed
 from langchain_gemini_qdrant._warnings import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_MODEL = "gemini-embedding-2"
 """The newest model, which Google names as replacement of all others."""
@@ -51,6 +54,10 @@ class GeminiModel(Displayed):
         replacement: The model that Google recommends instead, None if there is none.
         usd_per_million_tokens: Price of text input, None if it is no longer sold by the token.
         vertex_only: Whether the model is available on Vertex AI only.
+        takes_media: Whether it embeds images, sound, video and PDFs beside texts.
+        usd_per_million_media_tokens: Price of media by the modality in which Google counts them.
+            The pricing page has no row for DOCUMENT, the pages of a PDF: they are counted as
+            images.
     """
 
     name: str
@@ -62,6 +69,16 @@ class GeminiModel(Displayed):
     replacement: str | None = None
     usd_per_million_tokens: float | None = None
     vertex_only: bool = False
+    takes_media: bool = False
+    usd_per_million_media_tokens: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def usd(self, tokens_by_modality: Mapping[str, int]) -> float | None:
+        """Return the price of tokens of each modality, None if it is not sold by the token."""
+        text = self.usd_per_million_tokens
+        if text is None:
+            return None
+        prices = self.usd_per_million_media_tokens
+        return sum([n * (prices.get(m, text) / 1e6) for m, n in tokens_by_modality.items()])
 
     def is_shut_down(self, today: date) -> bool:
         """Return whether the shutdown date on the Gemini Developer API has been reached."""
@@ -78,6 +95,13 @@ GEMINI_MODELS: dict[str, GeminiModel] = {
             max_input_tokens=8192,
             conditioning="prefix",
             usd_per_million_tokens=0.20,
+            takes_media=True,
+            usd_per_million_media_tokens={
+                "IMAGE": 0.45,
+                "AUDIO": 6.50,
+                "VIDEO": 12.00,
+                "DOCUMENT": 0.45,
+            },
         ),
         GeminiModel(
             name="gemini-embedding-2-preview",
@@ -87,6 +111,7 @@ GEMINI_MODELS: dict[str, GeminiModel] = {
             conditioning="prefix",
             shutdown=date(2026, 8, 10),
             replacement="gemini-embedding-2",
+            takes_media=True,
         ),
         GeminiModel(
             name="gemini-embedding-001",

@@ -13,6 +13,7 @@ from langchain_gemini_qdrant.embeddings._backends.errors import hide
 from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from langchain_gemini_qdrant.embeddings._backends.files import FilesApi
     from langchain_gemini_qdrant.embeddings._backends.protocol import Backend, BackendSettings
 
 BackendName = Literal["google-genai", "grpc", "google-generativeai"]
@@ -41,3 +42,11 @@ def create_backend(name: BackendName, settings: BackendSettings) -> Backend:
             f"pip install 'langchain-gemini-qdrant{_EXTRAS.get(name, '')}'"
         ) from error
     return backend
+
+
+def files_api(name: BackendName, backend: Backend, *, is_vertex: bool) -> FilesApi | None:
+    """Return the Files API over the connections of a back end, None if it has none."""
+    if name != "google-genai" or is_vertex:
+        return None
+    api: FilesApi = importlib.import_module(f"{__name__}.files").FilesApi(backend)
+    return api

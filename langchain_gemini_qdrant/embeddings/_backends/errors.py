@@ -38,6 +38,9 @@ _NOT_IMPLEMENTED = 501
 _UNANSWERED = frozenset({408, 499})
 # The API would give these answers to every other request of the call, too.
 _REFUSES_ALL = frozenset({401, 403, 404, _NOT_IMPLEMENTED})
+# A file of the Files API, or in Cloud Storage, that is gone or of somebody else: other contents may
+# pass.
+_NO_SUCH_FILE = re.compile(r"access the File|gs://|storage\.objects")
 
 _UNPAID = re.compile(r"credits are depleted|spending (?:cap|limit)", re.IGNORECASE)
 _RETRY_SENTENCE = re.compile(rf"(?:please )?retry in {DURATION}\.?", re.IGNORECASE)
@@ -88,7 +91,7 @@ def error_for_status(
             text += _advice_on_model(model, of_developer_api="API version" in message)
         refuses_all = (
             bad_key or status_code in _REFUSES_ALL or details.status == "FAILED_PRECONDITION"
-        )
+        ) and not _NO_SUCH_FILE.search(message)
         return RequestRejectedError(
             text, model=model, status_code=status_code, refuses_all=refuses_all
         )

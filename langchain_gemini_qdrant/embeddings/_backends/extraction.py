@@ -89,12 +89,19 @@ def _shorten(response: Any, body: bytes, extracted: Extracted) -> None:  # noqa:
     response.stream = type(response)(_OK, content=_rest(body, extracted)).stream
 
 
+def _spell_as_the_sdk(usage: object) -> None:
+    """Give the tokens by modality the name that the SDK reads; the API's reference has another."""
+    if isinstance(usage, dict) and "promptTokenDetails" in usage:
+        usage.setdefault("promptTokensDetails", usage.pop("promptTokenDetails"))
+
+
 def _rest(body: bytes, extracted: Extracted) -> bytes:
     """Keep the vectors of a body, and return the rest of it for the SDK."""
     try:
         answer = _ANSWER.validate_json(body)
     except ValidationError:
         return body
+    _spell_as_the_sdk(answer.get("usageMetadata"))
     extracted.vectors = [embedding.pop("values") for embedding in answer["embeddings"]]
     if not any(answer["embeddings"]):
         del answer["embeddings"]

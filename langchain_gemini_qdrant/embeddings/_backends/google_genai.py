@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import sys
 import weakref
 from contextlib import contextmanager
+from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google import genai
 from google.auth.exceptions import GoogleAuthError
@@ -30,6 +30,11 @@ from langchain_gemini_qdrant.embeddings._backends.errors import (
     unusable_client,
 )
 from langchain_gemini_qdrant.embeddings._backends.extraction import aextract, extract, extracting
+from langchain_gemini_qdrant.embeddings._backends.google_genai_parts import (
+    by_modality,
+    json_parts,
+    sdk_part,
+)
 from langchain_gemini_qdrant.embeddings._backends.protocol import (
     DeveloperApi,
     EmbedAnswer,
@@ -39,12 +44,11 @@ from langchain_gemini_qdrant.embeddings._backends.total_time import begin, limit
 from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
     from langchain_gemini_qdrant.errors import EmbeddingError
-    from langchain_gemini_qdrant.media._medium import Medium
 
 # Always passed: without a key the SDK reads the environment whenever a client is made.
 _ADDRESS = "https://generativelanguage.googleapis.com/"
@@ -53,7 +57,8 @@ _ADDRESS = "https://generativelanguage.googleapis.com/"
 # could wait for ever. Those that our requests use are completed here: a fork waits for an import.
 _USED = re.compile(
     "EmbedContent|ContentEmbedding|CountTokens|UsageMetadata|ModalityTokenCount"
-    "|Http(Retry)?Options|HttpResponse|^(User)?Content$|^Part$"
+    "|Http(Retry)?Options|HttpResponse|^(User)?Content$|^Part$|^Blob$|^FileData$"
+    "|^File(Status)?$|(Create|Delete|Get|Upload)File(Config|Parameters|Response)"
 )
 for _name, _model in vars(types).items():
     if _USED.search(_name) and isinstance(_model, type) and issubclass(_model, BaseModel):
@@ -91,7 +96,9 @@ class GenaiConnections:
     ) -> None:
         self._settings = settings
         self._own = own
-        self._timeout = settings.timeout if settings.timeout is not None else _timeout_of(own)
+        theirs = _options_of(own)
+        self.timeout = settings.timeout if settings.timeout is not None else theirs.timeout
+        self.base_url = settings.base_url or theirs.base_url or _ADDRESS
         self._make = new_client
         # Clients made for event loops that have not used them yet.
         self._ahead: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, genai.Client] = (
@@ -99,6 +106,16 @@ class GenaiConnections:
         )
         # Until 3.3, a client that is garbage-collected closes itself in the loop that is running.
         self._clients = Clients(self._new, self._new_async, _close_async, close_ended=_close_async)
+
+    @property
+    def client_of_process(self) -> genai.Client:
+        """The client for sync use."""
+        return self._own or self._clients.of_process()
+
+    @property
+    def client_of_loop(self) -> genai.Client:
+        """The client for async use, of the running event loop."""
+        return self._own or self._clients.of_loop()
 
     def prepare(self) -> None:
         """Create the client of this process, so that no request waits for it."""
@@ -141,53 +158,59 @@ class GenaiConnections:
     def embed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request and wait for its answer."""
         with self._translated(request.model):
-            embed_content = (self._own or self._clients.of_process()).models.embed_content
+            embed_content = self.client_of_process.models.embed_content
             is_watched = _is_watched(embed_content)
-            config = self._config(request, shortest(timeout, self._timeout))
-            contents = self._contents(request, is_watched=is_watched)
-            model = self._name(request.model)
+            timeout = shortest(timeout, self.timeout)
+            arguments = self._arguments(request, timeout, is_watched=is_watched)
             with extracting(enabled=not is_watched) as extracted:
-                response = embed_content(model=model, contents=contents, config=config)
+                response = embed_content(**arguments)
             return extracted.complete(self._read(response))
 
     async def aembed(self, request: EmbedRequest, *, timeout: float | None = None) -> EmbedAnswer:
         """Send one request without blocking the event loop."""
-        timeout = shortest(timeout, self._timeout)
+        timeout = shortest(timeout, self.timeout)
         with self._translated(request.model):
-            embed_content = (self._own or self._clients.of_loop()).aio.models.embed_content
+            embed_content = self.client_of_loop.aio.models.embed_content
             is_watched = _is_watched(embed_content)
-            config = self._config(request, timeout)
-            contents = self._contents(request, is_watched=is_watched)
-            model = self._name(request.model)
+            build = partial(self._arguments, request, timeout, is_watched=is_watched)
+            arguments = await asyncio.to_thread(build) if request.parts else build()
             with extracting(enabled=not is_watched) as extracted:
-                sending = embed_content(model=model, contents=contents, config=config)
-                response = await asyncio.wait_for(sending, timeout)
+                response = await asyncio.wait_for(embed_content(**arguments), timeout)
             return extracted.complete(self._read(response))
 
     def count_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask the API how many tokens a text has."""
         with self._translated(model):
-            client = self._own or self._clients.of_process()
-            arguments = self._counting(model, text, shortest(timeout, self._timeout))
-            return client.models.count_tokens(**arguments).total_tokens or 0
+            arguments = self._counting(model, text, shortest(timeout, self.timeout))
+            return self.client_of_process.models.count_tokens(**arguments).total_tokens or 0
 
     async def acount_tokens(self, model: str, text: str, *, timeout: float | None = None) -> int:
         """Ask without blocking the event loop."""
-        timeout = shortest(timeout, self._timeout)
+        timeout = shortest(timeout, self.timeout)
         with self._translated(model):
-            client = self._own or self._clients.of_loop()
-            sending = client.aio.models.count_tokens(**self._counting(model, text, timeout))
+            arguments = self._counting(model, text, timeout)
+            sending = self.client_of_loop.aio.models.count_tokens(**arguments)
             return (await asyncio.wait_for(sending, timeout)).total_tokens or 0
+
+    def _arguments(
+        self, request: EmbedRequest, timeout: float | None, *, is_watched: bool
+    ) -> dict[str, Any]:
+        """Return the arguments of `embed_content`; the files of media are read."""
+        return {
+            "model": self._name(request.model),
+            "contents": self._contents(request, is_watched=is_watched),
+            "config": self._config(request, timeout),
+        }
 
     def _config(self, request: EmbedRequest, timeout: float | None) -> types.EmbedContentConfig:
         """Return the request's parameters, except the model."""
         raise NotImplementedError
 
     def _contents(self, request: EmbedRequest, *, is_watched: bool) -> types.ContentListUnion:
-        """Return the texts for tracers that watch the call; `extra_body` is what is sent."""
+        """Return the contents for tracers that watch the call; `extra_body` is what is sent."""
         if not is_watched:
             return _PLACEHOLDER
-        return [types.Content(parts=[types.Part(text=text)]) for text in request.texts]
+        return [types.Content(parts=[*map(sdk_part, parts)]) for parts in request.contents]
 
     def _counting(self, model: str, text: str, timeout: float | None) -> dict[str, Any]:
         """Return the arguments of `count_tokens`."""
@@ -205,6 +228,7 @@ class GenaiConnections:
         return EmbedAnswer(
             vectors=[embedding.values or [] for embedding in response.embeddings or []],
             tokens=usage.prompt_token_count if usage else None,
+            tokens_by_modality=by_modality(usage.prompt_tokens_details or ()) if usage else {},
         )
 
 
@@ -235,29 +259,13 @@ class GoogleGenaiBackend(DeveloperApi, GenaiConnections):
         if request.output_dimensionality is not None:
             common["outputDimensionality"] = request.output_dimensionality
         requests = [
-            {"content": {"parts": json_parts(text, parts)}}
-            | ({"title": title} if title else {})
-            | common
-            for text, title, parts in zip(request.texts, request.titles, request.parts, strict=True)
+            {"content": {"parts": json_parts(parts)}} | ({"title": title} if title else {}) | common
+            for parts, title in zip(request.contents, request.titles, strict=True)
         ]
         return types.EmbedContentConfig(http_options=http_options(timeout, {"requests": requests}))
 
 
 create = GoogleGenaiBackend
-
-
-def json_parts(text: str, parts: Sequence[str | Medium]) -> list[dict[str, Any]]:
-    """Return the parts of one content in the API's JSON."""
-    return [_json_part(part) for part in parts or (text,)]
-
-
-def _json_part(part: str | Medium) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"text": part}
-    if part.uri is not None:
-        return {"fileData": {"fileUri": part.uri, "mimeType": part.mime_type}}
-    data = base64.b64encode(part.read()).decode()
-    return {"inlineData": {"mimeType": part.mime_type, "data": data}}
 
 
 async def _close_async(client: genai.Client) -> None:
@@ -283,14 +291,23 @@ def _is_watched(method: object) -> bool:
     )
 
 
-def _timeout_of(own: genai.Client | None) -> float | None:
-    """Return the timeout in seconds of a user's own client, None if it cannot be read.
+class _Options(NamedTuple):
+    """Options of a user's own client; None for those that cannot be read.
 
-    A timeout of the request would replace it.
+    Attributes:
+        timeout: In seconds; a timeout of the request would replace it.
+        base_url: The address.
     """
+
+    timeout: float | None
+    base_url: str | None
+
+
+def _options_of(own: genai.Client | None) -> _Options:
     options = getattr(getattr(own, "_api_client", None), "_http_options", None)
     milliseconds: int | None = getattr(options, "timeout", None)
-    return milliseconds / 1000 if milliseconds else None
+    seconds = milliseconds / 1000 if milliseconds else None
+    return _Options(seconds, getattr(options, "base_url", None))
 
 
 def client_options(base_url: str | None) -> types.HttpOptions:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -62,19 +62,26 @@ class EmbedRequest:
 
     Attributes:
         model: Name with `models/`.
-        parts: For each text the texts and media that are sent in its place; empty if it is sent
-            itself.
         titles: One for each text; sent only with a `task_type` of RETRIEVAL_DOCUMENT.
         task_type: The parameter, None to leave it out.
         output_dimensionality: The parameter, None to leave it out.
+        parts: For each text the texts and media that are sent in its place, empty if it is sent
+            itself; empty for texts alone.
     """
 
     model: str
     texts: Sequence[str]
     titles: Sequence[str | None]
-    parts: Sequence[tuple[str | Medium, ...]]
     task_type: TaskType | None
     output_dimensionality: int | None
+    parts: Sequence[tuple[str | Medium, ...]] = ()
+
+    @property
+    def contents(self) -> Iterator[tuple[str | Medium, ...]]:
+        """The parts of each content, also of texts."""
+        if not self.parts:
+            return ((text,) for text in self.texts)
+        return (parts or (text,) for text, parts in zip(self.texts, self.parts, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,10 +90,31 @@ class EmbedAnswer:
 
     Attributes:
         tokens: Input tokens that the API reported, None if it did not.
+        tokens_by_modality: The same by modality, such as `TEXT`; empty if it did not.
     """
 
     vectors: Sequence[Vector]
     tokens: int | None
+    tokens_by_modality: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFile:
+    """A file that the Files API stores for 48 hours.
+
+    Attributes:
+        name: Its name, with `files/`.
+        uri: Its address in requests.
+        state: `ACTIVE` once it can be used, `PROCESSING` before, `FAILED` if it never can be.
+        sha256: The digest of its bytes in hex, None if the API did not send it.
+        problem: Why its processing failed, in the API's words.
+    """
+
+    name: str
+    uri: str
+    state: str
+    sha256: str | None
+    problem: str
 
 
 class Backend(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from google import genai
@@ -25,7 +26,7 @@ from langchain_gemini_qdrant.embeddings._backends.google_genai import (
     http_options,
     translated_errors,
 )
-from langchain_gemini_qdrant.embeddings._backends.protocol import EmbedAnswer
+from langchain_gemini_qdrant.embeddings._backends.google_genai_parts import json_parts
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, RequestRejectedError
 
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings, EmbedRequest
+    from langchain_gemini_qdrant.embeddings._backends.protocol import (
+        BackendSettings,
+        EmbedAnswer,
+        EmbedRequest,
+    )
 
 DEFAULT_LOCATION = "global"
 """The SDK's default; gemini-embedding-2 is available only there and in `us` and `eu`."""
@@ -149,7 +154,7 @@ class VertexBackend(GenaiConnections):
         counts = [e.statistics.token_count for e in embeddings if e.statistics]
         known = [count for count in counts if count is not None]
         tokens = round(sum(known)) if known and len(known) == len(embeddings) else None
-        return EmbedAnswer(vectors=answer.vectors, tokens=tokens)
+        return replace(answer, tokens=tokens)
 
 
 create = VertexBackend
@@ -240,10 +245,10 @@ def _requests(request: EmbedRequest, *, auto_truncate: bool) -> list[dict[str, o
         common["outputDimensionality"] = request.output_dimensionality
     return [
         {
-            "content": {"parts": [{"text": text}]},
+            "content": {"parts": json_parts(parts)},
             "embedContentConfig": common | ({"title": title} if title else {}),
         }
-        for text, title in zip(request.texts, request.titles, strict=True)
+        for parts, title in zip(request.contents, request.titles, strict=True)
     ]
 
 

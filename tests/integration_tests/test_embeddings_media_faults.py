@@ -1,0 +1,294 @@
+"""What is wrong with one medium costs nothing beside it: refusals, missing vectors, lost files."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+
+import pytest
+from google import genai
+from langchain_core.documents.base import Blob
+from langchain_core.rate_limiters import BaseRateLimiter
+from langchain_core.stores import InMemoryByteStore
+
+from langchain_gemini_qdrant._runtime import run
+from langchain_gemini_qdrant.embeddings._session import open_session
+from langchain_gemini_qdrant.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    PartialEmbeddingError,
+    RequestRejectedError,
+    ResponseMismatchError,
+)
+from langchain_gemini_qdrant.testing import sample_media
+from tests.integration_tests.media import APIS, blob, making, needs_batches, png, sent
+
+
+@pytest.fixture(params=APIS)
+def api(request):
+    return request.param
+
+
+@pytest.fixture
+def make(api, emulator):
+    with making(api, emulator) as make:
+        yield make
+
+
+@pytest.fixture
+def developer(emulator):
+    with making("developer", emulator) as make:
+        yield make
+
+
+def images(count):
+    return [blob(png(f"image {i}")) for i in range(count)]
+
+
+def pictured(text):
+    return [text, blob(png(text))]
+
+
+# Batches
+
+
+def test_request_has_at_most_six_images_beside_its_texts(developer, emulator, call):
+    contents = ["a", *images(7), "b", blob(sample_media.wav("a talk")), *images(9)[7:], "c"]
+    call(developer(max_concurrency=1), "embed_documents", contents)
+    assert [len(contents) for contents in sent(emulator)] == [7, 6]
+
+
+def test_images_of_one_content_count_as_many(developer, emulator, call):
+    call(developer(max_concurrency=1), "embed_documents", [images(4), images(3), images(2)])
+    assert [len(contents) for contents in sent(emulator)] == [1, 2]
+
+
+def test_request_has_at_most_15_mb_of_media(developer, emulator, call):
+    contents = [blob(sample_media.wav(str(i), padding=6_000_000)) for i in range(3)]
+    call(developer(max_concurrency=1), "embed_documents", ["a", *contents, "b"])
+    assert [len(request.texts) for request in emulator.requests] == [3, 2]
+
+
+# The API refuses
+
+
+def test_refused_medium_does_not_fail_those_beside_it(make, emulator, call):
+    emulator.fail_next(status=400, message="Unable to process it", times=None, containing="broken")
+    contents = ["a", pictured("fine"), pictured("broken"), "b"]
+    with pytest.raises(PartialEmbeddingError) as caught:
+        call(make(), "embed_documents", contents)
+    assert list(caught.value.failures) == [2]
+    assert isinstance(caught.value.failures[2], RequestRejectedError)
+    assert len([vector for vector in caught.value.vectors if vector]) == 3
+
+
+def test_texts_alone_are_not_halved_after_a_400(developer, emulator, call):
+    emulator.fail_next(status=400, message="Unable to process it", times=None)
+    with pytest.raises(RequestRejectedError):
+        call(developer(), "embed_documents", ["a", "b", "c", "d"])
+    assert len(sent(emulator)) == 1
+
+
+def test_call_ends_if_every_medium_is_refused(developer, emulator, call):
+    emulator.fail_next(status=400, message="Unable to process it", times=None)
+    embeddings = developer(max_concurrency=1)
+    with pytest.raises(RequestRejectedError):
+        call(embeddings, "embed_documents", images(120))
+    assert len(emulator.requests) < 60
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_fewer_images_in_a_request_are_learned_from_the_first_refusal(
+    developer, emulator, call, most
+):
+    embeddings = developer(max_concurrency=1)
+    emulator.max_request_images = most
+    vectors = call(embeddings, "embed_documents", images(24))
+    assert len(vectors) == 24
+    assert [request.status for request in emulator.requests].count(400) == 1
+    assert max(len(contents) for contents in sent(emulator)[1:]) == most
+
+
+def test_a_lost_file_of_the_files_api_fails_alone(developer, call):
+    lost = {"type": "image", "file_id": "files/lost", "mime_type": "image/png"}
+    with pytest.raises(PartialEmbeddingError, match="files/lost|File lost") as caught:
+        call(developer(), "embed_documents", ["a", lost, *images(2)])
+    assert list(caught.value.failures) == [1]
+
+
+# No vector comes back
+
+
+def test_missing_vector_fails_its_content_alone_and_is_not_retried(make, emulator, clock, call):
+    emulator.answer_next("no-values", times=None, containing="broken")
+    embeddings = make(clock=clock)
+    contents = ["a", pictured("fine"), pictured("broken"), "b"]
+    with pytest.raises(PartialEmbeddingError, match="MIME type") as caught:
+        call(embeddings, "embed_documents", contents)
+    assert list(caught.value.failures) == [2]
+    assert isinstance(caught.value.failures[2], ResponseMismatchError)
+    asked = [each for each in sent(emulator) if "broken" in str(each)]
+    assert len(asked) <= 3  # with three others, with one, alone
+    assert not clock.waits
+
+
+def test_wrong_mime_type_of_an_address_fails_alone(developer, emulator, clock, call):
+    own = genai.Client(api_key=emulator.api_key, http_options={"base_url": emulator.base_url})
+    config = {"name": "files/a-talk", "mime_type": "audio/wav"}
+    own.files.upload(file=io.BytesIO(sample_media.wav("a talk")), config=config)
+    wrong = {"type": "image", "file_id": "files/a-talk", "mime_type": "image/png"}
+    with pytest.raises(PartialEmbeddingError, match="MIME type") as caught:
+        call(developer(clock=clock), "embed_documents", ["a", wrong, *images(2)])
+    assert list(caught.value.failures) == [1]
+    assert not clock.waits
+
+
+def test_missing_vector_of_a_text_is_retried_as_before(developer, emulator, clock, call):
+    emulator.answer_next("no-values")
+    assert len(call(developer(clock=clock), "embed_documents", ["a", "b"])) == 2
+    assert clock.waits
+
+
+def test_missing_vector_is_never_cached(developer, emulator, call):
+    cache = InMemoryByteStore()
+    emulator.answer_next("no-values", times=None, containing="broken")
+    embeddings = developer(cache=cache)
+    with pytest.raises(PartialEmbeddingError):
+        call(embeddings, "embed_documents", [pictured("fine"), pictured("broken")])
+    assert len(list(cache.yield_keys())) == 1
+
+
+# Files that change
+
+
+class Meanwhile(BaseRateLimiter):
+    """Does something between the check of the contents and their request."""
+
+    def __init__(self, action):
+        self._action = action
+
+    def acquire(self, *, blocking=True):
+        self._action()
+        return blocking or True
+
+    async def aacquire(self, *, blocking=True):
+        return self.acquire(blocking=blocking)
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(4)]
+    for path in paths:
+        path.write_bytes(png(path.name))
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: path.unlink(missing_ok=True), "cannot be read"),
+        (lambda path: path.write_bytes(png("another image")), "changed"),
+    ],
+    ids=["gone", "changed"],
+)
+def test_file_that_is_lost_before_it_is_sent_fails_alone(make, call, files, change, message):
+    embeddings = make(rate_limiter=Meanwhile(lambda: change(files[1])))
+    contents = ["a", *[Blob.from_path(path) for path in files]]
+    with pytest.raises(PartialEmbeddingError, match=rf"1\.png.*{message}") as caught:
+        call(embeddings, "embed_documents", contents)
+    assert list(caught.value.failures) == [2]
+    assert isinstance(caught.value.failures[2].__cause__, InvalidInputError)
+    assert len([vector for vector in caught.value.vectors if vector]) == 4
+    files[1].write_bytes(png(files[1].name))
+    again = make()
+    vectors = call(again, "retry_failed", caught.value)
+    assert [vector is None for vector in vectors] == [False] * 5
+    assert again.usage.texts == 1
+
+
+def test_lost_file_of_a_query_is_its_error(make, emulator, call, files):
+    embeddings = make(rate_limiter=Meanwhile(files[0].unlink))
+    with pytest.raises(InvalidInputError, match=r"0\.png.*cannot be read"):
+        call(embeddings, "embed_query", Blob.from_path(files[0]))
+    assert not emulator.requests
+
+
+def test_lost_file_does_not_use_up_the_quota(developer, clock, files):
+    embeddings = developer(
+        rate_limiter=Meanwhile(files[0].unlink), clock=clock, requests_per_minute=1
+    )
+    with pytest.raises(InvalidInputError):
+        embeddings.embed_query(Blob.from_path(files[0]))
+    embeddings.model_copy(update={"rate_limiter": None}).embed_query("a text")
+    assert not clock.waits
+
+
+async def test_files_are_read_and_encoded_apart_from_the_event_loop(developer, monkeypatch, files):
+    readers = set()
+    opened = type(files[0]).open
+
+    def watched(path, *args, **kwargs):
+        readers.add(threading.current_thread())
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(type(files[0]), "open", watched)
+    embeddings = developer()
+    await embeddings.aembed_documents([Blob.from_path(path) for path in files])
+    await embeddings.aembed_query(Blob.from_path(files[0]))
+    await embeddings.aembed_image(files)
+    await embeddings.aclose()
+    assert threading.main_thread() not in readers
+
+
+# Sessions, which ingestion uses
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["sync", "async"])
+def test_session_returns_each_content_s_vector_or_error(developer, emulator, blocking, files):
+    emulator.fail_next(status=400, message="Unable to process it", times=None, containing="broken")
+    embeddings = developer()
+    gone = Blob.from_path(files[0].with_name("gone.png"))
+    contents = ["a", gone, pictured("broken"), ["  "], images(7), Blob.from_path(files[0])]
+
+    async def results():
+        async with open_session(embeddings, "test", blocking=blocking) as session:
+            request = session.start(contents, None)
+            while not request.done():
+                await session.wait_any([request])
+        if not blocking:
+            await embeddings.aclose()
+        return request.result()
+
+    found = run(results()) if blocking else asyncio.run(results())
+    assert [type(each) for each in found] == [
+        list,
+        InvalidInputError,
+        RequestRejectedError,
+        InvalidInputError,
+        InvalidInputError,
+        list,
+    ]
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["sync", "async"])
+def test_session_of_a_model_for_texts_ends_with_advice(developer, emulator, blocking):
+    embeddings = developer(model="gemini-embedding-001")
+
+    async def results():
+        async with open_session(embeddings, "test", blocking=blocking) as session:
+            request = session.start(["a", images(1)], None)
+            await session.wait_any([request])
+            return request.result(), session.fatal_error
+
+    found, fatal = run(results()) if blocking else asyncio.run(results())
+    assert {type(each) for each in found} == {ConfigurationError}
+    assert fatal is found[0]
+    assert not emulator.requests
+
+
+@needs_batches
+def test_vertex_ai_gets_media_in_one_batch(emulator, call):
+    with making("vertex", emulator) as make:
+        call(make(), "embed_documents", ["a", *images(6), "b"])
+    assert [len(contents) for contents in sent(emulator)] == [8]
