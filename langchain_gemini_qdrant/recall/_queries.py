@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from langchain_core.documents.base import Blob
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import named_vectors
@@ -13,17 +15,19 @@ from langchain_gemini_qdrant.embeddings.tasks import task_sides
 from langchain_gemini_qdrant.errors import CollectionMismatchError, InvalidInputError
 from langchain_gemini_qdrant.recall._statistics import goes_on
 from langchain_gemini_qdrant.vectorstores._limits import at_most
+from langchain_gemini_qdrant.vectorstores._media import query_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from langchain_gemini_qdrant.media import Content
     from langchain_gemini_qdrant.recall._row import QueryKind
     from langchain_gemini_qdrant.recall._statistics import Scores
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores._limits import Limits
 
-Queries: TypeAlias = "Sequence[str] | Sequence[Sequence[float]]"
-"""Texts, or vectors of the collection's size."""
+Queries: TypeAlias = "Sequence[Content] | Sequence[Sequence[float]]"
+"""Texts and media, or vectors of the collection's size."""
 
 VECTORS_AT_A_TIME = 100  # in one request: about 6 MB of JSON at 3,072 components
 
@@ -63,8 +67,8 @@ async def asked_queries(
             f"{type(queries).__name__}: put a single one into a list"
         )
     given: list[Any] = list(queries)
-    kind: QueryKind = "texts" if given and isinstance(given[0], str) else "vectors"
-    if not given or any(isinstance(each, str) != (kind == "texts") for each in given):
+    kind: QueryKind = "texts" if given and _is_content(given[0]) else "vectors"
+    if not given or any(_is_content(each) != (kind == "texts") for each in given):
         raise InvalidInputError(
             f"queries must be texts, or vectors, got {len(given)} of {_type_names(given)}"
         )
@@ -76,6 +80,12 @@ async def asked_queries(
                 f"{len(vector)}: use the embedding that filled it"
             )
     return [Query(vector) for vector in vectors], kind
+
+
+def _is_content(query: object) -> bool:
+    """Return whether a query is a text, a medium, or a sequence of these, and not a vector."""
+    first = query[0] if isinstance(query, list | tuple) and query else query
+    return isinstance(first, str | Blob | Mapping)
 
 
 def _type_names(values: list[Any]) -> str:
@@ -91,15 +101,16 @@ def _as_given(vectors: list[Any]) -> list[list[float]]:
     return [[float(component) for component in vector] for vector in vectors]
 
 
-async def _embedded(collection: Collection, texts: list[str]) -> list[list[float]]:
-    """Embed texts as queries, many at a time where the embedding can."""
+async def _embedded(collection: Collection, queries: list[Any]) -> list[list[float]]:
+    """Embed texts and media as queries, many at a time where the embedding can."""
     awaitable: Any = collection.require_embedding()
+    contents = [await query_content(collection, query) for query in queries]
     embedding = collection.layout.embedding
     if is_plain(embedding, *DOCUMENTS, *QUERIES):
         task_type = task_sides(embedding.task_type).query
-        vectors: list[list[float]] = await awaitable.aembed_documents(texts, task_type=task_type)
+        vectors: list[list[float]] = await awaitable.aembed_documents(contents, task_type=task_type)
         return vectors
-    return [await awaitable.aembed_query(text) for text in texts]
+    return [await awaitable.aembed_query(content) for content in contents]
 
 
 async def sampled(

@@ -83,9 +83,9 @@ def measure_recall(
 
     Args:
         store: The store whose dense vectors are searched.
-        queries: Texts, which are embedded once as queries, or vectors. None takes a sample of the
-            stored vectors, and each search excludes the vector's own point. Documents are closer to
-            each other than questions are to documents, so your users' questions are more
+        queries: Texts or media, which are embedded once as queries, or vectors. None takes a sample
+            of the stored vectors, and each search excludes the vector's own point. Documents are
+            closer to each other than questions are to documents, so your users' questions are more
             representative.
         limits: Values of k, the number of hits.
         oversampling: Numbers of candidates chosen by their codes, as multiples of k.

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._waiting import Waits
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._connection import Connection
+    from langchain_gemini_qdrant.vectorstores._media import MediaLayout
     from langchain_gemini_qdrant.vectorstores._scores import FusionModel
 
 
@@ -61,6 +62,7 @@ class Layout:
         embedding: Makes the dense vectors; None if there are none.
         sparse_embedding: Makes the sparse vectors; None if there are none.
         title_key: The metadata key of a document's title; None for no titles.
+        media: How documents name their media; None if all are texts.
         to_document: Makes a document from a stored point, `collection_name` and the keys of its
             payload.
     """
@@ -76,6 +78,7 @@ class Layout:
     content_key: str
     metadata_key: str
     title_key: str | None
+    media: MediaLayout | None
     to_document: Callable[[models.Record | models.ScoredPoint, str, str, str], Document]
 
     @property
@@ -228,7 +231,7 @@ class Collection:
         await client.optimize(self.name)
 
     async def stream(
-        self, texts: Sequence[str], titles: Sequence[str | None] | None
+        self, texts: Sequence[Any], titles: Sequence[str | None] | None
     ) -> AsyncGenerator[Embedded, None]:
         """Embed many documents with `GeminiEmbeddings`; yield their results as they arrive."""
         embedding: Any = self.layout.embedding

@@ -9,6 +9,7 @@ from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from langchain_gemini_qdrant._display import facts_html
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.quantization import name_of
+from langchain_gemini_qdrant.vectorstores._metadata import sends_raw
 
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores._collection import Collection
@@ -38,8 +39,10 @@ class DisplayMethods(QdrantVectorStore):
             "size": state.size or layout.known_size,
             "quantization": name_of(state.quantization),
             "retrieval_mode": layout.retrieval_mode.value,
+            "conditioning": "raw" if sends_raw(layout) else None,
+            "media_key": None if layout.media is None else layout.media.key,
         }
-        of_dense = ("embedding", "size", "quantization")
+        of_dense = ("embedding", "size", "quantization", "conditioning")
         return {
             name: value
             for name, value in facts.items()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
     from qdrant_client import models
 
+    from langchain_gemini_qdrant.media import Content
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores.filters import Filter
 
@@ -31,7 +32,7 @@ class MmrMethods(QdrantVectorStore):
 
     def max_marginal_relevance_search(
         self,
-        query: str,
+        query: Content,
         k: int = 4,
         fetch_k: int = 20,
         lambda_mult: float = 0.5,
@@ -41,10 +42,11 @@ class MmrMethods(QdrantVectorStore):
         consistency: models.ReadConsistency | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Search with a text for hits that are relevant and different from each other.
+        """Search with a text or a medium for hits that are relevant and different from each other.
 
         Args:
-            query: The text; it is embedded as a query, with one request to Gemini.
+            query: A text, a `Blob`, a content block such as an image, or a sequence of these; it is
+                embedded with one request to Gemini.
             k: Most documents to return.
             fetch_k: Number of nearest hits from which `k` are chosen.
             lambda_mult: Weight of relevance, from 0 (diversity only) to 1 (relevance only).
@@ -62,7 +64,7 @@ class MmrMethods(QdrantVectorStore):
 
         Raises:
             InvalidInputError: An option is not valid or out of range; nothing is sent.
-            EmbeddingError: Gemini did not embed the text.
+            EmbeddingError: Gemini did not embed the query.
         """
         options = search_options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
@@ -70,12 +72,13 @@ class MmrMethods(QdrantVectorStore):
         return [document for document, _ in hits]
 
     async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+        self, query: Content, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
-        """Search with a text for relevant, diverse hits without blocking the event loop.
+        """Search with a text or a medium for relevant, diverse hits, without blocking.
 
         Args:
-            query: The text; it is embedded as a query, with one request to Gemini.
+            query: A text, a `Blob`, a content block such as an image, or a sequence of these; it is
+                embedded with one request to Gemini.
             k: Most documents to return.
             fetch_k: Number of nearest hits from which `k` are chosen.
             lambda_mult: Weight of relevance, from 0 (diversity only) to 1 (relevance only).
@@ -87,7 +90,7 @@ class MmrMethods(QdrantVectorStore):
 
         Raises:
             InvalidInputError: An option is not valid or out of range; nothing is sent.
-            EmbeddingError: Gemini did not embed the text.
+            EmbeddingError: Gemini did not embed the query.
         """
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
         hits = await mmr_search(self.async_collection, query, k=k, **kwargs)
@@ -198,7 +201,7 @@ class MmrMethods(QdrantVectorStore):
         """
         options = search_options(filter, search_params, score_threshold, consistency, kwargs)
         options |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return run(mmr_search(self.collection, as_vector(embedding), k=k, **options))
+        return run(mmr_search(self.collection, vector=as_vector(embedding), k=k, **options))
 
     async def amax_marginal_relevance_search_with_score_by_vector(
         self,
@@ -225,4 +228,4 @@ class MmrMethods(QdrantVectorStore):
             InvalidInputError: An option is not valid or out of range; nothing is sent.
         """
         kwargs |= {"fetch_k": fetch_k, "lambda_mult": lambda_mult}
-        return await mmr_search(self.async_collection, as_vector(embedding), k=k, **kwargs)
+        return await mmr_search(self.async_collection, vector=as_vector(embedding), k=k, **kwargs)

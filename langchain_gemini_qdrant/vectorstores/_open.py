@@ -43,7 +43,10 @@ if TYPE_CHECKING:
 
     StoreT = TypeVar("StoreT", bound=OpeningMethods)
 
-_OWN_OPTIONS = ("quantization", "search_params", "title_key", "hybrid_fusion", "clock")
+_OWN_OPTIONS = (
+    *("quantization", "search_params", "hybrid_fusion", "clock"),
+    *("title_key", "media_key", "media_root", "fetch_media"),
+)
 _SHARED = frozenset(
     {
         *("retrieval_mode", "sparse_embedding", "distance", "vector_name", "sparse_vector_name"),

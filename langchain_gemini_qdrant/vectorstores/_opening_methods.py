@@ -56,7 +56,8 @@ class OpeningMethods(QdrantVectorStore):
 
         `client_options` has the engine's options of `create_vector_store`, such as `path` for the
         embedded engine, and also `client`, `async_client`, `quantization`, `search_params`,
-        `title_key`, `hybrid_fusion`, `clock` and `payload_indexes`.
+        `title_key`, `media_key`, `media_root`, `fetch_media`, `hybrid_fusion`, `clock` and
+        `payload_indexes`.
         """
         return _open.opened(
             cls,
@@ -73,7 +74,8 @@ class OpeningMethods(QdrantVectorStore):
         """Open or create a collection with langchain-qdrant's arguments, without blocking.
 
         `client_options` has `path` for the embedded engine, `url` for a server, or `location`, and
-        `quantization`, `search_params`, `title_key`, `hybrid_fusion` and `payload_indexes`.
+        `quantization`, `search_params`, `title_key`, `media_key`, `media_root`, `fetch_media`,
+        `hybrid_fusion` and `payload_indexes`.
         """
         return await _open.aopened(cls, _open.plan(*args, **kwargs))
 
@@ -126,8 +128,8 @@ class OpeningMethods(QdrantVectorStore):
             path: A folder for the embedded engine. Pass only one of `location`, `url`, `host` and
                 `path`.
             force_recreate: Delete an existing collection of that name first.
-            **kwargs: `quantization`, `search_params`, `title_key`, `hybrid_fusion`,
-                `payload_indexes`, `client`, `async_client`.
+            **kwargs: `quantization`, `search_params`, `title_key`, `media_key`, `media_root`,
+                `fetch_media`, `hybrid_fusion`, `payload_indexes`, `client`, `async_client`.
 
         Returns:
             The open store. The arguments that are not named here are langchain-qdrant's.

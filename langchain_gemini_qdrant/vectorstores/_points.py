@@ -26,7 +26,10 @@ from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
+    from langchain_core.documents.base import Blob
     from langchain_qdrant.sparse_embeddings import SparseVector
+
+    from langchain_gemini_qdrant.media._medium import Medium
 
 _MAX_REQUEST_BYTES = 16 * 2**20
 """A server accepts 32 MB: https://qdrant.tech/documentation/guides/configuration/"""
@@ -35,11 +38,19 @@ _BYTES_PER_NUMBER = 22  # in JSON, with its comma
 
 
 class Row(NamedTuple):
-    """One text with its metadata and id, to be stored."""
+    """One document to be stored: its id, text and metadata, and the media that were read for it."""
 
     id: str | int
     text: str
     metadata: dict[str, Any]
+    media: tuple[Medium | Blob, ...] = ()
+
+    @property
+    def content(self) -> str | tuple[str | Medium | Blob, ...]:
+        """What becomes one vector: the text, or its media after its caption, if it has one."""
+        if not self.media:
+            return self.text
+        return (self.text, *self.media) if self.text.strip() else self.media
 
 
 KeyedPayload: TypeAlias = tuple[str | int, CheckedPayload]
@@ -135,15 +146,32 @@ def as_qdrant(vector: SparseVector) -> models.SparseVector:
     return models.SparseVector(indices=vector.indices, values=vector.values)
 
 
-def payloads(rows: Sequence[Row], content_key: str, metadata_key: str) -> list[KeyedPayload]:
+def payloads(
+    rows: Sequence[Row],
+    content_key: str,
+    metadata_key: str,
+    refused: Mapping[int, InvalidInputError] | None = None,
+    *,
+    first: int = 0,
+) -> list[KeyedPayload]:
     """Return the point id of each row, and what is stored with its vectors.
 
+    Args:
+        rows: The rows.
+        content_key: The payload key of the text.
+        metadata_key: The payload key of the metadata, `""` for none.
+        refused: Why rows are refused already, by their positions among `rows`.
+        first: The position of the first row in the caller's sequence.
+
     Raises:
-        InvalidInputError: Ids or metadata cannot be stored; `indices` has their positions.
+        InvalidInputError: Rows cannot be stored; `indices` has their positions.
     """
     found: list[KeyedPayload] = []
     wrong: dict[int, InvalidInputError] = {}
     for index, row in enumerate(rows):
+        if refused and index in refused:
+            wrong[index] = refused[index]
+            continue
         try:
             key = point_id(row.id)
             mark = id_payload(row.id, key) if key != row.id else {}
@@ -152,11 +180,11 @@ def payloads(rows: Sequence[Row], content_key: str, metadata_key: str) -> list[K
         except InvalidInputError as error:
             wrong[index] = error
     if wrong:
-        first, cause = next(iter(wrong.items()))
+        index, cause = next(iter(wrong.items()))
         raise InvalidInputError(
-            f"{len(wrong)} of {len(rows)} documents cannot be stored, the first at index {first} "
-            f"(id {rows[first].id!r}): {cause}. Nothing is embedded or stored",
-            indices=[*wrong],
+            f"{len(wrong)} of {len(rows)} documents cannot be stored, the first at index "
+            f"{first + index} (id {rows[index].id!r}): {cause}. Nothing is embedded or stored",
+            indices=[first + each for each in wrong],
         ) from cause
     return found
 
@@ -219,8 +247,16 @@ def partial_write(
     """Return the error for rows of which only those at the indices `stored` are stored."""
     written = [row.id for index, row in enumerate(rows) if index in stored]
     missing = [row.id for index, row in enumerate(rows) if index not in stored]
+    return partial_write_of(written, missing, cause)
+
+
+def partial_write_of(
+    written: Sequence[str | int], missing: Sequence[str | int], cause: Exception
+) -> PartialWriteError:
+    """Return the error for documents with these ids, of which only the `written` are stored."""
+    total = len(written) + len(missing)
     return PartialWriteError(
-        f"{len(written)} of {len(rows)} documents are stored, {len(missing)} are not known to be: "
+        f"{len(written)} of {total} documents are stored, {len(missing)} are not known to be: "
         f"`written` and `missing` have their ids. The cause: {reason(cause)}",
         written=written,
         missing=missing,

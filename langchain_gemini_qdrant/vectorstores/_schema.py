@@ -14,6 +14,7 @@ from langchain_gemini_qdrant.errors import CollectionMismatchError, Configuratio
 from langchain_gemini_qdrant.quantization import quantization_config, stored_alike
 from langchain_gemini_qdrant.vectorstores._metadata import (
     METADATA_KEY,
+    advice_for,
     embedding_metadata,
     stored_embeddings,
 )
@@ -169,9 +170,10 @@ def check(layout: Layout, info: models.CollectionInfo) -> None:
     ours = embedding_metadata(layout, params.size if params is not None else 0)
     for vector, entry in ours.get(METADATA_KEY, {}).get("embeddings", {}).items():
         if known.get(vector, entry) != entry:
+            advice = advice_for(known[vector], entry)
             raise CollectionMismatchError(
                 f"collection {name!r} stores vectors made with {_as_text(known[vector])}, the "
-                f"embedding is {_as_text(entry)}: open it with the same settings, or {_WAYS_OUT}"
+                f"embedding is {_as_text(entry)}: {advice}, or {_WAYS_OUT}"
             )
 
 

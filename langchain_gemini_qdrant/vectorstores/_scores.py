@@ -54,6 +54,15 @@ def fused_relevance(score: float, fusion: FusionModel, kinds: int) -> float:
     return _on_scale(score / best)
 
 
+def fusion_of_one(fusion: FusionModel) -> FusionModel:
+    """Return the fusion for dense hits alone, without the weights of two kinds of hits."""
+    if isinstance(fusion, models.FusionQuery):
+        return fusion
+    if fusion.rrf.k is None:
+        return models.FusionQuery(fusion=models.Fusion.RRF)
+    return models.RrfQuery(rrf=models.Rrf(k=fusion.rrf.k))
+
+
 def _on_scale(score: float) -> float:
     return min(max(score, 0.0), 1.0)
 

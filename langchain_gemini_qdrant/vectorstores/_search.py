@@ -23,6 +23,7 @@ from langchain_gemini_qdrant.vectorstores._arguments import (
     options_of,
 )
 from langchain_gemini_qdrant.vectorstores._limits import at_most
+from langchain_gemini_qdrant.vectorstores._media import query_content, text_of
 from langchain_gemini_qdrant.vectorstores._points import as_qdrant
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from langchain_core.documents import Document
 
+    from langchain_gemini_qdrant.media import Content
+    from langchain_gemini_qdrant.media._medium import Medium
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores._scores import Fusion
     from langchain_gemini_qdrant.vectorstores.filters import Filter
@@ -84,7 +87,7 @@ class SearchOptions(TypedDict, total=False):
 
 async def search(
     collection: Collection,
-    query: str,
+    query: Content,
     *,
     k: int,
     hybrid_fusion: Fusion | None = None,
@@ -92,29 +95,37 @@ async def search(
     as_relevance: bool = False,
     **options: Unpack[SearchOptions],
 ) -> ScoredDocuments:
-    """Search with a text in the retrieval mode; `as_relevance` scales scores to 0..1."""
+    """Search with a content in the retrieval mode; `as_relevance` scales scores to 0..1.
+
+    Hybrid search finds media without a text by their dense vectors alone, with fused scores.
+    """
     layout = collection.layout
     request = _request(collection, k, options)
     fusion = as_fusion(hybrid_fusion) or layout.hybrid_fusion
     if fetch_k is not None:
         fetch_k = as_whole(fetch_k, "fetch_k")
+    content = await query_content(collection, query)
     score: Callable[[float], float]
     if layout.sparse_embedding is None:
         _meet_threshold(collection, request, layout.distance, as_relevance=as_relevance)
-        dense = await _dense_query(collection, query)
+        dense = await _dense_query(collection, content)
         request |= {"query": dense, "using": layout.vector_name}
         score = partial(_scores.relevance, distance=layout.distance, size=len(dense))
     elif layout.embedding is None:
         _meet_threshold(collection, request)
-        request |= {"query": await _sparse_query(collection, query)}
+        request |= {"query": await _sparse_query(collection, text_of(content))}
         request["using"] = layout.sparse_vector_name
         score = _scores.sparse_relevance
     else:
         _meet_threshold(collection, request)
         queries: dict[str, list[float] | models.SparseVector] = {
-            layout.vector_name: await _dense_query(collection, query),
-            layout.sparse_vector_name: await _sparse_query(collection, query),
+            layout.vector_name: await _dense_query(collection, content)
         }
+        words = text_of(content)
+        if isinstance(content, str) or words.strip():
+            queries[layout.sparse_vector_name] = await _sparse_query(collection, words)
+        else:
+            fusion = _scores.fusion_of_one(fusion)
         limit = fetch_k or candidates(request["limit"] + request["offset"])
         limit = at_most(limit, collection.state.limits.hits)
         request |= {"query": fusion, "prefetch": prefetches(queries, request, limit)}
@@ -157,29 +168,33 @@ async def search_by_vector(
 
 async def mmr_search(
     collection: Collection,
-    query: str | list[float],
+    query: Content | None = None,
     *,
+    vector: list[float] | None = None,
     k: int,
     fetch_k: int,
     lambda_mult: float,
     **options: Unpack[SearchOptions],
 ) -> ScoredDocuments:
-    """Search with a text or a vector for hits that are relevant and different."""
+    """Search with a content or a vector for hits that are relevant and different."""
     lambda_mult = as_number(lambda_mult, "lambda_mult", 0.0, 1.0)
     k = as_whole(k, "k", most=_MOST_MMR)
     fetch_k = as_whole(fetch_k, "fetch_k", most=_MOST_MMR)
     request = _request(collection, k, options)  # checked before the request to Gemini
     as_whole(k + request["offset"], "k and offset together", most=_MOST_MMR)
-    if isinstance(query, str):
+    if vector is None:
         _meet_threshold(collection, request, collection.layout.distance)
-        query = await _dense_query(collection, query)
+        vector = await _dense_query(collection, await query_content(collection, query))
     # Qdrant's diversity is the opposite of LangChain's lambda_mult.
     mmr = models.Mmr(diversity=1.0 - lambda_mult, candidates_limit=fetch_k)
-    return await search_by_vector(collection, query, k=k, mmr=mmr, **options)
+    return await search_by_vector(collection, vector, k=k, mmr=mmr, **options)
 
 
-async def _dense_query(collection: Collection, query: str) -> list[float]:
-    vector: Any = await collection.require_embedding().aembed_query(query)
+async def _dense_query(
+    collection: Collection, query: str | tuple[str | Medium, ...]
+) -> list[float]:
+    embedding: Any = collection.require_embedding()
+    vector: Any = await embedding.aembed_query(query)
     collection.check_size(vector)
     check_finite(vector, collection.layout.vector_name)
     return list(vector) if isinstance(vector, tuple) else vector  # qdrant-client takes no tuples

@@ -10,6 +10,7 @@ from langchain_qdrant import QdrantVectorStore
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.vectorstores._arguments import as_number, check_retriever
 from langchain_gemini_qdrant.vectorstores._payloads import to_document
+from langchain_gemini_qdrant.vectorstores._retriever import VectorStoreRetriever
 from langchain_gemini_qdrant.vectorstores._scores import relevance, threshold
 from langchain_gemini_qdrant.vectorstores._search import search, search_by_vector, search_options
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_core.documents import Document
-    from langchain_core.vectorstores import VectorStoreRetriever
     from qdrant_client import models
 
+    from langchain_gemini_qdrant.media import Content
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores._scores import Fusion
     from langchain_gemini_qdrant.vectorstores.filters import Filter
@@ -41,7 +42,7 @@ class SearchMethods(QdrantVectorStore):
 
     def similarity_search(
         self,
-        query: str,
+        query: Content,
         k: int = 4,
         filter: Filter | None = None,
         search_params: models.SearchParams | None = None,
@@ -51,10 +52,11 @@ class SearchMethods(QdrantVectorStore):
         hybrid_fusion: Fusion | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Search with a text for the documents nearest to it.
+        """Search with a text or a medium for the documents nearest to it.
 
         Args:
-            query: The text; it is embedded as a query, with one request to Gemini.
+            query: A text, a `Blob`, a content block such as an image, or a sequence of these; it is
+                embedded with one request to Gemini.
             k: Most documents to return.
             filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
                 with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
@@ -74,7 +76,7 @@ class SearchMethods(QdrantVectorStore):
 
         Raises:
             InvalidInputError: An option is not valid or out of range; nothing is sent.
-            EmbeddingError: Gemini did not embed the text.
+            EmbeddingError: Gemini did not embed the query.
         """
         hits = self.similarity_search_with_score(
             query,
@@ -89,11 +91,12 @@ class SearchMethods(QdrantVectorStore):
         )
         return [document for document, _ in hits]
 
-    async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Search with a text without blocking the event loop.
+    async def asimilarity_search(self, query: Content, k: int = 4, **kwargs: Any) -> list[Document]:
+        """Search with a text or a medium without blocking the event loop.
 
         Args:
-            query: The text; it is embedded as a query, with one request to Gemini.
+            query: A text, a `Blob`, a content block such as an image, or a sequence of these; it is
+                embedded with one request to Gemini.
             k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
                 `score_threshold`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
@@ -103,14 +106,14 @@ class SearchMethods(QdrantVectorStore):
 
         Raises:
             InvalidInputError: An option is not valid or out of range; nothing is sent.
-            EmbeddingError: Gemini did not embed the text.
+            EmbeddingError: Gemini did not embed the query.
         """
         hits = await self.asimilarity_search_with_score(query, k, **kwargs)
         return [document for document, _ in hits]
 
     def similarity_search_with_score(
         self,
-        query: str,
+        query: Content,
         k: int = 4,
         filter: Filter | None = None,
         search_params: models.SearchParams | None = None,
@@ -120,10 +123,11 @@ class SearchMethods(QdrantVectorStore):
         hybrid_fusion: Fusion | None = None,
         **kwargs: Any,
     ) -> list[tuple[Document, float]]:
-        """Search with a text for documents and their scores.
+        """Search with a text or a medium for documents and their scores.
 
         Args:
-            query: The text; it is embedded as a query, with one request to Gemini.
+            query: A text, a `Blob`, a content block such as an image, or a sequence of these; it is
+                embedded with one request to Gemini.
             k: Most documents to return.
             filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
                 with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
@@ -134,7 +138,8 @@ class SearchMethods(QdrantVectorStore):
                 to 6 decimal places.
             consistency: Read consistency: how many replicas must agree.
             hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `"rrf"`, `"dbsf"`,
-                `FusionQuery` or `RrfQuery` (weights, k); None is the store's.
+                `FusionQuery` or `RrfQuery` (weights, k); None is the store's. A query of media
+                alone has only dense hits, with scores of the same fusion.
             **kwargs: `score_key`, a metadata key under which each hit's score is written, for
                 chains that get only documents; in hybrid mode `fetch_k`, the hits of each kind
                 that are merged (at least 100 by default); and options of
@@ -148,7 +153,7 @@ class SearchMethods(QdrantVectorStore):
             InvalidInputError: The filter is not valid, a number is out of range, or
                 `score_threshold` is combined with the scores of binary codes (`rescore=False`),
                 which are not similarities; nothing is sent.
-            EmbeddingError: Gemini did not embed the text.
+            EmbeddingError: Gemini did not embed the query.
         """
         options = search_options(
             filter, search_params, score_threshold, consistency, kwargs, offset
@@ -157,12 +162,13 @@ class SearchMethods(QdrantVectorStore):
         return run(search(self.collection, query, k=k, **options))
 
     async def asimilarity_search_with_score(
-        self, query: str, k: int = 4, **kwargs: Any
+        self, query: Content, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Search with a text, for documents with scores, without blocking the event loop.
+        """Search with a text or a medium, for documents with scores, without blocking.
 
         Args:
-            query: The text; it is embedded as a query, with one request to Gemini.
+            query: A text, a `Blob`, a content block such as an image, or a sequence of these; it is
+                embedded with one request to Gemini.
             k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
                 `score_threshold`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
@@ -172,17 +178,18 @@ class SearchMethods(QdrantVectorStore):
 
         Raises:
             InvalidInputError: An option is not valid or out of range; nothing is sent.
-            EmbeddingError: Gemini did not embed the text.
+            EmbeddingError: Gemini did not embed the query.
         """
         return await search(self.async_collection, query, k=k, **kwargs)
 
     def similarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **kwargs: Any
+        self, query: Content, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Search with a text for hits with their relevance, from 0 to 1, best first.
+        """Search with a text or a medium for hits with their relevance, from 0 to 1, best first.
 
         Args:
-            query: The text; it is embedded as a query, with one request to Gemini.
+            query: A text, a `Blob`, a content block such as an image, or a sequence of these; it is
+                embedded with one request to Gemini.
             k: Most documents to return.
             **kwargs: `score_threshold`, the lowest relevance of a hit, with a tolerance for the
                 engine's rounding; `filter`, a dict of conditions on the metadata;
@@ -194,17 +201,19 @@ class SearchMethods(QdrantVectorStore):
 
         Raises:
             InvalidInputError: An option is not valid or out of range; nothing is sent.
-            EmbeddingError: Gemini did not embed the text.
+            EmbeddingError: Gemini did not embed the query.
         """
-        return super().similarity_search_with_relevance_scores(query, k, **_lowered(kwargs))
+        given: Any = query  # LangChain passes it to the method below
+        return super().similarity_search_with_relevance_scores(given, k, **_lowered(kwargs))
 
     async def asimilarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **kwargs: Any
+        self, query: Content, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Search with a text, for hits with their relevance, without blocking the event loop.
+        """Search with a text or a medium, for hits with their relevance, without blocking.
 
         Args:
-            query: The text; it is embedded as a query, with one request to Gemini.
+            query: A text, a `Blob`, a content block such as an image, or a sequence of these; it is
+                embedded with one request to Gemini.
             k: Most documents to return.
             **kwargs: `score_threshold`, the lowest relevance of a hit; `filter`, a dict of
                 conditions on the metadata; `search_params`, `offset`, `consistency`,
@@ -215,17 +224,18 @@ class SearchMethods(QdrantVectorStore):
 
         Raises:
             InvalidInputError: An option is not valid or out of range; nothing is sent.
-            EmbeddingError: Gemini did not embed the text.
+            EmbeddingError: Gemini did not embed the query.
         """
-        return await super().asimilarity_search_with_relevance_scores(query, k, **_lowered(kwargs))
+        given: Any = query  # LangChain passes it to the method below
+        return await super().asimilarity_search_with_relevance_scores(given, k, **_lowered(kwargs))
 
     def _similarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **kwargs: Any
+        self, query: Content, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         return run(search(self.collection, query, k=k, as_relevance=True, **kwargs))
 
     async def _asimilarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **kwargs: Any
+        self, query: Content, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         return await search(self.async_collection, query, k=k, as_relevance=True, **kwargs)
 
@@ -353,14 +363,16 @@ class SearchMethods(QdrantVectorStore):
                 `name`.
 
         Returns:
-            A retriever whose `invoke` and `ainvoke` search this store.
+            A retriever whose `invoke` and `ainvoke` search this store with a text, a `Blob`, a
+            content block or a sequence of these.
 
         Raises:
             ConfigurationError: `search_type` is unknown, or an option of the search is outside
                 `search_kwargs`, where LangChain would silently drop it.
         """
         check_retriever(kwargs)
-        return super().as_retriever(**kwargs)
+        tags = kwargs.pop("tags", None) or self._get_retriever_tags()
+        return VectorStoreRetriever(vectorstore=self, tags=tags, **kwargs)
 
     # Extension points of langchain-qdrant's class
 

@@ -24,6 +24,7 @@ from langchain_gemini_qdrant.errors import (
 from langchain_gemini_qdrant.vectorstores import _points
 from langchain_gemini_qdrant.vectorstores._arguments import check_options, options_of
 from langchain_gemini_qdrant.vectorstores._limits import IDS_AT_A_TIME, at_most
+from langchain_gemini_qdrant.vectorstores._media import with_media
 from langchain_gemini_qdrant.vectorstores._metadata import (
     METADATA_KEY,
     changed_metadata,
@@ -48,20 +49,25 @@ _DELETING = options_of(AsyncQdrantClient.delete, "points_selector")
 
 
 async def add(
-    collection: Collection, rows: Sequence[Row], batch_size: int, options: dict[str, Any]
+    collection: Collection,
+    rows: Sequence[Row],
+    batch_size: int,
+    options: dict[str, Any],
+    *,
+    first: int = 0,
 ) -> list[str | int]:
-    """Store rows as their vectors arrive; if some fail, store the others and report which."""
+    """Store rows as their vectors arrive; if some fail, store the others and report which.
+
+    `first` is the position of the first row in the caller's sequence.
+    """
     if options:
         check_options(options, _ADDING, "adding", ours=("metadatas", "ids", "batch_size"))
         check_model(options, "options")
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be 1 or larger, got {batch_size}")
-    layout = collection.layout
     collection = _patient(collection, len(rows) > batch_size)
     # All rows are checked before any is embedded.
-    if gemini_of(layout.embedding) is not None:
-        check_texts([row.text for row in rows])
-    payloads = _points.payloads(rows, layout.content_key, layout.metadata_key)
+    rows, payloads = await _checked(collection, rows, first)
     stored: set[int] = set()
     failure: Exception | None = None
     try:
@@ -83,6 +89,25 @@ async def add(
     if not stored:
         raise failure
     raise _points.partial_write(rows, stored, failure) from failure
+
+
+async def _checked(
+    collection: Collection, rows: Sequence[Row], first: int
+) -> tuple[list[Row], list[_points.KeyedPayload]]:
+    """Return the rows with their media, and what is stored with their vectors."""
+    layout = collection.layout
+    refused: dict[int, InvalidInputError] = {}
+    checked: list[Row] = []
+    for index, (row, read) in enumerate(zip(rows, await with_media(collection, rows), strict=True)):
+        if isinstance(read, InvalidInputError):
+            refused[index] = read
+        checked.append(row if isinstance(read, InvalidInputError) else read)
+    if gemini_of(layout.embedding) is not None:
+        # Texts beside media may be blank, and were checked with them.
+        others = {i for i, row in enumerate(checked) if row.media} | refused.keys()
+        check_texts(["-" if i in others else row.text for i, row in enumerate(checked)])
+    keys = layout.content_key, layout.metadata_key
+    return checked, _points.payloads(checked, *keys, refused, first=first)
 
 
 def _patient(collection: Collection, is_long: bool) -> Collection:  # noqa: FBT001
@@ -118,9 +143,9 @@ async def _outcomes(
     stream_name = "stream_documents" if collection.blocking else "astream_documents"
     streams = replaced(embedding, stream_name) or not replaced(embedding, *DOCUMENTS)
     if isinstance(embedding, GeminiEmbeddings) and streams and len(rows) > embedding.batch_size:
-        texts = [row.text for row in rows]
+        contents = [row.content for row in rows]
         waiting: Embedded = []
-        async with aclosing(collection.stream(texts, _titles(collection, rows))) as stream:
+        async with aclosing(collection.stream(contents, _titles(collection, rows))) as stream:
             async for batch in stream:
                 waiting += batch
                 while len(waiting) >= batch_size:
@@ -142,7 +167,7 @@ async def _embedded(collection: Collection, rows: Sequence[Row]) -> Embedded:
         options["titles"] = _titles(collection, rows)
     embedding: Any = collection.embedding
     try:
-        vectors = await embedding.aembed_documents([row.text for row in rows], **options)
+        vectors = await embedding.aembed_documents([row.content for row in rows], **options)
     except PartialEmbeddingError as error:
         if len(error.vectors) != len(rows):  # about the texts that a wrapper lacked
             raise
@@ -161,7 +186,10 @@ def _titles(collection: Collection, rows: Sequence[Row]) -> list[str | None] | N
 async def named_vectors(
     collection: Collection, texts: list[str], dense: Sequence[list[float] | None]
 ) -> list[dict[str, Any]]:
-    """Return the vectors of texts by name, including sparse ones."""
+    """Return the vectors of texts by name, including sparse ones.
+
+    A blank text with a dense vector, that of a medium, gets no sparse one.
+    """
     layout = collection.layout
     named: list[dict[str, Any]] = []
     is_checked = type(layout.embedding) is GeminiEmbeddings  # when the answer arrived
@@ -170,12 +198,15 @@ async def named_vectors(
             check_finite(vector, layout.vector_name)
         vectors: dict[str, Any] = {} if vector is None else {layout.vector_name: vector}
         named.append(vectors)
-    if collection.sparse_embedding is not None and texts:
-        sparse = await collection.sparse_embedding.aembed_documents(texts)
-        check_count(layout.sparse_embedding, sparse, len(texts))
-        for vectors, sparse_vector in zip(named, sparse, strict=True):
+    # A medium without a caption has no words.
+    worded = [i for i, text in enumerate(texts) if text.strip() or not named[i]]
+    if collection.sparse_embedding is not None and worded:
+        words = [texts[i] for i in worded]
+        sparse = await collection.sparse_embedding.aembed_documents(words)
+        check_count(layout.sparse_embedding, sparse, len(words))
+        for i, sparse_vector in zip(worded, sparse, strict=True):
             check_finite(sparse_vector.values, layout.sparse_vector_name)
-            vectors[layout.sparse_vector_name] = _points.as_qdrant(sparse_vector)
+            named[i][layout.sparse_vector_name] = _points.as_qdrant(sparse_vector)
     return named
 
 

@@ -46,7 +46,8 @@ class WriteMethods(QdrantVectorStore):
         While vectors are being stored, the next texts are being embedded.
 
         Args:
-            texts: Any iterable of texts, none blank.
+            texts: Any iterable of texts, none blank unless its metadata names a medium under the
+                store's `media_key`.
             metadatas: One dict, or None, for each text.
             ids: One id for each text: any string, an integer, or None for a random UUID. A text
                 replaces a stored one with the same id.
@@ -57,8 +58,8 @@ class WriteMethods(QdrantVectorStore):
             The ids, in the order of `texts`, as they were given.
 
         Raises:
-            InvalidInputError: The counts differ, a text cannot be embedded, or an id or metadata
-                cannot be stored; nothing is sent or stored.
+            InvalidInputError: The counts differ, a text or medium cannot be embedded, or an id or
+                metadata cannot be stored; nothing is sent or stored.
             EmbeddingError: The API failed, and nothing was stored.
             PartialWriteError: Gemini or Qdrant failed, and only some texts are stored. It has the
                 ids of these and of the others, and the failure as its cause.
@@ -88,7 +89,8 @@ class WriteMethods(QdrantVectorStore):
             The ids, in the order of `texts`, as they were given.
 
         Raises:
-            InvalidInputError: A text, an id or metadata cannot be stored; nothing is sent.
+            InvalidInputError: A text, a medium, an id or metadata cannot be stored; nothing is
+                sent.
             EmbeddingError: The API failed, and nothing was stored.
             PartialWriteError: Only a part is stored; it has the ids of both parts and the cause.
         """
@@ -106,7 +108,8 @@ class WriteMethods(QdrantVectorStore):
         """Embed documents and store them; each replaces a stored document with the same id.
 
         Args:
-            documents: Any iterable of documents; no text may be blank.
+            documents: Any iterable of documents; no text may be blank unless the metadata names a
+                medium under the store's `media_key`.
             ids: One id for each document; None uses the documents' own ids, or random UUIDs for
                 documents without an id.
             batch_size: Most documents stored at a time.
@@ -116,7 +119,8 @@ class WriteMethods(QdrantVectorStore):
             The ids, in the order of `documents`.
 
         Raises:
-            InvalidInputError: A text, an id or metadata cannot be stored; nothing is sent.
+            InvalidInputError: A text, a medium, an id or metadata cannot be stored; nothing is
+                sent.
             EmbeddingError: The API failed, and nothing was stored.
             PartialWriteError: Only a part is stored; it has the ids of both parts and the cause.
         """
@@ -133,7 +137,8 @@ class WriteMethods(QdrantVectorStore):
         """Embed documents and store them, without blocking the event loop.
 
         Args:
-            documents: Any sync or async iterable of documents; no text may be blank.
+            documents: Any sync or async iterable of documents; no text may be blank unless the
+                metadata names a medium.
             ids: One id for each document; None uses the documents' own ids, or random UUIDs for
                 documents without an id.
             batch_size: Most documents stored at a time.
@@ -143,7 +148,8 @@ class WriteMethods(QdrantVectorStore):
             The ids, in the order of `documents`.
 
         Raises:
-            InvalidInputError: A text, an id or metadata cannot be stored; nothing is sent.
+            InvalidInputError: A text, a medium, an id or metadata cannot be stored; nothing is
+                sent.
             EmbeddingError: The API failed, and nothing was stored.
             PartialWriteError: Only a part is stored; it has the ids of both parts and the cause.
         """

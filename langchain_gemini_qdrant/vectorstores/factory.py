@@ -13,7 +13,7 @@ from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from langchain_core.embeddings import Embeddings
     from langchain_qdrant import SparseEmbeddings
@@ -48,6 +48,9 @@ def create_vector_store(
     distance: models.Distance = models.Distance.COSINE,
     vector_name: str = QdrantVectorStore.VECTOR_NAME,
     title_key: str | None = None,
+    media_key: str | None = None,
+    media_root: str | os.PathLike[str] | None = None,
+    fetch_media: bool | Collection[str] = False,
     payload_indexes: Mapping[str, PayloadIndex] | None = None,
     retrieval_mode: RetrievalMode | None = None,
     sparse_embedding: SparseEmbeddings | None = None,
@@ -67,6 +70,11 @@ def create_vector_store(
     of unknown size, one text is embedded when a collection is created. A collection created here
     remembers its embedding if the engine stores metadata (Qdrant 1.16 and later, the embedded
     engine and local mode); with an older server only size and distance are checked later on.
+
+    Texts of a collection with media keep the task prefixes of gemini-embedding-2, as most hits are
+    texts and Google documents prefixes for searching texts; the effect on media is not measured.
+    For media alone, `GeminiEmbeddings(task_type="TASK_TYPE_UNSPECIFIED")` sends texts and queries
+    as they are; the collection remembers this, too, and refuses an embedding that does otherwise.
 
     Args:
         embedding: `GeminiEmbeddings`, or any LangChain `Embeddings`; None for sparse vectors only.
@@ -99,6 +107,14 @@ def create_vector_store(
         distance: How vectors are compared.
         vector_name: Name of the dense vector; empty is the collection's unnamed vector.
         title_key: The metadata key of a document's title; None for no titles.
+        media_key: The metadata key under which a document names an image, a sound, a video or a
+            PDF, or a list of these, by a path or an address that starts with `file:`, `data:`,
+            `gs:` or `https:`; text and media become one vector. Only the reference is stored, not
+            the bytes. None for texts only.
+        media_root: The folder that files must be in, and from which relative paths start; None for
+            no such bound, and the current folder.
+        fetch_media: Whether media at `https:` addresses are fetched from the network: True for
+            public ones, or the names of the only hosts to fetch from.
         payload_indexes: Metadata fields to index, with their types, such as
             `{"source": "keyword"}`; fields that are already indexed are left as they are.
         retrieval_mode: Dense, sparse or hybrid search; None is hybrid with a `sparse_embedding`,
@@ -152,6 +168,9 @@ def create_vector_store(
                 "quantization": quantization,
                 "search_params": search_params,
                 "title_key": title_key,
+                "media_key": media_key,
+                "media_root": media_root,
+                "fetch_media": fetch_media,
                 "hybrid_fusion": hybrid_fusion,
                 "payload_indexes": payload_indexes,
                 "clock": clock,
@@ -192,6 +211,9 @@ async def acreate_vector_store(
     distance: models.Distance = models.Distance.COSINE,
     vector_name: str = QdrantVectorStore.VECTOR_NAME,
     title_key: str | None = None,
+    media_key: str | None = None,
+    media_root: str | os.PathLike[str] | None = None,
+    fetch_media: bool | Collection[str] = False,
     payload_indexes: Mapping[str, PayloadIndex] | None = None,
     retrieval_mode: RetrievalMode | None = None,
     sparse_embedding: SparseEmbeddings | None = None,
@@ -238,6 +260,9 @@ async def acreate_vector_store(
                 "quantization": quantization,
                 "search_params": search_params,
                 "title_key": title_key,
+                "media_key": media_key,
+                "media_root": media_root,
+                "fetch_media": fetch_media,
                 "hybrid_fusion": hybrid_fusion,
                 "payload_indexes": payload_indexes,
                 "clock": clock,

@@ -27,17 +27,20 @@ from langchain_gemini_qdrant.vectorstores._collection import (
 )
 from langchain_gemini_qdrant.vectorstores._connection import Connection
 from langchain_gemini_qdrant.vectorstores._display_methods import DisplayMethods
+from langchain_gemini_qdrant.vectorstores._media import check_media_keys, media_layout
+from langchain_gemini_qdrant.vectorstores._media_methods import MediaMethods
 from langchain_gemini_qdrant.vectorstores._mmr_methods import MmrMethods
 from langchain_gemini_qdrant.vectorstores._open import open_existing
 from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
 from langchain_gemini_qdrant.vectorstores._payloads import check_keys
-from langchain_gemini_qdrant.vectorstores._search_methods import SearchMethods
 from langchain_gemini_qdrant.vectorstores._settings_methods import SettingsMethods
 from langchain_gemini_qdrant.vectorstores._write_methods import WriteMethods
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import (
         AsyncIterator,
+        Collection,
         Iterator,
         Sequence,
     )
@@ -67,7 +70,12 @@ _FIXED = {
 
 
 class GeminiQdrantVectorStore(
-    OpeningMethods, WriteMethods, SearchMethods, MmrMethods, SettingsMethods, DisplayMethods
+    OpeningMethods,
+    WriteMethods,
+    MediaMethods,
+    MmrMethods,
+    SettingsMethods,
+    DisplayMethods,
 ):
     """A `QdrantVectorStore` with consistent search defaults, string ids, dict filters and checks.
 
@@ -99,6 +107,13 @@ class GeminiQdrantVectorStore(
             which override those that its quantization needs.
         title_key: The metadata key of a document's title, which Gemini then reads with the text;
             None for no titles.
+        media_key: The metadata key under which a document names an image, a sound, a video or a
+            PDF, or a list of these: a path, or an address that starts with `file:`, `data:`, `gs:`
+            or `https:`. Text and media become one vector. None for texts only.
+        media_root: The folder that files must be in, and from which relative paths start; None for
+            no such bound, and the current folder.
+        fetch_media: Whether media at `https:` addresses are fetched from the network: True for
+            public ones, or the names of the only hosts to fetch from.
         hybrid_fusion: How hybrid search merges dense and sparse hits: `"rrf"`, `"dbsf"` or a model
             of qdrant-client; None is RRF with Qdrant's defaults.
         clock: Waits between retries, for tests; None is the machine's clock.
@@ -108,8 +123,8 @@ class GeminiQdrantVectorStore(
     Raises:
         CollectionMismatchError: The collection's vectors differ in name, size, distance, embedding
             or quantization.
-        ConfigurationError: `title_key` is given with an embedding that reads no titles, an argument
-            is not valid, or payload keys are not distinct.
+        ConfigurationError: `title_key` or `media_key` is given with an embedding that reads no
+            titles or media, an argument is not valid, or payload keys are not distinct.
     """
 
     def __init__(
@@ -131,6 +146,9 @@ class GeminiQdrantVectorStore(
         quantization: Quantization | None = None,
         search_params: models.SearchParams | None = None,
         title_key: str | None = None,
+        media_key: str | None = None,
+        media_root: str | os.PathLike[str] | None = None,
+        fetch_media: bool | Collection[str] = False,
         hybrid_fusion: Fusion | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -149,6 +167,8 @@ class GeminiQdrantVectorStore(
                 f"{type(embedding).__name__}; they have a cache of their own, cache="
             )
         check_keys(content_payload_key, metadata_payload_key)
+        media = media_layout(media_key, media_root, fetch=fetch_media, embedding=embedding)
+        check_media_keys(media, content_payload_key, metadata_payload_key)
         super().__init__(
             client=client,  # type: ignore[arg-type] # only read through the property below
             collection_name=collection_name,
@@ -177,6 +197,7 @@ class GeminiQdrantVectorStore(
             content_key=content_payload_key,
             metadata_key=metadata_payload_key,
             title_key=title_key,
+            media=media,
             to_document=self._document_from_point,
         )
         state = CollectionState(own_search_params=search_params)
@@ -216,6 +237,12 @@ class GeminiQdrantVectorStore(
     def title_key(self) -> str | None:
         """The metadata key of a document's title, None for no titles."""
         return self.collection.layout.title_key
+
+    @property
+    def media_key(self) -> str | None:
+        """The metadata key of references to media, None if all documents are texts."""
+        media = self.collection.layout.media
+        return None if media is None else media.key
 
     @property
     def hybrid_fusion(self) -> FusionModel:
