@@ -91,11 +91,17 @@ def document_id(point: str | int | uuid.UUID, payload: Mapping[str, object] | No
     return str(point)
 
 
-def content_id(document: Document, keys: Sequence[str] = ("source",)) -> str:
-    """Return an id that depends only on the text and on the metadata under `keys`."""
-    marks = map(document.metadata.get, keys)
-    name = _encode([*marks, document.page_content])
-    return str(uuid.uuid5(_NAMESPACE, name))
+def content_id(
+    document: Document, keys: Sequence[str] = ("source",), digests: Sequence[str] = ()
+) -> str:
+    """Return an id that depends only on the text, the media and the metadata under `keys`.
+
+    `digests` are those of the bytes of the media, in order.
+    """
+    parts = [*map(document.metadata.get, keys), document.page_content]
+    if digests:
+        parts.append(digests)
+    return str(uuid.uuid5(_NAMESPACE, _encode(parts)))
 
 
 def _as_text(value: object) -> object:

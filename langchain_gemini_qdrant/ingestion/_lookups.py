@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from langchain_gemini_qdrant.embeddings._media import images_in
+from langchain_gemini_qdrant.media._medium import Medium
 from langchain_gemini_qdrant.vectorstores._comparison import same_json
+from langchain_gemini_qdrant.vectorstores._media import SHA256_KEY
 from langchain_gemini_qdrant.vectorstores._open import checked
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._schema import read_consistency
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from langchain_core.documents import Document
     from qdrant_client import models
 
+    from langchain_gemini_qdrant.embeddings._media import Parts
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 
 
@@ -23,8 +28,10 @@ class Given(NamedTuple):
 
     Attributes:
         document: The document.
-        is_stored: It is known to be stored unchanged; it has an id and needs no text.
-        other_ids: Other ids under which its text may be stored: vectors are copied from there.
+        is_stored: It is known to be stored unchanged; it has an id and needs no text, and its media
+            are not read.
+        other_ids: Other ids under which its text and media may be stored: vectors are copied from
+            there.
     """
 
     document: Document
@@ -38,7 +45,7 @@ class Incoming(NamedTuple):
     Attributes:
         key: Its point id.
         name: Its id in the caller's form.
-        text: The text to embed.
+        text: The text.
         title: The title, embedded with the text.
         payload: The payload to store.
         vectors: The vectors that it already has, by name.
@@ -47,7 +54,8 @@ class Incoming(NamedTuple):
         source: The source, by which failures are recorded for the cleanup.
         problem: Why it cannot be stored, None if it can.
         is_stored: It is known to be stored unchanged.
-        other_keys: Points that may have its text, and therefore its vector.
+        other_keys: Points that may have its content, and therefore its vector.
+        parts: What is embedded if it has media: the text, if there is one, and the media.
     """
 
     key: str | int
@@ -61,6 +69,22 @@ class Incoming(NamedTuple):
     problem: str | None = None
     is_stored: bool = False
     other_keys: Sequence[str | int] = ()
+    parts: Parts = ()
+
+    @property
+    def content(self) -> str | Parts:
+        """What is embedded."""
+        return self.parts or self.text
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its media."""
+        return sum([part.size_bytes for part in self.parts if isinstance(part, Medium)])
+
+    @property
+    def images(self) -> int:
+        """Number of its images."""
+        return images_in([self.parts]) if self.parts else 0
 
 
 class LookUps:
@@ -128,13 +152,15 @@ class LookUps:
         )
 
     def embeds_alike(self, document: Incoming, found: Mapping[str, Any]) -> bool:
-        """Return whether a stored document has the same text and title as this one."""
+        """Return whether a stored document has the same text, title and media as this one."""
         layout = self._collection.layout
-        metadata = layout.metadata(found)
-        same_title = document.title == layout.title(metadata) or (
-            same_json(layout.metadata(document.payload), metadata)
+        metadata, own = layout.metadata(found), layout.metadata(document.payload)
+        same_title = document.title == layout.title(metadata) or same_json(own, metadata)
+        return (
+            found.get(layout.content_key) == document.text
+            and same_title
+            and digests_of(own) == digests_of(metadata)
         )
-        return found.get(layout.content_key) == document.text and same_title
 
     def differs(self, document: Incoming, found: Mapping[str, Any]) -> bool:
         """Return whether the stored payload differs; extra fields beside metadata are allowed."""
@@ -142,6 +168,11 @@ class LookUps:
         if not self._collection.layout.metadata_key and payload.keys() != found.keys():
             return True
         return not all(same_json(value, found.get(name)) for name, value in payload.items())
+
+
+def digests_of(metadata: object) -> object:
+    """Return the digests of the media in a document's vector, None if it is that of a text."""
+    return metadata.get(SHA256_KEY) if isinstance(metadata, Mapping) else None
 
 
 def _dense(record: models.Record, name: str) -> list[float] | None:

@@ -5,22 +5,23 @@ A run resumes an interrupted one because stored documents are looked up and skip
 
 from __future__ import annotations
 
-import collections.abc
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from qdrant_client import models
 
+from langchain_gemini_qdrant.embeddings._response import NoVectorError
 from langchain_gemini_qdrant.embeddings._waiting import Waits
 from langchain_gemini_qdrant.embeddings._wrappers import DOCUMENTS, is_plain
 from langchain_gemini_qdrant.errors import (
     CollectionMismatchError,
+    ConfigurationError,
     InvalidInputError,
     RequestRejectedError,
-    TextTooLongError,
 )
 from langchain_gemini_qdrant.ingestion._lookups import Incoming, LookUps
+from langchain_gemini_qdrant.ingestion._reading import read
+from langchain_gemini_qdrant.ingestion._requests import next_request
 from langchain_gemini_qdrant.vectorstores import _points
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason, refuses_all
@@ -28,7 +29,15 @@ from langchain_gemini_qdrant.vectorstores._retry import QUICK
 from langchain_gemini_qdrant.vectorstores._write import named_vectors, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from langchain_gemini_qdrant.embeddings._concurrency import Pending
     from langchain_gemini_qdrant.embeddings._session import Embedded, EmbeddingSession
@@ -38,10 +47,8 @@ if TYPE_CHECKING:
 _RECENT = 20_000
 """Passages recorded to detect repeated ones: about 3 MB, and more than most sources have."""
 
-_LOOKED_UP = 5
-"""Batches looked up at a time, if reading them is fast."""
-
-_QUICK_S = 0.02  # of reading: a document in memory takes microseconds, one from a file much longer
+_LOOKED_AT_BYTES = 64_000_000
+"""Bytes of media that are looked at before the results of requests are stored."""
 
 # Failures in a row that end a run, as they would affect every other document, too:
 _REQUESTS_LOST = 3  # requests to Gemini after all retries, or as many as run concurrently
@@ -62,6 +69,7 @@ class Pipeline:
     Args:
         collection: The target collection.
         to_incoming: Prepares a document that was read.
+        to_content: Reads the media of a document that must be embedded, if `to_incoming` does not.
         batch_size: Documents embedded at a time.
         counters: The counters of the run.
         report: Called whenever the counters have changed; None for no calls.
@@ -70,8 +78,9 @@ class Pipeline:
     def __init__(
         self,
         collection: Collection,
-        to_incoming: Callable[[Any], Incoming],
+        to_incoming: Callable[[Any], Awaitable[Incoming]],
         *,
+        to_content: Callable[[Incoming], Awaitable[Incoming]] | None = None,
         batch_size: int,
         counters: Counters,
         report: Callable[[], None] | None,
@@ -80,6 +89,7 @@ class Pipeline:
         self._collection = replace(collection, waits=self._waits)
         self._look_ups = LookUps(self._collection)
         self._to_incoming = to_incoming
+        self._to_content = to_content
         self._batch_size = batch_size
         self._counters = counters
         self._report = report
@@ -91,6 +101,7 @@ class Pipeline:
         self._updates: set[str | int] = set()  # of these, the ones that are stored differently
         self._waiting: list[Incoming] = []  # of these, the ones to embed that are not yet sent
         self._running: dict[Pending[Embedded], list[Incoming]] = {}  # and the ones that are sent
+        self._running_bytes = 0  # of their media
         self._requests_lost = 0  # since the last vector arrived
         self._documents_lost = 0  # since the last one was stored
         self._stopped = False  # nothing more is sent
@@ -136,7 +147,7 @@ class Pipeline:
         while self._counters.error is None:
             batch: list[Any] = []
             try:
-                await self._read(documents, batch)
+                await read(documents, batch, size=self._batch_size, now=self._collection.clock.now)
             except Exception as error:  # noqa: BLE001 - the caller's; what was read counts
                 self._counters.error = error
             if not batch:
@@ -157,34 +168,17 @@ class Pipeline:
 
     # Reading
 
-    async def _read(self, documents: Iterator[Any] | AsyncIterator[Any], batch: list[Any]) -> None:
-        """Read a batch, or several if they come quickly; `batch` keeps what was read on failure."""
-        now = self._collection.clock.now
-        began = now()
-        while True:
-            before = len(batch)
-            if isinstance(documents, collections.abc.AsyncIterator):
-                for _ in range(self._batch_size):
-                    try:
-                        batch.append(await anext(documents))
-                    except StopAsyncIteration:
-                        return
-            else:
-                batch.extend(islice(documents, self._batch_size))
-            is_end = len(batch) - before < self._batch_size
-            is_full = len(batch) >= _LOOKED_UP * self._batch_size
-            if is_end or is_full or now() - began >= _QUICK_S:
-                return
-
     async def _accept(self, batch: Sequence[Any]) -> None:
         group: dict[str | int, Incoming] = {}
+        looked_at = 0
         for given in batch:
             try:
-                document = self._to_incoming(given)
-            except InvalidInputError as error:  # not a document: the caller's mistake
-                self._counters.error = error
+                document = await self._to_incoming(given)
+            except (InvalidInputError, ConfigurationError) as error:
+                self._counters.error = error  # not a document: the caller's mistake
                 break
             self._counters.read += 1
+            looked_at += document.size_bytes
             if document.problem is not None:
                 self._fail(document, document.problem)
             elif document.is_stored or self._is_repeated(document):
@@ -195,8 +189,11 @@ class Pipeline:
                     group = {}
                 self._counters.skipped += document.key in group  # the last one with an id is kept
                 group[document.key] = document
-        if group:
-            await self._look_up(group)
+            if looked_at > _LOOKED_AT_BYTES:
+                await self._look_up(group)
+                await self._collect()
+                group, looked_at = {}, 0
+        await self._look_up(group)
         await self._collect()
 
     def _is_repeated(self, document: Incoming) -> bool:
@@ -211,6 +208,10 @@ class Pipeline:
 
     async def _look_up(self, group: Mapping[str | int, Incoming]) -> None:
         """Skip what is stored already, which resumes an interrupted run; embed the rest."""
+        if self._stopped:
+            self._fail_unsent(group.values())
+        if self._stopped or not group:
+            return
         others = {key for document in group.values() for key in document.other_keys}
         for key in (group.keys() | others) & self._pending.keys():
             await self._until_stored(key)  # so that the last one is kept, and its vector is known
@@ -225,23 +226,39 @@ class Pipeline:
             # waited long.
             self._collection = replace(self._collection, policy=QUICK)
             return
+        await self._compare(group, stored)
+        while next_request(self._waiting, self._request_size).is_full:
+            await self._start()
+
+    async def _compare(
+        self, group: Mapping[str | int, Incoming], stored: Mapping[str | int, Any]
+    ) -> None:
+        """Skip documents that are stored, change payloads, and let the others wait."""
         changed = []
         for key, document in group.items():
             found = stored.get(key)
             if found is None or not self._look_ups.embeds_alike(document, found):
-                self._waiting.append(document)
+                await self._embed(document)
             elif self._look_ups.differs(document, found):
                 changed.append((document, document.payload))
+                self._pending[key] = document
             else:
                 self._counters.skipped += 1
                 continue
-            self._pending[key] = document
-            if found is not None:
+            if found is not None and key in self._pending:
                 self._updates.add(key)
         if changed:
             await self._write(changed, self._set_payloads)
-        while len(self._waiting) >= self._request_size:
-            await self._start()
+
+    async def _embed(self, document: Incoming) -> None:
+        """Let a document wait for the next request, unless its media cannot be read."""
+        if self._to_content is not None:
+            document = await self._to_content(document)
+        if document.problem is not None:
+            self._fail(document, document.problem)
+            return
+        self._pending[document.key] = document
+        self._waiting.append(document)
 
     async def _copy_vectors(
         self, group: Mapping[str | int, Incoming], stored: Mapping[str | int, Any]
@@ -268,24 +285,23 @@ class Pipeline:
     # Embedding
 
     async def _start(self) -> None:
-        """Send as many texts as fit in a request, as soon as one more request may be in flight."""
-        while len(self._running) >= self._most_running():
+        """Send as many documents as fit in a request, once one more request may be in flight."""
+        due = next_request(self._waiting, self._request_size)
+        while len(self._running) >= self._most_running() or not due.has_room(self._running_bytes):
             await self._wait()
-        documents = self._waiting[: self._request_size]
-        del self._waiting[: self._request_size]
+        documents = self._waiting[: due.number]
+        del self._waiting[: due.number]
         if self._stopped:
-            why = f"not sent, as the run ended: {reason(self._counters.error)}"
-            for document in documents:
-                self._fail(document, why, self._counters.error)
+            self._fail_unsent(documents)
             return
         titles = (
             None
             if self._collection.layout.title_key is None
             else [document.title for document in documents]
         )
-        self._running[self._session.start([document.text for document in documents], titles)] = (
-            documents
-        )
+        request = self._session.start([document.content for document in documents], titles)
+        self._running[request] = documents
+        self._running_bytes += due.size_bytes
 
     def _most_running(self) -> int:
         """Return how many requests may be in flight."""
@@ -305,7 +321,9 @@ class Pipeline:
         for request in list(self._running):
             if not request.done():
                 continue
-            embedded += self._embedded(self._running.pop(request), request)
+            documents = self._running.pop(request)
+            self._running_bytes -= sum(document.size_bytes for document in documents)
+            embedded += self._embedded(documents, request)
         if embedded:
             await self._write(embedded, self._upsert)
         if self._session.fatal_error is not None:
@@ -338,7 +356,7 @@ class Pipeline:
         for document, result in zip(documents, results, strict=True):
             if not isinstance(result, Exception):
                 embedded.append((document, result))
-            elif isinstance(result, TextTooLongError):
+            elif isinstance(result, InvalidInputError):  # too long, or its file is gone
                 self._fail(document, reason(result), result)
             else:
                 failure = result
@@ -346,7 +364,7 @@ class Pipeline:
         self._counters.embedded += len(embedded)
         if embedded:
             self._requests_lost = 0
-        elif failure is not None and not isinstance(failure, RequestRejectedError):
+        elif failure is not None and not isinstance(failure, RequestRejectedError | NoVectorError):
             self._requests_lost += 1
             # As many as run concurrently: the service is unavailable.
             if self._requests_lost >= max(self._session.concurrency, _REQUESTS_LOST):
@@ -442,6 +460,11 @@ class Pipeline:
         if cause is not None and len(self._counters.causes) < _CAUSES:
             self._counters.causes.setdefault(why, cause)
         self._counters.failed_sources.add(document.source)
+
+    def _fail_unsent(self, documents: Iterable[Incoming]) -> None:
+        why = f"not sent, as the run ended: {reason(self._counters.error)}"
+        for document in documents:
+            self._fail(document, why, self._counters.error)
 
     def _stop(self, error: Exception) -> None:
         """End the run: nothing more is read or sent."""

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._eta import EtaEstimator
 from langchain_gemini_qdrant._words import counted
+from langchain_gemini_qdrant.embeddings._response import NoVectorError
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
+from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
+from langchain_gemini_qdrant.embeddings.models import find_model
 from langchain_gemini_qdrant.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -17,12 +20,12 @@ from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestRepo
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from langchain_gemini_qdrant._clock import AsyncClock
     from langchain_gemini_qdrant.embeddings._waiting import Waiting
+    from langchain_gemini_qdrant.vectorstores._collection import Collection
 
-_REFUSALS = (ConfigurationError, InvalidInputError, RequestRejectedError)
+_REFUSALS = (ConfigurationError, InvalidInputError, NoVectorError, RequestRejectedError)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,18 +59,24 @@ class Counters:
 class RunStats:
     """The counters of a run, pass by pass; most runs have one.
 
+    Args:
+        collection: The target collection.
+        on_progress: Called with the progress; None for no calls.
+
     Attributes:
         in_callback: True while `on_progress` runs: exceptions raised then are the callback's.
     """
 
     def __init__(
-        self, clock: AsyncClock, on_progress: Callable[[IngestProgress], None] | None
+        self, collection: Collection, on_progress: Callable[[IngestProgress], None] | None
     ) -> None:
         self.in_callback = False
-        self._clock = clock
+        self._clock = collection.clock
+        gemini = gemini_of(collection.layout.embedding)
+        self._model = None if gemini is None else find_model(gemini.model)
         self._on_progress = on_progress
         self._all_counters: list[Counters] = []
-        self._began = clock.now()
+        self._began = self._clock.now()
 
     @property
     def passes(self) -> int:
@@ -140,8 +149,16 @@ class RunStats:
             "tokens": usage.tokens,
             "estimated_tokens": usage.estimated_tokens,
             "usd": usage.usd,
+            "tokens_by_modality": usage.tokens_by_modality,
+            "usd_by_modality": self._prices(usage.tokens_by_modality),
             "seconds": self._clock.now() - self._began,
         }
+
+    def _prices(self, tokens: Mapping[str, int]) -> dict[str, float]:
+        prices = (
+            {} if self._model is None else {m: self._model.usd({m: n}) for m, n in tokens.items()}
+        )
+        return {modality: usd for modality, usd in prices.items() if usd is not None}
 
 
 def shortfall(report: IngestReport) -> str:

@@ -25,6 +25,9 @@ class RunCost(Displayed):
         estimated_tokens: The estimated part of `tokens`. gemini-embedding-001 and older report no
             counts on the Developer API.
         usd: Price of `tokens` in US dollars, None if the model's price is not known.
+        tokens_by_modality: The tokens as `TEXT`, `IMAGE`, `AUDIO`, `VIDEO` and `DOCUMENT` (pages
+            of PDFs).
+        usd_by_modality: The price in the same way; empty if it is not known.
         seconds: Seconds from the start of the run until now, or until its end.
     """
 
@@ -33,6 +36,8 @@ class RunCost(Displayed):
     tokens: int = 0
     estimated_tokens: int = 0
     usd: float | None = 0.0
+    tokens_by_modality: Mapping[str, int] = field(default_factory=dict, hash=False)
+    usd_by_modality: Mapping[str, float] = field(default_factory=dict, hash=False)
     seconds: float = 0.0
 
     @property
@@ -44,6 +49,22 @@ class RunCost(Displayed):
     def tokens_per_second(self) -> float:
         """Tokens sent per second."""
         return _rate(self.tokens, self.seconds)
+
+    def _shares(self) -> dict[str, str]:
+        """Return tokens and price by modality in words; empty without media."""
+        if not self.tokens_by_modality.keys() - {"TEXT"}:
+            return {}
+        prices = {name: f", ${usd:,.4f}" for name, usd in self.usd_by_modality.items()}
+        return {
+            name: f"{tokens:,} tokens{prices.get(name, '')}"
+            for name, tokens in self.tokens_by_modality.items()
+        }
+
+    def _facts(self) -> dict[str, object]:
+        facts = super(RunCost, self)._facts()  # a class with slots knows no `super()`
+        del facts["usd_by_modality"]
+        shares = self._shares() or None  # None is not shown
+        return {name: shares if name == "tokens_by_modality" else facts[name] for name in facts}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,9 +162,14 @@ class IngestReport(RunCost):
         return _rate(done, self.seconds)
 
     def __str__(self) -> str:
-        """Return the counts in one line, without the time; `~` marks an estimate."""
+        """Return the counts in one line, without the time; `~` marks an estimate.
+
+        With media, tokens and price are also given by modality.
+        """
         about = "~" if self.is_estimate else ""
         price = "" if self.usd is None else f", {about}${self.usd:.4f}"
+        if shares := self._shares():
+            price += f" ({'; '.join(f'{name} {share}' for name, share in shares.items())})"
         return (
             f"{self.added:,} added, {self.updated:,} updated, {self.skipped:,} skipped, "
             f"{self.deleted:,} deleted, {len(self.failed):,} failed; "

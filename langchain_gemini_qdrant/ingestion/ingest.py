@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Sized
-from collections.abc import Set as AbstractSet
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-from langchain_core.documents import Document
+from typing import TYPE_CHECKING, Literal, get_args
 
 from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._progress_bar import progress_bar
-from langchain_gemini_qdrant._qdrant_values import (
-    EVERYWHERE,
-    check_payload,
-    content_id,
-    id_payload,
-    point_id,
-)
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant._words import counted
-from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
-from langchain_gemini_qdrant.errors import ConfigurationError, IngestError, InvalidInputError
+from langchain_gemini_qdrant.errors import ConfigurationError, IngestError
 from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
-from langchain_gemini_qdrant.ingestion._lookups import Given, Incoming
+from langchain_gemini_qdrant.ingestion._documents import Documents
 from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, can_resume, first_cause, shortfall
-from langchain_gemini_qdrant.vectorstores._payloads import to_payload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from langchain_core.documents import Document
+    from langchain_core.documents.base import Blob
 
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
     from langchain_gemini_qdrant.vectorstores import GeminiQdrantVectorStore
@@ -39,7 +30,7 @@ if TYPE_CHECKING:
 
 def ingest(
     store: GeminiQdrantVectorStore,
-    documents: Iterable[Document],
+    documents: Iterable[Document | Blob],
     *,
     id_keys: Sequence[str] = ("source",),
     cleanup: CleanupMode = "none",
@@ -56,10 +47,13 @@ def ingest(
     Several requests run at a time (`max_concurrency` of `GeminiEmbeddings`) while the vectors of
     earlier ones are stored; only the documents of these are held in memory.
 
-    A document without an id gets one made from its text and its metadata under `id_keys`, so a
-    repeated passage is skipped. If several documents have the same id, the last one is kept. If
-    only the metadata of a stored document has changed, it is updated without being embedded.
-    Metadata is stored and compared as JSON.
+    A document without an id gets one made from its text, the bytes of its media and its metadata
+    under `id_keys`, so a repeated passage is skipped. If several documents have the same id, the
+    last one is kept. If only the metadata of a stored document has changed, it is updated without
+    being embedded. Metadata is stored and compared as JSON.
+
+    Files of media are read once, and again when they are sent. One that is gone, unreadable or
+    changed meanwhile is a failed document.
 
     One failing document does not stop the run. Errors that would affect every document do: a
     day's quota, a refused key, requests that all fail, a full disk, an engine that is away for
@@ -71,7 +65,7 @@ def ingest(
     Args:
         store: The store to fill.
         documents: Any iterable; it is read only as fast as documents are stored, so a generator may
-            be endless.
+            be endless. A `Blob` becomes a document as in `store.add_media`.
         id_keys: Metadata fields that are part of ids made from content, to distinguish equal texts.
         cleanup: Treatment of stale documents, which are stored and were not given, after all others
             are stored: `"none"` keeps them; `"source"` deletes those from the given sources, such
@@ -123,7 +117,7 @@ def ingest(
 
 async def aingest(
     store: GeminiQdrantVectorStore,
-    documents: Iterable[Document] | AsyncIterable[Document],
+    documents: Iterable[Document | Blob] | AsyncIterable[Document | Blob],
     *,
     id_keys: Sequence[str] = ("source",),
     cleanup: CleanupMode = "none",
@@ -192,15 +186,16 @@ class _Run:
         self._id_keys = id_keys
         self._batch_size = batch_size
         self._on_error = on_error
-        self._is_gemini = gemini_of(collection.layout.embedding) is not None
-        self._stats = RunStats(collection.clock, on_progress)
+        self._stats = RunStats(collection, on_progress)
         self._counters = self._stats.begin(total)
 
-    async def store_all(self, documents: Iterator[Document] | AsyncIterator[Document]) -> None:
+    async def store_all(
+        self, documents: Iterator[Document | Blob] | AsyncIterator[Document | Blob]
+    ) -> None:
         """Store the documents, then clean up."""
         pipeline = Pipeline(
             self._collection,
-            self._incoming,
+            Documents(self._collection, self._cleanup, self._id_keys).incoming,
             batch_size=self._batch_size,
             counters=self._counters,
             report=self._stats.listener,
@@ -215,56 +210,6 @@ class _Run:
                 raise
             self._counters.error = error  # raised with the report
 
-    def _incoming(self, given: object) -> Incoming:
-        if not isinstance(given, Given):
-            return self._prepared(given)
-        if not given.is_stored:
-            others = [point_id(each) for each in given.other_ids]
-            return self._prepared(given.document)._replace(other_keys=others)
-        name = str(given.document.id)
-        key, source = point_id(name), self._cleanup.source_of(given.document.metadata)
-        if self._cleanup.mode != "none":
-            self._cleanup.add(key, source)
-        return Incoming(key=key, name=name, text="", title=None, payload={}, is_stored=True)
-
-    def _prepared(self, document: object) -> Incoming:
-        if not isinstance(document, Document):
-            raise InvalidInputError(f"documents must be Documents, got {type(document).__name__}")
-        layout = self._collection.layout
-        name = document.id or content_id(document, self._id_keys)
-        key: str | int = name
-        source = self._cleanup.source_of(document.metadata)
-        payload: dict[str, Any] = {}
-        problem = None
-        try:
-            key = point_id(name)
-            # In the form that every engine keeps, so that it can be compared with stored documents.
-            payload = check_payload(
-                to_payload(
-                    *(layout.content_key, layout.metadata_key, document.page_content),
-                    *(_in_order(document.metadata), id_payload(name, key)),
-                ),
-                EVERYWHERE,
-            )
-        except InvalidInputError as error:
-            problem = f"it cannot be stored: {error}"
-        if self._is_gemini and not document.page_content.strip():
-            problem = "the text is blank"
-        elif self._cleanup.mode == "source" and source is None:
-            problem = self._cleanup.describe_missing(document.metadata)
-        elif self._cleanup.mode != "none":
-            self._cleanup.add(key, source)
-        return Incoming(
-            key=key,
-            name=name,
-            text=document.page_content,
-            title=layout.title(document.metadata) if layout.title_key else None,
-            payload=payload,
-            has_own_id=document.id is not None,
-            source=source,
-            problem=problem,
-        )
-
     def report(self) -> IngestReport:
         """Return the report, or raise an error with it."""
         report = self._stats.report()
@@ -278,12 +223,3 @@ class _Run:
             f"repeated, but not all: {shortfall(report)}{advice}",
             report=report,
         ) from cause
-
-
-def _in_order(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Sort sets: Python's order differs from run to run."""
-    ordered = metadata
-    for key, value in metadata.items():
-        if isinstance(value, AbstractSet):
-            ordered = {**ordered, key: sorted(value, key=repr)}
-    return ordered

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_gemini_qdrant._qdrant_values import document_id
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
-from langchain_gemini_qdrant.errors import CollectionMismatchError, IngestError
-from langchain_gemini_qdrant.ingestion._lookups import Incoming
+from langchain_gemini_qdrant.errors import (
+    CollectionMismatchError,
+    IngestError,
+    InvalidInputError,
+)
+from langchain_gemini_qdrant.ingestion._lookups import Incoming, digests_of
 from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, can_resume, first_cause, shortfall
 from langchain_gemini_qdrant.migration import _collection_copy
 from langchain_gemini_qdrant.migration._collection_copy import Side
-from langchain_gemini_qdrant.vectorstores import _write
+from langchain_gemini_qdrant.vectorstores import _points, _write
 from langchain_gemini_qdrant.vectorstores._limits import at_most
+from langchain_gemini_qdrant.vectorstores._media import with_media
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from qdrant_client import models
 
+    from langchain_gemini_qdrant.embeddings._media import Parts
     from langchain_gemini_qdrant.ingestion._progress import Counters
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
     from langchain_gemini_qdrant.vectorstores._collection import Collection
@@ -60,7 +66,7 @@ class Refill:
         self._may_delete = may_delete
         self._batch_size = batch_size
         self._is_gemini = gemini_of(collection.layout.embedding) is not None
-        self._stats = RunStats(collection.clock, on_progress)
+        self._stats = RunStats(collection, on_progress)
 
     async def run(self) -> IngestReport:
         """Pass over the old collection until the new one has the same points.
@@ -110,6 +116,7 @@ class Refill:
         pipeline = Pipeline(
             self._collection,
             self._incoming,
+            to_content=self._with_media,
             batch_size=self._batch_size,
             counters=counters,
             report=self._stats.listener,
@@ -118,25 +125,49 @@ class Refill:
             await pipeline.run(records)
         return counters
 
-    def _incoming(self, record: models.Record) -> Incoming:
+    async def _incoming(self, record: models.Record) -> Incoming:
         layout = self._collection.layout
         payload = record.payload or {}
+        metadata = layout.metadata(payload)
         text = payload.get(layout.content_key)
-        problem = None
-        if not isinstance(text, str):
-            problem = f"the point has no text under {layout.content_key!r} of its payload"
-        elif self._is_gemini and not text.strip():
-            problem = "the text is blank"
         key: Any = record.id
         return Incoming(
             key=key,
             name=document_id(key, payload),
             text=text if isinstance(text, str) else "",
-            title=layout.title(layout.metadata(payload)),
+            title=layout.title(metadata),
             payload=payload,
             vectors=record.vector if isinstance(record.vector, dict) else {},
-            problem=problem,
+            problem=self._problem(text, metadata),
         )
+
+    def _problem(self, text: object, metadata: object) -> str | None:
+        """Return why a point cannot be embedded again, before its media are read."""
+        layout = self._collection.layout
+        if not isinstance(text, str):
+            return f"the point has no text under {layout.content_key!r} of its payload"
+        if digests_of(metadata) is None:
+            return "the text is blank" if self._is_gemini and not text.strip() else None
+        if layout.media is None or not layout.media.names_media(metadata):
+            return (
+                "its vector is that of media, and the store has no reference to them: open it with "
+                "the media_key (and media_root) with which they were stored"
+            )
+        return None
+
+    async def _with_media(self, document: Incoming) -> Incoming:
+        """Return a point with the media that it was embedded from, if they are still there."""
+        metadata = self._collection.layout.metadata(document.payload)
+        if digests_of(metadata) is None:
+            return document
+        row = _points.Row(document.key, document.text, metadata)
+        [read] = await with_media(self._collection, [row])
+        if isinstance(read, InvalidInputError):
+            return document._replace(problem=str(read))
+        if digests_of(read.metadata) != digests_of(metadata):
+            named = ", ".join([str(medium.source) for medium in cast("Any", read.media)])
+            return document._replace(problem=f"{named} has changed since it was stored")
+        return document._replace(parts=cast("Parts", read.content))
 
     async def _delete_others(self, counters: Counters) -> None:
         """Delete points that the old collection no longer has."""

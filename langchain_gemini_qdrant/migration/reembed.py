@@ -17,6 +17,7 @@ from langchain_gemini_qdrant.errors import CollectionMismatchError, Configuratio
 from langchain_gemini_qdrant.ingestion._report import IngestReport
 from langchain_gemini_qdrant.migration import _collection_copy
 from langchain_gemini_qdrant.migration._collection_copy import Side
+from langchain_gemini_qdrant.migration._media_points import media_options
 from langchain_gemini_qdrant.migration._refill import Refill
 from langchain_gemini_qdrant.vectorstores import _schema
 from langchain_gemini_qdrant.vectorstores._collection import known_size
@@ -82,10 +83,10 @@ def reembed(
     """Build a new collection with another model or size from the texts of a store.
 
     Points keep their ids, whole payloads and other vectors, including sparse ones; the store's
-    dense vector is embedded again from the text (and title). The new collection has the settings
-    and payload indexes of the old one. When it is complete, the alias by which the store was
-    opened, and `alias`, are repointed to it in one step, so every search by an alias sees either
-    the old or the new collection.
+    dense vector is embedded again from the text, the title and the media, whose files are read
+    again. The new collection has the settings and payload indexes of the old one. When it is
+    complete, the alias by which the store was opened, and `alias`, are repointed to it in one step,
+    so every search by an alias sees either the old or the new collection.
 
     The same call resumes an interrupted run; texts that are already embedded are not sent again.
     Changes in the old collection during the run are found by further passes over it, until a pass
@@ -109,11 +110,13 @@ def reembed(
         A report with the new store.
 
     Raises:
-        IngestError: Not all documents could be embedded and stored, or the old collection kept
-            changing; no alias is switched and nothing is deleted. `report` has ids and reasons.
+        IngestError: Not all documents could be embedded and stored, for example because a file is
+            gone or has changed, or the old collection kept changing; no alias is switched and
+            nothing is deleted. `report` has ids and reasons.
         CollectionMismatchError: The new collection exists and has other vectors, a different
             embedding or other points.
-        ConfigurationError: The name, the alias or `delete_old` is not possible here.
+        ConfigurationError: The name, the alias or `delete_old` is not possible here, or the store
+            has media and the new embedding takes only texts.
     """
     this = _Reembedding(
         store, new_embeddings, collection_name, alias, delete_old=delete_old, blocking=True
@@ -183,6 +186,7 @@ class _Reembedding:
         self, batch_size: int, on_progress: Callable[[IngestProgress], None] | None
     ) -> ReembedReport:
         """Fill the new collection, switch the aliases, delete the old collection."""
+        self._media = await media_options(self._collection, self._embeddings)
         to_switch = await self._name()
         report = IngestReport()
         if self._new != self._old:
@@ -231,6 +235,7 @@ class _Reembedding:
             validate_collection_config=False,
             search_params=self._collection.state.own_search_params,
             title_key=layout.title_key,
+            **self._media,
             hybrid_fusion=layout.hybrid_fusion,
             clock=self._store.clock,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from langchain_core.documents import Document
 
 from langchain_gemini_qdrant import GeminiEmbeddings, aingest, ingest
+from langchain_gemini_qdrant.testing import sample_media
 
 
 class Runs:
@@ -31,6 +32,17 @@ def passages(count, first=0):
         Document(f"passage {i}.", metadata={"source": f"file {i % 3}"})
         for i in range(first, first + count)
     ]
+
+
+def captioned(folder, count):
+    """Return the same passages as captions of pictures, made in the folder if they are missing."""
+    documents = passages(count)
+    for number, document in enumerate(documents):
+        name = f"{number % 50}.png"
+        if number < 50 and not (folder / name).exists():
+            (folder / name).write_bytes(sample_media.png(f"picture {number}", size=(8, 8)))
+        document.metadata["media"] = name
+    return documents
 
 
 def stored(store):

@@ -389,7 +389,7 @@ async def test_an_asynchronous_input_that_breaks_off_leaves_what_was_read_stored
 def test_what_is_no_document_ends_the_run_after_those_before_it(store, run):
     error = fails(run, store, [*passages(130), "a text", *passages(10, first=500)])
     assert isinstance(error.__cause__, InvalidInputError)
-    assert "documents must be Documents, got str" in error.report.stopped
+    assert "documents must be Documents or Blobs, got str" in error.report.stopped
     assert stored(store) == texts(passages(130))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from langchain_gemini_qdrant import EdgeClient
 from langchain_gemini_qdrant.testing import GeminiEmulator
-from tests.integration_tests.ingesting import passages, texts
+from tests.integration_tests.ingesting import captioned, passages, texts
 
 PASSAGES = 1_500
 BATCH = 10
@@ -27,9 +27,10 @@ NURSERY = """
 import os, sys
 import google.genai
 from langchain_gemini_qdrant import GeminiEmbeddings, create_vector_store, ingest
-from tests.integration_tests.ingesting import passages
+from pathlib import Path
+from tests.integration_tests.ingesting import captioned, passages
 
-key, address, path, worker, count, batch, concurrency = sys.argv[1:]
+key, address, path, worker, folder, count, batch, concurrency = sys.argv[1:]
 
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # whole lines, whenever it is killed
@@ -39,9 +40,11 @@ def victim():
         api_key=key, base_url=address, output_dimensionality=128,
         batch_size=int(batch), max_concurrency=int(concurrency),
     )
-    store = create_vector_store(embeddings, "c", path=path, worker=worker == "True")
+    media = {"media_key": "media", "media_root": folder} if folder else {}
+    store = create_vector_store(embeddings, "c", path=path, worker=worker == "True", **media)
+    documents = captioned(Path(folder), int(count)) if folder else passages(int(count))
     show = lambda progress: say("progress")
-    report = ingest(store, passages(int(count)), batch_size=int(batch), on_progress=show)
+    report = ingest(store, documents, batch_size=int(batch), on_progress=show)
     say("finished", report.added, report.updated, report.skipped)
     store.close()
 
@@ -110,18 +113,25 @@ def found(path):
 
 
 def sent(emulator):
-    return [text.text.partition("text: ")[2] for text in emulator.texts]
+    return [text.text.rpartition("text: ")[2] for text in emulator.texts]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs signals and fork")
-@pytest.mark.parametrize(("worker", "kills"), [(False, 20), (True, 3)])
+@pytest.mark.parametrize(
+    ("worker", "kills", "media"), [(False, 20, False), (True, 3, False), (False, 6, True)]
+)
 def test_killed_runs_go_on_where_they_were_and_pay_at_most_for_what_was_under_way(
-    emulator, tmp_path, worker, kills
+    emulator, tmp_path, worker, kills, media
 ):
     """Killed after a random number of requests, or of reports of progress, in turn."""
     chance = random.Random(7)  # the same moments each time
-    options = [emulator.api_key, emulator.base_url, tmp_path, worker, PASSAGES, BATCH, CONCURRENCY]
+    index, folder = tmp_path / "index", tmp_path / "media" if media else ""
+    if media:
+        folder.mkdir()
+        captioned(folder, 50)
+    options = [emulator.api_key, emulator.base_url, index, worker, folder]
+    options += [PASSAGES, BATCH, CONCURRENCY]
     with subprocess.Popen(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", NURSERY, *map(str, options)],
         stdin=subprocess.PIPE,
@@ -143,12 +153,12 @@ def test_killed_runs_go_on_where_they_were_and_pay_at_most_for_what_was_under_wa
             os.kill(nursery.pid, signal.SIGKILL)
             assert not [line for line in nursery.rest() if line.startswith("finished")]
             assert not kept & set(sent(emulator)[before:])  # what is stored is not sent again
-            before_kill, kept = kept, found(tmp_path)
+            before_kill, kept = kept, found(index)
             assert before_kill <= kept
         nursery.start()
         last = nursery.rest()[-1]
         assert last == f"finished {PASSAGES - len(kept)} 0 {len(kept)}"
         process.stdin.close()
-    assert sorted(found(tmp_path)) == texts(passages(PASSAGES))
+    assert sorted(found(index)) == texts(passages(PASSAGES))
     again = len(sent(emulator)) - PASSAGES
     assert 0 < again <= kills * IN_FLIGHT

@@ -120,3 +120,23 @@ def test_content_ids_follow_from_text_and_source():
     assert content_id(document) == content_id(Document("x", metadata={"source": "s", "page": 2}))
     assert content_id(document) != content_id(Document("x", metadata={"source": "t"}))
     assert content_id(document) != content_id(Document("y", metadata={"source": "s"}))
+
+
+def test_content_ids_of_texts_are_those_of_earlier_versions():
+    """Otherwise a second run would embed and store every document again."""
+    document = Document("x", metadata={"source": "s", "page": 1})
+    assert content_id(document) == "4a17437f-31ea-54a7-abc9-e6f834cb1234"
+    assert content_id(document, ("source", "page")) == "4b8163c2-206d-5ce4-893e-4103add355bb"
+    assert (
+        content_id(Document("", metadata={"source": "ü", "tags": {"a"}}), ("tags",))
+        == "573a6638-6041-5d51-9ac0-12f703a608c3"
+    )
+
+
+def test_content_ids_of_media_follow_from_their_digests_in_order():
+    document = Document("x", metadata={"source": "s"})
+    ids = [
+        content_id(document, digests=digests) for digests in ((), ("a",), ("a", "b"), ("b", "a"))
+    ]
+    assert len({*ids}) == 4
+    assert content_id(document, digests=["a", "b"]) == ids[2]
