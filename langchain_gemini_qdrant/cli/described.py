@@ -65,6 +65,7 @@ def _vectors(info: models.CollectionInfo) -> list[dict[str, Any]]:
                 "quantization": quantization_name(quantization),
                 "model": entry.get("model"),
                 "task": entry.get("task"),
+                "conditioning": entry.get("conditioning"),
             }
         )
     return found

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
-from langchain_gemini_qdrant._qdrant_values import content_id
-from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles
+from langchain_gemini_qdrant.cli.documents.corpus import passage_id
+from langchain_gemini_qdrant.cli.documents.reading import MediumPart
+from langchain_gemini_qdrant.cli.media_facts import NAMES
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 from langchain_gemini_qdrant.cli.progress import console, counted, duration, price, progress_bar
-from langchain_gemini_qdrant.cli.tables import facts_table, files_line, show_files
+from langchain_gemini_qdrant.cli.tables import by_kind, facts_table, files_line, show_files
 from langchain_gemini_qdrant.embeddings._request import request_spec
 from langchain_gemini_qdrant.embeddings._usage import billed_tokens
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE, find_model
 from langchain_gemini_qdrant.errors import InvalidInputError
+from langchain_gemini_qdrant.media._kinds import LIMITS
+from langchain_gemini_qdrant.media._medium import Medium
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
 
     from langchain_gemini_qdrant.cli.documents.corpus import Corpus
-    from langchain_gemini_qdrant.cli.documents.read_before import ReadFiles
+    from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.ingestion import CleanupMode
     from langchain_gemini_qdrant.ingestion._lookups import Given
@@ -38,25 +42,41 @@ responses in 2026. https://aistudio.google.com/rate-limit shows yours.
 
 @dataclass(kw_only=True, slots=True)
 class Estimate:
-    """Numbers of passages and tokens to send.
+    """Numbers of passages, media and tokens to send.
 
     Attributes:
-        passages: All passages.
+        passages: All passages; an image, sound, video or page counts as one.
         stored: Passages that are already stored, or are repeated.
-        texts: Passages to embed.
-        tokens: Estimated tokens of the passages to embed.
+        sent: Passages to embed, by modality.
+        tokens_by_modality: Estimated tokens of the passages to embed.
+        seconds_by_modality: Length of sounds and videos to embed.
     """
 
     passages: int = 0
     stored: int = 0
-    texts: int = 0
-    tokens: int = 0
+    sent: Counter[str] = field(default_factory=Counter)
+    tokens_by_modality: Counter[str] = field(default_factory=Counter)
+    seconds_by_modality: dict[str, float] = field(default_factory=dict)
 
-    def usd(self, model: str) -> float | None:
-        """Return the price in US dollars, None if the model's price is not known."""
-        known = find_model(model)
-        price = known.usd_per_million_tokens if known else None
-        return None if price is None else self.tokens * price / 1e6
+    @property
+    def texts(self) -> int:
+        """Passages to embed, each of which counts in the quota."""
+        return self.sent.total()
+
+    @property
+    def tokens(self) -> int:
+        """Estimated tokens of the passages to embed."""
+        return self.tokens_by_modality.total()
+
+    def add(self, content: Content, tokens: int) -> None:
+        """Count a content to embed."""
+        medium = next((part for part in content.parts if isinstance(part, Medium)), None)
+        modality = "TEXT" if medium is None else medium.modality
+        self.sent[modality] += 1
+        self.tokens_by_modality[modality] += tokens
+        if medium is not None and medium.seconds is not None:
+            before = self.seconds_by_modality.get(modality, 0.0)
+            self.seconds_by_modality[modality] = before + medium.seconds
 
     def seconds(self, texts_per_minute: float, tokens_per_minute: float) -> float:
         """Return the seconds that sending everything takes within quotas."""
@@ -82,9 +102,8 @@ def estimate(
     wanted = _wanted(passages, store, done, on_progress)
     while request := list(islice(wanted, MAX_BATCH_SIZE)):
         # A request sends each text once.
-        contents = {spec.content(each.page_content, each.metadata[TITLE_KEY]) for each in request}
-        done.texts += len(contents)
-        done.tokens += sum(billed_tokens(each, spec.max_input_tokens) for each in contents)
+        for content in dict.fromkeys(_content(spec, each) for each in request):
+            done.add(content, billed_tokens(content, spec.max_input_tokens))
     done.stored = done.passages - done.texts
     return done
 
@@ -102,9 +121,9 @@ def _wanted(
         for given in batch:
             if given.is_stored:
                 done.passages += 1
-            elif given.document.page_content:
+            elif given.document.page_content or isinstance(given.document, MediumPart):
                 done.passages += 1
-                name = content_id(given.document)
+                name = passage_id(given.document)
                 if seen.isdisjoint(map(hash, [name, *given.other_ids])):
                     new[name] = given
                 seen.add(hash(name))
@@ -118,19 +137,26 @@ def _missing(store: GeminiQdrantVectorStore | None, new: Mapping[str, Given]) ->
         return list(new.values())
     places = {name: [name, *given.other_ids] for name, given in new.items()}
     found = store.get_by_ids([each for ids in places.values() for each in ids])
-    titles = {str(document.id): document.metadata.get(TITLE_KEY) for document in found}
+    stored = {(str(document.id), document.metadata.get(TITLE_KEY)) for document in found}
     return [
         given
         for name, given in new.items()
-        if all(titles.get(each) != given.document.metadata[TITLE_KEY] for each in places[name])
+        if stored.isdisjoint(
+            (each, given.document.metadata.get(TITLE_KEY)) for each in places[name]
+        )
     ]
+
+
+def _content(spec: RequestSpec, passage: Document) -> Content:
+    if isinstance(passage, MediumPart):
+        return spec.content((passage.medium,))
+    return spec.content(passage.page_content, passage.metadata[TITLE_KEY])
 
 
 def show_estimate(
     corpus: Corpus,
     embeddings: GeminiEmbeddings,
     store: GeminiQdrantVectorStore | None,
-    read_files: ReadFiles,
     *,
     cleanup: CleanupMode,
     list_skipped: bool,
@@ -138,17 +164,15 @@ def show_estimate(
     """Read all files and show an estimate of storing them.
 
     Args:
-        corpus: The files.
+        corpus: The files; its `stored` changes nothing.
         embeddings: The embeddings for them; nothing is sent.
         store: Store that may already have passages, None if there is none.
-        read_files: Results of the last reading of each file.
         cleanup: Which stale passages the run would delete.
         list_skipped: Whether to name files and folders that are not read.
 
     Raises:
         InvalidInputError: Some files cannot be read; the others are counted.
     """
-    corpus.stored = StoredFiles(store, read_files, dry_run=True)
     with progress_bar(corpus.total_bytes) as show:
 
         def on_progress(done: Estimate) -> None:
@@ -163,8 +187,8 @@ def show_estimate(
                 "files": files_line(corpus),
                 "passages": f"{done.passages:,}, {done.stored:,} already stored or repeated",
                 **({"to delete": _to_delete(corpus, store, cleanup)} if cleanup != "none" else {}),
-                "to send": f"{counted(done.texts, 'text')}, ~{done.tokens:,} tokens",
-                "price": price(done.usd(embeddings.model), "~"),
+                "to send": f"{_to_send(done)}, ~{done.tokens:,} tokens",
+                **_prices(done, embeddings.model),
                 "time": _time(done, embeddings),
             }
         )
@@ -189,6 +213,32 @@ def _to_delete(corpus: Corpus, store: GeminiQdrantVectorStore | None, cleanup: C
     if cleanup == "full" and store is not None:  # also those without a source
         count = store.count() - kept.total()
     return f"{counted(count, 'passage')} of {counted(len(stale), 'source')}"
+
+
+def _to_send(done: Estimate) -> str:
+    """Return what would be sent: `12 texts, 3 images, 2 sounds (0:02:10)`."""
+    parts = []
+    for modality, count in done.sent.items():
+        part = counted(count, NAMES.get(modality, "text"))
+        if seconds := done.seconds_by_modality.get(modality):
+            part += f" ({duration(seconds)}{_frames(done, modality)})"
+        parts.append(part)
+    return ", ".join(parts) or "0 texts"
+
+
+def _frames(done: Estimate, modality: str) -> str:
+    if modality != "VIDEO":
+        return ""
+    return f", {done.tokens_by_modality[modality] // LIMITS['VIDEO'].tokens:,} frames"
+
+
+def _prices(done: Estimate, model: str) -> dict[str, str]:
+    """Return the price, and with media its shares."""
+    known = find_model(model)
+    tokens = done.tokens_by_modality
+    usd = {} if known is None else {each: known.usd({each: tokens[each]}) for each in tokens}
+    total = None if known is None else known.usd(tokens)
+    return {"price": price(total, "~"), **by_kind(tokens, usd)}
 
 
 def _time(done: Estimate, embeddings: GeminiEmbeddings) -> str:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from rich.console import Group
+from rich.style import Style
 from rich.text import Text
 
 from langchain_gemini_qdrant.cli.excerpts import Query, escaped, places_of, printable, source_of
+from langchain_gemini_qdrant.cli.media_facts import facts_of, link_of
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 from langchain_gemini_qdrant.cli.progress import console
 
@@ -47,9 +49,13 @@ def print_passage(view: PassageView) -> None:
 
 
 def print_line(first: str, document: Document, text: str) -> None:
-    """Print one line with tabs between its fields: `first`, place, title and heading, text."""
+    """Print one line with tabs between its fields: `first`, place, title and heading, text.
+
+    A medium has its kind, length and size in place of a title.
+    """
     place = " ".join([source_of(document), *places_of(document)])
-    fields = (first, place, ", ".join(_names_of(document)), text)
+    names = ", ".join([*facts_of(document), *_names_of(document)])
+    fields = (first, place, names, text)
     click.echo("\t".join(printable(" ".join(field.split())) for field in fields))
 
 
@@ -95,13 +101,16 @@ class PassageView(NamedTuple):
         """Yield the lines."""
         place = ", ".join(filter(None, [source_of(self.document), *places_of(self.document)]))
         facts = [
-            Text(printable(place), "cyan"),
+            Text(printable(place), Style(color="cyan", link=link_of(self.document))),
+            Text(", ".join(facts_of(self.document))),
             *(Text(printable(name), "bold") for name in _names_of(self.document)),
             Text("" if self.score is None else f"score {self.score:.3f}", "dim"),
         ]
         yield Text.assemble((self.name, "dim"), Text(" · ").join(filter(None, facts)))
         # Text, not markup: passages are full of square brackets.
         body = Text(printable(self.passage.strip()).expandtabs())
+        if not body:  # of a medium without a caption
+            return
         for start, end, _ in () if self.words is None else self.words.spans(body.plain):
             body.stylize("bold yellow", start, end)
         margin = " " * 3

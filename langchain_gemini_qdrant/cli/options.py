@@ -60,6 +60,9 @@ SOURCE_KEY = "source"
 TITLE_KEY = "title"
 """Metadata key of the title, in all passages that this command stores."""
 
+MEDIA_KEY = "media"
+"""Metadata key of the path of an image, sound, video or page, in all that this command stores."""
+
 _FILTER_EXAMPLE = """Example: '{"page": {"$gte": 3}}'"""
 
 _SDK_OPTIONS = (
@@ -301,6 +304,7 @@ def open_store(
     url: str | None,
     qdrant_api_key: str | None = None,
     quantization: QuantizationName | Literal["none"] | None = None,
+    media_key: str | None = None,
     create: bool = True,
 ) -> GeminiQdrantVectorStore:
     """Open the collection that the options name until the command ends; create it if `create`.
@@ -316,6 +320,7 @@ def open_store(
         qdrant_api_key: The server's key.
         quantization: Required quantization; None accepts that of an existing collection, and is
             binary for a new one.
+        media_key: Metadata key of references to media, None if none are stored.
         create: Create the collection if it is missing.
 
     Raises:
@@ -329,7 +334,9 @@ def open_store(
     find = find_collection if create else require_collection
     info = find(connection, collection)
     if info is not None:
-        return _open_existing(connection, collection, info, embeddings, quantization)
+        return _open_existing(
+            connection, collection, info, embeddings, quantization, media_key=media_key
+        )
     if isinstance(embeddings, Mapping):
         embeddings = make_embeddings(**_with_defaults(embeddings))
     until_the_end(removed_if_empty(connection, collection))
@@ -339,6 +346,7 @@ def open_store(
         client=connection.client,
         quantization=None if quantization == "none" else quantization or "binary",
         title_key=TITLE_KEY,
+        media_key=media_key,
     )
 
 
@@ -391,6 +399,8 @@ def _open_existing(
     info: models.CollectionInfo,
     embeddings: GeminiEmbeddings | Mapping[str, Any] | None,
     quantization: QuantizationName | Literal["none"] | None,
+    *,
+    media_key: str | None = None,
 ) -> GeminiQdrantVectorStore:
     from langchain_gemini_qdrant.cli.stored import StoredVectors  # noqa: PLC0415
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
@@ -407,6 +417,7 @@ def _open_existing(
         vector_name=vectors.name,
         distance=vectors.params.distance,
         title_key=None if embeddings is None else TITLE_KEY,
+        media_key=media_key,
         validate_embeddings=embeddings is not None,
         **kept_layout(),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._qdrant_values import named_vectors
+from langchain_gemini_qdrant.cli.media_facts import media_tokens
 from langchain_gemini_qdrant.cli.progress import counted, price
 from langchain_gemini_qdrant.embeddings._request import request_spec
 from langchain_gemini_qdrant.embeddings._usage import billed_tokens
@@ -104,13 +106,16 @@ def _usd(
 ) -> float | None:
     """Estimate the price of all passages from the first ones; their ids are in no order."""
     known = find_model(embeddings.model)
-    usd = known.usd_per_million_tokens if known else None
-    if usd is None:
+    if known is None:
         return None
     spec = request_spec(embeddings.model, "RETRIEVAL_DOCUMENT", embeddings.output_dimensionality)
     title = store.collection.layout.title
-    tokens = [
-        billed_tokens(spec.content(each.page_content, title(each.metadata)), spec.max_input_tokens)
-        for each in islice(store.iter_documents(), _SAMPLE)
-    ]
-    return sum(tokens) / max(len(tokens), 1) * passages * usd / 1e6
+    tokens: Counter[str] = Counter()
+    count = 0
+    for count, each in enumerate(islice(store.iter_documents(), _SAMPLE), 1):  # noqa: B007
+        if each.page_content.strip():
+            content = spec.content(each.page_content, title(each.metadata))
+            tokens["TEXT"] += billed_tokens(content, spec.max_input_tokens)
+        tokens += media_tokens(each)
+    usd = known.usd(tokens)
+    return None if usd is None else usd * passages / max(count, 1)

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from langchain_gemini_qdrant.cli.documents.files import count_skipped, listed
-from langchain_gemini_qdrant.cli.progress import console, cost, counted, duration
+from langchain_gemini_qdrant.cli.media_facts import NAMES
+from langchain_gemini_qdrant.cli.progress import console, cost, counted, duration, price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,15 +40,28 @@ def summary_table(
         if isinstance(report, IngestProgress)
         else f"{report.added:,} added, {report.updated:,} updated"
     )
+    kinds = by_kind(report.tokens_by_modality, report.usd_by_modality)
     facts = {
         "files": files_line(corpus),
         "passages": f"{stored}, {report.skipped:,} already stored or repeated, "
         f"{report.deleted:,} deleted, {failed:,} failed",
-        "sent": f"{counted(report.requests, 'request')}, {counted(report.texts, 'text')}, "
-        f"{', '.join(cost(report))}",
+        "sent": f"{counted(report.requests, 'request')}, {counted(report.texts, 'text')}"
+        f"{' and media' if kinds else ''}, {', '.join(cost(report))}",
+        **kinds,
         "time": f"{duration(report.seconds)}, {report.documents_per_second:,.0f} passages/s",
     }
     return facts_table({**facts, **({"stored in": where} if where else {})})
+
+
+def by_kind(tokens: Mapping[str, int], usd: Mapping[str, float | None]) -> dict[str, str]:
+    """Return tokens and price of each kind of content as a row; no row for texts alone."""
+    if not tokens.keys() - {"TEXT"}:
+        return {}
+    shares = [
+        f"{NAMES.get(modality, 'text')}s {count:,} tokens, {price(usd.get(modality))}"
+        for modality, count in tokens.items()
+    ]
+    return {"by kind": "; ".join(shares)}
 
 
 def show_files(corpus: Corpus, *, list_skipped: bool) -> None:

@@ -56,7 +56,12 @@ def test_list_shows_each_collection_on_a_line(at):
 def test_list_and_info_print_json(at):
     listed = json.loads(at("list", "--json").stdout)
     found = json.loads(at("info", "--json").stdout)
-    assert found == {**listed, "sources": 2, "disk_bytes": found["disk_bytes"]}
+    assert found == {
+        **listed,
+        "sources": 2,
+        "media": {},
+        "disk_bytes": found["disk_bytes"],
+    }
     assert found["vectors"] == [
         {
             "name": "",
@@ -65,6 +70,7 @@ def test_list_and_info_print_json(at):
             "quantization": "binary",
             "model": "gemini-embedding-2",
             "task": "RETRIEVAL_DOCUMENT",
+            "conditioning": "prefix",
         }
     ]
 
@@ -73,6 +79,7 @@ def test_info_shows_what_a_collection_remembers(at):
     text = at("info").stdout
     assert "13, from 2 sources" in text
     assert "made by gemini-embedding-2" in text
+    assert "(prefix)" in text
 
 
 def test_a_terminal_shows_the_list_as_a_table(at, terminal):

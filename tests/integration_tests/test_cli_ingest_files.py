@@ -107,7 +107,7 @@ def test_named_files_of_other_kinds_are_told_as_what_they_are(tmp_path):
     result = ingest(*files)
     assert result.exit_code == 1
     shown = " ".join(result.stdout.split())
-    assert "is a picture (PNG), not text" in shown
+    assert "is an image (image/png), not text: --media embeds it" in shown
     assert "is of Word 97 to 2003: save it as .docx" in shown
     assert "encoding" not in shown
     assert [each["source"] for each in stored()] == ["LICENSE"]

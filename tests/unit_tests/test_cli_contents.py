@@ -12,6 +12,7 @@ import pytest
 from langchain_gemini_qdrant.cli.documents.files import find_files
 from langchain_gemini_qdrant.cli.documents.kinds import GROUPS, KINDS, LIBRARIES, SUFFIXES
 from langchain_gemini_qdrant.cli.documents.readers import leave_out_missing
+from langchain_gemini_qdrant.testing import sample_media
 from tests.office_files import compound, epub, outlook, slides, word, workbook, zipped
 from tests.samples import pdf
 
@@ -32,6 +33,7 @@ PAGE = b"<html><body><h1>Prices</h1><table><tr><td>Tee</td><td>9.5</td></tr></ta
         ("a.docx", workbook(A=[["a", "b"], [1, 2]]), "a: 1\nb: 2"),
         ("a.zip", slides(), "The plan"),
         ("a.pptx", epub(), "# Tides"),
+        ("a.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><text>Rules</text></svg>', "Rules"),
     ],
 )
 def test_a_file_is_read_as_what_it_contains(read, name, content, text):
@@ -43,8 +45,16 @@ def test_a_file_is_read_as_what_it_contains(read, name, content, text):
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("a.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "is a picture (PNG), not text"),
-        ("a.txt", b"\xff\xd8\xff\xe0" + b"\1" * 99, "is a picture (JPEG), not text"),
+        ("a.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "is an image (image/png), not text"),
+        ("a.txt", b"\xff\xd8\xff\xe0" + b"\1" * 99, "is an image (image/jpeg), not text"),
+        ("a.txt", b"GIF89a" + b"\1" * 99, "(image/gif), which --media does not"),
+        ("a.m4a", b"\0\0\0\x18ftypM4A " + b"\0" * 99, "is a sound (audio/mp4), which"),
+        ("a.dat", sample_media.mp3("bread"), "is a sound (audio/mpeg), not text: --media"),
+        ("a.mov", sample_media.mp4("a wave"), "is a video (video/mp4), not text: --media"),
+        ("a.png", b"\x89PNG", "has the name of an image, but not its content"),
+        ("a.mp3", b"a b c", "has the name of a sound, but not its content"),
+        ("a.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:4", "run git lfs pull"),
+        ("a.aac", b"\xff\xf1\x50\x80" + b"\x02" * 99, "is a sound (audio/aac)"),
         ("log.gz", b"\x1f\x8b\x08" + b"\1" * 99, "is compressed (gzip): unpack it first"),
         ("a.zip", zipped({"a.txt": "x"}), "is an archive (ZIP): unpack it first"),
         ("a.exe", b"MZ\x90\0\3", "is a program, not text"),

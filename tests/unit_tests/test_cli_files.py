@@ -19,6 +19,7 @@ from langchain_gemini_qdrant.cli.documents.files import (
     IGNORED,
     INSTALLED,
     LINK,
+    MEDIA,
     NOT_INCLUDED,
     OTHER_KIND,
     Skipped,
@@ -70,7 +71,9 @@ def test_all_that_is_not_read_is_told_with_the_reason(folder):
         EXCLUDED: {"file": 1},
         NOT_INCLUDED: {"file": 4},
     }
-    assert skipped("docs")[OTHER_KIND] == {".png": 2, "without an ending": 1}
+    assert skipped("docs")[OTHER_KIND] == {"without an ending": 1}
+    assert skipped("docs")[MEDIA] == {".png": 2}
+    assert MEDIA not in skipped("docs", media=True)
     everything = find("docs")
     names = {each.source for each in everything.skipped}
     assert {"docs/.h.md", "docs/.git/", "docs/node_modules/", "docs/Makefile"} <= names
@@ -165,7 +168,7 @@ def test_nothing_to_read_is_an_error_that_says_what_is_there(folder):
     with pytest.raises(InvalidInputError, match=r"no file to read in docs \(.*--include: 6 files"):
         find("docs", include=["*.pdf"])
     write(folder, {"images/a.png": b"x"})
-    with pytest.raises(InvalidInputError, match=r"docs/images \(of a kind that is not .*: 1 \.png"):
+    with pytest.raises(InvalidInputError, match=r"images \(media \(--media embeds them\): 1 \.png"):
         find("docs/images")
 
 

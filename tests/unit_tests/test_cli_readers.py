@@ -47,7 +47,9 @@ def test_named_encoding_is_not_guessed(read):
         ("Größe Grö".encode()[:-1], "not UTF-8 at byte 10"),
         ("Größe".encode("utf-16")[:-1], "not UTF-16 at byte"),
         (b"a\0b", "NUL characters"),
-        (random.Random(1).randbytes(4096).replace(b"\0", b"\1"), "no other encoding is probable"),
+        (random.Random(1).randbytes(4096).replace(b"\0", b"\1"), "is binary data: it has control"),
+        (b"\x80\x04\x95abc", "is binary data: it has control"),
+        (bytes(range(0x80, 0x100)) * 9, "no other encoding is probable"),
     ],
 )
 def test_text_that_cannot_be_decoded_says_where_and_nothing_is_replaced(read, content, problem):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from langchain_gemini_qdrant.cli.hits import hits_view
 from langchain_gemini_qdrant.cli.options import (
+    MEDIA_KEY,
     embedding_options,
     make_embeddings,
     open_store,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
+FOLDER = "demo-media"
+
 QUESTIONS = (
     "How do I set a timeout for an HTTP request?",
     "Which library draws progress bars in the terminal?",
@@ -37,8 +41,15 @@ QUESTIONS = (
 @click.option(
     "--path", default="demo-index", show_default=True, type=click.Path(), help="Where to store."
 )
+@click.option(
+    "--media",
+    is_flag=True,
+    help=f"Instead, write a few small images, sounds, videos and PDF pages to {FOLDER} next to "
+    "the index, and find them by text and by image. Always with the emulator, which reads a text "
+    "inside each file.",
+)
 @embedding_options
-def demo(path: str, base_url: str | None, **options: Any) -> None:
+def demo(path: str, media: bool, base_url: str | None, **options: Any) -> None:
     """Index the READMEs of the Python packages installed here and ask them three questions.
 
     With GOOGLE_API_KEY or GEMINI_API_KEY set, Gemini embeds them; without, an emulator of its API
@@ -52,24 +63,31 @@ def demo(path: str, base_url: str | None, **options: Any) -> None:
     from langchain_gemini_qdrant.ingestion.ingest import ingest  # noqa: PLC0415
 
     started = time.perf_counter()
-    emulated = not base_url and environments_key() is None
+    emulated = not base_url and (media or environments_key() is None)
     if emulated:
         base_url, options["api_key"] = _start_emulator(grpc=options["backend"] == "grpc")
+        why = "" if media else "No GOOGLE_API_KEY or GEMINI_API_KEY is set: "
         console.print(
-            "[yellow]No GOOGLE_API_KEY or GEMINI_API_KEY is set: an emulator of the Gemini API "
-            "on this machine makes the vectors. These placeholder vectors are close if texts "
-            "share words; Gemini's are close if texts share their meaning.[/]"
+            f"[yellow]{why}{'A' if media else 'a'}n emulator of the Gemini API on this machine "
+            "makes the vectors. These placeholder vectors are close if texts share words; Gemini's "
+            "are close if texts share their meaning.[/]"
         )
     embeddings = make_embeddings(base_url=base_url, **options)
     # Vectors of the emulator and of Gemini, or of two models, must never share a collection.
     name = f"{'emulated-' if emulated else ''}{model_id(embeddings.model)}"
     store = open_store(
         embeddings,
-        collection=f"readmes-{name}-{embeddings.vector_size}",
+        collection=f"{'media' if media else 'readmes'}-{name}-{embeddings.vector_size}",
         path=path,
         url=None,
         quantization="binary",
+        media_key=MEDIA_KEY if media else None,
     )
+    if media:
+        from langchain_gemini_qdrant.cli.media_demo import run_media_demo  # noqa: PLC0415
+
+        run_media_demo(store, Path(path).absolute().with_name(FOLDER))
+        return
     passages = split_documents(read_distributions())
     with progress_bar(len(passages)) as show:
         report = ingest(

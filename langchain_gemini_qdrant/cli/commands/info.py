@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,10 +11,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from langchain_gemini_qdrant.cli.excerpts import escaped, printable
+from langchain_gemini_qdrant.cli.excerpts import escaped, printable, source_of
+from langchain_gemini_qdrant.cli.media_facts import counted_kinds, kinds_of
 from langchain_gemini_qdrant.cli.options import layout_options, open_documents, store_options
 from langchain_gemini_qdrant.cli.progress import console, counted
-from langchain_gemini_qdrant.cli.sources import passages_by_source
 from langchain_gemini_qdrant.cli.tables import facts_table
 
 if TYPE_CHECKING:
@@ -38,20 +39,27 @@ if TYPE_CHECKING:
 def info(collection: str, only_sources: bool, as_json: bool, **place: Any) -> None:
     """Show the contents and settings of a collection.
 
-    These are model, size and quantization of its vectors, sources (for which all points are read),
-    status, indexes, search defaults and bytes on disk. Without --path and --url the folder is
-    ./gemini-qdrant-index.
+    These are model, size and quantization of its vectors, sources and media (for which all points
+    are read), status, indexes, search defaults and bytes on disk. Without --path and --url the
+    folder is ./gemini-qdrant-index.
     """
     # Imported here: `--help` must not wait for the engines.
     from langchain_gemini_qdrant.cli.described import described  # noqa: PLC0415
 
     store = open_documents(collection=collection, **place)
-    passages = passages_by_source(store)
+    passages, media = Counter[str](), Counter[str]()
+    for document in store.iter_documents():
+        passages[source_of(document)] += 1
+        media.update(kinds_of(document))
     if only_sources:
         _print_sources(passages, as_json=as_json)
         return
     named = sum(bool(source) for source in passages)
-    facts = {**described(store.collection.connection, collection), "sources": named}
+    facts = {
+        **described(store.collection.connection, collection),
+        "sources": named,
+        "media": dict(media),
+    }
     if as_json:
         click.echo(escaped(json.dumps(facts, ensure_ascii=False)))
     else:
@@ -90,6 +98,7 @@ def _lines(facts: Mapping[str, Any]) -> dict[str, str]:
         "collection": facts["name"],
         "aliases": ", ".join(facts["aliases"]),
         "points": f"{facts['points']:,}, from {counted(facts['sources'], 'source')}",
+        "media": counted_kinds(facts["media"]),
         "status": facts["status"],
         **{f"vector {each['name']}".rstrip(): _vector(each) for each in facts["vectors"]},
         "sparse vectors": ", ".join(facts["sparse_vectors"]),
@@ -103,6 +112,7 @@ def _lines(facts: Mapping[str, Any]) -> dict[str, str]:
 def _vector(vector: Mapping[str, Any]) -> str:
     made = f"made by {vector['model']}" if vector["model"] else "model not remembered"
     task = f" as {vector['task']}" if vector["task"] else ""
+    task += f" ({vector['conditioning']})" if vector["conditioning"] else ""
     return (
         f"size {vector['size']:,}, {vector['distance']}, quantization {vector['quantization']}, "
         f"{made}{task}"

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from click.core import ParameterSource
 
+from langchain_gemini_qdrant.cli.cleanup import check_media_are_read, delete_all_of, show_stale
 from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH, READ_FILES
 from langchain_gemini_qdrant.cli.documents.kinds import KINDS_OF_FILES
 from langchain_gemini_qdrant.cli.options import (
+    MEDIA_KEY,
     QUANTIZATIONS,
-    SOURCE_KEY,
     open_store,
     open_store_if_any,
     quota_options,
@@ -30,10 +31,15 @@ from langchain_gemini_qdrant.cli.options import (
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar, say
 from langchain_gemini_qdrant.cli.reasons import first_sentence
 from langchain_gemini_qdrant.embeddings._options import variable
-from langchain_gemini_qdrant.errors import IngestError, InvalidInputError, RateLimitError
+from langchain_gemini_qdrant.errors import (
+    ConfigurationError,
+    IngestError,
+    InvalidInputError,
+    RateLimitError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from langchain_core.documents import Document
 
@@ -46,7 +52,6 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_CLOUD_PROJECT")
-_SOURCES_AT_A_TIME = 500
 _PLACE = ("collection", "path", "url")
 
 
@@ -67,6 +72,17 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
     "--quantization",
     type=click.Choice(QUANTIZATIONS),
     help="Quantization of the vectors.  [default: the collection's; binary for a new one]",
+)
+@click.option(
+    "--media",
+    is_flag=True,
+    help="Also embed images, sounds, videos and the pages of PDF files, beside texts.",
+)
+@click.option(
+    "--pdf",
+    type=click.Choice(["pages", "text"]),
+    help="Embed each page of a PDF file as it looks (pages), or its text.  [default: pages with "
+    "--media, otherwise text]",
 )
 @click.option(
     "--include",
@@ -137,6 +153,8 @@ def _known_encoding(_: object, __: object, name: str | None) -> str | None:
 )
 def ingest(  # noqa: PLR0917 - one argument for each option
     paths: tuple[str, ...],
+    media: bool,
+    pdf: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     no_gitignore: bool,
@@ -152,6 +170,9 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     **options: Any,
 ) -> None:
     """Split, embed and store files, or folders of them.
+
+    With --media, an image, a sound, a video or a page of a PDF file becomes one vector beside those
+    of texts. The collection stores its path and no bytes.
 
     The kinds of files listed below are read; Office files, e-books, Outlook messages and subtitles
     need the extra 'files'. A file that you name is read as text if it has a different ending. PATH
@@ -172,6 +193,8 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles  # noqa: PLC0415
     from langchain_gemini_qdrant.cli.estimate import show_estimate  # noqa: PLC0415
 
+    if pdf == "pages" and not media:
+        raise click.UsageError("--pdf pages goes with --media")
     store_names = ("collection", "path", "url", "qdrant_api_key", "quantization")
     place = {name: options.pop(name) for name in store_names}
     index = None if place["url"] else Path(place["path"] or DEFAULT_PATH)
@@ -183,6 +206,7 @@ def ingest(  # noqa: PLR0917 - one argument for each option
         gitignore=not no_gitignore,
         leave_out=index,
         stdin=_stdin(stdin_name) if STDIN in paths else None,
+        media=media,
     )
     for message in found.unused:
         say(message)
@@ -190,20 +214,23 @@ def ingest(  # noqa: PLR0917 - one argument for each option
     if missing is not None:
         click.echo(missing, err=True)
     how: dict[str, Any] = {"chunk_size": chunk_size, "encoding": encoding, "text_field": text_field}
-    corpus = Corpus(found, **how)
+    if media and pdf != "text":
+        how["pages"] = True
+    corpus = Corpus(found, media=media, **how)
     kept_in = index or Path(click.get_app_dir("gemini-qdrant"))
     read_files = ReadFiles(kept_in / READ_FILES, how, reread=reread)
     if dry_run:
         api_key = None if variable(*_KEYS) else "not needed"
         embeddings, store_if_any = open_store_if_any({**options, "api_key": api_key}, **place)
-        show_estimate(
-            *(corpus, embeddings, store_if_any, read_files),
-            cleanup=cleanup,
-            list_skipped=list_skipped,
-        )
+        corpus.stored = StoredFiles(store_if_any, read_files, dry_run=True)
+        _check_media(corpus, embeddings)
+        check_media_are_read(corpus, cleanup)
+        show_estimate(corpus, embeddings, store_if_any, cleanup=cleanup, list_skipped=list_skipped)
         return
-    store = open_store(options, **place)
+    store = open_store(options, **place, media_key=MEDIA_KEY if media else None)
     corpus.stored = StoredFiles(store, read_files)
+    _check_media(corpus, cast("GeminiEmbeddings", store.embeddings))
+    check_media_are_read(corpus, cleanup)
     with _quick_to_stop():
         _ingest(corpus, store, cleanup, list_skipped=list_skipped)
 
@@ -246,7 +273,7 @@ def _ingest(
         console.print(summary_table(corpus, last, max(last.failed - len(corpus.problems), 0)))
         raise
     if cleanup == "source" and report.stopped is None:
-        report = replace(report, deleted=report.deleted + _delete_all_of(store, [*corpus.empty]))
+        report = replace(report, deleted=report.deleted + delete_all_of(store, [*corpus.empty]))
     failed = {name: why for name, why in report.failed.items() if name not in corpus.problems}
     if corpus.stored is not None and report.stopped is None:
         corpus.stored.remember_updates({*corpus.sources_of(failed).values()})
@@ -255,7 +282,7 @@ def _ingest(
     own = {name: why for name, why in failed.items() if not why.endswith(report.stopped or "\0")}
     if own:
         console.print(reasons_table("Passages not stored", _by_source(corpus, own)))
-    _show_stale(corpus, report, cleanup)
+    show_stale(corpus, report, cleanup)
     # In a run that ended early, Qdrant may be unavailable.
     total = 0 if report.stopped else store.count()
     where = f"{_where(store)}, which has {counted(total, 'passage')} now" if total else None
@@ -267,23 +294,6 @@ def _ingest(
         _check_cleanup(store, cleanup, cause)
         message = _what_is_missing(corpus, report, len(failed), cause)
         raise IngestError(message, report=report) from cause
-
-
-def _show_stale(corpus: Corpus, report: IngestReport, cleanup: CleanupMode) -> None:
-    """Print why a cleanup has kept stale passages, or without one, how many there are."""
-    if cleanup != "none":
-        if not report.complete:
-            is_all = cleanup == "full" or report.stopped is not None
-            what = "Nothing" if is_all else "Nothing of these files"
-            console.print(f"{what} was deleted, because not everything is stored.")
-        return
-    stale = corpus.stored and report.stopped is None and corpus.stored.stale(corpus.kept)
-    if stale:
-        console.print(
-            f"Stale: {counted(sum(stale.values()), 'passage')} of {counted(len(stale), 'file')} "
-            "from before the files or the options changed. --cleanup source deletes them.",
-            soft_wrap=True,
-        )
 
 
 def _where(store: GeminiQdrantVectorStore) -> str:
@@ -314,6 +324,15 @@ def _check_cleanup(
         ) from cause
 
 
+def _check_media(corpus: Corpus, embeddings: GeminiEmbeddings) -> None:
+    """Refuse a model or a back end that takes texts only."""
+    from langchain_gemini_qdrant.embeddings._media import media_support_of  # noqa: PLC0415
+
+    refusal = media_support_of(embeddings).refusal
+    if corpus.media and refusal is not None:
+        raise ConfigurationError(refusal)
+
+
 def _given(*names: str) -> dict[str, str]:
     """Return those of the options that are on the command line."""
     context = click.get_current_context()
@@ -322,20 +341,6 @@ def _given(*names: str) -> dict[str, str]:
         for name in names
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-
-
-def _delete_all_of(store: GeminiQdrantVectorStore, sources: Sequence[str]) -> int:
-    """Delete the passages of files that no longer have text; return how many."""
-    deleted = 0
-    if sources:
-        store.create_payload_indexes({SOURCE_KEY: "keyword"})
-    for start in range(0, len(sources), _SOURCES_AT_A_TIME):
-        condition = {SOURCE_KEY: {"$in": list(sources[start : start + _SOURCES_AT_A_TIME])}}
-        count = store.count(condition)
-        if count:
-            store.delete(filter=condition)
-            deleted += count
-    return deleted
 
 
 def _by_source(corpus: Corpus, failed: Mapping[str, str]) -> dict[str, str]:

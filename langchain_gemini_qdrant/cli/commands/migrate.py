@@ -12,6 +12,7 @@ import click
 from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH, connected, require_collection
 from langchain_gemini_qdrant.cli.local_mode import open_local_mode
 from langchain_gemini_qdrant.cli.options import (
+    MEDIA_KEY,
     TITLE_KEY,
     changed_embedding_options,
     make_embeddings,
@@ -19,6 +20,8 @@ from langchain_gemini_qdrant.cli.options import (
     store_options,
 )
 from langchain_gemini_qdrant.cli.progress import console, cost, counted, ingest_line, progress_bar
+from langchain_gemini_qdrant.cli.tables import reasons_table
+from langchain_gemini_qdrant.errors import IngestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,6 +96,17 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 @quota_options
 @click.option("--to-collection", help="Name of the new collection.  [default: old name and model]")
 @click.option("--vector-name", default="", help="Vector to re-embed.  [default: the unnamed one]")
+@click.option(
+    "--media-key",
+    default=MEDIA_KEY,
+    show_default=True,
+    help="Metadata key of the references to media.",
+)
+@click.option(
+    "--media-root",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder of references that are relative.  [default: the current folder]",
+)
 @click.option("--alias", help="Create or repoint this alias to the new collection.")
 @click.option("--delete-old", is_flag=True, help="Delete the old collection after the switch.")
 def reembed(  # noqa: PLR0917 - one argument for each option
@@ -102,14 +116,17 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     qdrant_api_key: str | None,
     to_collection: str | None,
     vector_name: str,
+    media_key: str,
+    media_root: str | None,
     alias: str | None,
     delete_old: bool,
     **options: Any,
 ) -> None:
-    """Build a new collection with another model or size from the stored texts.
+    """Build a new collection with another model or size from the stored texts and media.
 
     The model stays unless --model is given. The size stays unless --output-dimensionality or a
-    different model is given. The first line of the output says what changes, and the price.
+    different model is given. The first line of the output says what changes, and the price. Files
+    of media are read again from their paths.
 
     If --collection is an alias, it is switched to the new collection in one step when that is
     complete. The old collection stays, unless --delete-old is given. The same command resumes an
@@ -132,17 +149,24 @@ def reembed(  # noqa: PLR0917 - one argument for each option
             embeddings,  # not the options of the old vectors, which are not read
             vector_name=vector_name,
             title_key=TITLE_KEY,
+            media_key=media_key,
+            media_root=media_root,
             validate_collection_config=False,
         )
         console.print(change.describe(store, embeddings), markup=False, soft_wrap=True)
-        report = reembed_store(
-            store,
-            embeddings,
-            collection_name=to_collection,
-            alias=alias,
-            delete_old=delete_old,
-            on_progress=lambda done: show(done.total or 0, done.done, done),
-        )
+        try:
+            report = reembed_store(
+                store,
+                embeddings,
+                collection_name=to_collection,
+                alias=alias,
+                delete_old=delete_old,
+                on_progress=lambda done: show(done.total or 0, done.done, done),
+            )
+        except IngestError as error:
+            if error.report.failed:
+                console.print(reasons_table("Not embedded", error.report.failed))
+            raise
     done = report.ingest
     console.print(
         f"{counted(done.added, 'document')} embedded, {done.updated:,} updated, "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,9 +16,20 @@ from langchain_gemini_qdrant.cli.options import (
     stored_embedding_options,
 )
 
+if TYPE_CHECKING:
+    from langchain_gemini_qdrant.media import Content
+
 
 @click.command()
-@click.argument("query")
+@click.argument("query", required=False)
+@click.option(
+    "--image",
+    "--media",
+    "medium",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Search with an image, a sound, a video or a PDF of at most 6 pages; together with QUERY, "
+    "with both as one.",
+)
 @store_options
 @stored_embedding_options
 @click.option("-k", type=click.IntRange(min=1), default=4, show_default=True, help="Hits wanted.")
@@ -26,7 +38,8 @@ from langchain_gemini_qdrant.cli.options import (
 @click.option("--full", is_flag=True, help="Show whole passages.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each hit.")
 def search(  # noqa: PLR0917 - one argument for each option
-    query: str,
+    query: str | None,
+    medium: Path | None,
     collection: str,
     path: str | None,
     url: str | None,
@@ -37,14 +50,16 @@ def search(  # noqa: PLR0917 - one argument for each option
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Embed QUERY as a query and show the passages nearest to it.
+    """Embed QUERY, a file, or both, and show the nearest passages and media.
 
     Each hit has its source, page or row, title, heading and score, and the sentence with most of
-    the query's words. If the output is not a terminal, each hit is one line: score, source and
-    place, title, sentence, with tabs between. Without --path and --url the folder is
-    ./gemini-qdrant-index.
+    the query's words; an image, sound or video has its length and size. If the output is not a
+    terminal, each hit is one line: score, source and place, title, sentence, with tabs between.
+    Without --path and --url the folder is ./gemini-qdrant-index.
     """
-    if not query.strip():
+    if query is None and medium is None:
+        raise click.UsageError("QUERY or --image is needed: write what to search for")
+    if query is not None and not query.strip():
         raise click.UsageError("QUERY is blank: write what to search for")
     store = open_store(
         options,
@@ -54,9 +69,19 @@ def search(  # noqa: PLR0917 - one argument for each option
         qdrant_api_key=qdrant_api_key,
         create=False,
     )
-    hits = store.similarity_search_with_score(query, k, filter=conditions)
+    hits = store.similarity_search_with_score(_content(query, medium), k, filter=conditions)
     if not as_json:
-        print_hits(query, hits, full=full)
+        print_hits(query or "", hits, full=full)
         return
     for document, score in hits:
         print_json(document, score=score)
+
+
+def _content(query: str | None, medium: Path | None) -> Content:
+    """Return what is embedded: a text, a file, or both as one."""
+    from langchain_core.documents.base import Blob  # noqa: PLC0415 - `--help` must not wait
+
+    if medium is None:
+        return query or ""
+    blob = Blob.from_path(medium, guess_type=False)
+    return blob if query is None else [query, blob]

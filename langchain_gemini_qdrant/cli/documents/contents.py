@@ -7,8 +7,15 @@ import re
 import zipfile
 from typing import TYPE_CHECKING
 
-from langchain_gemini_qdrant.cli.documents.kinds import MISSING, Kind, is_missing, needs_extra
+from langchain_gemini_qdrant.cli.documents.kinds import (
+    MEDIA_KINDS,
+    MISSING,
+    Kind,
+    is_missing,
+    needs_extra,
+)
 from langchain_gemini_qdrant.errors import InvalidInputError
+from langchain_gemini_qdrant.media._kinds import MEDIA_TYPES, advice, sniff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +33,10 @@ _TEXTS: set[Kind] = {
     "text", "markdown", "rst", "html", "subtitles", "json", "jsonl", "csv", "config", "code",
     "notebook",
 }  # fmt: skip
+
+# The first part of a MIME type, and the kind.
+_MEDIA: dict[str, Kind] = {"image": "image", "audio": "sound", "video": "video"}
+_A_MEDIUM: dict[Kind, str] = {"image": "an image", "sound": "a sound", "video": "a video"}
 
 # A file inside, and the kind of an archive that has it.
 _INSIDE: dict[str, Kind] = {
@@ -54,11 +65,6 @@ _STREAMS: dict[str, tuple[Kind | None, str]] = {
 # Files that begin like this are not text. Source:
 # https://en.wikipedia.org/wiki/List_of_file_signatures
 _BINARIES = (
-    (rb"\x89PNG\r\n", "a picture (PNG)"),
-    (rb"\xff\xd8\xff", "a picture (JPEG)"),
-    (rb"GIF8[79]a", "a picture (GIF)"),
-    (rb"(?s:RIFF....WEBP)", "a picture (WebP)"),
-    (rb"II\*\x00|MM\x00\*", "a picture (TIFF)"),
     (rb"\x00\x00\x01\x00", "an icon"),
     (rb"\x1f\x8b", "compressed (gzip): unpack it first"),
     (rb"BZh[1-9]1AY&SY", "compressed (bzip2): unpack it first"),
@@ -71,8 +77,6 @@ _BINARIES = (
     (rb"\xca\xfe\xba\xbe|\xcf\xfa\xed\xfe", "a program"),
     (rb"SQLite format 3\x00", "a database (SQLite)"),
     (rb"PAR1[\x00-\x1f]", "a table in Parquet's format"),
-    (rb"ID3[\x00-\x08]|\xff[\xfb\xf3\xf2]|OggS\x00|fLaC\x00|(?s:RIFF....WAVE)", "sound"),
-    (rb"(?s:\x00...ftyp)|\x1a\x45\xdf\xa3|(?s:RIFF....AVI )", "a film or sound"),
     (rb"wOF[F2]\x00|\x00\x01\x00\x00\x00|OTTO\x00", "a font"),
 )
 _PAGE = re.compile(
@@ -90,12 +94,37 @@ def find_kind(reading: Reading) -> Kind:
     path, kind = reading.file.path, reading.file.kind
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
-    found = _by_signature(path, head, kind) or _by_text(head, kind)
+    found = _medium(head, is_wanted=reading.media) or _by_signature(path, head, kind)
+    if found is None and path.suffix.lower() in MEDIA_KINDS:
+        raise InvalidInputError(_no_medium(head, MEDIA_KINDS[path.suffix.lower()]))
+    found = found or _by_text(head, kind)
+    if found == "pdf" and reading.pages:
+        return "pages"
     if kind in _TEXTS and found == kind and not _is_text(head, reading.encoding):
         raise InvalidInputError("is binary data, not text")
     if needs_extra(found):
         raise InvalidInputError(MISSING)
     return found
+
+
+def _medium(head: bytes, *, is_wanted: bool) -> Kind | None:
+    """Return the kind of an image, sound or video with these first bytes; a drawing is text."""
+    mime_type = sniff(head)
+    kind = _MEDIA.get((mime_type or "").partition("/")[0])
+    if mime_type is None or kind is None or mime_type == "image/svg+xml":
+        return None
+    what = f"is {_A_MEDIUM[kind]} ({mime_type})"
+    if mime_type not in MEDIA_TYPES:
+        raise InvalidInputError(f"{what}, which --media does not embed: {advice(mime_type)}")
+    if not is_wanted:
+        raise InvalidInputError(f"{what}, not text: --media embeds it")
+    return kind
+
+
+def _no_medium(head: bytes, kind: Kind) -> str:
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS instead of the file: run git lfs pull"
+    return f"has the name of {_A_MEDIUM[kind]}, but not its content"
 
 
 def _by_signature(path: Path, head: bytes, kind: Kind) -> Kind | None:

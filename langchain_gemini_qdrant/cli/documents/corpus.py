@@ -15,7 +15,12 @@ from langchain_gemini_qdrant._qdrant_values import content_id
 from langchain_gemini_qdrant.cli.documents.passages import Outline, Splitter
 from langchain_gemini_qdrant.cli.documents.read_before import ReadBefore, Stamp, stamp
 from langchain_gemini_qdrant.cli.documents.readers import read
-from langchain_gemini_qdrant.cli.documents.reading import CodeText, MarkdownText, Reading
+from langchain_gemini_qdrant.cli.documents.reading import (
+    CodeText,
+    MarkdownText,
+    MediumPart,
+    Reading,
+)
 from langchain_gemini_qdrant.cli.options import SOURCE_KEY, TITLE_KEY
 from langchain_gemini_qdrant.ingestion._lookups import Given
 
@@ -39,9 +44,12 @@ class Corpus:
         chunk_size: Maximum number of characters of a passage.
         encoding: Encoding of text that is not UTF-8, None for a guess.
         text_field: Text field of JSON records, None for the usual ones.
+        media: Whether images, sounds and videos are read.
+        pages: Whether pages of PDF files are read as they look, instead of their text.
 
     Attributes:
         found: The files.
+        media: Whether images, sounds and videos are read.
         stored: The files that the collection has, None without a collection; set before reading.
         total_bytes: Size of all files.
         files_read: Files read so far, including those without text and the unchanged ones.
@@ -61,6 +69,8 @@ class Corpus:
         chunk_size: int,
         encoding: str | None = None,
         text_field: str | None = None,
+        media: bool = False,
+        pages: bool = False,
     ) -> None:
         self.found = found
         self.stored: StoredFiles | None = None
@@ -76,6 +86,8 @@ class Corpus:
         self._chunk_size = chunk_size
         self._encoding = encoding
         self._text_field = text_field
+        self.media = media
+        self._pages = pages
         self._ends: deque[int] = deque()  # bytes read with each passage that is not done yet
         self._ids = array("q")  # hashes of all ids, as the run names failed passages by id
         self._firsts: list[int] = []  # of each file that was begun, in that list
@@ -121,12 +133,16 @@ class Corpus:
             encoding=self._encoding,
             text_field=self._text_field,
             chunk_size=self._chunk_size,
+            media=self.media,
+            pages=self._pages,
         )
         ids = bytearray()
         copies: list[str] | None = None
         state = _stamp_if_any(file.path)
         for passage, position in self._passages(reading):
-            name = content_id(passage)
+            name = passage_id(passage)
+            if isinstance(passage, MediumPart):
+                passage.id = name  # a failure is told by it, and not by the reference
             ids += UUID(name).bytes
             self._ids.append(hash(name))
             self._ends.append(before + position)
@@ -184,7 +200,7 @@ class Corpus:
         before = 0
         for part in read(reading):
             if outline is None or (isinstance(part, MarkdownText) and not part.continues):
-                outline = Outline(part.metadata[TITLE_KEY])
+                outline = Outline(part.metadata.get(TITLE_KEY, ""))
             if not _can_be_stored(part):
                 reading.fail("half a character (a lone surrogate)", _place(part))
                 continue
@@ -196,6 +212,9 @@ class Corpus:
 
     def _split(self, file: SourceFile, part: Document, outline: Outline) -> Iterator[Document]:
         metadata = {**part.metadata, SOURCE_KEY: file.source}
+        if isinstance(part, MediumPart):
+            yield MediumPart(page_content="", metadata=metadata, medium=part.medium)
+            return
         if isinstance(part, CodeText):
             for text, line in self._splitter.split_code(part.page_content, part.language):
                 yield Document(text, metadata={**metadata, "line": part.first_line + line - 1})
@@ -209,9 +228,16 @@ class Corpus:
             yield Document(text, metadata={**metadata, **own})
 
 
+def passage_id(passage: Document) -> str:
+    """Return the id that a run gives to a passage."""
+    return id_under(passage, passage.metadata[SOURCE_KEY])
+
+
 def id_under(passage: Document, source: str) -> str:
     """Return the id that a passage has as one of another source."""
-    return content_id(Document(passage.page_content, metadata={SOURCE_KEY: source}))
+    digests = [passage.medium.digest] if isinstance(passage, MediumPart) else ()
+    moved = Document(passage.page_content, metadata={SOURCE_KEY: source})
+    return content_id(moved, digests=digests)
 
 
 def _stamp_if_any(path: Path) -> Stamp | None:

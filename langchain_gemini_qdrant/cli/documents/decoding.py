@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_gemini_qdrant.cli.documents.guessing import guess_encoding
@@ -15,6 +16,10 @@ _BLOCK_BYTES = 1 << 20
 _SAMPLE_BYTES = 200_000  # as much as chardet looks at
 _NUL = "NUL characters, so it is not text, or is utf-16-le or utf-16-be without a byte order mark"
 _ADVICE = "fix it, or name its encoding (--encoding)"
+
+# Control characters that no text has: not line ends, escape sequences, overstrikes of manual pages,
+# separators of records, or the end of a file of DOS. No code page has them inside a character.
+_BINARY = re.compile(rb"[\x01-\x07\x0e-\x19\x7f]")
 
 # The longer one first: UTF-32 begins as UTF-16 does.
 _MARKS = (
@@ -75,6 +80,11 @@ def find_encoding(path: Path, other: str | None = None, *, declared: str | None 
     sample = _sample(path, flaw.position)
     if flaw.reason == _NUL or _is_damaged(sample):
         raise InvalidInputError(f"{flaw.reason}: {_ADVICE}")
+    if _BINARY.search(sample):
+        raise InvalidInputError(
+            "is binary data: it has control characters and is not UTF-8. If it is text, name its "
+            "encoding (--encoding)"
+        )
     name, notice = guess_encoding(sample)
     return _checked(path, Encoding(name, f"read as {name}, {notice}"))
 

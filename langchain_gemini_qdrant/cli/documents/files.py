@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from langchain_gemini_qdrant.cli.documents.ignored import GitIgnore, Patterns, Place
-from langchain_gemini_qdrant.cli.documents.kinds import KINDS, Kind
+from langchain_gemini_qdrant.cli.documents.kinds import KINDS, MEDIA_KINDS, Kind
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ PACKAGES = ("node_modules", "__pycache__", "site-packages")
 
 # Reasons why a file or folder is not read.
 OTHER_KIND = "of a kind that is not read"
+MEDIA = "media (--media embeds them)"
 HIDDEN = "hidden: the name begins with a dot"
 IGNORED = "ignored by git (--no-gitignore reads them)"
 EXCLUDED = "named by --exclude"
@@ -51,12 +52,14 @@ class SourceFile:
             system, so that it is the same from wherever the command is run.
         kind: How it is read.
         size: Size in bytes when it was found.
+        is_stdin: Whether it is a copy of standard input, which is deleted at the end.
     """
 
     path: Path
     source: str
     kind: Kind
     size: int
+    is_stdin: bool = False
 
     @property
     def stem(self) -> str:
@@ -70,7 +73,7 @@ class Skipped(NamedTuple):
     Attributes:
         source: Its path, as for files; folders end with `/`.
         reason: Why it is not read.
-        suffix: Suffix of a file of a kind that is not read.
+        suffix: Suffix of a file that is not read because of its kind.
     """
 
     source: str
@@ -104,6 +107,7 @@ def find_files(
     gitignore: bool = True,
     leave_out: Path | None = None,
     stdin: SourceFile | None = None,
+    media: bool = False,
 ) -> Found:
     """Find the files named, and those of `KINDS` in the folders named.
 
@@ -121,6 +125,7 @@ def find_files(
         gitignore: Whether to skip what git ignores.
         leave_out: A folder to skip, such as that of the engine.
         stdin: The file that `-` stands for.
+        media: Whether to find files of `MEDIA_KINDS`, too.
 
     Raises:
         InvalidInputError: A path is missing or an address, a pattern is not valid, or there is
@@ -134,6 +139,7 @@ def find_files(
         exclude=Patterns("--exclude", exclude),
         gitignore=gitignore,
         leave_out=None if leave_out is None else leave_out.resolve(),
+        media=media,
     )
     for path in named:
         walk.take(path)
@@ -171,7 +177,7 @@ def read_stdin(name: str, folder: Path) -> SourceFile:
     path = folder / f"stdin{suffix if suffix in KINDS else ''}"
     with path.open("wb") as kept:
         shutil.copyfileobj(sys.stdin.buffer, kept)
-    return SourceFile(path=path, source=name, kind=kind, size=path.stat().st_size)
+    return SourceFile(path=path, source=name, kind=kind, size=path.stat().st_size, is_stdin=True)
 
 
 def _check_names(named: Sequence[str]) -> None:
@@ -200,8 +206,10 @@ class _Walk:
         exclude: Patterns,
         gitignore: bool,
         leave_out: Path | None,
+        media: bool,
     ) -> None:
         self.found = Found()
+        self._kinds = {**KINDS, **MEDIA_KINDS} if media else KINDS
         self._root = os.path.join(root, "")  # noqa: PTH118 - with a separator at its end
         self._include = include
         self._exclude = exclude
@@ -282,9 +290,10 @@ class _Walk:
     def _take_file(self, path: str, *, is_named: bool) -> None:
         """Take a file if its kind is read; one that is named is read as text otherwise."""
         suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
-        kind = KINDS.get(suffix)
+        kind = self._kinds.get(suffix)
         if kind is None and not is_named:
-            self._skip(path, OTHER_KIND, suffix or "without an ending")
+            reason = MEDIA if suffix in MEDIA_KINDS else OTHER_KIND
+            self._skip(path, reason, suffix or "without an ending")
             return
         if path in self._seen:
             return

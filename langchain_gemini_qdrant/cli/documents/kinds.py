@@ -28,6 +28,10 @@ Kind: TypeAlias = Literal[
     "csv",
     "config",
     "code",
+    "image",
+    "sound",
+    "video",
+    "pages",
 ]
 
 LANGUAGES = {
@@ -97,6 +101,18 @@ KINDS: dict[str, Kind] = {
 }
 """Kinds by suffix. Other files are read as text if they are named."""
 
+MEDIA_SUFFIXES: dict[Kind, tuple[str, ...]] = {
+    "image": (".png", ".jpg", ".jpeg"),
+    "sound": (".mp3", ".wav"),
+    "video": (".mp4", ".mov"),
+}
+"""The kinds that `--media` adds."""
+
+MEDIA_KINDS: dict[str, Kind] = {
+    suffix: kind for kind, suffixes in MEDIA_SUFFIXES.items() for suffix in suffixes
+}
+"""Kinds of media by suffix."""
+
 GROUPS: dict[str, tuple[Kind, ...]] = {
     "text": ("text", "rst", "markdown"),
     "web pages": ("html",),
@@ -118,6 +134,8 @@ KINDS_OF_FILES = "Kinds of files: {}.".format(
         f"{name} ({', '.join(suffix for kind in kinds for suffix in SUFFIXES[kind])})"
         for name, kinds in GROUPS.items()
     )
+) + " With --media also: {}.".format(
+    "; ".join(f"{kind} ({', '.join(suffixes)})" for kind, suffixes in MEDIA_SUFFIXES.items())
 )
 """All kinds and suffixes, for the help."""
 

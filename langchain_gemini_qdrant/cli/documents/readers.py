@@ -48,14 +48,19 @@ _READERS: dict[Kind, tuple[str, str]] = {
     "csv": ("csv_tables", "read_table"),
     "config": ("source_code", "read_settings"),
     "code": ("source_code", "read_code"),
+    "image": ("media", "read_medium"),
+    "sound": ("media", "read_medium"),
+    "video": ("media", "read_medium"),
+    "pages": ("media", "read_pages"),
 }
 
 
 def read(reading: Reading) -> Iterator[Document]:
     """Yield a file's texts with their titles; `reading` collects notices and problems.
 
-    A text is a block of a long file, a page, slide or chapter, a record or row. The kind of
-    `reading.file` is set by the content of the file, whatever its name says.
+    A text is a block of a long file, a page, slide or chapter, a record or row; an image, sound,
+    video or page as it looks is a `MediumPart`. The kind of `reading.file` is set by the content of
+    the file, whatever its name says.
     """
     try:
         if reading.file.size:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 from langchain_core.documents import Document
 
 from langchain_gemini_qdrant.cli.documents.decoding import find_encoding
+from langchain_gemini_qdrant.cli.options import MEDIA_KEY, SOURCE_KEY
+from langchain_gemini_qdrant.media._medium import Medium  # noqa: TC001 - a field of a model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -39,6 +41,16 @@ class CodeText(Document):
     first_line: int = 1
 
 
+class MediumPart(Document):
+    """An image, sound, video or page, with a reference to it in its metadata and without text.
+
+    Attributes:
+        medium: What is embedded.
+    """
+
+    medium: Medium
+
+
 @dataclass(kw_only=True, slots=True)
 class Reading:
     """The reading of one file.
@@ -48,6 +60,8 @@ class Reading:
         encoding: Encoding of text that is not UTF-8, None for a guess.
         text_field: Text field of JSON records, None for the usual ones.
         chunk_size: Maximum number of characters of a passage, for kinds whose parts are small.
+        media: Whether images, sounds and videos are read.
+        pages: Whether pages of PDF files are read as they look, instead of their text.
         position: Bytes read so far.
         notice: A notice on how it was read.
         problems: Parts that cannot be read: for each reason the first place and the number of
@@ -58,6 +72,8 @@ class Reading:
     encoding: str | None = None
     text_field: str | None = None
     chunk_size: int = 1000
+    media: bool = False
+    pages: bool = False
     position: int = 0
     notice: str | None = None
     problems: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -95,7 +111,7 @@ def one_line(title: object) -> str:
 
 def renamed(fields: Mapping[str, object], *own: str) -> dict[str, object]:
     """Return a record's fields; fields with our names get the prefix `record_`."""
-    taken = {"source", *own}
+    taken = {SOURCE_KEY, MEDIA_KEY, *own}
     return {f"record_{key}" if key in taken else key: value for key, value in fields.items()}
 
 
