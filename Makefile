@@ -26,7 +26,7 @@ SERVED := collections_of_others docs edge_programs event_loops hybrid ingestion 
   local_mode_folders migration qdrant_retries qdrant_server quantization recall reembedding self_query \
   server_wire store_connections store_promises vectorstores vectorstores_standard
 
-.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples notebook docs compat compat-clients moving bench-embeddings bench-store bench-edge bench-ingest bench-recall bench-search bench-newcomer house compare clean
+.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples notebook screenshots docs compat compat-clients moving bench-embeddings bench-store bench-edge bench-ingest bench-media bench-recall bench-search bench-newcomer house compare clean
 
 all: format test
 
@@ -78,12 +78,17 @@ lowest: $(LOWEST)/.installed
 # they need.
 examples: $(EXAMPLES)/.installed
 	$(EXAMPLES)/$(PYTEST) $(addprefix tests/integration_tests/,test_examples.py test_langgraph_store.py \
+	  test_media_search.py \
 	  test_progress_bar.py::test_a_saved_notebook_keeps_the_last_state_of_a_widget_as_text \
 	  test_docs.py::test_a_tutorial_runs_from_top_to_bottom)
 
 # examples/notebook.ipynb with its outputs, as GitHub shows it, from the emulator.
 notebook: $(EXAMPLES)/.installed
 	env -u GOOGLE_API_KEY -u GEMINI_API_KEY $(EXAMPLES)/bin/python tests/notebook.py
+
+# The pictures of examples/media_search in docs/screenshots, with the Chromium or Chrome of this machine.
+screenshots: $(EXAMPLES)/.installed
+	$(EXAMPLES)/bin/python tests/media_search.py
 
 # The pages as a site, in site/; a warning is an error. Writes docs/cli.md from `--help` first.
 docs: $(DOCS)/.installed
@@ -155,6 +160,10 @@ bench-edge: $(TEST)/.installed
 # A quarter of an hour; BENCH=--quick for two minutes. In the environments of bench-embeddings.
 bench-ingest:
 	$(PYTHON) benchmarks/ingest.py $(BENCH)
+
+# Five minutes; BENCH='--scale 0.1' for one.
+bench-media: $(TEST)/.installed
+	$(TEST)/bin/python benchmarks/media.py $(BENCH)
 
 # Twenty minutes; BENCH=--quick for one. BENCH='--vectors FILE' adds embeddings of your own.
 bench-recall: $(TEST)/.installed

@@ -111,7 +111,8 @@ def _examples() -> Iterator[str]:
     """Yield the parts of the page with all examples: the overview, then each of them."""
     folder = ROOT / "examples"
     overview = (folder / "README.md").read_text(encoding="utf-8")
-    yield re.sub(r"\((\w+)\.(py|ipynb)\)", r"(#\1\2)", overview)
+    linked = re.sub(r"\((\w+)/README\.md\)", r"(#\1)", overview)
+    yield re.sub(r"\((\w+)\.(py|ipynb)\)", r"(#\1\2)", linked)
     for name in re.findall(r"\]\((\w+\.(?:py|ipynb))\)", overview):
         text = (folder / name).read_text(encoding="utf-8")
         yield f"## {name}"
@@ -120,6 +121,11 @@ def _examples() -> Iterator[str]:
         else:
             for cell in json.loads(text)["cells"]:
                 yield from _cell(cell)
+    for name in re.findall(r"\]\((\w+)/README\.md\)", overview):
+        text = (folder / name / "README.md").read_text(encoding="utf-8")
+        yield text.replace("# ", "## ", 1)
+        for path in sorted((folder / name).glob("*.py")):
+            yield _fence(path.read_text(encoding="utf-8"), f'python title="{name}/{path.name}"')
 
 
 def _cell(cell: dict[str, Any]) -> Iterator[str]:

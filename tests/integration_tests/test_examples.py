@@ -161,6 +161,8 @@ def test_service_stores_finds_and_says_why_it_cannot(service, gemini):
 
 def test_every_example_is_run_here_and_described_beside_it():
     files = {each.name for each in EXAMPLES.iterdir() if each.suffix in {".py", ".ipynb"}}
+    folders = {f"{each.parent.name}/README.md" for each in EXAMPLES.glob("*/app.py")}
     assert files == {*SCRIPTS, *OTHERS}
+    assert folders == {"media_search/README.md"}  # test_media_search.py
     page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"\]\(([\w.]+)\)", page)) == files
+    assert set(re.findall(r"\]\(([\w./]+)\)", page)) == files | folders
