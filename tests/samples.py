@@ -6,7 +6,8 @@ import json
 
 from langchain_gemini_qdrant import errors
 from langchain_gemini_qdrant.edge._worker._protocol import _ErrorInWorker
-from langchain_gemini_qdrant.embeddings._send import _TooBigForQuotaError
+from langchain_gemini_qdrant.embeddings._response import NoVectorError
+from langchain_gemini_qdrant.embeddings._send import SentInHalvesError
 from langchain_gemini_qdrant.ingestion import IngestReport
 from langchain_gemini_qdrant.testing._api._errors import ApiError
 
@@ -129,7 +130,8 @@ ERRORS = [
     errors.StorageError("full"),
     errors.LocalModeError("/data", ["handbook"]),
     _ErrorInWorker("Traceback"),
-    _TooBigForQuotaError("halves"),
+    NoVectorError("none", model="m"),
+    SentInHalvesError("halves"),
     ApiError(429, "slowly", details=[{"@type": "x"}], headers={"Retry-After": "3"}, raw=b"{}"),
 ]
 """One of each error class of the package, with all that it can hold."""

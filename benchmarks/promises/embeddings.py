@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from langchain_core.documents.base import Blob
 from langchain_core.stores import InMemoryByteStore
 from packaging.requirements import Requirement
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 _KEPT = 200  # of 300 texts, of whose three requests one fails
 _TEXT = "The office closes at six."
+_IMAGE = base64.b64decode(  # one black pixel, as PNG
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="
+)
 
 
 @promise(
@@ -139,4 +144,18 @@ def _cache(side: Side) -> Seen:
         passed=apart and error is not None and kept == _KEPT,
         evidence=f"the query got {'its own' if apart else 'the document' + chr(39) + 's'} vector; "
         f"the last of 3 requests failed, {kept} vectors of the others kept",
+    )
+
+
+@promise("E20", "Images are embedded beside texts, and an image with its caption is one vector")
+def _media(side: Side) -> Seen:
+    image = Blob.from_data(_IMAGE, mime_type="image/png")
+    contents = [_TEXT, image, [_TEXT, image]]
+    vectors: list[list[float]] = []
+    error = failure(lambda: vectors.extend(side.embeddings(PREFIXED).embed_documents(contents)))
+    found = len({tuple(vector) for vector in vectors})
+    return Seen(
+        passed=found == len(contents),
+        evidence="a text, an image, and both together: "
+        + (told(error) if error else f"{found} different vectors"),
     )

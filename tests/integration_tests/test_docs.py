@@ -25,6 +25,7 @@ from langchain_gemini_qdrant import (
     embeddings,
     errors,
     ingestion,
+    media,
     migration,
     quantization,
     recall,
@@ -258,7 +259,7 @@ def reference():
 
 
 def test_the_reference_has_every_public_name():
-    homes = (edge, embeddings, errors, ingestion, migration, quantization, recall, sizing)
+    homes = (edge, embeddings, errors, ingestion, media, migration, quantization, recall, sizing)
     inner = {
         f"{home.__name__.rpartition('.')[2]}.{name}"
         for home in (*homes, testing, vectorstores)

@@ -94,6 +94,7 @@ def test_opening_creates_once_with_size_distance_quantization_and_memory(store, 
         "size": 768,
         "task": "RETRIEVAL_DOCUMENT",
         "normalized": True,
+        "conditioning": "prefix",
     }
     if protocol == "rest":
         assert created["vectors"] == {"": {"size": 768, "distance": "Cosine"}}

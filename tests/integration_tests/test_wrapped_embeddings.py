@@ -66,6 +66,7 @@ async def test_collection_remembers_what_a_wrapper_wraps(wrapped, client, emulat
                 "size": 128,
                 "task": "RETRIEVAL_DOCUMENT",
                 "normalized": True,
+                "conditioning": "prefix",
             }
         }
 

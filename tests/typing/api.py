@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, assert_type
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, assert_type
 
 from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+from langchain_core.messages import HumanMessage
+from langchain_core.messages.content import create_image_block, create_text_block
 from langchain_core.runnables import RunnablePassthrough
 from qdrant_client import models
 
@@ -23,14 +27,29 @@ from langchain_gemini_qdrant import (
     ingest,
 )
 from langchain_gemini_qdrant.edge import Repair
+from langchain_gemini_qdrant.embeddings import GEMINI_MODELS
 from langchain_gemini_qdrant.errors import InvalidInputError, PartialWriteError, RateLimitError
 from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport
+from langchain_gemini_qdrant.media import (
+    MEDIA_TYPES,
+    Content,
+    ContentBlock,
+    acontent_blocks,
+    content_blocks,
+)
 from langchain_gemini_qdrant.quantization import QUANTIZATION_PRESETS
-from langchain_gemini_qdrant.testing import GeminiEmulator, RecordedText
+from langchain_gemini_qdrant.testing import (
+    GeminiEmulator,
+    RecordedMedium,
+    RecordedText,
+    assert_texts,
+    sample_media,
+)
 from langchain_gemini_qdrant.vectorstores import GeminiQdrantTranslator
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
+    from langchain_core.messages.content import ImageContentBlock
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.structured_query import Visitor
     from langchain_core.vectorstores import VectorStore
@@ -66,6 +85,12 @@ async def embed(embeddings: GeminiEmbeddings) -> None:
     assert_type(await embeddings.aembed_documents(["a"]), list[list[float]])
     assert_type(await embeddings.aembed_query("a"), list[float])
     assert_type(embeddings.vector_size, int | None)
+    texts: list[str] = []
+    embeddings.embed_documents(texts)
+    assert_type(embeddings.embed_image(["dog.png"]), list[list[float]])
+    assert_type(await embeddings.aembed_image(["dog.png"]), list[list[float]])
+    assert_type(embeddings.usage.tokens_by_modality, Mapping[str, int])
+    assert_type(GEMINI_MODELS["gemini-embedding-2"].usd({"IMAGE": 258}), float | None)
 
 
 def store(embeddings: GeminiEmbeddings) -> VectorStore:
@@ -84,6 +109,24 @@ def store(embeddings: GeminiEmbeddings) -> VectorStore:
     retriever: BaseRetriever = store.as_retriever()
     _ = {"context": retriever, "question": RunnablePassthrough()} | RunnablePassthrough()
     return store
+
+
+async def media_in_a_store(embeddings: GeminiEmbeddings) -> None:
+    store = create_vector_store(
+        embeddings, "c", path="index", media_key="media", media_root=Path("photos")
+    )
+    dog, block = Blob.from_path("dog.png"), create_image_block(base64="", mime_type="image/png")
+    assert_type(store.add_media(blob for blob in [dog]), list[str | int])
+    assert_type(await store.aadd_images(["dog.png"], [{"a": 1}], ids=["a"]), list[str | int])
+    assert_type(store.similarity_search(dog, k=1), list[Document])
+    assert_type(await store.asimilarity_search(["a dog", block]), list[Document])
+    assert_type(store.max_marginal_relevance_search(block), list[Document])
+    assert_type(store.similarity_search_by_image("dog.png", 1, {"a": 1}), list[Document])
+    scored = store.similarity_search_by_image_with_relevance_score(Path("dog.png"))
+    assert_type(scored, list[tuple[Document, float]])
+    assert_type(store.as_retriever().invoke([dog, "on a beach"]), list[Document])
+    assert_type(store.media_key, str | None)
+    store.similarity_search(Path("dog.png"))  # type: ignore[arg-type] # a Blob is needed
 
 
 def on_optimized(progress: OptimizeProgress) -> None:
@@ -159,6 +202,7 @@ def run(store: GeminiQdrantVectorStore) -> IngestReport:
         assert_type(progress.stored, int)
 
     try:
+        assert_type(ingest(store, [Document("a"), Blob(path="a.png")]), IngestReport)
         return ingest(store, iter([Document("a")]), on_progress=show)
     except IngestError as error:
         assert_type(error.report.failed, Mapping[str, str])
@@ -183,6 +227,23 @@ def query(embeddings: GeminiEmbeddings) -> list[float]:
         raise
 
 
+async def media(embeddings: GeminiEmbeddings, document: Document) -> HumanMessage:
+    dog = Blob.from_path("dog.png")
+    content: Content = ["A dog", dog, {"type": "image", "url": "gs://b/dog.png"}]
+    embeddings.embed_documents(["a text", dog, content])
+    await aembed_image(embeddings, create_image_block(base64="iVBO", mime_type="image/png"))
+    embeddings.embed_query(3)  # type: ignore[arg-type] # no content
+    assert_type(MEDIA_TYPES["image/png"], Literal["IMAGE", "AUDIO", "VIDEO", "DOCUMENT"])
+    assert_type(content_blocks(document, root="photos"), list[ContentBlock])
+    blocks = await acontent_blocks(document, media_key="picture", fetch=["images.example.com"])
+    embeddings.embed_query(blocks)
+    return HumanMessage(content_blocks=[*blocks, create_text_block("What is it?")])
+
+
+async def aembed_image(embeddings: GeminiEmbeddings, block: ImageContentBlock) -> list[float]:
+    return await embeddings.aembed_query(block)
+
+
 def emulate() -> None:
     with GeminiEmulator() as emulator:
         emulator.fail_next(status=429, retry_after=2)
@@ -193,4 +254,9 @@ def emulate() -> None:
         emulator.answer_next(body=b"")
         emulator.fail_next(error="credit")  # type: ignore[arg-type] # no such error
         emulator.misbehave(0.1, kinds=[503, "spending-cap", "short"])
+        emulator.answer_next("lost", method="files.upload")
+        emulator.max_request_images = None
+        assert_texts(emulator, ["a text", sample_media.png("a"), ["a caption", b""]])
+        assert_type(sample_media.pdf("a", "b", padding=1), bytes)
+        assert_type(emulator.files, list[RecordedMedium])
         assert_type(emulator.texts, list[RecordedText])

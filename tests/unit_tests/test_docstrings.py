@@ -8,7 +8,15 @@ import re
 import pytest
 
 import langchain_gemini_qdrant as package
-from langchain_gemini_qdrant import embeddings, ingestion, migration, recall, sizing, vectorstores
+from langchain_gemini_qdrant import (
+    embeddings,
+    ingestion,
+    media,
+    migration,
+    recall,
+    sizing,
+    vectorstores,
+)
 
 CLASSES = (
     package.GeminiEmbeddings,
@@ -16,7 +24,7 @@ CLASSES = (
     package.EdgeClient,
     package.AsyncEdgeClient,
 )
-HOMES = (embeddings, ingestion, migration, recall, sizing, vectorstores)
+HOMES = (embeddings, ingestion, media, migration, recall, sizing, vectorstores)
 # Elsewhere is where the whole of it would have to be read
 _ELSEWHERE = re.compile(r"[;.:] see `|^ *\w+: See `", re.MULTILINE | re.IGNORECASE)
 

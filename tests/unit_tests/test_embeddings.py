@@ -135,7 +135,7 @@ def test_embedding_001_takes_its_one_size_only():
     ("texts", "indices", "message"),
     [
         (["a", "", "b", " \n"], (1, 3), "2 of 4 texts are blank, at index 1, 3"),
-        (["a", None], (1,), "must be strings, got NoneType at index 1"),
+        (["a", None], (1,), "index 1: a content must be a string, .* got NoneType"),
     ],
 )
 def test_text_that_cannot_be_embedded_is_named_by_index_and_nothing_is_sent(

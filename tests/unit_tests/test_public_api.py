@@ -142,6 +142,9 @@ def test_arguments_of_the_factories():
         "distance",
         "vector_name",
         "title_key",
+        "media_key",
+        "media_root",
+        "fetch_media",
         "payload_indexes",
         "retrieval_mode",
         "sparse_embedding",
@@ -185,7 +188,8 @@ def test_arguments_of_ingest_and_what_it_reports():
         "on_progress": None,
         "on_error": "raise",
     }
-    shared = ["requests", "texts", "tokens", "estimated_tokens", "usd", "seconds"]
+    shared = ["requests", "texts", "tokens", "estimated_tokens", "usd"]
+    shared += ["tokens_by_modality", "usd_by_modality", "seconds"]
     assert [field.name for field in dataclasses.fields(package.IngestReport)] == [
         *shared,
         *("added", "updated", "skipped", "deleted", "failed", "stopped", "causes"),
@@ -272,7 +276,7 @@ def test_arguments_of_what_moves_a_collection(name, arguments):
 def test_every_method_of_the_store_has_an_async_twin():
     store = package.GeminiQdrantVectorStore
     sync_only = {"as_retriever", "client", "embeddings", "sparse_embeddings", "async_client"}
-    sync_only |= {"hybrid_fusion", "search_params", "title_key"}
+    sync_only |= {"hybrid_fusion", "search_params", "title_key", "media_key"}
     names = {name for name in dir(store) if name[0].islower()} - sync_only
     for name in names - {f"a{each}" for each in names}:
         assert f"a{name}" in names, name
