@@ -6,8 +6,8 @@ import json
 
 from langchain_gemini_qdrant import errors
 from langchain_gemini_qdrant.edge._worker._protocol import _ErrorInWorker
+from langchain_gemini_qdrant.embeddings._halving import SentInHalvesError
 from langchain_gemini_qdrant.embeddings._response import NoVectorError
-from langchain_gemini_qdrant.embeddings._send import SentInHalvesError
 from langchain_gemini_qdrant.ingestion import IngestReport
 from langchain_gemini_qdrant.testing._api._errors import ApiError
 

@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections import deque
 from concurrent.futures import CancelledError
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from langchain_gemini_qdrant._clock import SYSTEM_CLOCK, BlockingClock
 from langchain_gemini_qdrant._lists import check_list
-from langchain_gemini_qdrant._retry_policy import RetryPolicy
-from langchain_gemini_qdrant._runtime import Blocking
 from langchain_gemini_qdrant._warnings import warn, warn_in_passing
-from langchain_gemini_qdrant.embeddings._backends import files_api
 from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
-from langchain_gemini_qdrant.embeddings._concurrency import (
-    Tasks,
-    Threads,
-    wait_in_loop,
-    wait_in_thread,
-)
-from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
+from langchain_gemini_qdrant.embeddings._call import CallContext
+from langchain_gemini_qdrant.embeddings._checks import check_titles
+from langchain_gemini_qdrant.embeddings._halving import halves_may_pass
 from langchain_gemini_qdrant.embeddings._lengths import too_long
-from langchain_gemini_qdrant.embeddings._request import Content, check_titles
-from langchain_gemini_qdrant.embeddings._send import (
-    POLL,
-    CallContext,
-    Services,
-    count_tokens,
-    embed_at_once,
-    embed_batch,
-    halves_may_pass,
-)
+from langchain_gemini_qdrant.embeddings._request import Content
+from langchain_gemini_qdrant.embeddings._send import count_tokens, embed_at_once, embed_batch
 from langchain_gemini_qdrant.embeddings._tracing import traced
-from langchain_gemini_qdrant.embeddings._uploads import Files, uploads_of
-from langchain_gemini_qdrant.embeddings._vectors import (
-    Result,
-    Vectors,
-    as_list,
-    until_failure,
-)
-from langchain_gemini_qdrant.embeddings.models import find_model
-from langchain_gemini_qdrant.errors import (
-    ConfigurationError,
-    GeminiQdrantError,
-    InvalidInputError,
-)
+from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors, as_list, until_failure
+from langchain_gemini_qdrant.errors import ConfigurationError, GeminiQdrantError, InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -62,73 +32,17 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from langchain_core.rate_limiters import BaseRateLimiter
-    from langchain_core.stores import ByteStore
-
-    from langchain_gemini_qdrant._clock import Clock
-    from langchain_gemini_qdrant.embeddings._backends.protocol import Backend, Vector
+    from langchain_gemini_qdrant._retry_policy import RetryPolicy
+    from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
     from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide
-    from langchain_gemini_qdrant.embeddings._connection import Connection
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
     from langchain_gemini_qdrant.embeddings._request import RequestSpec
+    from langchain_gemini_qdrant.embeddings._services import Services
     from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
-    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.embeddings.models import GeminiModel
 
 T = TypeVar("T")
 J = TypeVar("J")
-
-# A batch has at most this share of a minute's tokens: larger ones would leave the rest unused.
-_BATCHES_A_MINUTE = 20
-# The estimate of tokens may be a third too low.
-_TRUST_IN_THE_ESTIMATE = 0.7
-
-
-class BlockingRateLimiter:
-    """A LangChain rate limiter for operations without an event loop."""
-
-    def __init__(self, limiter: BaseRateLimiter, cancelled: threading.Event) -> None:
-        self._limiter = limiter
-        self._cancelled = cancelled
-
-    async def aacquire(self, *, blocking: bool = True) -> bool:
-        """Block until a text may be sent; if not `blocking`, return whether it may.
-
-        Raises:
-            CancelledError: The call has ended.
-        """
-        while True:
-            if self._cancelled.is_set():
-                raise CancelledError
-            admitted = self._limiter.acquire(blocking=False)
-            if admitted or not blocking:
-                return admitted
-            self._cancelled.wait(POLL)
-
-
-def blocking_services(
-    backend: Backend,
-    clock: Clock,
-    cache: ByteStore | None,
-    rate_limiter: BaseRateLimiter | None,
-    files: Files,
-) -> Services:
-    """Return the services of sync calls; closing their `side_by_side` ends all waits."""
-    cancelled = threading.Event()
-    return Services(
-        backend=Blocking(backend, "a"),
-        clock=BlockingClock(clock, cancelled),
-        cache=None if cache is None else Blocking(cache, "a"),
-        rate_limiter=None if rate_limiter is None else BlockingRateLimiter(rate_limiter, cancelled),
-        files=replace(
-            files,
-            api=files.api and Blocking(files.api, "a"),
-            wait=wait_in_thread,
-            cancelled=cancelled,
-        ),
-        apart=_at_once,
-        side_by_side=partial(Threads, cancelled=cancelled),
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -432,57 +346,6 @@ class Embedder:
         return wanted.outcomes()
 
 
-def make_embedder(options: GeminiEmbeddings, connection: Connection, used: UsageTotal) -> Embedder:
-    """Return the embedder of an instance, with everything that is constant for it.
-
-    Raises:
-        ConfigurationError: The SDK is not installed, or does not accept the options.
-    """
-    backend, clock = open_backend(options, connection), options.clock or SYSTEM_CLOCK
-    cache, rate_limiter = options.cache, options.rate_limiter
-    quota, most = options.tokens_per_minute, backend.max_batch_tokens(options.model)
-    bounds = [] if quota is None else [quota / _BATCHES_A_MINUTE]
-    bounds += [] if most is None else [most * _TRUST_IN_THE_ESTIMATE]
-    limiter = limiter_of(options, connection)
-    files = Files(
-        api=files_api(options.backend, backend, is_vertex=connection.is_vertex),
-        uploads=uploads_of(limiter),
-        wait=wait_in_loop,
-        cancelled=threading.Event(),
-    )
-    blocking = partial(blocking_services, backend, clock, cache, rate_limiter, files)
-    return Embedder(
-        services=Services(
-            backend=backend,
-            clock=clock,
-            cache=cache,
-            rate_limiter=rate_limiter,
-            files=files,
-            apart=asyncio.to_thread,
-            side_by_side=Tasks,
-        ),
-        blocking_services=blocking,
-        query_services=blocking(),
-        used=used,
-        on_usage=options.on_usage,
-        limiter=limiter,
-        policy=RetryPolicy(max_retries=options.max_retries),
-        deadline=options.deadline,
-        model=find_model(options.model),
-        max_texts=max(
-            1,
-            min(
-                options.batch_size,
-                backend.max_batch_size(options.model),
-                int(options.requests_per_minute or options.batch_size),
-            ),
-        ),
-        max_tokens=min(bounds, default=None),
-        max_concurrency=options.max_concurrency,
-        on_too_long=options.on_too_long,
-    )
-
-
 async def _read(
     services: Services, check: Callable[..., T], values: Sequence[object], *rest: object
 ) -> T:
@@ -491,10 +354,6 @@ async def _read(
         return check(values, *rest)
     result: T = await services.apart(check, values, *rest)
     return result
-
-
-async def _at_once(function: Callable[..., T], *args: object) -> T:
-    return function(*args)
 
 
 async def _result(

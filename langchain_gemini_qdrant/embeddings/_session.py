@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_gemini_qdrant._runtime import AsAsync
+from langchain_gemini_qdrant.embeddings._checks import check_count
 from langchain_gemini_qdrant.embeddings._concurrency import Tasks, Threads
-from langchain_gemini_qdrant.embeddings._request import call_spec, check_count
+from langchain_gemini_qdrant.embeddings._request import call_spec
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
 from langchain_gemini_qdrant.embeddings._wrappers import DOCUMENTS, awaitable, gemini_of, is_plain
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import Vector
+    from langchain_gemini_qdrant.embeddings._call import CallContext
     from langchain_gemini_qdrant.embeddings._concurrency import Pending, SideBySide, Signal
     from langchain_gemini_qdrant.embeddings._embedder import Embedder
-    from langchain_gemini_qdrant.embeddings._send import CallContext
     from langchain_gemini_qdrant.embeddings._waiting import Waiting
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.errors import GeminiQdrantError

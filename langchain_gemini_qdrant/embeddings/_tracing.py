@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from langsmith import trace
 
-    from langchain_gemini_qdrant.embeddings._send import CallContext
+    from langchain_gemini_qdrant.embeddings._call import CallContext
     from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 
 T = TypeVar("T")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from langchain_gemini_qdrant._forks import MAKING, renew_lock_in_children
 from langchain_gemini_qdrant._warnings import warn_in_passing
+from langchain_gemini_qdrant.embeddings._call import retried
+from langchain_gemini_qdrant.embeddings._halving import SentInHalvesError
 from langchain_gemini_qdrant.embeddings._media import large_media
-from langchain_gemini_qdrant.embeddings._send import SentInHalvesError, retried
 from langchain_gemini_qdrant.errors import (
     GeminiQdrantError,
     RequestRejectedError,
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from langchain_gemini_qdrant.embeddings._backends.protocol import StoredFile, Vector
+    from langchain_gemini_qdrant.embeddings._call import CallContext
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
     from langchain_gemini_qdrant.embeddings._request import Content
-    from langchain_gemini_qdrant.embeddings._send import CallContext
     from langchain_gemini_qdrant.media._medium import Medium
 
 Key: TypeAlias = tuple[int, str]

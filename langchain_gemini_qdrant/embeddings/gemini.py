@@ -35,7 +35,7 @@ from langchain_gemini_qdrant.embeddings._connection import (
     connect,
     has_own_client,
 )
-from langchain_gemini_qdrant.embeddings._embedder import Embedder, make_embedder
+from langchain_gemini_qdrant.embeddings._embedder import Embedder
 from langchain_gemini_qdrant.embeddings._image_methods import ImageMethods
 from langchain_gemini_qdrant.embeddings._options import (
     DisplayedOptions,
@@ -49,6 +49,7 @@ from langchain_gemini_qdrant.embeddings._options import (
     picklable,
 )
 from langchain_gemini_qdrant.embeddings._request import call_spec, check_model
+from langchain_gemini_qdrant.embeddings._setup import make_embedder
 from langchain_gemini_qdrant.embeddings._signature import options, typed_as
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, UsageTotal
 from langchain_gemini_qdrant.embeddings._vectors import Vectors

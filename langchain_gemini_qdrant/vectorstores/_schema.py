@@ -8,7 +8,7 @@ from langchain_qdrant import RetrievalMode
 from qdrant_client import models
 
 from langchain_gemini_qdrant._qdrant_values import EVERYWHERE, check_payload, named_vectors
-from langchain_gemini_qdrant.embeddings._request import check_count
+from langchain_gemini_qdrant.embeddings._checks import check_count
 from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.quantization import quantization_config, stored_alike

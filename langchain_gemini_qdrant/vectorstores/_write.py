@@ -13,7 +13,7 @@ from langchain_gemini_qdrant._lists import check_list
 from langchain_gemini_qdrant._qdrant_values import check_finite, check_model, point_id
 from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
-from langchain_gemini_qdrant.embeddings._request import check_count, check_texts
+from langchain_gemini_qdrant.embeddings._checks import check_count, check_texts
 from langchain_gemini_qdrant.embeddings._vectors import outcomes_of
 from langchain_gemini_qdrant.embeddings._wrappers import DOCUMENTS, gemini_of, replaced
 from langchain_gemini_qdrant.errors import (

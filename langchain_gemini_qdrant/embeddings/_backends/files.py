@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from google.genai import types
 from google.genai.errors import APIError
 
-from langchain_gemini_qdrant.embeddings._backends.google_genai import translated_errors
+from langchain_gemini_qdrant.embeddings._backends.google_genai_errors import translated_errors
 from langchain_gemini_qdrant.embeddings._backends.protocol import StoredFile, shortest
 from langchain_gemini_qdrant.errors import (
     InvalidInputError,

@@ -24,8 +24,8 @@ from langchain_gemini_qdrant.embeddings._backends.google_genai import (
     GenaiConnections,
     client_options,
     http_options,
-    translated_errors,
 )
+from langchain_gemini_qdrant.embeddings._backends.google_genai_errors import translated_errors
 from langchain_gemini_qdrant.embeddings._backends.google_genai_parts import json_parts
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import ConfigurationError, RequestRejectedError
