@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from langchain_gemini_qdrant.cli.options import MEDIA_KEY
 from langchain_gemini_qdrant.cli.progress import counted, duration
 from langchain_gemini_qdrant.media._kinds import MEDIA_TYPES
-from langchain_gemini_qdrant.media._medium import Medium, split_page
+from langchain_gemini_qdrant.media._medium import SHA256_KEY, TYPE_KEY, Medium, split_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,9 +24,6 @@ NAMES = {"IMAGE": "image", "AUDIO": "sound", "VIDEO": "video", "DOCUMENT": "PDF 
 
 def types_of(document: Document) -> list[str]:
     """Return the MIME type of each medium of a stored document; empty for a text."""
-    # Imported here: `--help` must not wait for the engines.
-    from langchain_gemini_qdrant.vectorstores._media import SHA256_KEY, TYPE_KEY  # noqa: PLC0415
-
     metadata = document.metadata
     if SHA256_KEY not in metadata:
         return []

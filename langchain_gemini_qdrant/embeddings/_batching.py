@@ -12,7 +12,7 @@ from langchain_gemini_qdrant.media._kinds import LIMITS
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 
-    from langchain_gemini_qdrant.embeddings._media import Parts
+    from langchain_gemini_qdrant.media._contents import Parts
 
 # 100 texts of the greatest length that a model reads are about 3.5 MB, so this only splits texts
 # that will be truncated. A gRPC server accepts 4 MiB by default, other proxies 10 MB; Google's own

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 from langchain_core.documents.base import Blob
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
-
-Parts: TypeAlias = tuple[str | Medium, ...]
-"""The texts and media of one content, at least one of them a medium."""
+    from langchain_gemini_qdrant.media._contents import Parts
 
 INLINE_BYTES = 15_000_000
 """Most bytes of media in one request, in base64 the 20 MB that the API has always accepted.

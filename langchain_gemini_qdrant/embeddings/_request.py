@@ -29,16 +29,16 @@ from langchain_gemini_qdrant.embeddings.models import (
 )
 from langchain_gemini_qdrant.embeddings.tasks import parse_task_type, task_sides, with_prefix
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError, TextTooLongError
+from langchain_gemini_qdrant.media._contents import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Literal
 
-    from langchain_gemini_qdrant.embeddings._media import Parts
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.embeddings.models import GeminiModel
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
-    from langchain_gemini_qdrant.media._medium import Medium
+    from langchain_gemini_qdrant.media._contents import Parts
 
 # Outside these shares of a model's limit the estimate is trusted; between them the API counts the
 # tokens.
@@ -59,7 +59,7 @@ class Content(NamedTuple):
     text: str
     title: str | None
     tokens: int
-    parts: tuple[str | Medium, ...] = ()
+    parts: Parts = ()
 
     @property
     def media_tokens(self) -> int:
@@ -260,7 +260,7 @@ def _with_media(parts: Parts, title: str | None) -> Content:
     if title:
         caption = [part for part in parts[:1] if isinstance(part, str)]
         parts = ("\n".join([_plain(title), *caption]), *parts[len(caption) :])
-    text = "\n".join([part for part in parts if isinstance(part, str)])
+    text = text_of(parts)
     tokens = media_tokens([parts]).total()
     return Content(text, None, tokens + (estimate_tokens(text) if text else 0), parts)
 

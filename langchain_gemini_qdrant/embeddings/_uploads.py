@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from langchain_gemini_qdrant._forks import MAKING, renew_lock_in_children
 from langchain_gemini_qdrant._warnings import warn_in_passing
+from langchain_gemini_qdrant.embeddings._backends.protocol import SHORTEST_DEADLINE
 from langchain_gemini_qdrant.embeddings._call import retried
 from langchain_gemini_qdrant.embeddings._halving import SentInHalvesError
 from langchain_gemini_qdrant.embeddings._media import large_media
@@ -38,7 +39,6 @@ _DIGITS = 36  # of the digest in a file's name, which has at most 40 characters
 _POLL = 0.5  # seconds after which a call that waits for another one's upload may end
 _FIRST_POLL, _LONGEST_POLL = 1.0, 10.0  # seconds between two questions for a file's state
 _LONGEST_PROCESSING = 600.0  # seconds
-_LONGEST_DELETION = 10.0  # seconds, the shortest deadline that the API accepts
 _EXISTS = 409
 _GONE = frozenset({403, 404})  # Google answers 403 for files of others and for missing ones
 
@@ -338,7 +338,7 @@ class Files:
 
     async def _delete(self, call: CallContext, stored: StoredFile) -> None:
         try:
-            await self.api.adelete(call.spec.model, stored.name, timeout=_LONGEST_DELETION)
+            await self.api.adelete(call.spec.model, stored.name, timeout=SHORTEST_DEADLINE)
         except Exception as error:  # noqa: BLE001 - of any kind: the vectors must not be lost
             if getattr(error, "status_code", None) not in _GONE:
                 why = error if isinstance(error, GeminiQdrantError) else type(error).__name__

@@ -25,8 +25,8 @@ from langchain_gemini_qdrant.vectorstores._points import Row
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_gemini_qdrant.embeddings._media import Parts
     from langchain_gemini_qdrant.ingestion._cleanup import Cleanup
+    from langchain_gemini_qdrant.media._contents import Parts
     from langchain_gemini_qdrant.media._medium import Medium
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 

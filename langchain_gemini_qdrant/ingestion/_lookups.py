@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_gemini_qdrant.embeddings._media import images_in
-from langchain_gemini_qdrant.media._medium import Medium
+from langchain_gemini_qdrant.media._medium import SHA256_KEY, Medium
 from langchain_gemini_qdrant.vectorstores._comparison import same_json
-from langchain_gemini_qdrant.vectorstores._media import SHA256_KEY
 from langchain_gemini_qdrant.vectorstores._open import checked
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._schema import read_consistency
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
     from qdrant_client import models
 
-    from langchain_gemini_qdrant.embeddings._media import Parts
+    from langchain_gemini_qdrant.media._contents import Parts
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 
 

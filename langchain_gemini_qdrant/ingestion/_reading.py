@@ -5,8 +5,7 @@ from __future__ import annotations
 import collections.abc
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.documents.base import Blob
-
+from langchain_gemini_qdrant.embeddings._media import held_bytes
 from langchain_gemini_qdrant.ingestion._lookups import Given
 
 if TYPE_CHECKING:
@@ -48,11 +47,6 @@ async def read(
         if given is _END:
             return
         batch.append(given)
-        held += _held_bytes(given)
+        held += held_bytes(given.document if isinstance(given, Given) else given)
         if len(batch) % size == 0 and now() - began >= _QUICK_S:
             return
-
-
-def _held_bytes(given: object) -> int:
-    document = given.document if isinstance(given, Given) else given
-    return len(document.data or ()) if isinstance(document, Blob) else 0

@@ -13,7 +13,7 @@ from langchain_core.messages.content import TextContentBlock
 from langchain_gemini_qdrant.errors import InvalidInputError
 from langchain_gemini_qdrant.media._contents import ADDRESSES
 from langchain_gemini_qdrant.media._kinds import MODALITIES, plain_type
-from langchain_gemini_qdrant.media._medium import short, split_page
+from langchain_gemini_qdrant.media._medium import TYPE_KEY, short, split_page
 from langchain_gemini_qdrant.media._references import (
     References,
     each_reference,
@@ -64,7 +64,7 @@ def content_blocks(
     """
     files = References(root=root, fetch=fetch)
     references = each_reference(document.metadata.get(media_key))
-    types = types_of(references, document.metadata.get("mime_type"))
+    types = types_of(references, document.metadata.get(TYPE_KEY))
     blocks: list[ContentBlock] = []
     if document.page_content.strip():
         blocks.append(TextContentBlock(type="text", text=document.page_content))

@@ -56,6 +56,9 @@ ContentBlock: TypeAlias = (
 Content: TypeAlias = str | Blob | ContentBlock | Sequence[str | Blob | ContentBlock]
 """What becomes one vector: a text, an image, sound, video or PDF, or a sequence of these."""
 
+Parts: TypeAlias = tuple[str | Medium, ...]
+"""The texts and media of one content as they are sent, in order, at least one of them a medium."""
+
 ADDRESSES = ("gs://", "files/", "https://generativelanguage.googleapis.com/")
 """How the addresses start that the API reads itself."""
 
@@ -73,7 +76,7 @@ _OLD_KEYS = {  # by `source_type`: the key in langchain-core 0.3, and that of to
 _NOUNS = {"IMAGE": "image", "AUDIO": "sound", "VIDEO": "video", "DOCUMENT": "PDF"}
 
 
-def as_content(value: object, *, vertexai: bool = False) -> str | tuple[str | Medium, ...]:
+def as_content(value: object, *, vertexai: bool = False) -> str | Parts:
     """Return a content in the form in which it is sent; a text stays a `str`.
 
     Args:
@@ -95,9 +98,16 @@ def as_content(value: object, *, vertexai: bool = False) -> str | tuple[str | Me
     parts = [part for part in parts if isinstance(part, Medium) or part.strip()]
     media = [part for part in parts if isinstance(part, Medium)]
     if not media:
-        return "\n".join([part for part in parts if isinstance(part, str)])
+        return text_of(tuple(parts))
     _check_limits(media, vertexai=vertexai)
     return tuple(parts)
+
+
+def text_of(content: str | Parts) -> str:
+    """Return the text of a content, `""` of media alone."""
+    if isinstance(content, str):
+        return content
+    return "\n".join([part for part in content if isinstance(part, str)])
 
 
 def _is_sequence(value: object) -> TypeIs[Sequence[object]]:

@@ -32,6 +32,12 @@ from langchain_gemini_qdrant.media._pdfs import page_of, pages_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SHA256_KEY = "media_sha256"
+"""The metadata key of the digest of a medium's bytes, a list for a list of media."""
+
+TYPE_KEY = "mime_type"
+"""The metadata key of a medium's MIME type, a list for a list of media."""
+
 _MOST_DIGITS = 9  # of a page number
 _LONG = 500  # characters of a reference in a message
 _KEPT_DIGESTS = 64

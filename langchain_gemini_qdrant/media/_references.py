@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 from urllib.request import url2pathname
 
@@ -48,20 +48,27 @@ class References:
     fetch: bool | Collection[str] = False
 
     def __post_init__(self) -> None:
-        """Refuse a single host: each of its letters would be one.
+        """Check `fetch`: of a single host, each letter would be one.
 
         Raises:
-            ConfigurationError: `fetch` is not a bool or a list.
+            ConfigurationError: `fetch` is not a bool or a list of names.
         """
-        if isinstance(self.fetch, str) or not isinstance(self.fetch, bool | Collection):
+        given: Any = self.fetch
+        if isinstance(given, bool):
+            return
+        is_many = isinstance(given, Collection) and not isinstance(given, str)
+        hosts: tuple[object, ...] = tuple(given) if is_many else (None,)
+        if not all(isinstance(host, str) for host in hosts):
             raise ConfigurationError(
-                f"fetch must be True, False or a list of host names, got {self.fetch!r}"
+                "fetch (of a store: fetch_media) must be True, False or a list of names of hosts, "
+                f"got {given!r}"
             )
+        object.__setattr__(self, "fetch", hosts)  # a copy, which nobody changes
 
     def media(self, references: object, mime_type: object = None) -> tuple[Medium, ...]:
         """Return the media of one reference or a list; None and an empty list have none.
 
-        It reads files and may read from the network; see `amedia`.
+        It reads files and may read from the network.
 
         Args:
             references: A path, `file:`, `data:`, `gs:` or `https:` address or `files/...`, or a
@@ -74,10 +81,6 @@ class References:
         several = each_reference(references)
         types = types_of(several, mime_type)
         return tuple([self._medium(*each) for each in zip(several, types, strict=True)])
-
-    async def amedia(self, references: object, mime_type: object = None) -> tuple[Medium, ...]:
-        """Async counterpart of `media`, which reads in a thread."""
-        return await asyncio.to_thread(self.media, references, mime_type)
 
     def may_fetch(self) -> bool:
         """Return whether any address is read from the network."""

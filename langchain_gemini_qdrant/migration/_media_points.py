@@ -10,7 +10,7 @@ from langchain_gemini_qdrant._qdrant_values import document_id
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings._media import media_support_of
 from langchain_gemini_qdrant.errors import ConfigurationError
-from langchain_gemini_qdrant.vectorstores._media import SHA256_KEY
+from langchain_gemini_qdrant.media._medium import SHA256_KEY
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from qdrant_client import models
 
-    from langchain_gemini_qdrant.embeddings._media import Parts
     from langchain_gemini_qdrant.ingestion._progress import Counters
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
+    from langchain_gemini_qdrant.media._contents import Parts
     from langchain_gemini_qdrant.vectorstores._collection import Collection
 
 _MAX_PASSES = 5

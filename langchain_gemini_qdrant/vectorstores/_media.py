@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import abc
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.documents.base import Blob
 
@@ -16,21 +15,19 @@ from langchain_gemini_qdrant._qdrant_values import ID_KEY
 from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.media._contents import as_content
-from langchain_gemini_qdrant.media._medium import Medium
+from langchain_gemini_qdrant.media._medium import SHA256_KEY, TYPE_KEY, Medium
 from langchain_gemini_qdrant.media._references import References, without_bytes
 from langchain_gemini_qdrant.vectorstores._arguments import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections import abc
+    from collections.abc import Callable, Sequence
 
+    from langchain_gemini_qdrant.media._contents import Parts
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores._points import Row
 
-SHA256_KEY = "media_sha256"
-"""The metadata key of the digest of a medium's bytes, a list for a list of media."""
-
-TYPE_KEY = "mime_type"
-"""The metadata key of a medium's MIME type, a list for a list of media."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,19 +78,7 @@ def media_layout(
             "media_key needs GeminiEmbeddings, which embed media beside texts, got "
             f"{type(embedding).__name__}; they have a cache of their own, cache="
         )
-    return MediaLayout(key=key, references=References(root=_folder(root), fetch=_fetch(fetch)))
-
-
-def _fetch(fetch: Any) -> Any:  # noqa: ANN401 - checked here
-    if isinstance(fetch, bool):
-        return fetch
-    is_many = isinstance(fetch, abc.Collection) and not isinstance(fetch, str)
-    hosts: tuple[object, ...] = tuple(fetch) if is_many else (None,)
-    if not all(isinstance(host, str) for host in hosts):
-        raise ConfigurationError(
-            f"fetch_media must be True, False or a list of names of hosts, got {fetch!r}"
-        )
-    return hosts
+    return MediaLayout(key=key, references=References(root=_folder(root), fetch=fetch))
 
 
 def _folder(root: object) -> Path | None:
@@ -148,10 +133,7 @@ async def with_media(collection: Collection, rows: Sequence[Row]) -> list[Row | 
             continue
         if collection.layout.embedding is None:
             raise _no_dense_vectors()
-        if collection.blocking:
-            found.append(_read(layout, row))
-        else:
-            found.append(await asyncio.to_thread(_read, layout, row))
+        found.append(await _apart(collection, _read, layout, row))
     return found
 
 
@@ -200,14 +182,17 @@ async def media_of(collection: Collection, reference: str | os.PathLike[str]) ->
     """
     layout = collection.layout.media
     references = References() if layout is None else layout.references
-    if isinstance(reference, os.PathLike):
-        reference = os.fspath(reference)
+    return await _apart(collection, references.media, reference)
+
+
+async def _apart(collection: Collection, function: Callable[..., T], *args: object) -> T:
+    """Call a function that reads files: in a thread, or here if all calls block."""
     if collection.blocking:
-        return references.media(reference)
-    return await asyncio.to_thread(references.media, reference)
+        return function(*args)
+    return await asyncio.to_thread(function, *args)
 
 
-async def query_content(collection: Collection, query: object) -> str | tuple[str | Medium, ...]:
+async def query_content(collection: Collection, query: object) -> str | Parts:
     """Check the query of a search, and return it in the form in which it is embedded.
 
     Raises:
@@ -216,9 +201,8 @@ async def query_content(collection: Collection, query: object) -> str | tuple[st
     """
     if isinstance(query, str):
         return query
-    blocking = collection.blocking
     read = partial(as_content, query, vertexai=True)  # embedding checks again
-    content = read() if blocking else await asyncio.to_thread(read)
+    content = await _apart(collection, read)
     if isinstance(content, str):
         return content
     embedding = collection.layout.embedding
@@ -230,13 +214,6 @@ async def query_content(collection: Collection, query: object) -> str | tuple[st
             f"{type(embedding).__name__}"
         )
     return content
-
-
-def text_of(content: str | tuple[str | Medium, ...]) -> str:
-    """Return the text of a content, for sparse vectors; `""` for media alone."""
-    if isinstance(content, str):
-        return content
-    return "\n".join([part for part in content if isinstance(part, str)])
 
 
 def _no_dense_vectors() -> ConfigurationError:

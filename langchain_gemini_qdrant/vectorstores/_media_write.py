@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from langchain_gemini_qdrant._lists import check_list
+from langchain_gemini_qdrant.embeddings._media import at_index, held_bytes
 from langchain_gemini_qdrant.embeddings.models import MAX_BATCH_SIZE
 from langchain_gemini_qdrant.errors import InvalidInputError, PartialWriteError
 from langchain_gemini_qdrant.vectorstores import _points
@@ -68,14 +69,14 @@ async def _batches(
         try:
             metadata = blob_metadata(collection.layout.media, blob)
         except InvalidInputError as error:
-            raise InvalidInputError(f"index {index}: {error}", indices=[index]) from error
+            raise at_index(index, error) from error
         try:
             name = blob.id if given is None else next(given)
         except StopIteration:
             raise _wrong_count(f"only {index}") from None
         rows.append(Row(str(uuid.uuid4()) if name is None else name, "", metadata, (blob,)))
         index += 1
-        size_bytes += len(blob.data or b"")
+        size_bytes += held_bytes(blob)
         if len(rows) == MOST_BLOBS or size_bytes >= MOST_BYTES:
             size_bytes = 0
             yield

@@ -11,6 +11,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from langchain_gemini_qdrant._qdrant_values import check_finite, check_model
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.media._contents import text_of
 from langchain_gemini_qdrant.quantization import merge_search_params
 from langchain_gemini_qdrant.vectorstores import _scores
 from langchain_gemini_qdrant.vectorstores._arguments import (
@@ -23,7 +24,7 @@ from langchain_gemini_qdrant.vectorstores._arguments import (
     options_of,
 )
 from langchain_gemini_qdrant.vectorstores._limits import at_most
-from langchain_gemini_qdrant.vectorstores._media import query_content, text_of
+from langchain_gemini_qdrant.vectorstores._media import query_content
 from langchain_gemini_qdrant.vectorstores._points import as_qdrant
 from langchain_gemini_qdrant.vectorstores.filters import to_filter
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
 
     from langchain_gemini_qdrant.media import Content
-    from langchain_gemini_qdrant.media._medium import Medium
+    from langchain_gemini_qdrant.media._contents import Parts
     from langchain_gemini_qdrant.vectorstores._collection import Collection
     from langchain_gemini_qdrant.vectorstores._scores import Fusion
     from langchain_gemini_qdrant.vectorstores.filters import Filter
@@ -190,9 +191,7 @@ async def mmr_search(
     return await search_by_vector(collection, vector, k=k, mmr=mmr, **options)
 
 
-async def _dense_query(
-    collection: Collection, query: str | tuple[str | Medium, ...]
-) -> list[float]:
+async def _dense_query(collection: Collection, query: str | Parts) -> list[float]:
     embedding: Any = collection.require_embedding()
     vector: Any = await embedding.aembed_query(query)
     collection.check_size(vector)

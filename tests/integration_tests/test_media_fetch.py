@@ -60,11 +60,10 @@ def web():
         yield server
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-async def test_a_medium_is_fetched_once_from_an_allowed_host(web, is_async):
+def test_a_medium_is_fetched_once_from_an_allowed_host(web):
     references = References(fetch=HOST)
     asked = [f"{web.url}/dog.png?size=3", f"{web.url}/to/dog", f"{web.url}/r.pdf#page=2"]
-    media = await references.amedia(asked) if is_async else references.media(asked)
+    media = references.media(asked)
     assert [medium.read() for medium in media[:2]] == [PNG, PNG]
     assert [medium.source for medium in media] == asked
     assert (media[2].page, media[2].mime_type) == (2, "application/pdf")

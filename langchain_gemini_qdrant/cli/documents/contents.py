@@ -15,14 +15,13 @@ from langchain_gemini_qdrant.cli.documents.kinds import (
     needs_extra,
 )
 from langchain_gemini_qdrant.errors import InvalidInputError
-from langchain_gemini_qdrant.media._kinds import MEDIA_TYPES, advice, sniff
+from langchain_gemini_qdrant.media._kinds import HEAD_BYTES, MEDIA_TYPES, advice, sniff
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from langchain_gemini_qdrant.cli.documents.reading import Reading
 
-_HEAD_BYTES = 4096
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ENCRYPTED = "is encrypted: save a copy without the password"
 # Bytes of text and markup: a tree takes 30 times as much; sheets of Excel are read row by row.
@@ -93,7 +92,7 @@ def find_kind(reading: Reading) -> Kind:
     """
     path, kind = reading.file.path, reading.file.kind
     with path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
+        head = stream.read(HEAD_BYTES)
     found = _medium(head, is_wanted=reading.media) or _by_signature(path, head, kind)
     if found is None and path.suffix.lower() in MEDIA_KINDS:
         raise InvalidInputError(_no_medium(head, MEDIA_KINDS[path.suffix.lower()]))
@@ -191,7 +190,7 @@ def _archive(path: Path, kind: Kind) -> Kind:
 
 def _archived_kind(archive: zipfile.ZipFile) -> Kind | None:
     names = {each.lower(): each for each in archive.namelist()}
-    if "mimetype" in names and archive.getinfo(names["mimetype"]).file_size < _HEAD_BYTES:
+    if "mimetype" in names and archive.getinfo(names["mimetype"]).file_size < HEAD_BYTES:
         mime = archive.read(names["mimetype"]).decode("ascii", "replace").strip()
         if mime.removesuffix("-template") in _MIME_TYPES:
             return _MIME_TYPES[mime.removesuffix("-template")]

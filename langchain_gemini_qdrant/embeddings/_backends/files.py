@@ -16,7 +16,12 @@ from google.genai import types
 from google.genai.errors import APIError
 
 from langchain_gemini_qdrant.embeddings._backends.google_genai_errors import translated_errors
-from langchain_gemini_qdrant.embeddings._backends.protocol import StoredFile, shortest
+from langchain_gemini_qdrant.embeddings._backends.protocol import (
+    SHORTEST_DEADLINE,
+    StoredFile,
+    shortest,
+)
+from langchain_gemini_qdrant.embeddings._media import INLINE_BYTES
 from langchain_gemini_qdrant.errors import (
     InvalidInputError,
     RateLimitError,
@@ -29,7 +34,6 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.embeddings._backends.google_genai import GenaiConnections
     from langchain_gemini_qdrant.media._medium import Medium
 
-_SHORTEST_DEADLINE = 10.0  # seconds, the shortest that the API accepts
 _PIECE = 8 * 2**20  # bytes, what the SDK reads and sends at a time
 _STORAGE = "file_storage_bytes"  # the quota of a project's files
 _IS_RAW = 32  # bytes of a SHA-256
@@ -133,7 +137,7 @@ class FilesApi:
         timeout = shortest(timeout, self._connections.timeout)
         return types.HttpOptions(
             base_url=self._connections.base_url,
-            timeout=None if timeout is None else round(1000 * max(timeout, _SHORTEST_DEADLINE)),
+            timeout=None if timeout is None else round(1000 * max(timeout, SHORTEST_DEADLINE)),
         )
 
     @contextmanager
@@ -172,8 +176,9 @@ def _uploading(model: str) -> Iterator[None]:
 
 def _not_served(model: str, found: str, status: int | None = None) -> RequestRejectedError:
     return RequestRejectedError(
-        f"{model}: media above 15 MB are uploaded, and base_url does not serve Google's Files API "
-        f"(/upload/.../files; {found}): use smaller media, or an address that serves it",
+        f"{model}: media above {INLINE_BYTES // 1_000_000} MB are uploaded, and base_url does not "
+        f"serve Google's Files API (/upload/.../files; {found}): use smaller media, or an address "
+        "that serves it",
         model=model,
         status_code=status,
     )

@@ -27,6 +27,7 @@ from langchain_gemini_qdrant.embeddings._backends.google_genai_parts import (
     sdk_part,
 )
 from langchain_gemini_qdrant.embeddings._backends.protocol import (
+    SHORTEST_DEADLINE,
     DeveloperApi,
     EmbedAnswer,
     shortest,
@@ -53,8 +54,6 @@ _USED = re.compile(
 for _name, _model in vars(types).items():
     if _USED.search(_name) and isinstance(_model, type) and issubclass(_model, BaseModel):
         _model.model_rebuild()
-
-_SHORTEST_DEADLINE = 10  # seconds, the shortest that the API accepts; see `http_options`
 
 # The SDK requires contents even if extra_body has the whole list of requests.
 _PLACEHOLDER = "-"
@@ -303,12 +302,12 @@ def http_options(
 ) -> types.HttpOptions:
     """Return how a request is sent.
 
-    The SDK sends the timeout to the server, rounded up to seconds. The Developer API refuses less
-    than 10 s with "Manually set deadline 5s is too short", however long the client waits.
+    The SDK sends the timeout to the server, rounded up to seconds, and the Developer API refuses
+    less than `SHORTEST_DEADLINE`, however long the client waits.
     """
     options = types.HttpOptions(extra_body=extra_body)
     if timeout is not None:
         options.timeout = max(1, round(timeout * 1000))
-        if timeout < _SHORTEST_DEADLINE:
-            options.headers = {"X-Server-Timeout": str(_SHORTEST_DEADLINE)}
+        if timeout < SHORTEST_DEADLINE:
+            options.headers = {"X-Server-Timeout": str(SHORTEST_DEADLINE)}
     return options

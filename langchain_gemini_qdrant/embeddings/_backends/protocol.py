@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
-    from langchain_gemini_qdrant.media._medium import Medium
+    from langchain_gemini_qdrant.media._contents import Parts
 
+SHORTEST_DEADLINE = 10
+"""Seconds: the API refuses a shorter deadline with "Manually set deadline 5s is too short"."""
 
 Vector: TypeAlias = "list[float] | NDArray[np.float32]"
 """A list as JSON has it, or a one-dimensional array as protobuf has it."""
@@ -74,10 +76,10 @@ class EmbedRequest:
     titles: Sequence[str | None]
     task_type: TaskType | None
     output_dimensionality: int | None
-    parts: Sequence[tuple[str | Medium, ...]] = ()
+    parts: Sequence[Parts] = ()
 
     @property
-    def contents(self) -> Iterator[tuple[str | Medium, ...]]:
+    def contents(self) -> Iterator[Parts]:
         """The parts of each content, also of texts."""
         if not self.parts:
             return ((text,) for text in self.texts)
