@@ -8,11 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qdrant_client import models
-
 from langchain_gemini_qdrant.embeddings._response import NoVectorError
 from langchain_gemini_qdrant.embeddings._waiting import Waits
-from langchain_gemini_qdrant.embeddings._wrappers import DOCUMENTS, is_plain
 from langchain_gemini_qdrant.errors import (
     CollectionMismatchError,
     ConfigurationError,
@@ -22,11 +19,9 @@ from langchain_gemini_qdrant.errors import (
 from langchain_gemini_qdrant.ingestion._lookups import Incoming, LookUps
 from langchain_gemini_qdrant.ingestion._reading import read
 from langchain_gemini_qdrant.ingestion._requests import next_request
-from langchain_gemini_qdrant.vectorstores import _points
-from langchain_gemini_qdrant.vectorstores._parts import in_parts
+from langchain_gemini_qdrant.ingestion._writes import store_payloads, store_vectors
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason, refuses_all
 from langchain_gemini_qdrant.vectorstores._retry import QUICK
-from langchain_gemini_qdrant.vectorstores._write import named_vectors, upsert
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -93,9 +88,6 @@ class Pipeline:
         self._batch_size = batch_size
         self._counters = counters
         self._report = report
-        # Vectors of other embeddings may be anything that pydantic converts to lists of floats.
-        is_checked = is_plain(collection.layout.embedding, *DOCUMENTS)
-        self._point = models.PointStruct.model_construct if is_checked else models.PointStruct
         self._recent: dict[str | int, None] = {}
         self._pending: dict[str | int, Incoming] = {}  # looked up, and neither stored nor failed
         self._updates: set[str | int] = set()  # of these, the ones that are stored differently
@@ -248,7 +240,7 @@ class Pipeline:
             if found is not None and key in self._pending:
                 self._updates.add(key)
         if changed:
-            await self._write(changed, self._set_payloads)
+            await self._write(changed, store_payloads)
 
     async def _embed(self, document: Incoming) -> None:
         """Let a document wait for the next request, unless its media cannot be read."""
@@ -272,7 +264,7 @@ class Pipeline:
             copies = [(left.pop(key), vector) for key, vector in vectors.items()]
             self._pending |= {document.key: document for document, _ in copies}
             if copies:
-                await self._write(copies, self._upsert)
+                await self._write(copies, store_vectors)
         return left
 
     async def _until_stored(self, key: str | int) -> None:
@@ -325,7 +317,7 @@ class Pipeline:
             self._running_bytes -= sum(document.size_bytes for document in documents)
             embedded += self._embedded(documents, request)
         if embedded:
-            await self._write(embedded, self._upsert)
+            await self._write(embedded, store_vectors)
         if self._session.fatal_error is not None:
             self._stop(self._session.fatal_error)
         if self._report_failed is not None:
@@ -376,13 +368,13 @@ class Pipeline:
     async def _write(
         self,
         pairs: Sequence[tuple[Incoming, Any]],
-        send: Callable[[Sequence[tuple[Incoming, Any]]], Awaitable[None]],
+        send: Callable[[Collection, Sequence[tuple[Incoming, Any]]], Awaitable[None]],
     ) -> None:
         """Write documents; bisect a refused batch down to the refused document."""
         error = self._broken
         if error is None:
             try:
-                await send(pairs)
+                await send(self._collection, pairs)
             except Exception as caught:  # noqa: BLE001 - raised with the report
                 error = caught
         if error is None:
@@ -401,36 +393,6 @@ class Pipeline:
             half = len(pairs) // 2
             await self._write(pairs[:half], send)
             await self._write(pairs[half:], send)
-
-    async def _upsert(self, embedded: Sequence[tuple[Incoming, list[float] | None]]) -> None:
-        dense = [vector for _, vector in embedded]
-        size = self._collection.state.size
-        for vector in dense:
-            if vector is not None and len(vector) != size:
-                self._collection.check_size(vector)
-        named = await named_vectors(
-            self._collection, [document.text for document, _ in embedded], dense
-        )
-        points = (
-            self._point(
-                id=document.key, vector={**document.vectors, **new}, payload=document.payload
-            )
-            for (document, _), new in zip(embedded, named, strict=True)
-        )
-        for request in _points.requests(points):
-            await upsert(self._collection, request, {})
-
-    async def _set_payloads(self, changed: Sequence[tuple[Incoming, dict[str, Any]]]) -> None:
-        """Change the payload of stored vectors, without embedding again."""
-        operations: list[models.UpdateOperation] = []
-        for document, payload in changed:
-            change = models.SetPayload(payload=payload, points=[document.key])
-            if self._collection.layout.metadata_key:
-                operations.append(models.SetPayloadOperation(set_payload=change))
-            else:  # fields to remove: metadata that the document no longer has
-                operations.append(models.OverwritePayloadOperation(overwrite_payload=change))
-        client, name = self._collection.client, self._collection.name
-        await in_parts(lambda some: client.batch_update_points(name, some), operations)
 
     # Counting
 
