@@ -89,7 +89,7 @@ class GeminiEmulator(Controls):
             max_request_bytes: Size of the body of a request, in bytes; a larger one gets 400.
                 Uploads have other limits.
             max_request_images: Images in all contents of a request; more of them get 400. None for
-                no limit besides 6 in each content.
+                no limit beyond the 6 of each content.
             refuse_wrong_media: Answer 400 to a medium with an unknown MIME type, or with bytes of
                 another type. Otherwise, as seen with Google, the answer is 200 and the content has
                 an embedding without values.
