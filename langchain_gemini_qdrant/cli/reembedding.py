@@ -111,11 +111,11 @@ def _usd(
     spec = request_spec(embeddings.model, "RETRIEVAL_DOCUMENT", embeddings.output_dimensionality)
     title = store.collection.layout.title
     tokens: Counter[str] = Counter()
-    count = 0
-    for count, each in enumerate(islice(store.iter_documents(), _SAMPLE), 1):  # noqa: B007
+    sample = list(islice(store.iter_documents(), _SAMPLE))
+    for each in sample:
         if each.page_content.strip():
             content = spec.content(each.page_content, title(each.metadata))
             tokens["TEXT"] += billed_tokens(content, spec.max_input_tokens)
         tokens += media_tokens(each)
     usd = known.usd(tokens)
-    return None if usd is None else usd * passages / max(count, 1)
+    return None if usd is None else usd * passages / max(len(sample), 1)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _MEDIA_TOKENS = 10_000  # more than the media of one content have
 _UNIT_TOLERANCE = 1e-6  # float32 rounding of a unit vector of 3,072 components stays below it
-
-
 _ADVICE = ". Check base_url: a gateway may send an error of its own with status 200"
 
 

@@ -124,15 +124,22 @@ class References:
 
     def _path(self, reference: str, place: str) -> Path:
         try:
-            base = Path(self.root or "").resolve()
-            path = (base / place).resolve()
+            path = (Path(self.root or "").resolve() / place).resolve()
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL character
             raise InvalidInputError(f"{short(reference)!r} is no path: {error}") from error
-        if self.root is not None and not path.is_relative_to(base):
+        self.check_inside(path, reference)
+        return path
+
+    def check_inside(self, path: Path, reference: str) -> None:
+        """Refuse a resolved path, that of a reference, which is outside `root`.
+
+        Raises:
+            InvalidInputError: It is outside.
+        """
+        if self.root is not None and not path.is_relative_to(Path(self.root).resolve()):
             raise InvalidInputError(
                 f"{short(reference)!r} is outside media_root, {str(self.root)!r}"
             )
-        return path
 
 
 def without_bytes(reference: str, medium: Medium) -> str:

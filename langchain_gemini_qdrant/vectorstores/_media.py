@@ -258,7 +258,6 @@ def blob_metadata(layout: MediaLayout | None, blob: object) -> dict[str, Any]:
     root = media.references.root
     if root is not None and blob.data is None:
         path = Path(reference).resolve()
-        if not path.is_relative_to(root):
-            raise InvalidInputError(f"{reference!r} is outside media_root, {str(root)!r}")
+        media.references.check_inside(path, reference)
         reference = path.relative_to(root).as_posix()
     return {**blob.metadata, media.key: reference}
