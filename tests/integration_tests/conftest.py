@@ -17,6 +17,7 @@ from langchain_gemini_qdrant.embeddings._backends import create_backend
 from langchain_gemini_qdrant.embeddings._backends.protocol import BackendSettings
 from langchain_gemini_qdrant.testing import GeminiEmulator
 from tests.integration_tests.ingesting import Runs
+from tests.integration_tests.media import APIS, making
 from tests.integration_tests.places import PLACES
 from tests.integration_tests.qdrant_server import QdrantServer
 from tests.integration_tests.qdrant_server_proxy import UPSTREAM, is_cluster, version_of
@@ -91,6 +92,26 @@ def make_embeddings(emulator, backend):
     yield make
     for embeddings in made:
         embeddings.close()
+
+
+@pytest.fixture(params=APIS)
+def api(request):
+    """An API that takes media: the Gemini Developer API, or Vertex AI."""
+    return request.param
+
+
+@pytest.fixture
+def make(api, emulator):
+    """Make embeddings over this API."""
+    with making(api, emulator) as make:
+        yield make
+
+
+@pytest.fixture
+def developer(emulator):
+    """Make embeddings over the Gemini Developer API."""
+    with making("developer", emulator) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -20,35 +20,16 @@ from langchain_gemini_qdrant.errors import (
 from langchain_gemini_qdrant.testing import sample_media
 from tests.integration_tests.media import (
     ADDRESSES,
-    APIS,
     HAS_BATCHES,
     blob,
     block,
     encoded,
-    making,
     png,
     sent,
 )
 
 DOG, CAT = png("a dog"), png("a cat")
 WAV, MP4, PDF = sample_media.wav("a talk"), sample_media.mp4("a film"), sample_media.pdf("a page")
-
-
-@pytest.fixture(params=APIS)
-def api(request):
-    return request.param
-
-
-@pytest.fixture
-def make(api, emulator):
-    with making(api, emulator) as make:
-        yield make
-
-
-@pytest.fixture
-def developer(emulator):
-    with making("developer", emulator) as make:
-        yield make
 
 
 @pytest.fixture

@@ -22,24 +22,7 @@ from langchain_gemini_qdrant.errors import (
     ResponseMismatchError,
 )
 from langchain_gemini_qdrant.testing import sample_media
-from tests.integration_tests.media import APIS, blob, making, needs_batches, png, sent
-
-
-@pytest.fixture(params=APIS)
-def api(request):
-    return request.param
-
-
-@pytest.fixture
-def make(api, emulator):
-    with making(api, emulator) as make:
-        yield make
-
-
-@pytest.fixture
-def developer(emulator):
-    with making("developer", emulator) as make:
-        yield make
+from tests.integration_tests.media import blob, making, needs_batches, png, sent
 
 
 def images(count):

@@ -20,7 +20,7 @@ from langchain_gemini_qdrant.embeddings import GEMINI_MODELS, EmbeddingUsage
 from langchain_gemini_qdrant.embeddings._wrappers import awaitable
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.testing import sample_media
-from tests.integration_tests.media import APIS, HAS_USAGE, blob, block, making, needs_batches, png
+from tests.integration_tests.media import HAS_USAGE, blob, block, needs_batches, png
 
 needs_usage = pytest.mark.skipif(not HAS_USAGE, reason="google-genai 3.1 reads the counts")
 WAV, MP4 = sample_media.wav("a talk", 4), sample_media.mp4("a film", 3)
@@ -32,18 +32,6 @@ CONTENTS = [
     blob(sample_media.pdf("a page", "another page")),
 ]
 MEDIA = {"IMAGE": 258, "AUDIO": 100, "VIDEO": 198, "DOCUMENT": 516}
-
-
-@pytest.fixture(params=APIS)
-def make(request, emulator):
-    with making(request.param, emulator) as make:
-        yield make
-
-
-@pytest.fixture
-def developer(emulator):
-    with making("developer", emulator) as make:
-        yield make
 
 
 def price(tokens):

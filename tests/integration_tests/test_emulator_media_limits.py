@@ -12,6 +12,7 @@ from google.genai import errors, types
 from google.oauth2.credentials import Credentials
 
 from langchain_gemini_qdrant.testing import GeminiEmulator, sample_media
+from tests.integration_tests.media import encoded
 
 ONE, TWO = "gemini-embedding-001", "gemini-embedding-2"
 PNG, WAV, PDF = sample_media.png("a"), sample_media.wav("b"), sample_media.pdf("c")
@@ -60,7 +61,7 @@ def post(emulator):
 
 
 def inline(data, mime_type="image/png"):
-    return {"inlineData": {"mimeType": mime_type, "data": base64.b64encode(data).decode()}}
+    return {"inlineData": {"mimeType": mime_type, "data": encoded(data)}}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from langchain_gemini_qdrant.media._contents import as_content
 from langchain_gemini_qdrant.media._lengths import seconds_of
 from langchain_gemini_qdrant.media._medium import medium_of_bytes
 from langchain_gemini_qdrant.testing import sample_media
+from tests.unit_tests.boxes import box
 
 SAMPLES = (
     sample_media.png("a"),
@@ -99,10 +100,6 @@ class Counted(io.BytesIO):
         self.reads += 1
         self.read_bytes += len(piece)
         return piece
-
-
-def box(kind, body):
-    return (8 + len(body)).to_bytes(4, "big") + kind + body
 
 
 EMPTY = b"\0\0\0\x08free"

@@ -9,10 +9,7 @@ from langchain_gemini_qdrant.media import MEDIA_TYPES
 from langchain_gemini_qdrant.media._kinds import advice, plain_type, sniff
 from langchain_gemini_qdrant.media._medium import medium_of_bytes
 from langchain_gemini_qdrant.testing import sample_media
-
-
-def box(kind, data=b""):
-    return (8 + len(data)).to_bytes(4, "big") + kind + data
+from tests.unit_tests.boxes import box
 
 
 def ftyp(*brands):

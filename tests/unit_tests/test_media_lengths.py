@@ -18,6 +18,7 @@ from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.media import _pdfs
 from langchain_gemini_qdrant.media._medium import medium_of_bytes, medium_of_file
 from langchain_gemini_qdrant.testing import sample_media
+from tests.unit_tests.boxes import box
 
 
 def chunk(kind, data, length=None):
@@ -109,13 +110,6 @@ def test_seconds_of_mp3_are_counted_or_follow_from_the_bitrate(name):
     data, seconds = MP3S[name]
     found = medium_of_bytes(data).seconds
     assert found == (seconds if seconds is None else pytest.approx(seconds, rel=0.03))
-
-
-def box(kind, *parts, wide=False):
-    body = b"".join(parts)
-    if wide:
-        return b"\0\0\0\1" + kind + (16 + len(body)).to_bytes(8, "big") + body
-    return (8 + len(body)).to_bytes(4, "big") + kind + body
 
 
 def mvhd(duration, scale=1000, version=0):
