@@ -66,11 +66,11 @@ def demo(path: str, media: bool, base_url: str | None, **options: Any) -> None:
     emulated = not base_url and (media or environments_key() is None)
     if emulated:
         base_url, options["api_key"] = _start_emulator(grpc=options["backend"] == "grpc")
-        why = "" if media else "No GOOGLE_API_KEY or GEMINI_API_KEY is set: "
+        start = "An" if media else "No GOOGLE_API_KEY or GEMINI_API_KEY is set: an"
         console.print(
-            f"[yellow]{why}{'A' if media else 'a'}n emulator of the Gemini API on this machine "
-            "makes the vectors. These placeholder vectors are close if texts share words; Gemini's "
-            "are close if texts share their meaning.[/]"
+            f"[yellow]{start} emulator of the Gemini API on this machine makes the vectors. These "
+            "placeholder vectors are close if texts share words; Gemini's are close if texts share "
+            "their meaning.[/]"
         )
     embeddings = make_embeddings(base_url=base_url, **options)
     # Vectors of the emulator and of Gemini, or of two models, must never share a collection.
