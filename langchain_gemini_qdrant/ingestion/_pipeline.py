@@ -94,6 +94,7 @@ class Pipeline:
         self._waiting: list[Incoming] = []  # of these, the ones to embed that are not yet sent
         self._running: dict[Pending[Embedded], list[Incoming]] = {}  # and the ones that are sent
         self._running_bytes = 0  # of their media
+        self._arrived: dict[str | int, tuple[Incoming, Any]] = {}  # vectors, not yet written
         self._requests_lost = 0  # since the last vector arrived
         self._documents_lost = 0  # since the last one was stored
         self._stopped = False  # nothing more is sent
@@ -155,6 +156,7 @@ class Pipeline:
         self._session.give_up(error)
         if self._collection.blocking:
             await self._session.aclose()  # also ends their waiting
+        await self._collect()
         while self._running:
             await self._wait()
 
@@ -309,15 +311,18 @@ class Pipeline:
 
     async def _collect(self) -> None:
         """Store all arrived results in one write: each write waits its turn among busy threads."""
-        embedded: list[tuple[Incoming, Any]] = []
-        for request in list(self._running):
-            if not request.done():
-                continue
-            documents = self._running.pop(request)
+        for request in [each for each in self._running if each.done()]:
+            documents = self._running[request]
+            # Ctrl-C may come between any two lines, and what has arrived is paid for.
+            embedded = self._embedded(documents, request)
+            self._arrived |= {document.key: (document, vector) for document, vector in embedded}
+            del self._running[request]
             self._running_bytes -= sum(document.size_bytes for document in documents)
-            embedded += self._embedded(documents, request)
-        if embedded:
-            await self._write(embedded, store_vectors)
+        if self._arrived:
+            unwritten = self._pending.keys() & self._arrived.keys()
+            pairs = [pair for key, pair in self._arrived.items() if key in unwritten]
+            await self._write(pairs, store_vectors)
+            self._arrived = {}
         if self._session.fatal_error is not None:
             self._stop(self._session.fatal_error)
         if self._report_failed is not None:

@@ -6,8 +6,15 @@ import asyncio
 
 import pytest
 from langchain_core.documents import Document
+from langchain_qdrant import RetrievalMode
 
-from langchain_gemini_qdrant import GeminiEmbeddings, aingest, create_vector_store, ingest
+from langchain_gemini_qdrant import (
+    EdgeBm25,
+    GeminiEmbeddings,
+    aingest,
+    create_vector_store,
+    ingest,
+)
 from langchain_gemini_qdrant.errors import (
     DailyQuotaError,
     InvalidInputError,
@@ -25,10 +32,15 @@ DOCUMENTS = [Document(text, id=i) for text, i in zip(TEXTS, IDS, strict=True)]
 async def make_store(emulator, clock):
     stores = []
 
-    def make(*, kind=GeminiEmbeddings, **options):
+    def make(*, kind=GeminiEmbeddings, sparse_embedding=None, **options):
+        hybrid = {"sparse_embedding": sparse_embedding, "retrieval_mode": RetrievalMode.HYBRID}
         options = {"output_dimensionality": 128, "batch_size": 10, "clock": clock, **options}
         embeddings = kind(api_key=emulator.api_key, base_url=emulator.base_url, **options)
-        stores.append(create_vector_store(embeddings, "notes", path=":temporary:"))
+        stores.append(
+            create_vector_store(
+                embeddings, "notes", path=":temporary:", **(hybrid if sparse_embedding else {})
+            )
+        )
         return stores[-1]
 
     yield make
@@ -145,6 +157,31 @@ def test_ingest_that_is_stopped_stores_all_that_was_paid_for(
     report = ingest(store, DOCUMENTS)
     assert report.skipped + report.added == 50
     assert answered(emulator) == report.added
+
+
+class InterruptedOnce(EdgeBm25):
+    """Ctrl-C comes while vectors that have arrived are being stored."""
+
+    left = 1
+
+    def embed_documents(self, texts):
+        if InterruptedOnce.left:
+            InterruptedOnce.left -= 1
+            raise KeyboardInterrupt
+        return super().embed_documents(texts)
+
+
+@pytest.mark.parametrize("documents", [10, 50])
+def test_ctrl_c_while_vectors_are_stored_loses_none_of_them(
+    make_store, emulator, documents, monkeypatch
+):
+    monkeypatch.setattr(InterruptedOnce, "left", 1)
+    store = make_store(sparse_embedding=InterruptedOnce(), max_concurrency=2)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(store, DOCUMENTS[:documents], batch_size=10)
+    assert store.count() == answered(emulator) > 0
+    report = ingest(store, DOCUMENTS)
+    assert report.skipped + report.added == answered(emulator) == 50
 
 
 async def test_aingest_that_its_callback_stops_stores_all_that_was_paid_for(make_store, emulator):
