@@ -154,6 +154,8 @@ def _read(layout: MediaLayout, row: Row) -> Row | InvalidInputError:
         content = as_content(row._replace(media=media).content, vertexai=True)
     except InvalidInputError as error:
         return error
+    if isinstance(content, str):
+        return InvalidInputError(f"{given} is a text, and no medium: add it as a Document")
     read = tuple([part for part in content if isinstance(part, Medium)])
     digests, found = [medium.digest for medium in read], [medium.mime_type for medium in read]
     one = not isinstance(given, list | tuple)

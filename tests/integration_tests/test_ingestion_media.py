@@ -318,15 +318,16 @@ def test_blobs_of_files_and_of_bytes_are_stored_as_the_store_does(store, run, fo
     )
 
 
-def test_blobs_and_documents_mix_and_a_blob_without_a_source_fails_alone(store, run, folder):
+def test_blobs_and_documents_mix_and_wrong_blobs_fail_alone(store, run, folder):
     given = [
         Document("a text"),
         Blob.from_data(b"\x89PNG\r\n\x1a\n...", mime_type="image/png"),
+        Blob.from_data("words", metadata={"source": "a.txt"}),
         Blob.from_path(folder / "1.png"),
     ]
     report = failed(run, store, given)
-    assert counts(report) == (2, 0, 0, 1, 2)
-    assert [*report.failed] == ["document 2"]
+    assert counts(report) == (2, 0, 0, 2, 2)
+    assert [*report.failed] == ["document 2", "a.txt"]
 
 
 def test_blobs_need_a_media_key(client, embeddings, run, folder):

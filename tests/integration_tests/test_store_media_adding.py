@@ -363,6 +363,10 @@ async def test_media_over_grpc(engine, embeddings, folder, twin):
     ("blob", "message"),
     [
         (Blob.from_data(DOG), "names no source"),
+        (
+            Blob.from_data("Hello.", metadata={"source": "a.txt"}),
+            "a.txt is a text, and no medium: add it as a Document",
+        ),
         (Blob.from_data(b"text", metadata={"source": "x"}), "x"),
         (Blob.from_data(b"", metadata={"source": "x"}), "empty"),
         (Blob(path="/etc/hostname"), "outside media_root"),
