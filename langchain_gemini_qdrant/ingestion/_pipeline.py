@@ -221,8 +221,7 @@ class Pipeline:
             self._collection = replace(self._collection, policy=QUICK)
             return
         await self._compare(group, stored)
-        while next_request(self._waiting, self._request_size).is_full:
-            await self._start()
+        await self._start_full()
 
     async def _compare(
         self, group: Mapping[str | int, Incoming], stored: Mapping[str | int, Any]
@@ -246,6 +245,9 @@ class Pipeline:
 
     async def _embed(self, document: Incoming) -> None:
         """Let a document wait for the next request, unless its media cannot be read."""
+        if self._stopped:
+            self._fail_unsent([document])
+            return
         if self._to_content is not None:
             document = await self._to_content(document)
         if document.problem is not None:
@@ -253,6 +255,8 @@ class Pipeline:
             return
         self._pending[document.key] = document
         self._waiting.append(document)
+        if document.parts:  # which may be bytes in memory
+            await self._start_full()
 
     async def _copy_vectors(
         self, group: Mapping[str | int, Incoming], stored: Mapping[str | int, Any]
@@ -277,6 +281,10 @@ class Pipeline:
                 await self._wait()
 
     # Embedding
+
+    async def _start_full(self) -> None:
+        while next_request(self._waiting, self._request_size).is_full:
+            await self._start()
 
     async def _start(self) -> None:
         """Send as many documents as fit in a request, once one more request may be in flight."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+
 import pytest
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
@@ -20,6 +22,7 @@ from langchain_gemini_qdrant import (
 )
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.testing import sample_media
+from tests.integration_tests.loopback import serving
 
 NEW = "old-gemini-embedding-2-128"
 
@@ -251,3 +254,40 @@ def test_a_migration_copies_media_as_they_are(store, embeddings, folder):
     [found] = copy.similarity_search_by_image(str(folder / "3.png"), k=1)
     assert found.metadata["media"] == "3.png"
     target.close()
+
+
+class Pictures(http.server.BaseHTTPRequestHandler):
+    """Serves a picture for each path."""
+
+    def do_GET(self):
+        self.server.asked += 1
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(sample_media.png(self.path, size=(8, 8)))
+
+    def log_message(self, *args):
+        pass
+
+
+def test_few_fetched_media_are_in_memory_at_a_time(emulator):
+    """They are fetched as they are sent, and not all that were looked up together."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
+    server.asked = 0
+    held = []
+
+    def count(_progress):
+        sent = sum(len(request.body["requests"]) for request in emulator.requests)
+        held.append(server.asked - sent)
+
+    with serving(server):
+        old = make_embeddings(emulator, max_concurrency=1)
+        options = {"media_key": "media", "fetch_media": ["127.0.0.1"], "location": ":memory:"}
+        store = create_vector_store(old, "old", **options)
+        address = f"http://127.0.0.1:{server.server_port}"
+        store.add_images([f"{address}/{n}.png" for n in range(90)])
+        emulator.clear()
+        server.asked = 0
+        new = make_embeddings(emulator, max_concurrency=1, output_dimensionality=256)
+        report = reembed(store, new, on_progress=count)
+    assert report.ingest.added == server.asked == 90
+    assert max(held) <= 30
