@@ -61,7 +61,7 @@ async def asked_queries(
     if queries is None:
         sample = await sampled(collection, sample_size, seed, condition, limits)
         return sample, "stored vectors"
-    if isinstance(queries, str | bytes):
+    if isinstance(queries, str | bytes | Blob | Mapping):
         raise InvalidInputError(
             "queries must be a sequence of texts or of vectors, got "
             f"{type(queries).__name__}: put a single one into a list"

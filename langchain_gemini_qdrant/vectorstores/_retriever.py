@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core import vectorstores
 from langchain_core.documents.base import Blob
 
+from langchain_gemini_qdrant.media._medium import short
+
 if TYPE_CHECKING:
     from langchain_core.callbacks import (
         AsyncCallbackManagerForRetrieverRun,
@@ -87,7 +89,7 @@ def _description(query: object) -> str:
     if isinstance(query, str):
         return query
     if isinstance(query, Blob):
-        return f"[{query.source or 'bytes'}, {query.mimetype or 'no MIME type'}]"
+        return f"[{short(str(query.source or 'bytes'))}, {query.mimetype or 'no MIME type'}]"
     if isinstance(query, Mapping):
         text = query.get("text")
         return text if isinstance(text, str) else f"[{query.get('type')}, {query.get('mime_type')}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
 
 from langchain_gemini_qdrant import (
     EdgeBm25,
@@ -88,7 +89,7 @@ async def test_ingest_refuses_one_document(store, documents):
 @pytest.mark.filterwarnings("ignore:qdrant-client's local mode")
 @pytest.mark.usefixtures("kept")
 async def test_recall_refuses_one_query_and_one_setting(store):
-    for queries in ("abc", b"abc", [0.5] * 768):
+    for queries in ("abc", b"abc", [0.5] * 768, Blob.from_data(b"abc"), {"type": "text"}):
         with pytest.raises(InvalidInputError, match="queries must be a sequence"):
             measure_recall(store, queries=queries)
         with pytest.raises(InvalidInputError, match="queries must be a sequence"):

@@ -192,6 +192,23 @@ async def test_callbacks_and_traces_get_a_description_and_not_the_bytes(store, t
     assert len(dumps_json(run.inputs)) < 100
 
 
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        (f"data:image/png;base64,{b64encode(FILES['dog.png']).decode()}", "data:image/png;base64,"),
+        ("https://user:secret@host/dog.png?signature=secret", "https://host/dog.png,"),
+    ],
+)
+async def test_the_description_of_a_blob_has_neither_bytes_nor_secrets(store, twin, source, shown):
+    blob = Blob.from_data(FILES["dog.png"], mime_type="image/png", metadata={"source": source})
+    runs = RunCollectorCallbackHandler()
+    await twin(store.as_retriever(), "invoke", blob, config={"callbacks": [runs]})
+    query = runs.traced_runs[0].inputs["query"]
+    assert query.startswith(f"[{shown}")
+    assert len(query) < 100
+    assert "secret" not in query
+
+
 # Hybrid and sparse
 
 
