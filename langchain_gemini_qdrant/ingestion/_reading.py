@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections.abc
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.documents import Document
+
 from langchain_gemini_qdrant.embeddings._media import held_bytes
 from langchain_gemini_qdrant.ingestion._lookups import Given
 
@@ -17,7 +19,7 @@ _LOOKED_UP = 5
 _QUICK_S = 0.02  # of reading: a document in memory takes microseconds, one from a file much longer
 
 _HELD_BYTES = 16_000_000
-"""Bytes of blobs in memory that are read at a time."""
+"""Bytes of blobs and `data:` addresses in memory that are read at a time."""
 
 _END = object()
 
@@ -47,6 +49,13 @@ async def read(
         if given is _END:
             return
         batch.append(given)
-        held += held_bytes(given.document if isinstance(given, Given) else given)
+        held += _held_bytes(given)
         if len(batch) % size == 0 and now() - began >= _QUICK_S:
             return
+
+
+def _held_bytes(given: object) -> int:
+    document = given.document if isinstance(given, Given) else given
+    if isinstance(document, Document):  # data: addresses
+        return sum([len(each) for each in document.metadata.values() if isinstance(each, str)])
+    return held_bytes(document)

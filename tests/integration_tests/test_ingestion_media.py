@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 
@@ -391,3 +392,19 @@ def test_few_blobs_are_held_at_a_time(store, run, emulator):
     emulator.latency = 0
     assert most <= 64 + 16 + 5
     assert not alive
+
+
+def test_few_data_addresses_are_held_at_a_time(store, run):
+    read = 0
+    ahead = []
+
+    def documents():
+        nonlocal read
+        data = base64.b64encode(sample_media.png("a dog", padding=1_000_000)).decode()
+        for number in range(60):
+            read += 1
+            yield Document(f"{number}", metadata={"media": f"data:image/png;base64,{data}"})
+
+    report = run(store, documents(), on_progress=lambda done: ahead.append(read - done.embedded))
+    assert report.added == 60
+    assert max(ahead) < 40
