@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import repeat
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from langchain_gemini_qdrant.embeddings._media import INLINE_BYTES, held_bytes, images_in
+from langchain_gemini_qdrant.embeddings._media import held_bytes, images_in
 from langchain_gemini_qdrant.errors import InvalidInputError
 from langchain_gemini_qdrant.media._kinds import LIMITS
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # 100 texts of the greatest length that a model reads are about 3.5 MB, so this only splits texts
 # that will be truncated. A gRPC server accepts 4 MiB by default, other proxies 10 MB; Google's own
 # limit for inline data is higher (100 MB, "gemini-api-new-file-limits" on https://blog.google).
+# Media alone could be 15 MB. But a request is four times in memory while it is sent, it blocks an
+# event loop while the SDK writes its JSON, and it has 60 s with seven others beside it.
 _MAX_BYTES = 4_000_000
 
 MAX_IMAGES = LIMITS["IMAGE"].most
@@ -47,29 +49,28 @@ def batches(
 ) -> Iterator[list[T]]:
     """Yield consecutive batches of at most `max_texts` contents, `max_tokens` tokens and 4 MB.
 
-    Media have bounds of their own: `MAX_IMAGES` and `INLINE_BYTES`. No batch is empty. A content
-    that exceeds a bound on its own is a batch of one.
+    Images are at most `MAX_IMAGES`. No batch is empty. A content that exceeds a bound on its own is
+    a batch of one.
     """
     batch: list[T] = []
-    tokens = size_bytes = images = media_bytes = 0
+    tokens = size_bytes = images = 0
     for content in contents:
+        own_bytes, own_images = len(content.text.encode(errors="surrogatepass")), 0
+        if content.parts:
+            own_bytes += _media_bytes(content.parts)
+            own_images = images_in([content.parts])
         tokens += content.tokens
-        size_bytes += (own_bytes := len(content.text.encode(errors="surrogatepass")))
+        size_bytes += own_bytes
+        images += own_images
         is_full = (
             len(batch) == max_texts
             or (max_tokens is not None and tokens > max_tokens)
             or size_bytes > _MAX_BYTES
+            or images > MAX_IMAGES
         )
-        if content.parts:
-            own_images, own_media_bytes = images_in([content.parts]), _media_bytes(content.parts)
-            images, media_bytes = images + own_images, media_bytes + own_media_bytes
-            is_full = is_full or images > MAX_IMAGES or media_bytes > INLINE_BYTES
         if batch and is_full:
             yield batch
-            batch, tokens, size_bytes = [], content.tokens, own_bytes
-            images = media_bytes = 0
-            if content.parts:
-                images, media_bytes = own_images, own_media_bytes
+            batch, tokens, size_bytes, images = [], content.tokens, own_bytes, own_images
         batch.append(content)
     if batch:
         yield batch
@@ -84,7 +85,7 @@ async def read_ahead(
 ) -> AsyncGenerator[tuple[int, list[tuple[object, str | None]]], None]:
     """Yield batches of at most `size` contents with their titles, each with its first position.
 
-    A batch ends early if its media hold 15 MB of memory. If `texts` raises, the texts before the
+    A batch ends early if its media hold 4 MB of memory. If `texts` raises, the texts before the
     error are yielded first.
 
     Raises:
@@ -98,7 +99,7 @@ async def read_ahead(
         async for text in texts:
             run.append((text, _next_title(remaining)))
             held += 0 if isinstance(text, str) else held_bytes(text)
-            if len(run) == size or held >= INLINE_BYTES:
+            if len(run) == size or held >= _MAX_BYTES:
                 yield first, run
                 first, run, held = first + len(run), [], 0
         _check_exhausted(remaining, titles)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from langchain_gemini_qdrant._logging import LOGGER
 from langchain_gemini_qdrant._retry_policy import LONGEST_DELAY
 from langchain_gemini_qdrant.embeddings._batching import MAX_IMAGES
-from langchain_gemini_qdrant.embeddings._response import NoVectorError
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage
 from langchain_gemini_qdrant.embeddings._waiting import Waits
 from langchain_gemini_qdrant.embeddings.models import model_id
@@ -188,7 +187,7 @@ async def before_retry(call: CallContext, error: EmbeddingError, attempt: int) -
         raise out_of_time(call, f"a request was in flight ({error})", error.attempts) from error
     _check_attempts(call, error, attempt)
     retry_after = getattr(error, "retry_after", None)
-    if isinstance(error, NoVectorError) or (retry_after or 0.0) > LONGEST_DELAY:
+    if (retry_after or 0.0) > LONGEST_DELAY:
         raise error
     delay = call.policy.delay(attempt, retry_after=retry_after, random=random.Random())  # noqa: S311 - no secret
     _check_deadline(call, error, delay)

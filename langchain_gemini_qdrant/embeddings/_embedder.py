@@ -13,7 +13,7 @@ from langchain_gemini_qdrant._warnings import warn, warn_in_passing
 from langchain_gemini_qdrant.embeddings._batching import batches, read_ahead
 from langchain_gemini_qdrant.embeddings._call import CallContext
 from langchain_gemini_qdrant.embeddings._checks import check_titles
-from langchain_gemini_qdrant.embeddings._halving import halves_may_pass
+from langchain_gemini_qdrant.embeddings._halving import after_failure, halves_may_pass
 from langchain_gemini_qdrant.embeddings._lengths import too_long
 from langchain_gemini_qdrant.embeddings._request import Content
 from langchain_gemini_qdrant.embeddings._send import count_tokens, embed_at_once, embed_batch
@@ -244,8 +244,9 @@ class Embedder:
                 yield batch, await embed_at_once(call, batch)
             except (GeminiQdrantError, CancelledError) as error:
                 if len(batch) > 1 and halves_may_pass(error) and error is not call.fatal_error:
-                    half = len(batch) // 2
-                    todo.extendleft((batch[half:], batch[:half]))
+                    wanted, parts = after_failure(call.spec, batch, error)
+                    yield wanted.done()
+                    todo.extendleft(parts[::-1])
                     continue
                 if isinstance(error, GeminiQdrantError):
                     call.refused(error)

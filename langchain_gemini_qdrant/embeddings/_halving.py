@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from langchain_gemini_qdrant.embeddings._response import NoVectorError
+from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
 from langchain_gemini_qdrant.errors import (
     GeminiQdrantError,
     InvalidInputError,
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_gemini_qdrant.embeddings._call import CallContext
-    from langchain_gemini_qdrant.embeddings._request import Content
+    from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
 
 # A request that is too large: the status of a proxy, and the words of Google, whose status is 400.
 _TOO_LARGE_STATUS = 413
@@ -37,7 +38,25 @@ def is_worth_halving(
     )
 
 
-def halves_may_pass(error: BaseException) -> bool:
+def after_failure(
+    spec: RequestSpec, contents: Sequence[Content], error: GeminiQdrantError
+) -> tuple[Vectors, list[list[Content]]]:
+    """Return what a failed request of several contents has given, and the requests to send next.
+
+    If only one content got no vector, that is its result.
+    """
+    wanted = Vectors(spec, contents)
+    if isinstance(error, NoVectorError):
+        wanted, error.vectors = Vectors(spec, contents, error.vectors or None), ()
+    missing = wanted.missing
+    if len(missing) == 1:
+        wanted.collect(missing, Result(error=error))
+        return wanted, []
+    half = len(missing) // 2
+    return wanted, [missing[:half], missing[half:]]
+
+
+def halves_may_pass(error: BaseException) -> TypeGuard[GeminiQdrantError]:
     """Return whether a request failed with an error that one of its halves may not get."""
     # InvalidInputError: a file has changed or is gone.
     return isinstance(

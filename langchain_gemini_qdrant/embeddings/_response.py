@@ -23,30 +23,57 @@ _ADVICE = ". Check base_url: a gateway may send an error of its own with status 
 
 
 class NoVectorError(ResponseMismatchError):
-    """A request with media got `values: null`; sending the same again does not help."""
+    """A request with media got `values: null`; sending the same again does not help.
+
+    Attributes:
+        vectors: The vectors of its other contents, in order; None for those without one.
+    """
+
+    vectors: Sequence[Vector | None] = ()
 
 
-def check_answer(request: EmbedRequest, answer: EmbedAnswer, size: int | None) -> list[Vector]:
+def check_answer(
+    request: EmbedRequest, answer: EmbedAnswer, size: int | None
+) -> list[Vector | None]:
     """Return the answer's vectors, scaled to length 1, if they match the request.
 
+    None stands for a missing vector of a request with media; see `all_of`.
+
     Raises:
-        NoVectorError: The request has media, and a vector is missing.
         ResponseMismatchError: Their count, size or numbers are wrong.
     """
-    is_none = len(request.texts) == 1 and not answer.vectors  # as Vertex AI's answer is read
-    if request.parts and (is_none or not all(map(len, answer.vectors))):
-        raise NoVectorError(
-            f"{request.model}: no vector was returned for a content with media, with status 200: "
-            "the API does so for bytes that are not of their MIME type or that it cannot read",
-            model=request.model,
-        )
-    if len(answer.vectors) != len(request.texts):
+    vectors = answer.vectors
+    if request.parts and len(request.texts) == 1 and not vectors:
+        return [None]  # as Vertex AI's answer is read
+    if len(vectors) != len(request.texts):
         raise ResponseMismatchError(
-            f"{request.model}: {len(request.texts)} texts were sent, {len(answer.vectors)} "
-            f"vectors were returned; none of them is used{'' if answer.vectors else _ADVICE}",
+            f"{request.model}: {len(request.texts)} texts were sent, {len(vectors)} "
+            f"vectors were returned; none of them is used{'' if vectors else _ADVICE}",
             model=request.model,
         )
-    return [_unit(vector, size or len(answer.vectors[0]), request) for vector in answer.vectors]
+    size = size or max(map(len, vectors), default=0)
+    return [
+        None if request.parts and not len(vector) else _unit(vector, size, request)
+        for vector in vectors
+    ]
+
+
+def all_of(request: EmbedRequest, vectors: Sequence[Vector | None]) -> list[Vector]:
+    """Return the vectors of a checked answer.
+
+    Raises:
+        NoVectorError: One is missing.
+    """
+    found = [vector for vector in vectors if vector is not None]
+    if len(found) == len(vectors):
+        return found
+    error = NoVectorError(
+        f"{request.model}: no vector was returned for a content with media, with status 200: "
+        "the API does so for bytes that are not of their MIME type or that it cannot read",
+        model=request.model,
+    )
+    error.vectors = vectors
+    raise error
 
 
 def _unit(vector: Vector, size: int, request: EmbedRequest) -> Vector:

@@ -16,17 +16,23 @@ from langchain_gemini_qdrant.embeddings._call import (
     retried,
     unexpected,
 )
-from langchain_gemini_qdrant.embeddings._halving import SentInHalvesError, is_worth_halving
+from langchain_gemini_qdrant.embeddings._halving import (
+    SentInHalvesError,
+    after_failure,
+    is_worth_halving,
+)
 from langchain_gemini_qdrant.embeddings._media import images_in, media_tokens
 from langchain_gemini_qdrant.embeddings._quota import Reservation
 from langchain_gemini_qdrant.embeddings._response import (
+    NoVectorError,
+    all_of,
     check_answer,
     is_plausible,
     without_odd_count,
 )
 from langchain_gemini_qdrant.embeddings._services import POLL
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, billed_tokens, usage_of
-from langchain_gemini_qdrant.embeddings._vectors import Result, Vectors
+from langchain_gemini_qdrant.embeddings._vectors import Result
 from langchain_gemini_qdrant.errors import (
     BillingError,
     ConfigurationError,
@@ -90,12 +96,8 @@ async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Ve
             if len(contents) == 1 and contents[0].parts:
                 call.refused(error)
             raise
-    return await _embed_halves(call, contents)
-
-
-async def _embed_halves(call: CallContext, contents: Sequence[Content]) -> list[Vector]:
-    wanted, half = Vectors(call.spec, contents), len(contents) // 2
-    for part in (contents[:half], contents[half:]):
+        wanted, parts = after_failure(call.spec, contents, error)
+    for part in parts:
         try:
             wanted.collect(part, Result(value=await embed_batch(call, part)))
         except GeminiQdrantError as error:
@@ -123,12 +125,22 @@ async def _send_missing(call: CallContext, contents: Sequence[Content]) -> list[
     keys = [call.spec.key(content) for content in contents]
     vectors = await _load(call, keys)
     missing = [i for i, vector in enumerate(vectors) if vector is None]
+    problem: NoVectorError | None = None
     if missing:
-        new = await _send(call, [contents[i] for i in missing])
-        await _save(call, [(keys[i], encode(v)) for i, v in zip(missing, new, strict=True)])
-        for i, vector in zip(missing, new, strict=True):
+        new: Sequence[Vector | None]
+        try:
+            new = await _send(call, [contents[i] for i in missing])
+        except NoVectorError as error:
+            new, problem = error.vectors, error
+        pairs = zip(missing, new, strict=True)
+        found = [(i, vector) for i, vector in pairs if vector is not None]
+        await _save(call, [(keys[i], encode(vector)) for i, vector in found])
+        for i, vector in found:
             vectors[i] = vector
     call.add(EmbeddingUsage(cached=len(contents) - len(missing)))
+    if problem is not None:
+        problem.vectors = vectors
+        raise problem
     return [vector for vector in vectors if vector is not None]
 
 
@@ -203,7 +215,7 @@ async def _send_request(call: CallContext, contents: Sequence[Content]) -> list[
         else:
             limiter.settle(reservation, tokens=answer.tokens)
             call.add(usage_of(request, answer, estimate, media, call.model))
-            return vectors
+            return all_of(request, vectors)
 
 
 def _request(call: CallContext, contents: Sequence[Content]) -> EmbedRequest:
@@ -219,7 +231,7 @@ def _request(call: CallContext, contents: Sequence[Content]) -> EmbedRequest:
 
 async def _ask(
     call: CallContext, request: EmbedRequest, reservation: Reservation
-) -> tuple[EmbedAnswer, list[Vector]]:
+) -> tuple[EmbedAnswer, list[Vector | None]]:
     """Send a request once and check its answer."""
     try:
         sent = await call.services.backend.aembed(request, timeout=call.seconds_left)

@@ -114,6 +114,11 @@ class Vectors:
             if content in self._vectors:
                 self._vectors[content] = as_list(self._vectors[content])
 
+    def done(self) -> tuple[list[Content], list[Vector | Exception]]:
+        """Return the contents that have a vector or an error, with these."""
+        found: dict[Content, Vector | Exception] = {**self._vectors, **self._errors}
+        return list(found), list(found.values())
+
     def outcomes(self) -> list[Vector | Exception]:
         """Return for each content its vector or its error, in order."""
         pairs = zip(self._contents, self._in_order(), strict=True)

@@ -47,10 +47,23 @@ def test_images_of_one_content_count_as_many(developer, emulator, call):
     assert [len(contents) for contents in sent(emulator)] == [1, 2]
 
 
-def test_request_has_at_most_15_mb_of_media(developer, emulator, call):
-    contents = [blob(sample_media.wav(str(i), padding=6_000_000)) for i in range(3)]
+def test_request_of_several_contents_has_at_most_4_mb(developer, emulator, call):
+    sizes = (1_500_000, 1_500_000, 1_500_000, 9_000_000, 1_500_000)
+    contents = [blob(sample_media.wav(str(i), padding=n)) for i, n in enumerate(sizes)]
     call(developer(max_concurrency=1), "embed_documents", ["a", *contents, "b"])
-    assert [len(request.texts) for request in emulator.requests] == [3, 2]
+    assert [len(request.texts) for request in emulator.requests] == [3, 1, 1, 2]
+
+
+def test_stream_reads_no_more_media_ahead_than_one_request_has(developer):
+    made = []
+
+    def contents():
+        for i in range(40):
+            made.append(i)
+            yield blob(sample_media.wav(str(i), padding=1_500_000))
+
+    next(iter(developer(max_concurrency=1).stream_documents(contents())))
+    assert len(made) <= 3
 
 
 # The API refuses
@@ -116,11 +129,51 @@ def test_missing_vector_fails_its_content_alone_and_is_not_retried(make, emulato
     assert not clock.waits
 
 
-def test_wrong_mime_type_of_an_address_fails_alone(developer, emulator, clock, call):
+@pytest.fixture
+def wrong(emulator):
+    """A sound that is said to be an image: its vector is missing, and the others are there."""
     own = genai.Client(api_key=emulator.api_key, http_options={"base_url": emulator.base_url})
     config = {"name": "files/a-talk", "mime_type": "audio/wav"}
     own.files.upload(file=io.BytesIO(sample_media.wav("a talk")), config=config)
-    wrong = {"type": "image", "file_id": "files/a-talk", "mime_type": "image/png"}
+    return {"type": "image", "file_id": "files/a-talk", "mime_type": "image/png"}
+
+
+def test_vectors_beside_a_missing_one_are_not_paid_twice(developer, emulator, wrong, call):
+    cache = InMemoryByteStore()
+    embeddings = developer(cache=cache)
+    with pytest.raises(PartialEmbeddingError, match="MIME type") as caught:
+        call(embeddings, "embed_documents", ["a", images(1)[0], wrong, *images(3)[1:], "b"])
+    assert list(caught.value.failures) == [2]
+    assert [len(request) for request in sent(emulator)] == [6]
+    assert len(list(cache.yield_keys())) == 5
+
+
+def test_tokens_of_an_answer_with_a_missing_vector_are_counted(developer, emulator, wrong, call):
+    embeddings = developer()
+    with pytest.raises(PartialEmbeddingError):
+        call(embeddings, "embed_documents", [*images(2), wrong])
+    assert embeddings.usage.tokens_by_modality["IMAGE"] >= 2 * 258
+    assert embeddings.usage.requests == len(sent(emulator)) == 1
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_run_sends_no_vector_again_that_came_beside_a_missing_one(
+    developer, emulator, wrong, blocking
+):
+    embeddings = developer()
+
+    async def embed():
+        async with open_session(embeddings, "ingest", blocking=blocking) as session:
+            pending = session.start([*images(2), wrong, "a"], None)
+            await session.wait_any([pending])
+            return pending.result()
+
+    results = run(embed()) if blocking else asyncio.run(embed())
+    assert [isinstance(result, Exception) for result in results] == [False, False, True, False]
+    assert len(sent(emulator)) == 1
+
+
+def test_wrong_mime_type_of_an_address_fails_alone(developer, clock, wrong, call):
     with pytest.raises(PartialEmbeddingError, match="MIME type") as caught:
         call(developer(clock=clock), "embed_documents", ["a", wrong, *images(2)])
     assert list(caught.value.failures) == [1]

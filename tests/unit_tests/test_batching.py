@@ -39,9 +39,9 @@ def test_batches_are_bounded_by_the_bytes_that_are_sent():
     assert [len(b) for b in batches([content("€" * 500_000)] * 5, max_texts=9)] == [2, 2, 1]
 
 
-async def test_images_in_memory_are_read_ahead_by_15_mb_and_files_by_number():
-    image, file = Blob.from_data(bytes(5_000_000)), Blob.from_path("dog.png")
-    block = {"type": "image", "base64": "A" * 16_000_000}
+async def test_images_in_memory_are_read_ahead_by_4_mb_and_files_by_number():
+    image, file = Blob.from_data(bytes(1_500_000)), Blob.from_path("dog.png")
+    block = {"type": "image", "base64": "A" * 5_000_000}
     contents = [image, "a", ["b", image], image, "c", block, *[file] * 5]
     runs = [(first, len(run)) async for first, run in read_ahead(AsAsync(contents), None, 4)]
     assert runs == [(0, 4), (4, 2), (6, 4), (10, 1)]
