@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.messages.content import TextContentBlock
 
 from langchain_gemini_qdrant.errors import InvalidInputError
-from langchain_gemini_qdrant.media._contents import ADDRESSES
+from langchain_gemini_qdrant.media._contents import is_address
 from langchain_gemini_qdrant.media._kinds import MODALITIES, plain_type
 from langchain_gemini_qdrant.media._medium import TYPE_KEY, short, split_page
 from langchain_gemini_qdrant.media._references import (
@@ -88,7 +88,7 @@ async def acontent_blocks(
 
 def _block(reference: str, mime_type: str | None, files: References) -> ContentBlock:
     is_web = scheme_of(reference) in {"http", "https"}
-    if reference.startswith(ADDRESSES) or (is_web and not files.may_fetch()):
+    if is_address(reference) or (is_web and not files.may_fetch()):
         key = "file_id" if reference.startswith("files/") else "url"
         kind = _known_type(reference, mime_type)
         return _made(kind, {key: reference})

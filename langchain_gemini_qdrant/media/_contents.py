@@ -62,6 +62,11 @@ Parts: TypeAlias = tuple[str | Medium, ...]
 ADDRESSES = ("gs://", "files/", "https://generativelanguage.googleapis.com/")
 """How the addresses start that the API reads itself."""
 
+# Of the Files API only its names, without a dot or a slash: `files/dog.png` is a path.
+_ADDRESS = re.compile(
+    r"gs://|https://generativelanguage\.googleapis\.com/|files/[a-z0-9-]{1,40}(?:#page=\d+)?$"
+)
+
 _DATA_URI = re.compile(r"data:([^,;]*)((?:;[^,;]*)*?)(;base64)?,", re.IGNORECASE)
 _TEXT_OF_DATA_URI = re.compile(
     r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[^,;]*)*;base64,[A-Za-z0-9+/=_%\s-]*", re.IGNORECASE
@@ -245,12 +250,17 @@ def from_base64(text: str) -> bytes:
 def _of_url(url: str, mime_type: str | None) -> Medium:
     if url[:5].lower() == "data:":
         return medium_of_data_uri(url, mime_type)
-    if url.startswith(ADDRESSES):
+    if is_address(url):
         return medium_at(url, mime_type)
     raise InvalidInputError(
         f"a content block has the address {short(url)!r}, which the API does not read: pass "
         "base64, or an address that starts with " + " or ".join(ADDRESSES)
     )
+
+
+def is_address(reference: str) -> bool:
+    """Return whether the API reads a reference itself."""
+    return _ADDRESS.match(reference) is not None
 
 
 def medium_at(address: str, mime_type: str | None) -> Medium:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator
 
 _MOST_BYTES = 20 * 1024**2
 _SECONDS = 60.0  # for the whole file
 _STEP_SECONDS = 15.0  # for connecting, and for each piece
 _MOST_REDIRECTS = 5
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # beside it there are only translated addresses
 
 
 def fetch_bytes(address: str, hosts: Collection[str] | None) -> bytes:
@@ -37,9 +40,13 @@ def fetch_bytes(address: str, hosts: Collection[str] | None) -> bytes:
     deadline = time.monotonic() + _SECONDS
     url = _parsed(address)
     # Not the proxy of the environment: it would resolve names itself.
-    with httpx.Client(timeout=_STEP_SECONDS, trust_env=False) as client:
+    with (
+        httpx.Client(timeout=_STEP_SECONDS, trust_env=False) as client,
+        _ended_at(deadline) as trace,
+    ):
         for _ in range(1 + _MOST_REDIRECTS):
             target, extensions = _checked(url, hosts)
+            extensions["trace"] = trace
             headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
             try:
                 with client.stream(
@@ -49,9 +56,43 @@ def fetch_bytes(address: str, hosts: Collection[str] | None) -> bytes:
                         return _body(response, deadline)
                     url = _parsed(str(url.join(response.headers["Location"])))
             except (httpx.HTTPError, httpx.InvalidURL) as error:
+                _check_time(deadline)
                 kind = type(error).__name__
                 raise InvalidInputError(f"cannot be fetched: {kind} {error}") from error
     raise InvalidInputError(f"cannot be fetched: it has more than {_MOST_REDIRECTS} redirects")
+
+
+@contextmanager
+def _ended_at(deadline: float) -> Iterator[Callable[[str, dict[str, Any]], None]]:
+    """Give a trace function, with which all connections end at a time of `time.monotonic()`.
+
+    httpx bounds each wait. With headers that come byte by byte, there could be thousands of them.
+    """
+    sockets: list[socket.socket] = []
+
+    def end() -> None:
+        for each in sockets:
+            with suppress(OSError):
+                socket.socket.shutdown(each, socket.SHUT_RDWR)  # TLS would change it in use
+
+    def trace(event: str, info: dict[str, Any]) -> None:
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            sockets.append(info["return_value"].get_extra_info("socket"))
+            if time.monotonic() > deadline:
+                end()
+
+    timer = threading.Timer(deadline - time.monotonic(), end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield trace
+    finally:
+        timer.cancel()
+
+
+def _check_time(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise InvalidInputError(f"cannot be fetched: it took more than {_SECONDS:.0f} seconds")
 
 
 def _parsed(address: str) -> httpx.URL:
@@ -66,7 +107,7 @@ def _parsed(address: str) -> httpx.URL:
     return url.copy_with(fragment=None)
 
 
-def _checked(url: httpx.URL, hosts: Collection[str] | None) -> tuple[httpx.URL, dict[str, str]]:
+def _checked(url: httpx.URL, hosts: Collection[str] | None) -> tuple[httpx.URL, dict[str, Any]]:
     """Return the address to connect to, and the host's name for TLS."""
     if hosts is not None:
         if url.host not in {host.lower() for host in hosts}:
@@ -80,12 +121,18 @@ def _checked(url: httpx.URL, hosts: Collection[str] | None) -> tuple[httpx.URL, 
     except (OSError, UnicodeError) as error:
         raise InvalidInputError(f"cannot be fetched: {url.host!r} is not found") from error
     ips = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
-    if not all(ip.is_global and not ip.is_multicast for ip in ips):
+    if not all(map(_is_public, ips)):
         raise InvalidInputError(
             f"is at {url.host!r}, which is not a public address: name the host to allow it"
         )
     chosen = next((ip for ip in ips if isinstance(ip, ipaddress.IPv4Address)), ips[0])
     return url.copy_with(host=str(chosen)), {"sni_hostname": url.host}
+
+
+def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(ip, ipaddress.IPv6Address) and (ip not in _UNICAST or ip.sixtofour is not None):
+        return False  # those with an IPv4 address inside, which a gateway would connect to
+    return ip.is_global and not ip.is_multicast
 
 
 def _body(response: httpx.Response, deadline: float) -> bytes:
@@ -96,6 +143,5 @@ def _body(response: httpx.Response, deadline: float) -> bytes:
         data += piece
         if len(data) > _MOST_BYTES:
             raise InvalidInputError(f"has more than {_MOST_BYTES:,} bytes: save it as a file")
-        if time.monotonic() > deadline:
-            raise InvalidInputError(f"cannot be fetched: it took more than {_SECONDS:.0f} seconds")
+        _check_time(deadline)
     return bytes(data)

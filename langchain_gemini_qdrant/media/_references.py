@@ -15,6 +15,7 @@ from langchain_gemini_qdrant._words import counted
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.media._contents import (
     ADDRESSES,
+    is_address,
     medium_at,
     medium_of_data_uri,
 )
@@ -95,7 +96,7 @@ class References:
         scheme = scheme_of(reference)
         if scheme == "data":
             return medium_of_data_uri(reference, mime_type)
-        if reference.startswith(ADDRESSES):
+        if is_address(reference):
             return medium_at(reference, mime_type)
         place, page = split_page(reference)
         if scheme in _WEB:

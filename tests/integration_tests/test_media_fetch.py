@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.server
+import threading
 
 import pytest
 from langchain_core.documents import Document
@@ -105,6 +107,27 @@ def test_a_slow_server_is_given_up(web, monkeypatch):
         References(fetch=HOST).media(f"{web.url}/dog.png")
 
 
+def test_a_server_that_sends_its_headers_slowly_is_given_up(monkeypatch):
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            with contextlib.suppress(OSError):
+                while not self.server.is_over.wait(0.01):
+                    self.wfile.write(b"a")
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    server.is_over = threading.Event()
+    monkeypatch.setattr(fetching, "_SECONDS", 0.1)
+    with serving(server):
+        try:
+            with pytest.raises(InvalidInputError, match="cannot be fetched: it took more than"):
+                References(fetch=HOST).media(f"http://127.0.0.1:{server.server_port}/dog.png")
+        finally:
+            server.is_over.set()
+
+
 def test_a_host_that_does_not_answer_is_named(web):
     address = f"{web.url}/dog.png"
     web.shutdown()
@@ -117,7 +140,8 @@ def test_a_host_that_does_not_answer_is_named(web):
     "host",
     ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "0.0.0.1", "10.0.0.1",
      "192.168.1.1", "169.254.169.254", "100.64.0.1", "[fe80::1]", "[fd00::1]",
-     "[::ffff:127.0.0.1]", "224.0.0.1"],
+     "[::ffff:127.0.0.1]", "224.0.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::127.0.0.1]",
+     "[fec0::1]"],
 )  # fmt: skip
 def test_addresses_that_are_not_public_are_not_read(web, host):
     address = f"http://{host}:{web.server_port}/dog.png"

@@ -65,6 +65,15 @@ def test_files_are_named_by_paths_and_uris(folder, root):
             assert medium.read() == PNG
 
 
+def test_a_file_in_a_folder_named_files_is_none_of_the_files_api(folder):
+    (folder / "files").mkdir()
+    (folder / "files" / "dog.png").write_bytes(PNG)
+    [medium] = References(root=folder).media("files/dog.png")
+    assert medium.read() == PNG
+    [address] = References(root=folder).media("files/my-dog", "image/png")
+    assert address.uri == "files/my-dog"
+
+
 def test_relative_paths_start_from_the_root(folder, monkeypatch):
     monkeypatch.chdir("/")
     assert References(root=folder).media("dog.png") == (IMAGE,)
