@@ -18,6 +18,8 @@ from langchain_gemini_qdrant.media._medium import Medium
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from typing_extensions import TypeIs
+
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.media._contents import Parts
 
@@ -27,6 +29,7 @@ INLINE_BYTES = 15_000_000
 Source: https://ai.google.dev/gemini-api/docs/files
 """
 
+_DATA_URI = ("data:", "DATA:")
 _TEXT_BLOCKS = {"text", "text-plain"}
 
 
@@ -50,6 +53,15 @@ class MediaSupport:
         """
         if self.refusal is not None:
             raise ConfigurationError(self.refusal)
+
+    def is_text(self, value: object) -> TypeIs[str]:
+        """Return whether a value is a text that is sent as it is.
+
+        A data: URI is not where media can be sent: its letters have no meaning.
+        """
+        return isinstance(value, str) and (
+            self.refusal is not None or not value.startswith(_DATA_URI)
+        )
 
     def read(self, value: object) -> str | Parts:
         """Check a content, read its media once, and return it in the form in which it is sent.
@@ -96,7 +108,7 @@ class MediaSupport:
         """
         contents: list[str | Parts] = []
         for index, value in enumerate(values, first):
-            if isinstance(value, str):
+            if self.is_text(value):
                 contents.append(value)
                 continue
             try:

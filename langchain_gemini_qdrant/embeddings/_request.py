@@ -165,7 +165,7 @@ class RequestSpec:
             values: Contents; their media are read.
             first: The position of the first one.
         """
-        texts = [each for each in values if isinstance(each, str)]
+        texts = [each for each in values if self.media.is_text(each)]
         read: list[str | Parts] = [*texts]
         problem: InvalidInputError | None = None
         if len(texts) < len(values):
@@ -184,7 +184,7 @@ class RequestSpec:
         read: list[Content | InvalidInputError] = []
         for value, title in zip(values, titles or [None] * len(values), strict=True):
             try:
-                text = value if isinstance(value, str) else self.media.read(value)
+                text = value if self.media.is_text(value) else self.media.read(value)
                 check_texts([text] if isinstance(text, str) else [])
                 read.append(self.content(text, title))
             except InvalidInputError as error:

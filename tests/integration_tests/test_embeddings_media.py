@@ -209,6 +209,20 @@ def test_content_that_the_model_does_not_take_is_named_by_index(embeddings, emul
     assert not emulator.requests
 
 
+def test_data_uri_is_not_embedded_as_a_text(embeddings, emulator, call):
+    address = f"data:image/png;base64,{encoded(DOG)}"
+    for name, argument in {"embed_documents": ["a", address], "embed_query": address}.items():
+        with pytest.raises(InvalidInputError, match="would be embedded letter by letter: pass a B"):
+            call(embeddings, name, argument)
+    assert not emulator.requests
+    call(embeddings, "embed_documents", ["data: what it is", f"see {address}"])
+
+
+def test_data_uri_is_a_text_for_a_model_without_media(developer, emulator, call):
+    call(developer(model="gemini-embedding-001"), "embed_query", "data:image/png;base64,AAAA")
+    assert sent(emulator) == [[[("text", "data:image/png;base64,AAAA")]]]
+
+
 def test_address_of_the_other_api_is_refused(embeddings, emulator, call, api):
     other = ADDRESSES["vertex" if api == "developer" else "developer"]
     content = {"type": "image", "url": other, "mime_type": "image/png"}
