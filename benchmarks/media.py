@@ -88,9 +88,9 @@ def _folder(options: argparse.Namespace, emulator: Emulator) -> Table:
     rows = [_row(name, done) for name, done in zip(("first", "second"), runs, strict=True)]
     return Table(
         title="A folder of media, ingested twice",
-        note=f"`gemini-qdrant ingest library --media --pdf pages`: {numbers}. The price is that of "
-        "Google for these tokens; time and memory are those of the whole command, without a delay "
-        "of the API.",
+        note=f"`gemini-qdrant ingest library --media --pdf pages`: {numbers}. The price is "
+        "Google's list price for these tokens. Time and memory are those of the whole command; the "
+        "emulator answers without delay.",
         head=("run", "passages", "sent", "by kind", "seconds", "peak memory"),
         rows=rows,
     )
@@ -118,6 +118,7 @@ def _fill(folder: Path, scale: float) -> str:
 def _row(name: str, done: Done) -> tuple[str, ...]:
     cells = dict(_CELL.findall(done.printed))
     shown = [cells.get(label, "-") for label in ("passages", "sent", "by kind")]
+    shown[0] = ", ".join([part for part in shown[0].split(", ") if not part.startswith("0 ")])
     return (name, *shown, f"{done.seconds:.1f}", f"{done.peak_bytes / MB:.0f} MB")
 
 

@@ -55,7 +55,7 @@ HEAD = """<style>
 #found button { grid-column: 1 / -1; justify-self: start; padding: 2px 0; cursor: pointer;
   background: none; border: 0; font-size: 13px; color: var(--link-text-color) }
 #found button:hover { text-decoration: underline }
-#found .message { padding: 32px 8px; text-align: center }
+#found .message { overflow-wrap: anywhere; padding: 32px 8px; text-align: center }
 #found .message strong { display: block; font-size: 18px }
 @media (max-width: 640px) {
   .main.fillable { padding: 12px !important }

@@ -78,8 +78,9 @@ def show_files(corpus: Corpus, *, list_skipped: bool) -> None:
     elif skipped:
         counts = {reason: listed(kinds) for reason, kinds in count_skipped(skipped).items()}
         console.print(reasons_table("Not read (--list-skipped names them)", counts))
+    content = "content" if corpus.media else "text"
     copies = {
-        source: f"its text is stored as {other}, too, and is not paid for again"
+        source: f"its {content} is stored as {other}, too, and is not paid for again"
         for source, other in corpus.copies.items()
     }
     has_two_roots = any(_differ_in_root(*each) for each in corpus.copies.items())

@@ -96,6 +96,7 @@ def test_touched_and_moved_media_are_read_but_not_sent(media, emulator):
     result = ingest("docs", "--media", "--cleanup", "full")
     assert result.exit_code == 0, result.output
     assert counts(result) == [1, 0, 7, 1, 0]
+    assert cells(result)["docs/sub/cat.jpg"].startswith("its content is stored as docs/cat.jpg")
     assert emulator.requests == []
 
 
@@ -256,6 +257,17 @@ def test_hits_link_to_their_files_on_a_terminal_and_have_them_in_json(command, t
     on_terminal = Console(file=StringIO(), force_terminal=True, width=100)
     on_terminal.print(PassageView("1. ", document, ""))
     assert f";{(tmp_path / 'docs/dog.png').as_uri()}\x1b\\" in on_terminal.file.getvalue()
+
+
+@pytest.mark.usefixtures("media")
+def test_one_page_of_a_pdf_is_a_query(command):
+    page = ("search", "-k", "1", "--image", "docs/report.pdf#page=2")
+    assert lines(command(*page)) == [("docs/report.pdf page 2", "PDF page")]
+    assert lines(command(*page, "travel cost")) == [("docs/report.pdf page 2", "PDF page")]
+    beyond = command("search", "--image", "docs/report.pdf#page=3")
+    assert (beyond.exit_code, "2 pages" in beyond.stderr) == (1, True)
+    missing = command("search", "--image", "docs/gone.pdf#page=1")
+    assert (missing.exit_code, "docs/gone.pdf' does not exist" in missing.stderr) == (2, True)
 
 
 @pytest.mark.usefixtures("folder")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,15 +20,32 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.media import Content
 
 
+class _MediumPath(click.Path):
+    """A file, or a page of a PDF: `report.pdf#page=3`."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """Return the path with its page, if the file exists."""
+        from langchain_gemini_qdrant.media._medium import split_page  # noqa: PLC0415 - `--help`
+
+        place = os.fspath(value)
+        super().convert(split_page(place)[0], param, ctx)
+        return place
+
+
 @click.command()
 @click.argument("query", required=False)
 @click.option(
     "--image",
     "--media",
     "medium",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Search with an image, a sound, a video or a PDF of at most 6 pages; together with QUERY, "
-    "with both as one.",
+    type=_MediumPath(exists=True, dir_okay=False),
+    help="Search with an image, a sound, a video or a PDF of at most 6 pages, of which #page=3 "
+    "takes one; together with QUERY, with both as one.",
 )
 @store_options
 @stored_embedding_options
@@ -39,7 +56,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each hit.")
 def search(  # noqa: PLR0917 - one argument for each option
     query: str | None,
-    medium: Path | None,
+    medium: str | None,
     collection: str,
     path: str | None,
     url: str | None,
@@ -77,7 +94,7 @@ def search(  # noqa: PLR0917 - one argument for each option
         print_json(document, score=score)
 
 
-def _content(query: str | None, medium: Path | None) -> Content:
+def _content(query: str | None, medium: str | None) -> Content:
     """Return what is embedded: a text, a file, or both as one."""
     from langchain_core.documents.base import Blob  # noqa: PLC0415 - `--help` must not wait
 
