@@ -114,7 +114,7 @@ async def with_media(collection: Collection, rows: Sequence[Row]) -> list[Row | 
 
     Each file is read once, for its digest, type and length, in a thread if `collection` is that of
     the async API. It is read again when its content is sent. Only bytes that were given in memory
-    (a row with blobs in `media`) stay in memory.
+    (a row with blobs in `media`), or fetched from the network, stay in memory.
 
     Returns:
         For each row, in order, the row or the reason why its media cannot be embedded.

@@ -19,6 +19,7 @@ from langchain_gemini_qdrant.errors import (
     InvalidInputError,
     PartialWriteError,
 )
+from langchain_gemini_qdrant.media import content_blocks
 from langchain_gemini_qdrant.testing import sample_media
 
 DOG, TOWER = sample_media.png("a brown dog"), sample_media.jpeg("a tall tower")
@@ -105,6 +106,20 @@ async def test_a_path_object_is_a_reference(store, twin, folder):
     [document] = await get(store, twin, 1)
     assert document.metadata["media"] == str(folder / "dog.png")
     assert document.metadata["media_sha256"] == sha256(DOG)
+
+
+async def test_a_folder_may_be_called_files(store, twin, folder):
+    """The names of the Files API also start so."""
+    (folder / "files").mkdir()
+    (folder / "files" / "dog.png").write_bytes(DOG)
+    await twin(store, "add_media", [Blob.from_path(folder / "files" / "dog.png")], ids=["blob"])
+    await twin(store, "add_images", ["files/dog.png"], ids=["image"])
+    documents = store.get_by_ids(["blob", "image"])
+    for document in documents:
+        assert document.metadata["media"] == "files/dog.png"
+        [block] = content_blocks(document, root=folder)
+        assert base64.b64decode(block["base64"]) == DOG
+    assert len({document.metadata["media_sha256"] for document in documents}) == 1
 
 
 async def test_the_caller_s_metadata_is_not_changed_and_its_mime_type_is_kept(store, twin):
