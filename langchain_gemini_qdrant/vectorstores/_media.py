@@ -16,7 +16,7 @@ from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
 from langchain_gemini_qdrant.media._contents import as_content
 from langchain_gemini_qdrant.media._medium import SHA256_KEY, TYPE_KEY, Medium
-from langchain_gemini_qdrant.media._references import References, without_bytes
+from langchain_gemini_qdrant.media._references import References, scheme_of, without_bytes
 from langchain_gemini_qdrant.vectorstores._arguments import check_name
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def blob_metadata(layout: MediaLayout | None, blob: object) -> dict[str, Any]:
     if not isinstance(blob, Blob):
         raise InvalidInputError(f"media must be Blobs, got {type(blob).__name__}")
     reference = blob.source if blob.path is None else str(blob.path)
-    if not isinstance(reference, str) or not reference:
+    if not isinstance(reference, str) or not reference or scheme_of(reference) == "data":
         raise InvalidInputError(
             "a Blob names no source, which is stored as the reference to its bytes: use "
             "Blob.from_path(path), or Blob.from_data(data, metadata={'source': ...})"

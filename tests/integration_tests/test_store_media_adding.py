@@ -378,6 +378,7 @@ async def test_media_over_grpc(engine, embeddings, folder, twin):
     ("blob", "message"),
     [
         (Blob.from_data(DOG), "names no source"),
+        (Blob.from_data(DOG, metadata={"source": "data:image/png;base64,AA=="}), "names no source"),
         (
             Blob.from_data("Hello.", metadata={"source": "a.txt"}),
             "a.txt is a text, and no medium: add it as a Document",
