@@ -151,7 +151,9 @@ def has_media(value: object) -> bool:
 
 
 def _each(value: object) -> Sequence[object]:
-    is_single = isinstance(value, str | bytes | bytearray) or not isinstance(value, Sequence)
+    is_single = isinstance(value, str | bytes | bytearray | memoryview) or not isinstance(
+        value, Sequence
+    )
     return [value] if is_single else cast("Sequence[object]", value)
 
 

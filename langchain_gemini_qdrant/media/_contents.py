@@ -71,6 +71,7 @@ _DATA_URI = re.compile(r"data:([^,;]*)((?:;[^,;]*)*?)(;base64)?,", re.IGNORECASE
 _TEXT_OF_DATA_URI = re.compile(
     r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[^,;]*)*;base64,[A-Za-z0-9+/=_%\s-]*", re.IGNORECASE
 )
+_BYTES = bytes | bytearray | memoryview
 _BLOCKS = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "file": None}
 _OLD_KEYS = {  # by `source_type`: the key in langchain-core 0.3, and that of today
     "base64": ("data", "base64"),
@@ -116,7 +117,7 @@ def text_of(content: str | Parts) -> str:
 
 
 def _is_sequence(value: object) -> TypeIs[Sequence[object]]:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+    return isinstance(value, Sequence) and not isinstance(value, str | _BYTES)
 
 
 def _text(text: str) -> str:
@@ -152,7 +153,7 @@ def _part(value: object) -> str | Medium:
 
 def _hint(value: object) -> str:
     """Return what to pass in place of a value."""
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, _BYTES):
         return ": pass Blob.from_data(data, mime_type=...)"
     if isinstance(value, os.PathLike):
         return ": pass Blob.from_path(path)"

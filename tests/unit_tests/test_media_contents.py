@@ -160,6 +160,7 @@ class Image:
         (3, "got int"),
         (PNG, r"got bytes: pass Blob.from_data\(data, mime_type=...\)"),
         ([bytearray(PNG)], "got bytearray: pass Blob.from_data"),
+        (memoryview(PNG), "got memoryview: pass Blob.from_data"),
         (Path("dog.png"), r"got PosixPath: pass Blob.from_path\(path\)"),
         (Document("a"), "got Document: pass its page_content, or add it to a store"),
         ([["a"]], "got list: a content is one flat sequence, so put the inner values"),
