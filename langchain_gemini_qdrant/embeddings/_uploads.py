@@ -39,7 +39,8 @@ _DIGITS = 36  # of the digest in a file's name, which has at most 40 characters
 _POLL = 0.5  # seconds after which a call that waits for another one's upload may end
 _FIRST_POLL, _LONGEST_POLL = 1.0, 10.0  # seconds between two questions for a file's state
 _LONGEST_PROCESSING = 600.0  # seconds
-_EXISTS = 409
+# 400: the SDK has repeated a last piece that got 409, because another process was faster.
+_MAY_EXIST = frozenset({400, 409})
 _GONE = frozenset({403, 404})  # Google answers 403 for files of others and for missing ones
 
 
@@ -256,7 +257,7 @@ class Files:
         try:
             return await retried(call, lambda: send(name))
         except RequestRejectedError as error:
-            if error.status_code != _EXISTS:
+            if error.status_code not in _MAY_EXIST:
                 raise
         # Of an interrupted call, of an upload whose answer was lost, or of another process.
         found = await self._existing(call, medium, f"files/{name}")

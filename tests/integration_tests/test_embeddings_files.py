@@ -195,6 +195,22 @@ def test_a_lost_answer_to_the_last_piece_costs_no_second_upload(make, emulator, 
     assert emulator.files == []
 
 
+def test_an_upload_that_another_process_has_overtaken_is_not_lost(clock, call):
+    def overtake(request):
+        if request.method == "files.upload" and not done:
+            done.append(request)
+            options = {"base_url": server.base_url}
+            stored(genai.Client(api_key=server.api_key, http_options=options), BIG, NAME)
+
+    done = []
+    with GeminiEmulator(on_request=overtake) as server:
+        reached = {"api_key": server.api_key, "base_url": server.base_url}
+        with GeminiEmbeddings(**reached, clock=clock, output_dimensionality=128) as embeddings:
+            assert len(call(embeddings, "embed_query", BIG)) == 128
+        assert media(server)[0].sha256 == DIGEST
+        assert done
+
+
 @pytest.mark.parametrize("method", ["files.create", "files.get"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_uploads_are_retried_like_requests(make, emulator, call, method, status):
