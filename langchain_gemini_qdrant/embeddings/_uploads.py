@@ -53,13 +53,13 @@ class _Upload:
         turn: Ends when the thread or task that is uploading or deleting it has done so, None if
             there is none.
         stored: What the API stores, None before the upload.
-        errors: Why calls could not upload it, by the call's `id`.
+        errors: The calls that could not upload it, by their `id`, and why.
     """
 
     users: int = 0
     turn: Future[None] | None = None
     stored: StoredFile | None = None
-    errors: dict[int, GeminiQdrantError] = field(default_factory=dict)
+    errors: dict[int, tuple[CallContext, GeminiQdrantError]] = field(default_factory=dict)
 
 
 class Uploads:
@@ -233,11 +233,11 @@ class Files:
             await self.wait(upload, _POLL)
         try:
             if id(call) in upload.errors:
-                raise upload.errors[id(call)]
+                raise upload.errors[id(call)][1]
             upload.stored = upload.stored or await self._upload(call, medium)
             upload.stored = await self._processed(call, medium, upload.stored)
         except GeminiQdrantError as error:
-            upload.errors[id(call)] = error
+            upload.errors[id(call)] = (call, error)
             raise
         else:
             return upload.stored
