@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # limit for inline data is higher (100 MB, "gemini-api-new-file-limits" on https://blog.google).
 # Media alone could be 15 MB. But a request is four times in memory while it is sent, it blocks an
 # event loop while the SDK writes its JSON, and it has 60 s with seven others beside it.
-_MAX_BYTES = 4_000_000
+MAX_BYTES = 4_000_000
+"""Most bytes of the texts and media of several contents in one request."""
 
 MAX_IMAGES = LIMITS["IMAGE"].most
 """Most images in one request: Google's limit of one content; none is documented for several."""
@@ -65,7 +66,7 @@ def batches(
         is_full = (
             len(batch) == max_texts
             or (max_tokens is not None and tokens > max_tokens)
-            or size_bytes > _MAX_BYTES
+            or size_bytes > MAX_BYTES
             or images > MAX_IMAGES
         )
         if batch and is_full:
@@ -99,7 +100,7 @@ async def read_ahead(
         async for text in texts:
             run.append((text, _next_title(remaining)))
             held += 0 if isinstance(text, str) else held_bytes(text)
-            if len(run) == size or held >= _MAX_BYTES:
+            if len(run) == size or held >= MAX_BYTES:
                 yield first, run
                 first, run, held = first + len(run), [], 0
         _check_exhausted(remaining, titles)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from langchain_gemini_qdrant.embeddings._batching import MAX_IMAGES
+from langchain_gemini_qdrant.embeddings._batching import MAX_BYTES, MAX_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_gemini_qdrant.ingestion._lookups import Incoming
-
-_REQUEST_BYTES = 4_000_000
-"""Bytes of the media of one request, if there are several. The API takes more, but a request is in
-memory several times while it is sent."""
 
 _RUNNING_BYTES = 64_000_000
 """Bytes of the media of all requests that are started at a time, if there are several."""
@@ -44,7 +40,7 @@ def next_request(waiting: Sequence[Incoming], most: int) -> NextRequest:
     for number, document in enumerate(waiting[:most]):
         images += document.images
         size_bytes += document.size_bytes
-        if number and (images > MAX_IMAGES or size_bytes > _REQUEST_BYTES):
+        if number and (images > MAX_IMAGES or size_bytes > MAX_BYTES):
             return NextRequest(number, size_bytes - document.size_bytes, is_full=True)
     number = min(len(waiting), most)
     return NextRequest(number, size_bytes, is_full=number == most)

@@ -178,7 +178,8 @@ def _not_served(model: str, found: str, status: int | None = None) -> RequestRej
     return RequestRejectedError(
         f"{model}: media above {INLINE_BYTES // 1_000_000} MB are uploaded, and base_url does not "
         f"serve Google's Files API (/upload/.../files; {found}): use smaller media, or an address "
-        "that serves it",
+        "that serves it. A gateway with a path of its own must put that path into the header "
+        "x-goog-upload-url of the first answer",
         model=model,
         status_code=status,
     )
