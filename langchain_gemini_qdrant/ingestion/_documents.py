@@ -60,21 +60,22 @@ class Documents:
             return await self._prepared(given)
         if not given.is_stored:
             others = [point_id(each) for each in given.other_ids]
-            return (await self._prepared(given.document))._replace(other_keys=others)
+            prepared = await self._prepared(given.document, given.media)
+            return prepared._replace(other_keys=others)
         name = str(given.document.id)
         key, source = point_id(name), self._cleanup.source_of(given.document.metadata)
         if self._cleanup.mode != "none":
             self._cleanup.add(key, source)
         return Incoming(key=key, name=name, text="", title=None, payload={}, is_stored=True)
 
-    async def _prepared(self, given: object) -> Incoming:
+    async def _prepared(self, given: object, media: tuple[Medium, ...] = ()) -> Incoming:
         self._count += 1
         if not isinstance(given, Document | Blob):
             raise InvalidInputError(
                 f"documents must be Documents or Blobs, got {type(given).__name__}"
             )
         try:
-            row = self._row(given)
+            row = self._row(given, media)
         except InvalidInputError as error:  # a blob that cannot be stored
             return self._failed(given, None, str(error))
         source = self._cleanup.source_of(row.metadata)
@@ -86,11 +87,11 @@ class Documents:
             return self._failed(given, source, str(read))
         return self._stored(given, read, source)
 
-    def _row(self, given: Document | Blob) -> Row:
+    def _row(self, given: Document | Blob, media: tuple[Medium, ...]) -> Row:
         if isinstance(given, Blob):
             metadata = blob_metadata(self._collection.layout.media, given)
             return Row(given.id or "", "", metadata, (given,))
-        return Row(given.id or "", given.page_content, given.metadata)
+        return Row(given.id or "", given.page_content, given.metadata, media)
 
     def _problem(self, row: Row, source: str | None) -> str | None:
         """Return why a document is refused before its media are read, None if it is not."""

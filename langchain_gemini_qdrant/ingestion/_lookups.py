@@ -31,11 +31,13 @@ class Given(NamedTuple):
             are not read.
         other_ids: Other ids under which its text and media may be stored: vectors are copied from
             there.
+        media: The media that it names, if they were looked at already.
     """
 
     document: Document
     is_stored: bool = False
     other_ids: Sequence[str] = ()
+    media: tuple[Medium, ...] = ()
 
 
 class Incoming(NamedTuple):

@@ -14,6 +14,7 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_gemini_qdrant import GeminiEmbeddings, create_vector_store
 from langchain_gemini_qdrant.errors import ConfigurationError, IngestError
 from langchain_gemini_qdrant.ingestion._lookups import Given
+from langchain_gemini_qdrant.media._medium import medium_of_file
 from langchain_gemini_qdrant.testing import GeminiEmulator, sample_media
 
 
@@ -166,6 +167,13 @@ def test_files_of_documents_known_to_be_stored_are_not_read(store, run, folder, 
     report = run(store, known[:4], cleanup="full")
     assert (report.skipped, report.deleted) == (4, 2)
     assert emulator.requests == []
+
+
+def test_media_that_were_looked_at_already_are_read_only_to_be_sent(store, run, folder, emulator):
+    medium = medium_of_file(folder / "1.png")
+    shown = Document("", metadata={"media": "moved/1.png"})
+    assert run(store, [Given(shown, media=(medium,))]).added == 1
+    assert emulator.requests[-1].texts[0].media[0].sha256 == medium.digest
 
 
 def test_vectors_are_copied_from_the_same_text_and_media_alone(store, run):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from langchain_gemini_qdrant.cli.documents.files import Found, SourceFile
     from langchain_gemini_qdrant.cli.documents.stored_files import StoredFiles
+    from langchain_gemini_qdrant.media._medium import Medium
 
 _PLACES = ("page", "slide", "line", "row", "record", "message", "cell")
 
@@ -141,14 +142,17 @@ class Corpus:
         state = _stamp_if_any(file.path)
         for passage, position in self._passages(reading):
             name = passage_id(passage)
+            media: tuple[Medium, ...] = ()
             if isinstance(passage, MediumPart):
                 passage.id = name  # a failure is told by it, and not by the reference
+                media = (passage.medium,)
             ids += UUID(name).bytes
             self._ids.append(hash(name))
             self._ends.append(before + position)
             if copies is None:
                 copies = [] if self.stored is None else self._copies_of(passage, self.stored)
-            yield Given(passage, other_ids=[id_under(passage, other) for other in copies])
+            others = [id_under(passage, other) for other in copies]
+            yield Given(passage, other_ids=others, media=media)
         if state is not None and state != _stamp_if_any(file.path):
             reading.fail("it changed while it was read: run the command again")
         self._note(file, reading.notice, is_empty=not ids and reading.problem is None)
