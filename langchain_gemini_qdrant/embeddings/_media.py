@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from langchain_core.documents.base import Blob
 
 from langchain_gemini_qdrant.embeddings.models import find_model, guess_conditioning
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
-from langchain_gemini_qdrant.media._contents import as_content
+from langchain_gemini_qdrant.media._contents import TEXT_BLOCKS, as_content, is_sequence
 from langchain_gemini_qdrant.media._medium import Medium
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ Source: https://ai.google.dev/gemini-api/docs/files
 """
 
 _DATA_URI = ("data:", "DATA:")
-_TEXT_BLOCKS = {"text", "text-plain"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,16 +144,13 @@ def has_media(value: object) -> bool:
     return any(
         isinstance(each, Medium)
         or (isinstance(each, Blob) and not isinstance(each.data, str))
-        or (isinstance(each, Mapping) and each.get("type") not in _TEXT_BLOCKS)
+        or (isinstance(each, Mapping) and each.get("type") not in TEXT_BLOCKS)
         for each in values
     )
 
 
 def _each(value: object) -> Sequence[object]:
-    is_single = isinstance(value, str | bytes | bytearray | memoryview) or not isinstance(
-        value, Sequence
-    )
-    return [value] if is_single else cast("Sequence[object]", value)
+    return value if is_sequence(value) else [value]
 
 
 def held_bytes(value: object) -> int:

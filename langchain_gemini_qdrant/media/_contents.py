@@ -62,6 +62,9 @@ Parts: TypeAlias = tuple[str | Medium, ...]
 ADDRESSES = ("gs://", "files/", "https://generativelanguage.googleapis.com/")
 """How the addresses start that the API reads itself."""
 
+TEXT_BLOCKS = {"text", "text-plain"}
+"""The types of content blocks that are texts."""
+
 # Of the Files API only its names, without a dot or a slash: `files/dog.png` is a path.
 _ADDRESS = re.compile(
     r"gs://|https://generativelanguage\.googleapis\.com/|files/[a-z0-9-]{1,40}(?:#page=\d+)?$"
@@ -97,7 +100,7 @@ def as_content(value: object, *, vertexai: bool = False) -> str | Parts:
     """
     if isinstance(value, str):
         return _text(value)
-    values: Sequence[object] = value if _is_sequence(value) else [value]
+    values: Sequence[object] = value if is_sequence(value) else [value]
     if not values:
         raise InvalidInputError("a content is empty: it needs a text or a medium")
     parts = [_part(each) for each in values]
@@ -116,7 +119,8 @@ def text_of(content: str | Parts) -> str:
     return "\n".join([part for part in content if isinstance(part, str)])
 
 
-def _is_sequence(value: object) -> TypeIs[Sequence[object]]:
+def is_sequence(value: object) -> TypeIs[Sequence[object]]:
+    """Return whether a content is a sequence, and not a text or bytes."""
     return isinstance(value, Sequence) and not isinstance(value, str | _BYTES)
 
 
@@ -159,7 +163,7 @@ def _hint(value: object) -> str:
         return ": pass Blob.from_path(path)"
     if isinstance(value, Document):
         return ": pass its page_content, or add it to a store"
-    if _is_sequence(value):
+    if is_sequence(value):
         return ": a content is one flat sequence, so put the inner values into the outer one"
     if type(value).__module__.partition(".")[0] in {"PIL", "numpy", "torch"}:
         return ": pass Blob.from_data with the bytes of a PNG or JPEG file"
@@ -188,7 +192,7 @@ def _of_block(block: Mapping[str, Any]) -> str | Medium:
     """Return the text or medium of a content block, also of one in the form of older programs."""
     block = _today(block)
     kind = str(block.get("type"))
-    if kind in {"text", "text-plain"} and isinstance(block.get("text"), str):
+    if kind in TEXT_BLOCKS and isinstance(block.get("text"), str):
         return _text(block["text"])
     if kind not in _BLOCKS:
         raise InvalidInputError(
