@@ -237,6 +237,9 @@ class _Reembedding:
             title_key=layout.title_key,
             **self._media,
             hybrid_fusion=layout.hybrid_fusion,
+            score_formula=layout.ranking.score_formula,
+            group_by=layout.ranking.group_by,
+            group_size=layout.ranking.group_size,
             clock=self._store.clock,
         )
 

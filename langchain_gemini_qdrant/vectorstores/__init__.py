@@ -8,6 +8,12 @@ from langchain_gemini_qdrant.vectorstores._scores import Fusion
 from langchain_gemini_qdrant.vectorstores._self_query import GeminiQdrantTranslator
 from langchain_gemini_qdrant.vectorstores.factory import acreate_vector_store, create_vector_store
 from langchain_gemini_qdrant.vectorstores.filters import Filter
+from langchain_gemini_qdrant.vectorstores.score_factors import (
+    ScoreFactor,
+    ScoreFormula,
+    boost,
+    newer_first,
+)
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 __all__ = [
@@ -17,6 +23,10 @@ __all__ = [
     "GeminiQdrantVectorStore",
     "OptimizeProgress",
     "PayloadIndex",
+    "ScoreFactor",
+    "ScoreFormula",
     "acreate_vector_store",
+    "boost",
     "create_vector_store",
+    "newer_first",
 ]

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._connection import Connection
     from langchain_gemini_qdrant.vectorstores._media import MediaLayout
+    from langchain_gemini_qdrant.vectorstores._ranking import Ranking
     from langchain_gemini_qdrant.vectorstores._scores import FusionModel
 
 
@@ -61,6 +62,7 @@ class Layout:
         collection_name: The collection's name, or an alias.
         embedding: Makes the dense vectors; None if there are none.
         sparse_embedding: Makes the sparse vectors; None if there are none.
+        ranking: The formula and groups of all searches, unless a call overrides them.
         title_key: The metadata key of a document's title; None for no titles.
         media: How documents name their media; None if all are texts.
         to_document: Makes a document from a stored point, `collection_name` and the keys of its
@@ -75,6 +77,7 @@ class Layout:
     sparse_vector_name: str
     sparse_embedding: SparseEmbeddings | None
     hybrid_fusion: FusionModel
+    ranking: Ranking
     content_key: str
     metadata_key: str
     title_key: str | None

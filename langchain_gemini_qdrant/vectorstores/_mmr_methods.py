@@ -8,7 +8,8 @@ from langchain_qdrant import QdrantVectorStore
 
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.vectorstores._arguments import as_vector
-from langchain_gemini_qdrant.vectorstores._search import mmr_search, search_options
+from langchain_gemini_qdrant.vectorstores._plan import search_options
+from langchain_gemini_qdrant.vectorstores._search import mmr_search
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -56,8 +57,9 @@ class MmrMethods(QdrantVectorStore):
             search_params: Search parameters that override the store's, field by field.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
             consistency: Read consistency: how many replicas must agree.
-            **kwargs: `score_key`, a metadata key under which each hit's score is written, and
-                options of `QdrantClient.query_points`.
+            **kwargs: `score_key`, a metadata key under which each hit's score is written;
+                `score_formula=None` and `group_by=None`, as MMR cannot apply those of the store;
+                and options of `QdrantClient.query_points`.
 
         Returns:
             Documents, in the order chosen.
@@ -121,8 +123,9 @@ class MmrMethods(QdrantVectorStore):
             search_params: Search parameters that override the store's, field by field.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
             consistency: Read consistency: how many replicas must agree.
-            **kwargs: `score_key`, a metadata key under which each hit's score is written, and
-                options of `QdrantClient.query_points`.
+            **kwargs: `score_key`, a metadata key under which each hit's score is written;
+                `score_formula=None` and `group_by=None`, as MMR cannot apply those of the store;
+                and options of `QdrantClient.query_points`.
 
         Returns:
             Documents, in the order chosen.
@@ -190,8 +193,9 @@ class MmrMethods(QdrantVectorStore):
             search_params: Search parameters that override the store's, field by field.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
             consistency: Read consistency: how many replicas must agree.
-            **kwargs: `score_key`, a metadata key under which each hit's score is written, and
-                options of `QdrantClient.query_points`.
+            **kwargs: `score_key`, a metadata key under which each hit's score is written;
+                `score_formula=None` and `group_by=None`, as MMR cannot apply those of the store;
+                and options of `QdrantClient.query_points`.
 
         Returns:
             Documents and their scores, in the order chosen.

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _OWN_OPTIONS = (
     *("quantization", "search_params", "hybrid_fusion", "clock"),
+    *("score_formula", "group_by", "group_size"),
     *("title_key", "media_key", "media_root", "fetch_media"),
 )
 _SHARED = frozenset(

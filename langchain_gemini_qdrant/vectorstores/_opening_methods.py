@@ -56,8 +56,8 @@ class OpeningMethods(QdrantVectorStore):
 
         `client_options` has the engine's options of `create_vector_store`, such as `path` for the
         embedded engine, and also `client`, `async_client`, `quantization`, `search_params`,
-        `title_key`, `media_key`, `media_root`, `fetch_media`, `hybrid_fusion`, `clock` and
-        `payload_indexes`.
+        `title_key`, `media_key`, `media_root`, `fetch_media`, `hybrid_fusion`, `score_formula`,
+        `group_by`, `group_size`, `clock` and `payload_indexes`.
         """
         return _open.opened(
             cls,
@@ -75,7 +75,7 @@ class OpeningMethods(QdrantVectorStore):
 
         `client_options` has `path` for the embedded engine, `url` for a server, or `location`, and
         `quantization`, `search_params`, `title_key`, `media_key`, `media_root`, `fetch_media`,
-        `hybrid_fusion` and `payload_indexes`.
+        `hybrid_fusion`, `score_formula`, `group_by`, `group_size` and `payload_indexes`.
         """
         return await _open.aopened(cls, _open.plan(*args, **kwargs))
 
@@ -129,7 +129,8 @@ class OpeningMethods(QdrantVectorStore):
                 `path`.
             force_recreate: Delete an existing collection of that name first.
             **kwargs: `quantization`, `search_params`, `title_key`, `media_key`, `media_root`,
-                `fetch_media`, `hybrid_fusion`, `payload_indexes`, `client`, `async_client`.
+                `fetch_media`, `hybrid_fusion`, `score_formula`, `group_by`, `group_size`,
+                `payload_indexes`, `client`, `async_client`.
 
         Returns:
             The open store. The arguments that are not named here are langchain-qdrant's.

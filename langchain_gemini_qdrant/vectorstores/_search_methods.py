@@ -10,9 +10,10 @@ from langchain_qdrant import QdrantVectorStore
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.vectorstores._arguments import as_number, check_retriever
 from langchain_gemini_qdrant.vectorstores._payloads import to_document
+from langchain_gemini_qdrant.vectorstores._plan import search_options
 from langchain_gemini_qdrant.vectorstores._retriever import VectorStoreRetriever
 from langchain_gemini_qdrant.vectorstores._scores import relevance, threshold
-from langchain_gemini_qdrant.vectorstores._search import search, search_by_vector, search_options
+from langchain_gemini_qdrant.vectorstores._search import search, search_by_vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +68,10 @@ class SearchMethods(QdrantVectorStore):
             consistency: Read consistency: how many replicas must agree.
             hybrid_fusion: How dense and sparse hits are merged in hybrid mode: `"rrf"`, `"dbsf"`,
                 `FusionQuery` or `RrfQuery`; None is the store's.
-            **kwargs: `score_key`, a metadata key under which each hit's score is written; in hybrid
-                mode `fetch_k`, the hits of each kind that are merged; and options of
+            **kwargs: `score_formula`, how scores are computed; `group_by`, a metadata field of
+                which at most `group_size` documents have the same value (None switches the store's
+                off); `fetch_k`, the hits that are merged, scored or grouped; `score_key`, a
+                metadata key under which each hit's score is written; and options of
                 `QdrantClient.query_points`.
 
         Returns:
@@ -99,7 +102,8 @@ class SearchMethods(QdrantVectorStore):
                 embedded with one request to Gemini.
             k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
-                `score_threshold`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
+                `score_threshold`, `consistency`, `hybrid_fusion`, `score_formula`, `group_by`,
+                `group_size`, `score_key`, `fetch_k`.
 
         Returns:
             Documents, best first.
@@ -140,16 +144,20 @@ class SearchMethods(QdrantVectorStore):
             hybrid_fusion: How dense and sparse hits are merged, in hybrid mode: `"rrf"`, `"dbsf"`,
                 `FusionQuery` or `RrfQuery` (weights, k); None is the store's. A query of media
                 alone has only dense hits, with scores of the same fusion.
-            **kwargs: `score_key`, a metadata key under which each hit's score is written, for
-                chains that get only documents; in hybrid mode `fetch_k`, the hits of each kind
-                that are merged (at least 100 by default); and options of
-                `QdrantClient.query_points`.
+            **kwargs: `score_formula`, how scores are computed: `newer_first(...)`, `boost(...)`, a
+                list of these, or `FormulaQuery`; `group_by`, a metadata field of which at most
+                `group_size` documents have the same value, 1 by default (None switches the
+                store's off); `fetch_k`, the hits that are merged in hybrid mode, scored by a
+                formula or grouped (at least 100 by default); `score_key`, a metadata key under
+                which each hit's score is written, for chains that get only documents; and options
+                of `QdrantClient.query_points`.
 
         Returns:
             Documents and their scores, best first.
 
         Raises:
-            ConfigurationError: `search_params` or `hybrid_fusion` is not valid; nothing is sent.
+            ConfigurationError: `search_params`, `hybrid_fusion`, `score_formula` or `group_by` is
+                not valid; nothing is sent.
             InvalidInputError: The filter is not valid, a number is out of range, or
                 `score_threshold` is combined with the scores of binary codes (`rescore=False`),
                 which are not similarities; nothing is sent.
@@ -171,7 +179,8 @@ class SearchMethods(QdrantVectorStore):
                 embedded with one request to Gemini.
             k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
-                `score_threshold`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
+                `score_threshold`, `consistency`, `hybrid_fusion`, `score_formula`, `group_by`,
+                `group_size`, `score_key`, `fetch_k`.
 
         Returns:
             Documents and their scores, best first.
@@ -193,14 +202,16 @@ class SearchMethods(QdrantVectorStore):
             k: Most documents to return.
             **kwargs: `score_threshold`, the lowest relevance of a hit, with a tolerance for the
                 engine's rounding; `filter`, a dict of conditions on the metadata;
-                `search_params`, `offset`, `consistency`, `hybrid_fusion`, `score_key`, `fetch_k`.
+                `search_params`, `offset`, `consistency`, `hybrid_fusion`, `score_formula`,
+                `group_by`, `group_size`, `score_key`, `fetch_k`.
 
         Returns:
             Documents and their relevance, best first. With cosine and dot product the relevance is
-            the score, from 0 to 1.
+            the score, from 0 to 1. With score factors it is that of the changed score.
 
         Raises:
-            InvalidInputError: An option is not valid or out of range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range, or `score_formula` is a
+                `FormulaQuery`, whose scale is not known; nothing is sent.
             EmbeddingError: Gemini did not embed the query.
         """
         given: Any = query  # LangChain passes it to the method below
@@ -217,13 +228,14 @@ class SearchMethods(QdrantVectorStore):
             k: Most documents to return.
             **kwargs: `score_threshold`, the lowest relevance of a hit; `filter`, a dict of
                 conditions on the metadata; `search_params`, `offset`, `consistency`,
-                `hybrid_fusion`, `score_key`, `fetch_k`.
+                `hybrid_fusion`, `score_formula`, `group_by`, `group_size`, `score_key`, `fetch_k`.
 
         Returns:
             Documents and their relevance, from 0 to 1, best first.
 
         Raises:
-            InvalidInputError: An option is not valid or out of range; nothing is sent.
+            InvalidInputError: An option is not valid or out of range, or `score_formula` is a
+                `FormulaQuery`, whose scale is not known; nothing is sent.
             EmbeddingError: Gemini did not embed the query.
         """
         given: Any = query  # LangChain passes it to the method below
@@ -262,8 +274,9 @@ class SearchMethods(QdrantVectorStore):
             offset: Number of hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
             consistency: Read consistency: how many replicas must agree.
-            **kwargs: `score_key`, a metadata key under which each hit's score is written, and
-                options of `QdrantClient.query_points`.
+            **kwargs: `score_formula`, `group_by`, `group_size` and `fetch_k`, as in
+                `similarity_search`; `score_key`, a metadata key under which each hit's score is
+                written; and options of `QdrantClient.query_points`.
 
         Returns:
             Documents, best first.
@@ -286,7 +299,8 @@ class SearchMethods(QdrantVectorStore):
             embedding: A vector of the collection's size, such as `embed_query` returns.
             k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
-                `score_threshold`, `consistency`, `score_key`.
+                `score_threshold`, `consistency`, `score_formula`, `group_by`, `group_size`,
+                `score_key`, `fetch_k`.
 
         Returns:
             Documents, best first.
@@ -320,8 +334,9 @@ class SearchMethods(QdrantVectorStore):
             offset: Number of hits to skip.
             score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
             consistency: Read consistency: how many replicas must agree.
-            **kwargs: `score_key`, a metadata key under which each hit's score is written, and
-                options of `QdrantClient.query_points`.
+            **kwargs: `score_formula`, `group_by`, `group_size` and `fetch_k`, as in
+                `similarity_search`; `score_key`, a metadata key under which each hit's score is
+                written; and options of `QdrantClient.query_points`.
 
         Returns:
             Documents and their scores, best first.
@@ -343,7 +358,8 @@ class SearchMethods(QdrantVectorStore):
             embedding: A vector of the collection's size, such as `embed_query` returns.
             k: Most documents to return.
             **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
-                `score_threshold`, `consistency`, `score_key`.
+                `score_threshold`, `consistency`, `score_formula`, `group_by`, `group_size`,
+                `score_key`, `fetch_k`.
 
         Returns:
             Documents and their scores, best first.

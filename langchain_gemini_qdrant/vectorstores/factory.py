@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._payload_indexes import PayloadIndex
     from langchain_gemini_qdrant.vectorstores._scores import Fusion
+    from langchain_gemini_qdrant.vectorstores.score_factors import ScoreFormula
 
 
 def create_vector_store(
@@ -56,6 +57,9 @@ def create_vector_store(
     sparse_embedding: SparseEmbeddings | None = None,
     sparse_vector_name: str = QdrantVectorStore.SPARSE_VECTOR_NAME,
     hybrid_fusion: Fusion | None = None,
+    score_formula: ScoreFormula | None = None,
+    group_by: str | None = None,
+    group_size: int = 1,
     content_payload_key: str = QdrantVectorStore.CONTENT_KEY,
     metadata_payload_key: str = QdrantVectorStore.METADATA_KEY,
     vector_params: Mapping[str, Any] | None = None,
@@ -123,6 +127,12 @@ def create_vector_store(
         sparse_vector_name: Name of the sparse vector.
         hybrid_fusion: How hybrid search merges hits: `"rrf"`, `"dbsf"` or a model of
             qdrant-client; None is RRF with Qdrant's defaults.
+        score_formula: How all searches compute scores: `newer_first(...)`, `boost(...)`, a list of
+            these, or Qdrant's `FormulaQuery`; None leaves the scores as they are. A
+            search overrides it.
+        group_by: A metadata field, such as `"source"`: all searches return at most `group_size`
+            documents with the same value in it; None for no groups.
+        group_size: The most documents with the same value of `group_by`.
         content_payload_key: The payload key of a document's text.
         metadata_payload_key: The payload key of its metadata; `""` if the metadata's fields are
             next to the text, as some other programs store them.
@@ -172,6 +182,9 @@ def create_vector_store(
                 "media_root": media_root,
                 "fetch_media": fetch_media,
                 "hybrid_fusion": hybrid_fusion,
+                "score_formula": score_formula,
+                "group_by": group_by,
+                "group_size": group_size,
                 "payload_indexes": payload_indexes,
                 "clock": clock,
                 **(client_options or {}),
@@ -219,6 +232,9 @@ async def acreate_vector_store(
     sparse_embedding: SparseEmbeddings | None = None,
     sparse_vector_name: str = QdrantVectorStore.SPARSE_VECTOR_NAME,
     hybrid_fusion: Fusion | None = None,
+    score_formula: ScoreFormula | None = None,
+    group_by: str | None = None,
+    group_size: int = 1,
     content_payload_key: str = QdrantVectorStore.CONTENT_KEY,
     metadata_payload_key: str = QdrantVectorStore.METADATA_KEY,
     vector_params: Mapping[str, Any] | None = None,
@@ -264,6 +280,9 @@ async def acreate_vector_store(
                 "media_root": media_root,
                 "fetch_media": fetch_media,
                 "hybrid_fusion": hybrid_fusion,
+                "score_formula": score_formula,
+                "group_by": group_by,
+                "group_size": group_size,
                 "payload_indexes": payload_indexes,
                 "clock": clock,
                 **(client_options or {}),

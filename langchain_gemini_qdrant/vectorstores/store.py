@@ -33,6 +33,7 @@ from langchain_gemini_qdrant.vectorstores._mmr_methods import MmrMethods
 from langchain_gemini_qdrant.vectorstores._open import open_existing
 from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
 from langchain_gemini_qdrant.vectorstores._payloads import check_keys
+from langchain_gemini_qdrant.vectorstores._ranking import as_ranking
 from langchain_gemini_qdrant.vectorstores._settings_methods import SettingsMethods
 from langchain_gemini_qdrant.vectorstores._write_methods import WriteMethods
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.quantization import Quantization
     from langchain_gemini_qdrant.vectorstores._scores import Fusion, FusionModel
     from langchain_gemini_qdrant.vectorstores.filters import Filter
+    from langchain_gemini_qdrant.vectorstores.score_factors import ScoreFactor, ScoreFormula
 
 T = TypeVar("T")
 
@@ -116,6 +118,11 @@ class GeminiQdrantVectorStore(
             public ones, or the names of the only hosts to fetch from.
         hybrid_fusion: How hybrid search merges dense and sparse hits: `"rrf"`, `"dbsf"` or a model
             of qdrant-client; None is RRF with Qdrant's defaults.
+        score_formula: How all searches compute scores: `newer_first(...)`, `boost(...)`, a list of
+            these, or Qdrant's `FormulaQuery`; None leaves the scores as they are.
+        group_by: A metadata field, such as `"source"`: all searches return at most `group_size`
+            documents with the same value in it; None for no groups.
+        group_size: The most documents with the same value of `group_by`.
         clock: Waits between retries, for tests; None is the machine's clock.
 
     The other arguments are those of `langchain_qdrant.QdrantVectorStore`.
@@ -150,6 +157,9 @@ class GeminiQdrantVectorStore(
         media_root: str | os.PathLike[str] | None = None,
         fetch_media: bool | Collection[str] = False,
         hybrid_fusion: Fusion | None = None,
+        score_formula: ScoreFormula | None = None,
+        group_by: str | None = None,
+        group_size: int = 1,
         clock: Clock | None = None,
     ) -> None:
         check_name(collection_name, "collection_name")
@@ -158,6 +168,7 @@ class GeminiQdrantVectorStore(
         distance = as_member(models.Distance, distance, "distance")
         mode = as_member(RetrievalMode, retrieval_mode, "retrieval_mode")
         fusion = as_fusion(hybrid_fusion) or models.FusionQuery(fusion=models.Fusion.RRF)
+        ranking = as_ranking(score_formula, group_by, group_size)
         search_params = as_search_params(search_params)
         if title_key is not None:
             check_name(title_key, "title_key")
@@ -194,6 +205,7 @@ class GeminiQdrantVectorStore(
             sparse_vector_name=sparse_vector_name,
             sparse_embedding=None if mode == RetrievalMode.DENSE else sparse_embedding,
             hybrid_fusion=fusion,
+            ranking=ranking,
             content_key=content_payload_key,
             metadata_key=metadata_payload_key,
             title_key=title_key,
@@ -248,6 +260,21 @@ class GeminiQdrantVectorStore(
     def hybrid_fusion(self) -> FusionModel:
         """The method by which hybrid search merges dense and sparse hits."""
         return self.collection.layout.hybrid_fusion
+
+    @property
+    def score_formula(self) -> models.FormulaQuery | tuple[ScoreFactor, ...] | None:
+        """How all searches compute scores: score factors, Qdrant's formula, or None."""
+        return self.collection.layout.ranking.score_formula
+
+    @property
+    def group_by(self) -> str | None:
+        """The metadata field that all searches group by, None for no groups."""
+        return self.collection.layout.ranking.group_by
+
+    @property
+    def group_size(self) -> int:
+        """The most documents with the same value of `group_by` in a search."""
+        return self.collection.layout.ranking.group_size
 
     # Reading
 

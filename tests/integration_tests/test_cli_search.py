@@ -94,3 +94,47 @@ def test_stored_escape_sequences_and_markup_are_shown_and_not_obeyed(search, arg
         result = search(query, "-k", "1", *arguments)
         assert "\x1b" not in result.stdout
     assert "ships [red]" in result.stdout
+
+
+def places(result):
+    assert result.exit_code == 0, result.output
+    return [line.split("\t")[1] for line in result.stdout.splitlines()]
+
+
+def test_group_by_shows_one_hit_of_each_source(search):
+    assert places(search("cats", "-k", "9")).count("texts/cats.md") > 1
+    found = places(search("cats", "-k", "9", "--group-by", "source"))
+    assert [place.split()[0] for place in found].count("texts/cats.md") == 1
+    assert len({place.split()[0] for place in found}) == len(found) == 3
+
+
+@pytest.mark.parametrize(("half_life", "row"), [("1.5d", 2), ("999999w", 1), ("12h", 2)])
+def test_newer_passages_come_first(command, tmp_path, half_life, row):
+    rows = "text,date\nOaks make good ships,2001-01-01\nPines,2099-01-01\n"
+    (tmp_path / "trees.csv").write_text(rows)
+    assert command("ingest", "trees.csv").exit_code == 0
+    query = ("search", "Oaks make good ships", "-k", "1")
+    found = places(command(*query, "--newer-first", "date", "--half-life", half_life))
+    assert found == [f"trees.csv row {row}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--newer-first", "date"), "--newer-first and --half-life need each other"),
+        (("--half-life", "90d"), "--newer-first and --half-life need each other"),
+        (("--newer-first", "date", "--half-life", "90"), "'90' is not a duration: expected one"),
+        (("--newer-first", "date", "--half-life", "0d"), "'0d' is not a duration"),
+        (("--newer-first", "date", "--half-life", "-1d"), "'-1d' is not a duration"),
+    ],
+)
+def test_wrong_durations_are_wrong_usage(search, arguments, message):
+    result = search("cats", *arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_a_group_that_is_no_field_is_told(search):
+    result = search("cats", "--group-by", "tags[]")
+    assert result.exit_code == 1
+    assert "--group-by must name a metadata field" in " ".join(result.output.split())

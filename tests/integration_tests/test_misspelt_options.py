@@ -23,7 +23,7 @@ MMR = "max_marginal_relevance_search"
         ("similarity_search", ["a"], "fiter", "this search .* 'fiter': did you mean 'filter'"),
         ("similarity_search", ["a"], "lambda_mul", "did you mean 'lambda_mult'"),
         ("similarity_search", ["a"], "lambda_mult", f"it is for {MMR}.*search_type='mmr'"),
-        ("similarity_search", ["a"], "top_k", "its options are .*filter, k, "),
+        ("similarity_search", ["a"], "top_k", "its options are .*filter, .*k, "),
         ("similarity_search_by_vector", [[0.1] * 768], "scor_threshold", "'score_threshold'"),
         ("similarity_search_by_vector", [[0.1] * 768], "hybrid_fusion", "a hybrid search"),
         (MMR, ["a"], "lambda_mul", "did you mean 'lambda_mult'"),

@@ -209,6 +209,29 @@ def test_hybrid_search_is_one_request_with_enough_candidates(options, server):
     assert [int(prefetch["limit"]) for prefetch in body["prefetch"]] == [100, 100]
 
 
+@pytest.mark.parametrize("is_hybrid", [False, True])
+def test_a_formula_is_computed_over_the_search_with_its_filter_and_rescoring(
+    options, server, is_hybrid
+):
+    sparse = EdgeBm25() if is_hybrid else None
+    store = create_vector_store(
+        Plane(), "c", quantization="binary", sparse_embedding=sparse, **options
+    )
+    server.clear()
+    formula = models.FormulaQuery(formula="$score")
+    store.similarity_search("cats", k=60, filter={"n": 1}, score_formula=formula)
+    [body] = sent(server, "query")
+    [scored] = body["prefetch"]
+    assert "filter" not in body
+    assert "params" not in body
+    assert (int(body["limit"]), int(scored["limit"])) == (60, 200)
+    for leaf in scored["prefetch"] if is_hybrid else [scored]:
+        assert leaf["params"]["quantization"]["oversampling"] == 3
+        assert leaf["params"]["quantization"]["rescore"] is True
+        assert leaf["filter"]["must"]
+        assert int(leaf["limit"]) == 200
+
+
 def test_further_client_options_reach_the_server(options, server):
     headers = {"x-tenant": "me"}
     options["client_options"]["headers"] = headers

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from langchain_core.documents import Document
@@ -15,6 +16,7 @@ from langchain_qdrant import RetrievalMode, SparseEmbeddings
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant import EdgeClient, create_vector_store
+from langchain_gemini_qdrant.vectorstores import boost, newer_first
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 from tests.integration_tests.qdrant_server import QdrantServer
 from tests.integration_tests.test_filters import INDEXES, RANDOM_METADATAS, random_filter
@@ -25,6 +27,7 @@ WORDS = ["rain", "snow", "wind", "sun", "fog", "Lisbon", "Oslo", "sea", "hill", 
 DISTANCES = list(models.Distance)
 LONG_FLOATS = [1732693200.123457, 0.1 + 0.2, 2.2864980512635398e27, -1.7e9 / 7, 9.007e15 / 7]
 BIG = 2**53
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
 ODD_METADATAS = [
     *({"mtime": each, "n": BIG + number} for number, each in enumerate(LONG_FLOATS)),
     {"gaps": [None, 1], "deep": {"a": [{"b": None}, {"b": [1, None]}]}, "n": -BIG},
@@ -340,6 +343,39 @@ def test_searches_by_words_find_the_same(open_stores, answers, mode):
         answers.same(stores, "similarity_search_with_relevance_scores", text(number), **options)
 
 
+def some_ranking(rng):
+    factors = [
+        newer_first("made", timedelta(days=900), weight=0.7, now=NOW),
+        newer_first("mtime", 1e8, now=NOW, unix_time=True, undated=0.8),
+        boost(random_filter(rng, 2), rng.choice([0.5, 3.0])),
+    ]
+    options = {"score_formula": rng.choice([None, *factors, factors[1:]])}
+    if rng.random() < 0.7:
+        options["group_by"] = rng.choice(["source", "year", "author.name", "draft", "price"])
+        options["group_size"] = rng.choice([1, 2])
+    return options
+
+
+@pytest.mark.parametrize("mode", RetrievalMode)
+def test_formulas_and_groups_find_the_same(open_stores, answers, mode):
+    stores = open_stores(
+        f"ranked {mode.value}",
+        retrieval_mode=mode,
+        sparse_embedding=None if mode is RetrievalMode.DENSE else SparseWords(),
+    )
+    fill(stores)
+    rng = random.Random(8)
+    for number in range(80):
+        options = some_options(rng) | some_ranking(rng)
+        if mode is RetrievalMode.HYBRID:
+            options["hybrid_fusion"] = models.FusionQuery(fusion=models.Fusion.DBSF)
+        found = answers.same(stores, "similarity_search_with_score", text(number), **options)
+        assert isinstance(found, list), (found, options)
+        options.pop("offset", None)
+        options["fetch_k"] = rng.choice([None, 7, 30])
+        answers.same(stores, "similarity_search_with_relevance_scores", text(number), **options)
+
+
 def test_phrases_and_words_over_a_text_index_are_found_alike(open_stores, answers):
     stores = open_stores("texts")
     texts = [text(number) for number in range(len(METADATAS))]
@@ -390,6 +426,7 @@ QUESTIONS = {
     "test_filters_count_and_list_the_same": (300, 2),
     "test_thresholds_and_relevance_are_met_alike": (150, len(DISTANCES)),
     "test_searches_by_words_find_the_same": (200, 2),
+    "test_formulas_and_groups_find_the_same": (160, len(RetrievalMode)),
     "test_phrases_and_words_over_a_text_index_are_found_alike": (120, 1),
     "test_writes_leave_the_same": (300, 1),
 }

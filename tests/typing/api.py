@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_type
 
@@ -45,7 +46,12 @@ from langchain_gemini_qdrant.testing import (
     assert_texts,
     sample_media,
 )
-from langchain_gemini_qdrant.vectorstores import GeminiQdrantTranslator
+from langchain_gemini_qdrant.vectorstores import (
+    GeminiQdrantTranslator,
+    ScoreFactor,
+    boost,
+    newer_first,
+)
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -56,7 +62,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
-    from langchain_gemini_qdrant.vectorstores import OptimizeProgress
+    from langchain_gemini_qdrant.vectorstores import OptimizeProgress, ScoreFormula
 
 
 def make(key: SecretStr) -> Embeddings:
@@ -156,6 +162,9 @@ async def everything(embeddings: GeminiEmbeddings, key: SecretStr) -> None:
         api_key=key,
         sparse_embedding=EdgeBm25(language="german"),
         hybrid_fusion=models.RrfQuery(rrf=models.Rrf(weights=[1.0, 2.0])),
+        score_formula=[newer_first("date", timedelta(days=90), weight=0.5), boost({"a": 1}, 2.0)],
+        group_by="source",
+        group_size=2,
         payload_indexes={"user": "tenant", "page": models.IntegerIndexParams(type="integer")},
         client_options={"headers": {"x-tenant": "me"}},
     )
@@ -163,6 +172,9 @@ async def everything(embeddings: GeminiEmbeddings, key: SecretStr) -> None:
     await store.aadd_texts((text for text in "ab"), ids=[1, "b"])
     await store.adelete(filter={"page": {"$gt": 3}})
     assert_type(await store.asimilarity_search("q", filter={"a": 1}), list[Document])
+    assert_type(boost({"a": 1}, 2), ScoreFactor)
+    formula: ScoreFormula = models.FormulaQuery(formula=boost({"a": 1}, 2).expression("metadata"))
+    assert_type(store.similarity_search("q", score_formula=formula), list[Document])
     assert_type(await store.acount(), int)
     async for document in store.aiter_documents({"a": [1, 2]}):
         assert_type(document, Document)

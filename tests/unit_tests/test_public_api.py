@@ -150,6 +150,9 @@ def test_arguments_of_the_factories():
         "sparse_embedding",
         "sparse_vector_name",
         "hybrid_fusion",
+        "score_formula",
+        "group_by",
+        "group_size",
         "content_payload_key",
         "metadata_payload_key",
         "vector_params",
@@ -277,6 +280,7 @@ def test_every_method_of_the_store_has_an_async_twin():
     store = package.GeminiQdrantVectorStore
     sync_only = {"as_retriever", "client", "embeddings", "sparse_embeddings", "async_client"}
     sync_only |= {"hybrid_fusion", "search_params", "title_key", "media_key"}
+    sync_only |= {"score_formula", "group_by", "group_size"}
     names = {name for name in dir(store) if name[0].islower()} - sync_only
     for name in names - {f"a{each}" for each in names}:
         assert f"a{name}" in names, name

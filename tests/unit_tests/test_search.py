@@ -8,12 +8,12 @@ import pytest
 from qdrant_client import models
 
 from langchain_gemini_qdrant.vectorstores._arguments import check_options
+from langchain_gemini_qdrant.vectorstores._plan import candidates
 from langchain_gemini_qdrant.vectorstores._scores import (
     fused_relevance,
     relevance,
     sparse_relevance,
 )
-from langchain_gemini_qdrant.vectorstores._search import candidates
 
 RRF = models.FusionQuery(fusion=models.Fusion.RRF)
 DBSF = models.FusionQuery(fusion=models.Fusion.DBSF)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +20,7 @@ from langchain_gemini_qdrant.cli.options import (
 
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.media import Content
+    from langchain_gemini_qdrant.vectorstores import ScoreFactor
 
 
 class _MediumPath(click.Path):
@@ -37,6 +40,17 @@ class _MediumPath(click.Path):
         return place
 
 
+def _parsed_duration(_: object, __: object, text: str | None) -> timedelta | None:
+    """Return a number of hours, days or weeks, such as `90d`, as a duration longer than 0."""
+    if text is None:
+        return None
+    matched = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([hdw])", text.strip())
+    if matched is None or not float(matched[1]):
+        raise click.BadParameter(f"{text!r} is not a duration: expected one such as 12h, 90d or 2w")
+    unit = {"h": "hours", "d": "days", "w": "weeks"}[matched[2]]
+    return timedelta(**{unit: float(matched[1])})
+
+
 @click.command()
 @click.argument("query", required=False)
 @click.option(
@@ -51,6 +65,23 @@ class _MediumPath(click.Path):
 @stored_embedding_options
 @click.option("-k", type=click.IntRange(min=1), default=4, show_default=True, help="Hits wanted.")
 @filter_option
+@click.option(
+    "--group-by",
+    metavar="FIELD",
+    help="Show at most one hit for each value of this metadata field, for example source.",
+)
+@click.option(
+    "--newer-first",
+    metavar="FIELD",
+    help="Lower the scores of passages with an older date in this metadata field; needs "
+    "--half-life.",
+)
+@click.option(
+    "--half-life",
+    metavar="DURATION",
+    callback=_parsed_duration,
+    help="Age at which --newer-first halves a score, in hours, days or weeks: 12h, 90d, 2w.",
+)
 @layout_options
 @click.option("--full", is_flag=True, help="Show whole passages.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each hit.")
@@ -63,6 +94,9 @@ def search(  # noqa: PLR0917 - one argument for each option
     qdrant_api_key: str | None,
     k: int,
     conditions: dict[str, Any] | None,
+    group_by: str | None,
+    newer_first: str | None,
+    half_life: timedelta | None,
     full: bool,
     as_json: bool,
     **options: Any,
@@ -78,6 +112,10 @@ def search(  # noqa: PLR0917 - one argument for each option
         raise click.UsageError("QUERY or --image is needed: write what to search for")
     if query is not None and not query.strip():
         raise click.UsageError("QUERY is blank: write what to search for")
+    if (newer_first is None) != (half_life is None):
+        raise click.UsageError(
+            "--newer-first and --half-life need each other: --newer-first date --half-life 90d"
+        )
     store = open_store(
         options,
         collection=collection,
@@ -86,12 +124,24 @@ def search(  # noqa: PLR0917 - one argument for each option
         qdrant_api_key=qdrant_api_key,
         create=False,
     )
-    hits = store.similarity_search_with_score(_content(query, medium), k, filter=conditions)
+    hits = store.similarity_search_with_score(
+        _content(query, medium),
+        k,
+        filter=conditions,
+        group_by=group_by,
+        score_formula=_formula(newer_first, half_life),
+    )
     if not as_json:
         print_hits(query or "", hits, full=full)
         return
     for document, score in hits:
         print_json(document, score=score)
+
+
+def _formula(key: str | None, half_life: timedelta | None) -> ScoreFactor | None:
+    from langchain_gemini_qdrant.vectorstores import newer_first  # noqa: PLC0415 - `--help`
+
+    return None if key is None or half_life is None else newer_first(key, half_life)
 
 
 def _content(query: str | None, medium: str | None) -> Content:
