@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from qdrant_client import models
+
 from langchain_gemini_qdrant._qdrant_values import named_vectors
 from langchain_gemini_qdrant.cli.media_facts import media_tokens
 from langchain_gemini_qdrant.cli.progress import counted, price
@@ -14,13 +16,12 @@ from langchain_gemini_qdrant.embeddings._request import request_spec
 from langchain_gemini_qdrant.embeddings._usage import billed_tokens
 from langchain_gemini_qdrant.embeddings.models import find_model, model_id
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
+from langchain_gemini_qdrant.migration._reuse import refusal
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
 from langchain_gemini_qdrant.vectorstores._schema import describe_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from qdrant_client import models
 
     from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
@@ -83,17 +84,49 @@ class Reembedding:
             size=None if size == own_size else size,
         )
 
-    def describe(self, store: GeminiQdrantVectorStore, embeddings: GeminiEmbeddings) -> str:
+    def why_embed(
+        self,
+        info: models.CollectionInfo,
+        store: GeminiQdrantVectorStore,
+        reuse_vectors: bool | None,
+    ) -> str | None:
+        """Return why passages are embedded, None if the vectors of all of them are reused."""
+        if reuse_vectors is False:
+            return "--no-reuse-vectors is given"
+        layout = store.collection.layout
+        refused = refusal(info, layout, self.new_size or self.old_size)
+        if refused is not None and (refused.is_certain or not reuse_vectors):
+            return refused.why
+        has_vector = models.HasVectorCondition(has_vector=layout.vector_name)
+        lacking = 0 if reuse_vectors else store.count(models.Filter(must_not=[has_vector]))
+        return f"{counted(lacking, 'passage')} without a vector" if lacking else None
+
+    @property
+    def new_size(self) -> int | None:
+        """The size of the new vectors, None if only embedding would show it."""
+        known = find_model(self.model)
+        return self.size or (known.output_dimensionality if known else None)
+
+    def describe(
+        self,
+        store: GeminiQdrantVectorStore,
+        embeddings: GeminiEmbeddings,
+        why_embed: str | None,
+    ) -> str:
         """Return the change, the number of passages and their price in one line."""
         passages = store.count()
-        usd = _usd(store, embeddings, passages)
-        limit = "" if usd is None else " at most"  # what an earlier run has stored is not sent
-        known = find_model(self.model)
-        size = self.size or (known.output_dimensionality if known else "unknown")
+        if why_embed is None:
+            cost = "0 requests, as stored vectors are reused"
+        else:
+            usd = _usd(store, embeddings, passages)
+            limit = "" if usd is None else " at most"  # what an earlier run has stored is not sent
+            cost = f"{price(usd, '~')}{limit}"
+            if self.old_model in (None, model_id(self.model)):
+                cost += f" (not reused: {why_embed})"
         return (
             f"{_change(self.old_model or 'unknown model', model_id(self.model))}, "
-            f"size {_change(str(self.old_size), str(size))}: "
-            f"{counted(passages, 'passage')}, {price(usd, '~')}{limit}"
+            f"size {_change(str(self.old_size), str(self.new_size or 'unknown'))}: "
+            f"{counted(passages, 'passage')}, {cost}"
         )
 
 

@@ -76,11 +76,14 @@ def in_options(message: str, command: click.Command | None) -> str:
     if command is None:
         return message
     options = _options(command)
+    opposites = _opposites(command)
 
     def argument(found: re.Match[str]) -> str:
         option = options.get(found[2])
         if option is None:
             return found[0]
+        if found[3] == "False" and found[2] in opposites:
+            return opposites[found[2]]
         values = _values(found[3])
         return " ".join(f"{option} {value}".rstrip() for value in values)
 
@@ -96,6 +99,11 @@ def _options(command: click.Command) -> Mapping[str, str]:
         if isinstance(each, click.Option) and each.name is not None
     }
     return {**_SAME_FOR_ALL, **own, **_OTHER_NAMES.get(command.name or "", {})}
+
+
+def _opposites(command: click.Command) -> Mapping[str, str]:
+    """Return the options that switch options of a command off, by their names in Python."""
+    return {each.name or "": opt for each in command.params for opt in each.secondary_opts}
 
 
 def _values(text: str | None) -> list[str]:

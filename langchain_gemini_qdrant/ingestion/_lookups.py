@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_gemini_qdrant.embeddings._media import images_in
 from langchain_gemini_qdrant.media._medium import SHA256_KEY, Medium
-from langchain_gemini_qdrant.vectorstores._comparison import same_json
+from langchain_gemini_qdrant.vectorstores._comparison import VectorComparison, same_json
 from langchain_gemini_qdrant.vectorstores._open import checked
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._schema import read_consistency
@@ -57,6 +57,7 @@ class Incoming(NamedTuple):
         is_stored: It is known to be stored unchanged.
         other_keys: Points that may have its content, and therefore its vector.
         parts: What is embedded if it has media: the text, if there is one, and the media.
+        vector: Its dense vector if that is known, so that it is not embedded; None if not.
     """
 
     key: str | int
@@ -71,6 +72,7 @@ class Incoming(NamedTuple):
     is_stored: bool = False
     other_keys: Sequence[str | int] = ()
     parts: Parts = ()
+    vector: Any = None
 
     @property
     def content(self) -> str | Parts:
@@ -107,6 +109,7 @@ class LookUps:
         else:
             info = await collection.client.get_collection(collection.name)
         self._consistency = read_consistency(info)
+        self._comparison = VectorComparison(info)
 
     async def payloads(self, keys: list[str | int]) -> dict[Any, dict[str, Any]]:
         """Return the payloads of those documents that are stored, by their keys."""
@@ -117,6 +120,26 @@ class LookUps:
         """Return those of the keys under which documents are stored."""
         answers = await in_parts(self._retrieve_ids, keys)
         return {record.id for records in answers for record in records}
+
+    async def stored_as_known(
+        self, documents: Mapping[str | int, Incoming], stored: Mapping[str | int, Any]
+    ) -> set[str | int]:
+        """Return the keys of stored documents whose vectors, if known, are those stored."""
+        known = [key for key in stored if documents[key].vector is not None]
+        if not known:
+            return {*stored}
+        name = self._collection.layout.vector_name
+        found = {
+            record.id: _dense(record, name)
+            for records in await in_parts(self._retrieve_vectors, known)
+            for record in records
+        }
+        others = {
+            key
+            for key in known
+            if not self._comparison.same({name: documents[key].vector}, {name: found.get(key)})
+        }
+        return stored.keys() - others
 
     async def vectors(self, documents: Sequence[Incoming]) -> dict[Any, list[float]]:
         """Return the vectors of documents whose text and title are stored under other keys."""
@@ -158,7 +181,7 @@ class LookUps:
         metadata, own = layout.metadata(found), layout.metadata(document.payload)
         same_title = document.title == layout.title(metadata) or same_json(own, metadata)
         return (
-            found.get(layout.content_key) == document.text
+            found.get(layout.content_key) == document.payload.get(layout.content_key)
             and same_title
             and digests_of(own) == digests_of(metadata)
         )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         AsyncIterator,
         Awaitable,
         Callable,
+        Container,
         Iterable,
         Iterator,
         Mapping,
@@ -211,6 +212,7 @@ class Pipeline:
             await self._until_stored(key)  # so that the last one is kept, and its vector is known
         try:
             stored = await self._look_ups.payloads(list(group))
+            alike = await self._look_ups.stored_as_known(group, stored)
             group = await self._copy_vectors(group, stored)
         except Exception as error:  # noqa: BLE001 - raised with the report
             for document in group.values():
@@ -220,18 +222,29 @@ class Pipeline:
             # waited long.
             self._collection = replace(self._collection, policy=QUICK)
             return
-        await self._compare(group, stored)
+        await self._compare(group, stored, alike)
         await self._start_full()
 
     async def _compare(
-        self, group: Mapping[str | int, Incoming], stored: Mapping[str | int, Any]
+        self,
+        group: Mapping[str | int, Incoming],
+        stored: Mapping[str | int, Any],
+        alike: Container[str | int],
     ) -> None:
-        """Skip documents that are stored, change payloads, and let the others wait."""
-        changed = []
+        """Skip documents that are stored, store known vectors and payloads, embed the others.
+
+        `alike` are the keys of stored documents whose known vectors are those stored.
+        """
+        embeds_alike = self._look_ups.embeds_alike
+        changed, known = [], []
         for key, document in group.items():
             found = stored.get(key)
-            if found is None or not self._look_ups.embeds_alike(document, found):
-                await self._embed(document)
+            if found is None or key not in alike or not embeds_alike(document, found):
+                if document.vector is None:
+                    await self._embed(document)
+                else:
+                    known.append((document, document.vector))
+                    self._pending[key] = document
             elif self._look_ups.differs(document, found):
                 changed.append((document, document.payload))
                 self._pending[key] = document
@@ -242,6 +255,10 @@ class Pipeline:
                 self._updates.add(key)
         if changed:
             await self._write(changed, store_payloads)
+        if known:
+            before = self._counters.added + self._counters.updated
+            await self._write(known, store_vectors)
+            self._counters.reused += self._counters.added + self._counters.updated - before
 
     async def _embed(self, document: Incoming) -> None:
         """Let a document wait for the next request, unless its media cannot be read."""

@@ -34,6 +34,7 @@ class Counters:
 
     Attributes:
         embedded: Documents whose vectors have arrived.
+        reused: Documents stored with vectors that were known before.
         failed: Reasons of failures, by the caller's ids.
         failed_sources: Sources of the failed documents.
         causes: The exceptions behind the first reasons, by reason.
@@ -48,6 +49,7 @@ class Counters:
     skipped: int = 0
     deleted: int = 0
     embedded: int = 0
+    reused: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     failed_sources: set[object] = field(default_factory=set)
     causes: dict[str, Exception] = field(default_factory=dict)
@@ -82,6 +84,11 @@ class RunStats:
     def passes(self) -> int:
         """Number of passes."""
         return len(self._all_counters)
+
+    @property
+    def reused(self) -> int:
+        """Number of documents stored with vectors that were known before."""
+        return sum(counters.reused for counters in self._all_counters)
 
     def begin(self, total: int | None) -> Counters:
         """Begin a pass over `total` documents, None if the number is not known."""

@@ -124,7 +124,7 @@ class IngestReport(RunCost):
     """Result of a run, in documents, and its cost (see `RunCost`).
 
     Attributes:
-        added: Documents embedded and stored under a new id.
+        added: Documents stored under a new id.
         updated: Documents stored in place of a different text or metadata with the same id.
         skipped: Documents that are already stored unchanged, or repeated.
         deleted: Documents deleted by the cleanup.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from langchain_gemini_qdrant._qdrant_values import document_id
-from langchain_gemini_qdrant.embeddings._wrappers import gemini_of
+from langchain_gemini_qdrant._qdrant_values import document_id, named_vectors
+from langchain_gemini_qdrant.embeddings._wrappers import DOCUMENTS, gemini_of, is_plain
 from langchain_gemini_qdrant.errors import (
     CollectionMismatchError,
     IngestError,
@@ -18,6 +18,7 @@ from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, can_resume, first_cause, shortfall
 from langchain_gemini_qdrant.migration import _collection_copy
 from langchain_gemini_qdrant.migration._collection_copy import Side
+from langchain_gemini_qdrant.migration._reuse import shortened
 from langchain_gemini_qdrant.vectorstores import _points, _write
 from langchain_gemini_qdrant.vectorstores._limits import at_most
 from langchain_gemini_qdrant.vectorstores._media import with_media
@@ -30,10 +31,16 @@ if TYPE_CHECKING:
     from langchain_gemini_qdrant.ingestion._progress import Counters
     from langchain_gemini_qdrant.ingestion._report import IngestProgress, IngestReport
     from langchain_gemini_qdrant.media._contents import Parts
+    from langchain_gemini_qdrant.migration._reuse import Short
     from langchain_gemini_qdrant.vectorstores._collection import Collection
+
+    _Point: TypeAlias = tuple[models.Record, Short | None]  # and its new vector, if it is reused
 
 _MAX_PASSES = 5
 """The last pass has to find nothing new."""
+
+Reuse = Literal["all", "usable", "none"]
+"""Which stored vectors are shortened: those of all points, or of those where that is possible."""
 
 
 class Refill:
@@ -43,6 +50,7 @@ class Refill:
         collection: The new collection; its embedding makes the dense vectors.
         old: The old collection.
         kept_vectors: Names of the vectors that are copied unchanged.
+        reuse: Which stored vectors are shortened; the others are embedded again.
         may_delete: Whether all points of the new collection came from the old one, so that points
             that the old one no longer has can be deleted.
         batch_size: Points read and embedded at a time.
@@ -55,6 +63,7 @@ class Refill:
         old: Side,
         *,
         kept_vectors: Sequence[str],
+        reuse: Reuse,
         may_delete: bool,
         batch_size: int,
         on_progress: Callable[[IngestProgress], None] | None,
@@ -63,10 +72,17 @@ class Refill:
         self._new = Side(collection.client, collection.name, collection.state.limits)
         self._old = old
         self._kept_vectors = list(kept_vectors)
+        self._reuse = reuse
         self._may_delete = may_delete
         self._batch_size = batch_size
         self._is_gemini = gemini_of(collection.layout.embedding) is not None
+        self._takes_arrays = is_plain(collection.layout.embedding, *DOCUMENTS)
         self._stats = RunStats(collection, on_progress)
+
+    @property
+    def vectors_reused(self) -> int:
+        """Number of documents stored with shortened vectors."""
+        return self._stats.reused
 
     async def run(self) -> IngestReport:
         """Pass over the old collection until the new one has the same points.
@@ -92,7 +108,7 @@ class Refill:
 
     # Reading
 
-    async def _records(self) -> AsyncGenerator[models.Record, None]:
+    async def _records(self) -> AsyncGenerator[_Point, None]:
         """Yield the points of the old collection."""
         offset: Any = None
         while True:
@@ -101,12 +117,24 @@ class Refill:
                 limit=at_most(self._batch_size, self._old.limits.hits),
                 offset=offset,
                 with_payload=True,
-                with_vectors=self._kept_vectors or False,
+                with_vectors=self._reuse != "none" or self._kept_vectors or False,
             )
-            for record in records:
-                yield record
+            for point in self._points(records):
+                yield point
             if offset is None:
                 return
+
+    def _points(self, records: Sequence[models.Record]) -> list[_Point]:
+        """Return points with their shortened vectors, None if those are not reused."""
+        size = self._collection.state.size
+        if self._reuse == "none" or size is None:
+            return [(record, None) for record in records]
+        stored = []
+        for record in records:
+            vectors: Any = {**named_vectors(record.vector)}
+            stored.append(vectors.pop(self._collection.layout.vector_name, None))
+            record.vector = vectors  # the long one is not kept in memory
+        return [*zip(records, shortened(stored, size), strict=True)]
 
     # A pass
 
@@ -125,7 +153,8 @@ class Refill:
             await pipeline.run(records)
         return counters
 
-    async def _incoming(self, record: models.Record) -> Incoming:
+    async def _incoming(self, point: _Point) -> Incoming:
+        record, short = point
         layout = self._collection.layout
         payload = record.payload or {}
         metadata = layout.metadata(payload)
@@ -138,11 +167,21 @@ class Refill:
             title=layout.title(metadata),
             payload=payload,
             vectors=record.vector if isinstance(record.vector, dict) else {},
-            problem=self._problem(text, metadata),
+            problem=self._problem(text, metadata, short),
+            vector=self._known(short),
         )
 
-    def _problem(self, text: object, metadata: object) -> str | None:
-        """Return why a point cannot be embedded again, before its media are read."""
+    def _known(self, short: Short | None) -> object:
+        if short is None or isinstance(short, str):
+            return None
+        return short if self._takes_arrays else short.tolist()
+
+    def _problem(self, text: object, metadata: object, short: Short | None) -> str | None:
+        """Return why a point gets no new vector, before its media are read."""
+        if short is not None and not isinstance(short, str):
+            return None
+        if short is not None and self._reuse == "all":
+            return f"{short}, and nothing is embedded"
         layout = self._collection.layout
         if not isinstance(text, str):
             return f"the point has no text under {layout.content_key!r} of its payload"

@@ -132,6 +132,7 @@ def test_a_failed_copy_leaves_no_folder(command, tmp_path):
         "reembed --alias documents",
         "reembed --delete-old",
         "reembed --output-dimensionality 1",
+        "reembed --reuse-vectors --model gemini-embedding-001",
         "reembed --vector-name other",
         "reembed --to-collection documents --output-dimensionality 128",
         "ingest texts --path new --model nomodel",
@@ -161,7 +162,10 @@ def test_a_key_that_is_missing_or_wrong_is_told_by_its_variables(command, monkey
 
 @pytest.mark.parametrize(
     "arguments",
-    [("reembed", "--output-dimensionality", "128"), pytest.param(("demo",), marks=SLOW)],
+    [
+        ("reembed", "--no-reuse-vectors", "--to-collection", "new"),
+        pytest.param(("demo",), marks=SLOW),
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_a_used_up_day_is_told_once_with_the_time_to_run_again(command, emulator, arguments):

@@ -17,7 +17,7 @@ COMMANDS = {
     "search": ("search", "Who sleeps?"),
     "recall": ("recall", "--limit", "1", "--queries", "texts/questions.txt"),
     "tune": ("tune", "-k", "1", "--queries", "texts/questions.txt"),
-    "reembed": ("reembed", "--output-dimensionality", "128"),
+    "reembed": ("reembed", "--no-reuse-vectors", "--to-collection", "new"),
 }
 
 
@@ -155,7 +155,9 @@ HINT = "add --backend grpc"
 def test_a_run_recommends_grpc_once_if_it_used_rest(command, over_grpc):
     assert command("ingest", "texts").output.count(HINT) == 1
     assert command("search", "Who sleeps?").output.count(HINT) == 0
-    assert command("reembed", "--output-dimensionality", "128").output.count(HINT) == 1
+    assert (
+        command("reembed", "--no-reuse-vectors", "--to-collection", "new").output.count(HINT) == 1
+    )
     assert command("ingest", "texts", "--path", "new", *over_grpc).output.count(HINT) == 0
 
 

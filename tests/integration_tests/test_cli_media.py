@@ -322,18 +322,18 @@ def test_files_of_odd_names_are_stored_and_found_by_processes_in_other_folders(t
     assert all(Path(each["metadata"]["media"]).is_file() for each in shown)
     found = run("search", "--image", str(tmp_path / "docs" / names[1]), "-k", "1")
     assert found.split("\t")[1] == f"docs/{names[1]}"
-    assert "4 documents embedded" in run("reembed", "--output-dimensionality", "128")
+    assert "4 documents embedded" in run("reembed", "--no-reuse-vectors", "--to-collection", "new")
 
 
 @pytest.mark.slow
 def test_reembed_reads_media_again_and_names_the_files_that_are_gone(media, command):
-    first = command("reembed", "--output-dimensionality", "256")
+    first = command("reembed", "--output-dimensionality", "256", "--no-reuse-vectors")
     assert first.exit_code == 0, first.output
     assert "8 passages, ~$0.0044 at most" in first.stdout
     assert "8 documents embedded" in first.stdout
     (media / "dog.png").unlink()
     (media / "cat.jpg").write_bytes(sample_media.jpeg("a black cat"))
-    second = command("reembed", "--output-dimensionality", "512")
+    second = command("reembed", "--output-dimensionality", "512", "--no-reuse-vectors")
     assert second.exit_code == 1
     shown = " ".join(second.stdout.replace("│", " ").split())
     assert "No such file" in shown

@@ -67,16 +67,16 @@ def open_store(client, embeddings, folder, **options):
 
 
 class Reembedding:
-    """A target for the fixture `call`."""
+    """A target for the fixture `call`; it embeds again what could be shortened."""
 
     def __init__(self, store):
         self._store = store
 
     def reembed(self, *args, **options):
-        return reembed(self._store, *args, **options)
+        return reembed(self._store, *args, **{"reuse_vectors": False, **options})
 
     async def areembed(self, *args, **options):
-        return await areembed(self._store, *args, **options)
+        return await areembed(self._store, *args, **{"reuse_vectors": False, **options})
 
     async def aclose(self):
         await self._store.async_client.close()
@@ -118,6 +118,27 @@ def test_a_second_run_reads_no_file_and_sends_nothing(
         path.unlink()
     assert again(store, new_embeddings).ingest.texts == 0
     assert emulator.requests == []
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("reads_media", [True, False])
+def test_stored_vectors_of_media_are_shortened_without_their_files(
+    again, new_embeddings, emulator, folder, client, embeddings, reads_media
+):
+    """The vectors are those that the API sends for the same files, captions and texts."""
+    options = {"media_key": "media", "media_root": folder} if reads_media else {}
+    opened = create_vector_store(embeddings, "old", client=client, **options)
+    embedded = again(opened, new_embeddings, collection_name="embedded") if reads_media else None
+    emulator.clear()
+    for path in folder.iterdir():
+        path.unlink()
+    report = again(opened, new_embeddings, reuse_vectors=None)
+    assert (report.vectors_reused, emulator.requests) == (17, [])
+    if embedded is not None:
+        one, other = points(client, "embedded"), points(client, NEW)
+        assert one.keys() == other.keys()
+        for key, record in one.items():
+            assert other[key].vector == pytest.approx(record.vector, abs=1e-6)
 
 
 @pytest.mark.usefixtures("store")

@@ -452,7 +452,7 @@ REEMBED = ("reembed", "--collection", "live", "--path", "index", "--output-dimen
 def test_the_command_reembeds_switches_and_deletes_when_told(run):
     done = run(*REEMBED, "--to-collection", "new")
     assert done.exit_code == 0, done.output
-    assert "2 documents embedded, 0 updated, 0 already there" in done.output
+    assert "2 vectors reused, 0 documents embedded, 0 already there" in done.output
     assert "New collection 'new', 'live' points to it; 'old' is kept" in done.output
     again = run("reembed", "--collection", "old", *REEMBED[3:], "--to-collection", "new")
     assert "0 documents embedded" in again.output
@@ -471,9 +471,10 @@ def test_the_command_reembeds_switches_and_deletes_when_told(run):
 @pytest.mark.usefixtures("_an_index")
 def test_the_command_exits_with_1_where_a_document_fails(run, emulator):
     emulator.fail_next(times=None, status=400, containing="two")
-    failed = run(*REEMBED)
+    again = (*REEMBED, "--no-reuse-vectors")
+    failed = run(*again)
     assert failed.exit_code == 1
     assert "Error: the new collection" in failed.output
     assert "no alias was switched" in failed.output
     emulator.clear()
-    assert "1 document embedded, 0 updated, 1 already there" in run(*REEMBED).output
+    assert "1 document embedded, 0 updated, 1 already there" in run(*again).output

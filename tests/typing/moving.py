@@ -81,7 +81,10 @@ async def embedded_anew(store: GeminiQdrantVectorStore, embeddings: GeminiEmbedd
     report = reembed(store, embeddings, alias="live")
     assert_type(report, ReembedReport)
     assert_type(report.store, GeminiQdrantVectorStore)
-    assert_type(await areembed(store, embeddings, delete_old=True), ReembedReport)
+    assert_type(report.vectors_reused, int)
+    assert_type(report.not_reused, str | None)
+    again = await areembed(store, embeddings, delete_old=True, reuse_vectors=True)
+    assert_type(again, ReembedReport)
 
 
 def test_documents_are_embedded(

@@ -21,6 +21,8 @@ RECREATE = "use a different collection_name, or recreate it with force_recreate=
         ),
         ("ingest", "output_dimensionality must be 1 or larger", "--output-dimensionality must be"),
         ("search", "url must be one address such as 'http://x'", "--url must be one address"),
+        ("reembed", "Pass reuse_vectors=False to", "Pass --no-reuse-vectors to"),
+        ("reembed", "if so, pass reuse_vectors=True", "if so, pass --reuse-vectors"),
         ("reembed", "pass alias=, or another collection_name", "pass --alias, or another --to-"),
         ("migrate", "pass a target_collection_name other than 'a'", "pass a --to-collection other"),
         (

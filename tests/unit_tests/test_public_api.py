@@ -267,7 +267,10 @@ def test_arguments_of_the_measurements(name, defaults):
         ),
         (
             "reembed",
-            "store new_embeddings collection_name alias delete_old batch_size progress on_progress",
+            (
+                "store new_embeddings collection_name alias delete_old reuse_vectors batch_size "
+                "progress on_progress"
+            ),
         ),
     ],
 )

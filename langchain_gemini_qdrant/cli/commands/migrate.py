@@ -21,13 +21,15 @@ from langchain_gemini_qdrant.cli.options import (
 )
 from langchain_gemini_qdrant.cli.progress import console, cost, counted, ingest_line, progress_bar
 from langchain_gemini_qdrant.cli.tables import reasons_table
-from langchain_gemini_qdrant.errors import IngestError
+from langchain_gemini_qdrant.cli.wording import in_options
+from langchain_gemini_qdrant.errors import ConfigurationError, IngestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from qdrant_client import models
 
+    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.migration.migrate import MigrationReport
     from langchain_gemini_qdrant.vectorstores._connection import Connection
 
@@ -107,6 +109,12 @@ def migrate(  # noqa: PLR0917 - one argument for each option
     type=click.Path(exists=True, file_okay=False),
     help="Folder of references that are relative.  [default: the current folder]",
 )
+@click.option(
+    "--reuse-vectors/--no-reuse-vectors",
+    default=None,
+    help="Shorten the stored vectors and send nothing; or embed again also where they could be "
+    "shortened.  [default: shorten vectors of the same model and task]",
+)
 @click.option("--alias", help="Create or repoint this alias to the new collection.")
 @click.option("--delete-old", is_flag=True, help="Delete the old collection after the switch.")
 def reembed(  # noqa: PLR0917 - one argument for each option
@@ -118,6 +126,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     vector_name: str,
     media_key: str,
     media_root: str | None,
+    reuse_vectors: bool | None,
     alias: str | None,
     delete_old: bool,
     **options: Any,
@@ -125,8 +134,11 @@ def reembed(  # noqa: PLR0917 - one argument for each option
     """Build a new collection with another model or size from the stored texts and media.
 
     The model stays unless --model is given. The size stays unless --output-dimensionality or a
-    different model is given. The first line of the output says what changes, and the price. Files
-    of media are read again from their paths.
+    different model is given. The first line of the output says what changes, and the price.
+
+    A smaller size of the same model costs nothing and needs no key: the stored vectors are
+    shortened, which gives the vectors that Gemini would send. Otherwise texts are embedded again,
+    and files of media are read again from their paths.
 
     If --collection is an alias, it is switched to the new collection in one step when that is
     complete. The old collection stays, unless --delete-old is given. The same command resumes an
@@ -142,7 +154,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         info = require_collection(connection, collection)
         change = Reembedding.of(collection, info, vector_name, options)
         options |= {"model": change.model, "output_dimensionality": change.size}
-        embeddings = make_embeddings(**options)
+        embeddings, no_key = _embeddings(options)
         store = GeminiQdrantVectorStore(
             connection.client,
             collection,
@@ -153,7 +165,12 @@ def reembed(  # noqa: PLR0917 - one argument for each option
             media_root=media_root,
             validate_collection_config=False,
         )
-        console.print(change.describe(store, embeddings), markup=False, soft_wrap=True)
+        why_embed = change.why_embed(info, store, reuse_vectors)
+        if why_embed is not None:
+            why_embed = in_options(why_embed, click.get_current_context().command)
+        console.print(change.describe(store, embeddings, why_embed), markup=False, soft_wrap=True)
+        if no_key is not None and why_embed is not None and not reuse_vectors:
+            raise no_key
         try:
             report = reembed_store(
                 store,
@@ -161,6 +178,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
                 collection_name=to_collection,
                 alias=alias,
                 delete_old=delete_old,
+                reuse_vectors=reuse_vectors,
                 on_progress=lambda done: show(done.total or 0, done.done, done),
             )
         except IngestError as error:
@@ -168,10 +186,12 @@ def reembed(  # noqa: PLR0917 - one argument for each option
                 console.print(reasons_table("Not embedded", error.report.failed))
             raise
     done = report.ingest
-    console.print(
-        f"{counted(done.added, 'document')} embedded, {done.updated:,} updated, "
-        f"{done.skipped:,} already there, {', '.join(cost(done))}"
-    )
+    reused = report.vectors_reused
+    stored = f"{counted(done.added, 'document')} embedded, {done.updated:,} updated"
+    if reused:
+        embedded = done.added + done.updated - reused
+        stored = f"{counted(reused, 'vector')} reused, {counted(embedded, 'document')} embedded"
+    console.print(f"{stored}, {done.skipped:,} already there, {', '.join(cost(done))}")
     leading = "".join(f", {each!r} points to it" for each in report.aliases)
     kept = "deleted" if report.old_deleted else "kept"
     console.print(
@@ -180,6 +200,16 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         soft_wrap=True,
     )
     print_grpc_hint(done, embeddings)
+
+
+def _embeddings(
+    options: Mapping[str, Any],
+) -> tuple[GeminiEmbeddings, ConfigurationError | None]:
+    """Return the new embeddings; if there is no key, also the error to raise before any request."""
+    try:
+        return make_embeddings(**options), None
+    except ConfigurationError as error:
+        return make_embeddings(**options, api_key="no key"), error  # other errors are raised again
 
 
 @contextmanager
