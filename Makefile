@@ -27,7 +27,7 @@ SERVED := collections_of_others docs edge_programs event_loops groups hybrid ing
   reembedding scores score_settings self_query server_wire store_connections store_promises \
   vectorstores vectorstores_standard
 
-.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples notebook screenshots docs compat compat-clients moving bench-embeddings bench-store bench-edge bench-ingest bench-media bench-recall bench-search bench-shrink bench-newcomer house compare clean
+.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples notebook screenshots docs compat compat-clients moving bench-embeddings bench-store bench-edge bench-ingest bench-media bench-recall bench-search bench-shrink bench-newcomer bench-tracing house compare clean
 
 all: format test
 
@@ -181,6 +181,10 @@ bench-shrink: $(TEST)/.installed
 # A minute or two, most of it for pip. BENCH=--no-cache downloads every package.
 bench-newcomer:
 	$(PYTHON) benchmarks/newcomer.py $(BENCH)
+
+# Half a minute: what spans of OpenTelemetry cost.
+bench-tracing: $(TEST)/.installed
+	$(TEST)/bin/python benchmarks/tracing.py $(BENCH)
 
 # Counts, no times: files, import layers, and the calls that everyday operations make.
 house: $(TEST)/.installed

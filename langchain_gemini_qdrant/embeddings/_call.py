@@ -26,9 +26,10 @@ from langchain_gemini_qdrant.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from langchain_gemini_qdrant._retry_policy import RetryPolicy
+    from langchain_gemini_qdrant._telemetry import Span
     from langchain_gemini_qdrant.embeddings._lengths import Counted
     from langchain_gemini_qdrant.embeddings._quota import Reservation
     from langchain_gemini_qdrant.embeddings._rate_limiter import Limiter
@@ -58,6 +59,7 @@ class CallContext:
         max_images: Most images in one request; an answer may show that it is lower.
         refusals: Requests for one content that the API refused.
         counted: The token counts of long texts so far.
+        span: The call as a span of OpenTelemetry, None if the application records none.
     """
 
     spec: RequestSpec
@@ -72,6 +74,7 @@ class CallContext:
     refusals: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     counted: list[Counted] = field(default_factory=list)
+    span: Span | None = None
     waits: Waits = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +108,11 @@ class CallContext:
         """Add the usage of a request."""
         with self.lock:
             self.usage += usage
+
+    def event(self, name: str, attributes: Mapping[str, str | int | float]) -> None:
+        """Add an event to the call's span, if it has one."""
+        if self.span is not None:
+            self.span.event(f"gemini_qdrant.{name}", attributes)
 
     def give_up(self, error: BaseException) -> None:
         """Make the requests that have not been sent fail at once."""
@@ -174,9 +182,11 @@ def pause_all(
         LOGGER.info("%s: 429: the limit is now %s", call.name, pause.lesson)
     if pause.was_too_short and may_be_free:
         _check_deadline(call, error, pause.seconds)
+        _tell_of_retry(call, error, attempt, pause.seconds)
         return 0
     _check_attempts(call, error, attempt)
     _check_deadline(call, error, pause.seconds)
+    _tell_of_retry(call, error, attempt, pause.seconds)
     return 1
 
 
@@ -193,7 +203,20 @@ async def before_retry(call: CallContext, error: EmbeddingError, attempt: int) -
     _check_deadline(call, error, delay)
     status = "no answer" if error.status_code is None else f"an answer of {error.status_code}"
     reason = f"retry {attempt + 1} of {call.policy.max_retries}, after {status}"
+    _tell_of_retry(call, error, attempt, delay)
     await call.waits.for_retry(delay, reason)
+
+
+def _tell_of_retry(call: CallContext, error: EmbeddingError, attempt: int, delay: float) -> None:
+    """Add an event to the call's span before the request is sent again."""
+    told: dict[str, str | int | float] = {
+        "error.type": type(error).__name__,
+        "gemini_qdrant.attempt": attempt + 1,
+        "gemini_qdrant.wait_seconds": delay,
+    }
+    if error.status_code is not None:
+        told["http.response.status_code"] = error.status_code
+    call.event("retry", told)
 
 
 def _check_attempts(call: CallContext, error: EmbeddingError, attempt: int) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Coroutine,
         Iterable,
         Iterator,
+        Mapping,
         Sequence,
     )
 
@@ -57,6 +58,7 @@ class Embedder:
         max_tokens: Most tokens in one request, None for no bound.
         max_concurrency: Requests of one call that may be in flight at the same time.
         on_too_long: What to do with texts over the model's input limit.
+        place: Where requests go, as attributes of spans.
         deadline: Seconds for a call, None for no bound.
     """
 
@@ -73,6 +75,7 @@ class Embedder:
     max_tokens: float | None
     max_concurrency: int
     on_too_long: Literal["error", "warn", "truncate"]
+    place: Mapping[str, str | int]
 
     def call(self, spec: RequestSpec, services: Services | None = None) -> CallContext:
         """Begin a call; by default its services are those for an event loop."""
@@ -89,7 +92,7 @@ class Embedder:
     def accounted(self, name: str, call: CallContext, texts: int | None) -> Iterator[None]:
         """Trace a call and count its usage; `texts` is None if their number is not known yet."""
         try:
-            with traced(name, call, texts):
+            with traced(name, call, texts, self.place):
                 yield
         finally:
             self.used.add(call.usage)
@@ -244,7 +247,7 @@ class Embedder:
                 yield batch, await embed_at_once(call, batch)
             except (GeminiQdrantError, CancelledError) as error:
                 if len(batch) > 1 and halves_may_pass(error) and error is not call.fatal_error:
-                    wanted, parts = after_failure(call.spec, batch, error)
+                    wanted, parts = after_failure(call, batch, error)
                     yield wanted.done()
                     todo.extendleft(parts[::-1])
                     continue

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_gemini_qdrant.embeddings._call import CallContext
-    from langchain_gemini_qdrant.embeddings._request import Content, RequestSpec
+    from langchain_gemini_qdrant.embeddings._request import Content
 
 # A request that is too large: the status of a proxy, and the words of Google, whose status is 400.
 _TOO_LARGE_STATUS = 413
@@ -39,19 +39,20 @@ def is_worth_halving(
 
 
 def after_failure(
-    spec: RequestSpec, contents: Sequence[Content], error: GeminiQdrantError
+    call: CallContext, contents: Sequence[Content], error: GeminiQdrantError
 ) -> tuple[Vectors, list[list[Content]]]:
     """Return what a failed request of several contents has given, and the requests to send next.
 
     If only one content got no vector, that is its result.
     """
-    wanted = Vectors(spec, contents)
+    wanted = Vectors(call.spec, contents)
     if isinstance(error, NoVectorError):
-        wanted, error.vectors = Vectors(spec, contents, error.vectors or None), ()
+        wanted, error.vectors = Vectors(call.spec, contents, error.vectors or None), ()
     missing = wanted.missing
     if len(missing) == 1:
         wanted.collect(missing, Result(error=error))
         return wanted, []
+    call.event("halved", {"error.type": type(error).__name__, "gemini_qdrant.texts": len(missing)})
     half = len(missing) // 2
     return wanted, [missing[:half], missing[half:]]
 

@@ -7,6 +7,7 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from langchain_gemini_qdrant._logging import LOGGER
+from langchain_gemini_qdrant._telemetry import attached
 from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._cache import decode, encode
 from langchain_gemini_qdrant.embeddings._call import (
@@ -31,6 +32,7 @@ from langchain_gemini_qdrant.embeddings._response import (
     without_odd_count,
 )
 from langchain_gemini_qdrant.embeddings._services import POLL
+from langchain_gemini_qdrant.embeddings._tracing import sending
 from langchain_gemini_qdrant.embeddings._usage import EmbeddingUsage, billed_tokens, usage_of
 from langchain_gemini_qdrant.embeddings._vectors import Result
 from langchain_gemini_qdrant.errors import (
@@ -67,9 +69,10 @@ async def count_tokens(call: CallContext, content: Content) -> int:
         EmbeddingError: The API did not count them.
     """
     backend, model = call.services.backend, call.spec.model
-    tokens: int = await retried(
-        call, lambda: backend.acount_tokens(model, content.text, timeout=call.seconds_left)
-    )
+    with attached(call.span):
+        tokens: int = await retried(
+            call, lambda: backend.acount_tokens(model, content.text, timeout=call.seconds_left)
+        )
     if not is_plausible(tokens, [content.text]):
         raise RequestRejectedError(
             f"{model}: countTokens answered {tokens}, which is not a count",
@@ -96,7 +99,7 @@ async def embed_batch(call: CallContext, contents: Sequence[Content]) -> list[Ve
             if len(contents) == 1 and contents[0].parts:
                 call.refused(error)
             raise
-        wanted, parts = after_failure(call.spec, contents, error)
+        wanted, parts = after_failure(call, contents, error)
     for part in parts:
         try:
             wanted.collect(part, Result(value=await embed_batch(call, part)))
@@ -112,9 +115,10 @@ async def embed_at_once(call: CallContext, contents: Sequence[Content]) -> list[
         GeminiQdrantError: The request failed after all retries; see `halves_may_pass`.
     """
     try:
-        if call.services.cache is None:
-            return await _send(call, contents)
-        return await _send_missing(call, contents)
+        with sending(call, contents):
+            if call.services.cache is None:
+                return await _send(call, contents)
+            return await _send_missing(call, contents)
     except (GeminiQdrantError, CancelledError):
         raise
     except Exception as error:  # from a rate limiter, or unexpected ones from the SDK
@@ -270,6 +274,7 @@ async def _calibrate(call: CallContext, contents: Sequence[Content]) -> None:
 async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
     """Wait until the user's rate limiter admits each text; stop if the call cannot succeed."""
     limiter, clock = call.services.rate_limiter, call.services.clock
+    since = clock.now()
     for _ in range(texts):
         call.check()
         if call.deadline is None:
@@ -278,6 +283,13 @@ async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
         while not await limiter.aacquire(blocking=False):
             await clock.asleep(min(POLL, call.seconds_left or POLL))
             call.check()
+    if (waited := clock.now() - since) >= POLL:
+        _tell_of_wait(call, waited, "rate_limiter")
+
+
+def _tell_of_wait(call: CallContext, seconds: float, reason: str) -> None:
+    """Add an event to the call's span after a request has waited for a quota."""
+    call.event("quota_wait", {"gemini_qdrant.wait_seconds": seconds, "gemini_qdrant.quota": reason})
 
 
 async def _admission(call: CallContext, texts: int, tokens: int, media_tokens: int) -> Reservation:
@@ -295,6 +307,8 @@ async def _admission(call: CallContext, texts: int, tokens: int, media_tokens: i
             raise SentInHalvesError("a 429 has reported a limit that it exceeds")
         grant = call.limiter.try_acquire(now, **needed, since=since)
         if isinstance(grant, Reservation):
+            if now > since:
+                _tell_of_wait(call, now - since, call.limiter.limits or "unknown")
             return grant
         if call.deadline is not None and now + grant > call.deadline:
             raise out_of_time(call, f"the rate limit asks for {grant:.1f} s more")

@@ -14,6 +14,7 @@ from langchain_gemini_qdrant.embeddings._concurrency import Tasks, wait_in_loop
 from langchain_gemini_qdrant.embeddings._connection import limiter_of, open_backend
 from langchain_gemini_qdrant.embeddings._embedder import Embedder
 from langchain_gemini_qdrant.embeddings._services import Services, blocking_services
+from langchain_gemini_qdrant.embeddings._tracing import place_of
 from langchain_gemini_qdrant.embeddings._uploads import Files, uploads_of
 from langchain_gemini_qdrant.embeddings.models import find_model
 
@@ -76,4 +77,5 @@ def make_embedder(options: GeminiEmbeddings, connection: Connection, used: Usage
         max_tokens=min(bounds, default=None),
         max_concurrency=options.max_concurrency,
         on_too_long=options.on_too_long,
+        place=place_of(options, connection),
     )

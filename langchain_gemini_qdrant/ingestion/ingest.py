@@ -16,6 +16,7 @@ from langchain_gemini_qdrant.ingestion._cleanup import Cleanup, CleanupMode
 from langchain_gemini_qdrant.ingestion._documents import Documents
 from langchain_gemini_qdrant.ingestion._pipeline import Pipeline
 from langchain_gemini_qdrant.ingestion._progress import RunStats, can_resume, first_cause, shortfall
+from langchain_gemini_qdrant.vectorstores._tracing import traced_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -111,8 +112,7 @@ def ingest(
             on_error=on_error,
         )
         # An iterator may also be asynchronous; `islice` makes a synchronous one.
-        run(this.store_all(islice(documents, None)))
-    return this.report()
+        return run(this.run(islice(documents, None)))
 
 
 async def aingest(
@@ -153,8 +153,7 @@ async def aingest(
             on_error=on_error,
         )
         given = aiter(documents) if isinstance(documents, AsyncIterable) else iter(documents)
-        await this.store_all(given)
-    return this.report()
+        return await this.run(given)
 
 
 class _Run:
@@ -181,6 +180,7 @@ class _Run:
             raise ConfigurationError(f"id_keys must be names, such as ('source',), got {id_keys!r}")
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be 1 or larger, got {batch_size}")
+        self.name = collection.name
         self._collection = collection
         self._cleanup = cleanup
         self._id_keys = id_keys
@@ -189,10 +189,17 @@ class _Run:
         self._stats = RunStats(collection, on_progress)
         self._counters = self._stats.begin(total)
 
-    async def store_all(
+    @traced_run("ingest")
+    async def run(
+        self, documents: Iterator[Document | Blob] | AsyncIterator[Document | Blob]
+    ) -> IngestReport:
+        """Store the documents, then clean up; return the report, or raise an error with it."""
+        await self._store_all(documents)
+        return self._checked_report()
+
+    async def _store_all(
         self, documents: Iterator[Document | Blob] | AsyncIterator[Document | Blob]
     ) -> None:
-        """Store the documents, then clean up."""
         pipeline = Pipeline(
             self._collection,
             Documents(self._collection, self._cleanup, self._id_keys).incoming,
@@ -210,8 +217,7 @@ class _Run:
                 raise
             self._counters.error = error  # raised with the report
 
-    def report(self) -> IngestReport:
-        """Return the report, or raise an error with it."""
+    def _checked_report(self) -> IngestReport:
         report = self._stats.report()
         if report.complete or self._on_error == "report":
             return report

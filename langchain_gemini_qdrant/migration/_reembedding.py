@@ -31,6 +31,7 @@ from langchain_gemini_qdrant.vectorstores._metadata import (
 )
 from langchain_gemini_qdrant.vectorstores._open import open_existing
 from langchain_gemini_qdrant.vectorstores._schema import create_if_missing, measured_size
+from langchain_gemini_qdrant.vectorstores._tracing import traced_run
 from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class ReembedRun:
                 "reembed rebuilds dense vectors, and this store has retrieval_mode SPARSE: open "
                 "it as DENSE or HYBRID"
             )
+        self.name = store.collection_name
         self._store = store
         self._blocking = blocking
         self._collection = self._face(store)
@@ -79,6 +81,7 @@ class ReembedRun:
         self._reuse_vectors = reuse_vectors
         self._not_reused: str | None = None
 
+    @traced_run("reembed")
     async def run(
         self, batch_size: int, on_progress: Callable[[IngestProgress], None] | None
     ) -> ReembedReport:

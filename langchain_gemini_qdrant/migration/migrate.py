@@ -36,6 +36,7 @@ from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
 from langchain_gemini_qdrant.vectorstores._parts import in_parts
 from langchain_gemini_qdrant.vectorstores._retry import PATIENT, QUICK, RetryingClient
 from langchain_gemini_qdrant.vectorstores._schema import create_if_missing, read_consistency
+from langchain_gemini_qdrant.vectorstores._tracing import traced_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -191,6 +192,7 @@ class _Migration:
                 "source and target are the same collection: pass a target_collection_name other "
                 f"than {source_name!r} to copy the collection within one database"
             )
+        self.name = source_name
         waits = BlockingClock(clock) if blocking else clock
         random = Random()  # noqa: S311 - when to try again
 
@@ -213,6 +215,7 @@ class _Migration:
         self._now = clock.now
         self._began = clock.now()
 
+    @traced_run("migrate")
     async def run(self) -> MigrationReport:
         """Create the target's collection, copy the points that it lacks, and verify."""
         await self._open()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EngineKind: TypeAlias = Literal["edge", "local", "server"]
 """Qdrant Edge, qdrant-client's pure-Python local mode, or a Qdrant server."""
 
+_PORTS = {"http": 80, "https": 443}
 _EDGE_OPTIONS = ("worker", "durability")
 _SERVER_OPTIONS = ("api_key", "prefer_grpc", "timeout", "https", "prefix")
 
@@ -73,6 +74,11 @@ class Connection:
         return self._given_async or self._made.of_loop()
 
     @property
+    def any_client(self) -> QdrantClient | AsyncQdrantClient | None:
+        """A client that was given, or over which another one was made; None if there is none."""
+        return self._given or self._origin or self._given_async
+
+    @property
     def is_grpc(self) -> bool:
         """Whether calls go over gRPC."""
         client = self._given or self._given_async
@@ -81,7 +87,7 @@ class Connection:
     @property
     def takes_arrays(self) -> bool:
         """Whether a point's dense vectors may be arrays of 32-bit floats, not only lists."""
-        client = self._given or self._origin or self._given_async
+        client = self.any_client
         # Local mode with a folder pickles what it is given, and other programs expect lists there.
         in_memory = client is not None and client.init_options.get("location") == ":memory:"
         return self.kind == "edge" or (self.kind == "local" and in_memory)
@@ -89,7 +95,7 @@ class Connection:
     @property
     def place(self) -> str:
         """The engine and its location, for messages; nothing is sent."""
-        client = self._given or self._origin or self._given_async
+        client = self.any_client
         if client is None:
             return self.kind
         if self.kind == "server":
@@ -100,8 +106,7 @@ class Connection:
 
     def is_same_engine(self, other: Connection) -> bool:
         """Return whether both are clients of one engine, as far as their options show."""
-        one = self._given or self._origin or self._given_async
-        two = other._given or other._origin or other._given_async
+        one, two = self.any_client, other.any_client
         if one is two:
             return True
         if one is None or two is None or self.kind != other.kind:
@@ -209,6 +214,16 @@ def _misplaced(options: list[str], engine: str, given: str) -> ConfigurationErro
 
 async def _close_async(client: AsyncQdrantClient) -> None:
     await client.close()
+
+
+def server_of(client: QdrantClient | AsyncQdrantClient | None) -> dict[str, str | int]:
+    """Return the address of a client's server as attributes of spans; empty for other engines."""
+    if client is None or _engine_kind(client) != "server":
+        return {}
+    url = _address(client)
+    is_grpc = client.init_options.get("prefer_grpc")
+    port: int = client.init_options["grpc_port"] if is_grpc else url.port or _PORTS[url.scheme]
+    return {"server.address": url.host, "server.port": port}
 
 
 def _engine_kind(client: QdrantClient | AsyncQdrantClient) -> EngineKind:

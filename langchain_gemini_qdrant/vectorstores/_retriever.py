@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core import vectorstores
 from langchain_core.documents.base import Blob
 
+from langchain_gemini_qdrant._telemetry import below_run
 from langchain_gemini_qdrant.media._medium import short
 
 if TYPE_CHECKING:
@@ -63,20 +64,22 @@ class VectorStoreRetriever(vectorstores.VectorStoreRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        return super()._get_relevant_documents(_given(query), run_manager=run_manager, **kwargs)
+        with below_run(run_manager.run_id):
+            return super()._get_relevant_documents(_given(query), run_manager=run_manager, **kwargs)
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        return await super()._aget_relevant_documents(
-            _given(query), run_manager=run_manager, **kwargs
-        )
+        with below_run(run_manager.run_id):
+            return await super()._aget_relevant_documents(
+                _given(query), run_manager=run_manager, **kwargs
+            )
 
 
 def _described(query: Content) -> str:
     if isinstance(query, str):
         return query
-    described = _Described(_description(query))
+    described = _Described(description(query))
     described.query = query
     return described
 
@@ -85,7 +88,8 @@ def _given(query: str) -> Any:  # noqa: ANN401 - any content
     return query.query if isinstance(query, _Described) else query
 
 
-def _description(query: object) -> str:
+def description(query: object) -> str:
+    """Return a query's texts, and its media in words."""
     if isinstance(query, str):
         return query
     if isinstance(query, Blob):
@@ -94,5 +98,5 @@ def _description(query: object) -> str:
         text = query.get("text")
         return text if isinstance(text, str) else f"[{query.get('type')}, {query.get('mime_type')}]"
     if isinstance(query, list | tuple):
-        return " ".join(map(_description, query))
+        return " ".join(map(description, query))
     return f"[{type(query).__name__}]"

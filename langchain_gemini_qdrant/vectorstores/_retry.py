@@ -5,6 +5,7 @@ Shared operations call a client only through `RetryingClient`, so every call is 
 
 from __future__ import annotations
 
+from functools import partial
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from qdrant_client.http.exceptions import ResponseHandlingException
 
 from langchain_gemini_qdrant._logging import LOGGER
 from langchain_gemini_qdrant._retry_policy import LONGEST_DELAY, RetryPolicy
+from langchain_gemini_qdrant._telemetry import running
 from langchain_gemini_qdrant.embeddings._waiting import Waiting
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
+from langchain_gemini_qdrant.vectorstores._tracing import start_call, tell_of_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
     from langchain_gemini_qdrant._clock import AsyncClock
+    from langchain_gemini_qdrant._telemetry import Span
     from langchain_gemini_qdrant.embeddings._waiting import Waits
 
 QUICK = RetryPolicy(max_retries=3, initial_delay=0.5, max_delay=2.0, floor=0.5)
@@ -77,30 +81,36 @@ class RetryingClient:
         method = getattr(self._client, name)
 
         async def call(*args: object, **kwargs: object) -> object:
-            attempt = 0
-            while True:
-                try:
-                    return await self._send(method, args, kwargs)
-                except Exception as error:
-                    delay = self._delay(name, attempt, error)
-                    if delay is None:
-                        raise
-                    why = f"a retry, after: {reason(error):.{_SHOWN}}"
-                if self._waits is not None:
-                    await self._waits.for_retry(delay, why)
-                else:
-                    waiting = Waiting(seconds=delay, reason=why)
-                    LOGGER.info("Qdrant: %s", waiting, extra={"waiting": waiting})
-                    await self._clock.asleep(delay)
-                attempt += 1
+            span = start_call(self._client, method, name, args, kwargs)
+            if span is None:
+                return await self._retried(None, name, partial(method, *args, **kwargs))
+            with running(span):
+                return await self._retried(span, name, partial(method, *args, **kwargs))
 
         return call
 
-    async def _send(
-        self, method: Callable[..., Any], args: tuple[object, ...], kwargs: dict[str, object]
-    ) -> object:
+    async def _retried(self, span: Span | None, name: str, send: Callable[[], Any]) -> object:
+        attempt = 0
+        while True:
+            try:
+                return await self._send(send)
+            except Exception as error:
+                delay = self._delay(name, attempt, error)
+                tell_of_failure(span, error, attempt, delay)
+                if delay is None:
+                    raise
+                why = f"a retry, after: {reason(error):.{_SHOWN}}"
+            if self._waits is not None:
+                await self._waits.for_retry(delay, why)
+            else:
+                waiting = Waiting(seconds=delay, reason=why)
+                LOGGER.info("Qdrant: %s", waiting, extra={"waiting": waiting})
+                await self._clock.asleep(delay)
+            attempt += 1
+
+    async def _send(self, send: Callable[[], Any]) -> object:
         try:
-            result = method(*args, **kwargs)
+            result = send()
             return result if self._blocking else await result
         except (JSONDecodeError, UnicodeDecodeError) as error:
             # qdrant-client does this for JSON of a wrong shape, but not for text that is not JSON.

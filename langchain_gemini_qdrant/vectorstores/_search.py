@@ -29,6 +29,7 @@ from langchain_gemini_qdrant.vectorstores._plan import (
 )
 from langchain_gemini_qdrant.vectorstores._points import as_qdrant
 from langchain_gemini_qdrant.vectorstores._ranking import refuse_with_mmr, taken_from
+from langchain_gemini_qdrant.vectorstores._tracing import traced_search
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 from langchain_gemini_qdrant.vectorstores.score_factors import formula_of
 
@@ -51,6 +52,7 @@ _MOST_MMR = 16_384
 lib/api/src/rest/schema.rs."""
 
 
+@traced_search
 async def search(
     collection: Collection,
     query: Content,
@@ -95,6 +97,7 @@ async def search(
     return await call.hits(plan, score if as_relevance else None)
 
 
+@traced_search
 async def search_by_vector(
     collection: Collection, vector: Sequence[float], *, k: int, **options: Unpack[SearchOptions]
 ) -> ScoredDocuments:
@@ -107,6 +110,7 @@ async def search_by_vector(
     return await call.hits(call.plan(queries, distance=distance, size=len(query)))
 
 
+@traced_search
 async def mmr_search(
     collection: Collection,
     query: Content | None = None,

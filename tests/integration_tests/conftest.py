@@ -21,6 +21,7 @@ from tests.integration_tests.media import APIS, making
 from tests.integration_tests.places import PLACES
 from tests.integration_tests.qdrant_server import QdrantServer
 from tests.integration_tests.qdrant_server_proxy import UPSTREAM, is_cluster, version_of
+from tests.integration_tests.spans import SWITCH, recorded
 
 with warnings.catch_warnings():
     # google-api-core announces the end of the Python that runs it
@@ -173,6 +174,14 @@ class CountingClock:
 @pytest.fixture
 def clock():
     return CountingClock()
+
+
+@pytest.fixture
+def spans(monkeypatch):
+    """The spans that the package makes in this test, as of an application that records them."""
+    monkeypatch.delenv(SWITCH, raising=False)
+    with recorded(monkeypatch) as spans:
+        yield spans
 
 
 @pytest.fixture(params=["sync", "async"])

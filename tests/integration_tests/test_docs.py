@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import io
 import json
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
+from opentelemetry import trace
 from packaging.requirements import Requirement
 
 import langchain_gemini_qdrant as package
@@ -78,6 +80,9 @@ def _in_an_empty_folder(monkeypatch, emulator, qdrant_server, tmp_path):
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.base_url)
     monkeypatch.setenv("QDRANT_URL", qdrant_server.url)
     monkeypatch.chdir(tmp_path)
+    provide = functools.partial(monkeypatch.setattr, trace, "get_tracer_provider")
+    # OpenTelemetry's own would stay behind for all other tests.
+    monkeypatch.setattr(trace, "set_tracer_provider", lambda provider: provide(lambda: provider))
 
 
 @pytest.fixture

@@ -6,6 +6,24 @@ from urllib.parse import urlsplit
 
 from langchain_gemini_qdrant.errors import ConfigurationError
 
+DEFAULT_LOCATION = "global"
+"""The SDK's default; gemini-embedding-2 is available only there and in `us` and `eu`."""
+
+DEVELOPER_HOST = "generativelanguage.googleapis.com"
+"""The host of the Gemini Developer API."""
+
+_MULTI_REGIONS = frozenset({"eu", "us"})
+
+
+def vertex_host(location: str | None) -> str:
+    """Return the host of Vertex AI in a location, as google-genai chooses it."""
+    location = location or DEFAULT_LOCATION
+    if location == DEFAULT_LOCATION:
+        return "aiplatform.googleapis.com"
+    if location in _MULTI_REGIONS:
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-aiplatform.googleapis.com"
+
 
 def check_base_url(base_url: str, *, scheme_needed: bool) -> None:
     """Refuse an address to which no client can send.

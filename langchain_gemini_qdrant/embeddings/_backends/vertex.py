@@ -19,6 +19,7 @@ from google.auth.credentials import Credentials
 from google.auth.transport import mtls
 from google.genai import types
 
+from langchain_gemini_qdrant.embeddings._backends.addresses import DEFAULT_LOCATION, vertex_host
 from langchain_gemini_qdrant.embeddings._backends.errors import unreachable
 from langchain_gemini_qdrant.embeddings._backends.google_genai import (
     GenaiConnections,
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
         EmbedRequest,
     )
 
-DEFAULT_LOCATION = "global"
-"""The SDK's default; gemini-embedding-2 is available only there and in `us` and `eu`."""
-
 MAX_BATCH_TOKENS = 20_000
 """Most tokens of one request; `:predict` answers 400 to more.
 
@@ -52,7 +50,6 @@ the Developer API's method of that name.
 """
 
 _OAUTH_ERROR = re.compile(r"[a-z_]{1,40}(?![^:])")  # such as invalid_grant
-_MULTI_REGIONS = frozenset({"eu", "us"})
 
 # Since 3.4.0; before, gemini-embedding-2 took one content, and gemini-embedding-001 one instance.
 _HAS_BATCHES = hasattr(types.EmbeddingApiType, "BATCH_EMBED_CONTENTS")
@@ -207,12 +204,7 @@ def _address(settings: BackendSettings) -> str | None:
     """Return Google's own address if the SDK would use one that was set after construction."""
     if settings.base_url or not os.environ.get("GOOGLE_VERTEX_BASE_URL"):
         return settings.base_url
-    location = settings.location or DEFAULT_LOCATION
-    if location == "global":
-        return "https://aiplatform.googleapis.com/"
-    if location in _MULTI_REGIONS:
-        return f"https://aiplatform.{location}.rep.googleapis.com/"
-    return f"https://{location}-aiplatform.googleapis.com/"
+    return f"https://{vertex_host(settings.location)}/"
 
 
 def _project(settings: BackendSettings) -> str | None:
