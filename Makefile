@@ -9,7 +9,7 @@ DOCS := .venv-docs
 EXAMPLES := .venv-examples
 # What is tested: this folder, from which pip builds a wheel, or a wheel that is built already.
 PACKAGE := .
-EXTRAS := cli,dataframe,files,grpc,plot,testing
+EXTRAS := cli,dataframe,files,grpc,mcp,plot,testing
 PIP := -m pip --disable-pip-version-check --quiet
 WORKERS := auto # processes that share the tests; one for each core
 PYTEST = bin/pytest --numprocesses=$(strip $(WORKERS)) --dist=worksteal
@@ -18,13 +18,13 @@ PYTEST = bin/pytest --numprocesses=$(strip $(WORKERS)) --dist=worksteal
 VERSIONED := cli cli_collections cli_errors cli_ingest cli_recall cli_search cli_stored docs \
   edge_congruence edge_storage embeddings_* emulator_* error_pools event_loops examples first_use \
   google_generativeai_rest langchain_contract langchain_indexing langchain_retrievers \
-  local_mode_folders moving_page pytest_plugin qdrant_server server_wire vcr_config \
-  vectorstores_standard vertex_backend
+  local_mode_folders mcp_* moving_page pytest_plugin qdrant_server server_wire telemetry_* \
+  vcr_config vectorstores_standard vertex_backend
 # What meets a Qdrant server.
 SERVED := collections_of_others docs edge_programs event_loops groups hybrid ingestion \
   ingestion_cleanup ingestion_failures langchain_community langchain_contract langchain_indexing \
-  langchain_retrievers local_mode_folders migration qdrant_retries qdrant_server quantization recall \
-  reembedding scores score_settings self_query server_wire store_connections store_promises \
+  langchain_retrievers local_mode_folders mcp_tools migration qdrant_retries qdrant_server quantization \
+  recall reembedding scores score_settings self_query server_wire store_connections store_promises \
   vectorstores vectorstores_standard
 
 .PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples notebook screenshots docs compat compat-clients moving bench-embeddings bench-store bench-edge bench-ingest bench-media bench-recall bench-search bench-shrink bench-newcomer bench-tracing house compare clean

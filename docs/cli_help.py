@@ -19,7 +19,7 @@ $ pip install 'langchain-gemini-qdrant[cli]'
 ```
 
 For examples, see [ingestion](ingestion.md#from-the-command-line), [recall](recall.md),
-[migration](migration.md) and, for the emulator, [testing](testing.md).
+[migration](migration.md), the [MCP server](mcp.md) and, for the emulator, [testing](testing.md).
 
 - **A collection knows its options.** Model, vector size, task and quantization of an existing
   collection are read from it, so `--model`, `--output-dimensionality` and `--quantization` are for
@@ -36,10 +36,10 @@ For examples, see [ingestion](ingestion.md#from-the-command-line), [recall](reca
 - **Private servers.** The key of a Qdrant server is read from `QDRANT_API_KEY`. `--ca-file` names
   the certificates to trust, `--client-cert` the certificate and key to show, and `--prefer-grpc`
   uses gRPC.
-- **Failed commands leave nothing behind.** Only `ingest`, `demo`, `migrate` and `repair` make a
-  folder, and a new one in which nothing was stored is removed. What was stored is kept.
-- **One process at a time** can open a folder: nothing can be searched while `ingest` runs. A
-  server has no such limit.
+- **Failed commands leave nothing behind.** Only `ingest`, `demo`, `migrate`, `repair` and `mcp`
+  make a folder, and a new one in which nothing was stored is removed. What was stored is kept.
+- **One process at a time** can open a folder: nothing can be searched while `ingest` or `mcp` runs.
+  A server has no such limit.
 
 ## What is stored
 

@@ -69,7 +69,12 @@ def has_index(folder: Path) -> bool:
 
 @contextmanager
 def connected(
-    path: str | None, url: str | None, api_key: str | None = None, *, create: bool = False
+    path: str | None,
+    url: str | None,
+    api_key: str | None = None,
+    *,
+    create: bool = False,
+    worker: bool = False,
 ) -> Iterator[Connection]:
     """Connect to an engine; without `path` and `url`, to the one in `DEFAULT_PATH`.
 
@@ -79,6 +84,7 @@ def connected(
         api_key: The server's key.
         create: Create the folder if it is missing, with a `.gitignore` for all inside. It is
             removed again if it has no collection at the end.
+        worker: Run the embedded engine in a process of its own.
 
     Raises:
         ConfigurationError: There is no index in the folder, and `create` is False.
@@ -103,7 +109,7 @@ def connected(
                 "--url; gemini-qdrant ingest creates an index"
             )
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
-        connection = connect(path=folder)
+        connection = connect(path=folder, worker=worker)
         if missing:
             _keep_out_of_git(folder)
     try:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
+from langchain_gemini_qdrant._sources import source_of as source_of  # noqa: PLC0414 - commands use it
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 PLACES = ("page", "slide", "sheet", "chapter", "row", "line")
 """Metadata keys that say where in its source a passage is, from the outermost in."""
 
-_SOURCES = ("source", "file_path", "file_name", "filename", "url", "path")  # other programs' too
 _EXCERPT = 240  # characters
 
 # Everything that moves a cursor, starts an escape sequence or turns the direction of writing; and
@@ -48,12 +49,6 @@ def escaped(json_text: str) -> str:
     """
     unsafe = _CONTROL if (sys.stdout.encoding or "").lower().startswith("utf") else _NOT_PLAIN
     return unsafe.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
-
-
-def source_of(document: Document) -> str:
-    """Return the source of a document, empty if its metadata has none."""
-    found = (document.metadata.get(key) for key in _SOURCES)
-    return next((str(each) for each in found if each), "")
 
 
 def places_of(document: Document) -> list[str]:

@@ -16,6 +16,7 @@ from langchain_gemini_qdrant.cli.commands.emulator import emulator
 from langchain_gemini_qdrant.cli.commands.info import info
 from langchain_gemini_qdrant.cli.commands.ingest import ingest
 from langchain_gemini_qdrant.cli.commands.list import list_collections
+from langchain_gemini_qdrant.cli.commands.mcp import mcp
 from langchain_gemini_qdrant.cli.commands.migrate import migrate, reembed
 from langchain_gemini_qdrant.cli.commands.recall import recall
 from langchain_gemini_qdrant.cli.commands.repair import repair
@@ -146,6 +147,6 @@ def cli() -> None:
 
 for _command in (
     *(demo, ingest, search, list_collections, info, show, delete),
-    *(recall, tune, migrate, reembed, repair, emulator),
+    *(recall, tune, migrate, reembed, repair, mcp, emulator),
 ):
     cli.add_command(_command)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from qdrant_client import models
 
+    from langchain_gemini_qdrant.cli.stored import StoredVectors
     from langchain_gemini_qdrant.embeddings.tasks import TaskType
     from langchain_gemini_qdrant.quantization import QuantizationName
     from langchain_gemini_qdrant.vectorstores._connection import Connection
@@ -327,9 +328,6 @@ def open_store(
         ConfigurationError: There is no such collection, and `create` is False.
         CollectionMismatchError: The collection has other vectors or codes than the options say.
     """
-    # The engines take a second to import: `--help` must not wait for them.
-    from langchain_gemini_qdrant.vectorstores.factory import create_vector_store  # noqa: PLC0415
-
     connection = until_the_end(connected(path, url, qdrant_api_key, create=create))
     find = find_collection if create else require_collection
     info = find(connection, collection)
@@ -338,7 +336,21 @@ def open_store(
             connection, collection, info, embeddings, quantization, media_key=media_key
         )
     if isinstance(embeddings, Mapping):
-        embeddings = make_embeddings(**_with_defaults(embeddings))
+        embeddings = make_embeddings(**with_defaults(embeddings))
+    return create_store(connection, collection, embeddings, quantization, media_key=media_key)
+
+
+def create_store(
+    connection: Connection,
+    collection: str,
+    embeddings: GeminiEmbeddings | None,
+    quantization: QuantizationName | Literal["none"] | None = None,
+    *,
+    media_key: str | None = None,
+) -> GeminiQdrantVectorStore:
+    """Create a collection; it is removed when the command ends if it is then empty."""
+    from langchain_gemini_qdrant.vectorstores.factory import create_vector_store  # noqa: PLC0415
+
     until_the_end(removed_if_empty(connection, collection))
     return create_vector_store(
         embeddings,
@@ -386,10 +398,11 @@ def open_store_if_any(
         if info is not None:
             store = _open_existing(connection, collection, info, embeddings, quantization)
             return cast("GeminiEmbeddings", store.embeddings), store
-    return make_embeddings(**_with_defaults(embeddings)), None
+    return make_embeddings(**with_defaults(embeddings)), None
 
 
-def _with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of embeddings with the default model in place of None."""
     return {**options, "model": options["model"] or DEFAULT_MODEL}
 
 
@@ -403,13 +416,27 @@ def _open_existing(
     media_key: str | None = None,
 ) -> GeminiQdrantVectorStore:
     from langchain_gemini_qdrant.cli.stored import StoredVectors  # noqa: PLC0415
-    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
 
     vectors = StoredVectors.of(collection, info)
     if quantization is not None:
         vectors.check_quantization(quantization)
     if isinstance(embeddings, Mapping):
         embeddings = make_embeddings(**vectors.embedding_options(embeddings))
+    return store_over(connection, collection, vectors, embeddings, media_key=media_key)
+
+
+def store_over(
+    connection: Connection,
+    collection: str,
+    vectors: StoredVectors,
+    embeddings: GeminiEmbeddings | None,
+    *,
+    media_key: str | None = None,
+    layout: Mapping[str, Any] | None = None,
+) -> GeminiQdrantVectorStore:
+    """Return the store of an existing collection; without `layout`, it is that of the options."""
+    from langchain_gemini_qdrant.vectorstores.store import GeminiQdrantVectorStore  # noqa: PLC0415
+
     return GeminiQdrantVectorStore(
         connection.client,
         collection,
@@ -419,5 +446,5 @@ def _open_existing(
         title_key=None if embeddings is None else TITLE_KEY,
         media_key=media_key,
         validate_embeddings=embeddings is not None,
-        **kept_layout(),
+        **(kept_layout() if layout is None else layout),
     )

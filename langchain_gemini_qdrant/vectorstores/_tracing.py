@@ -58,14 +58,10 @@ def traced_search(
         span = start_span(_describe_search, search.__name__, collection, query, options.get("k"))
         if span is None:
             return await search(collection, *args, **options)
-        token = _SEARCHED.set(collection)
-        try:
-            with running(span):
-                hits = await search(collection, *args, **options)
-                span.set(_hits_and_texts if span.shows_texts else _hits, hits)
-                return hits
-        finally:
-            _SEARCHED.reset(token)
+        with running(span):
+            hits = await search(collection, *args, **options)
+            span.set(_hits_and_texts if span.shows_texts else _hits, hits)
+            return hits
 
     return traced
 

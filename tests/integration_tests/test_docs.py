@@ -27,6 +27,7 @@ from langchain_gemini_qdrant import (
     embeddings,
     errors,
     ingestion,
+    mcp,
     media,
     migration,
     quantization,
@@ -246,7 +247,8 @@ def started(*arguments):
 def test_every_kind_of_block_is_tested():
     for page in PAGES:
         languages = {language for language, _, _ in blocks(page)}
-        assert languages <= {"python", "text", "console", "diff"}
+        # Those in JSON are started by test_mcp_command.py.
+        assert languages <= {"python", "text", "console", "diff", "json"}
 
 
 def test_the_reference_has_every_command():
@@ -264,10 +266,10 @@ def reference():
 
 
 def test_the_reference_has_every_public_name():
-    homes = (edge, embeddings, errors, ingestion, media, migration, quantization, recall, sizing)
+    homes = (edge, embeddings, errors, ingestion, mcp, media, migration, quantization, recall)
     inner = {
         f"{home.__name__.rpartition('.')[2]}.{name}"
-        for home in (*homes, testing, vectorstores)
+        for home in (*homes, sizing, testing, vectorstores)
         for name in home.__all__
         if name not in package.__all__
     }

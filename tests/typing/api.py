@@ -12,6 +12,7 @@ from langchain_core.documents.base import Blob
 from langchain_core.messages import HumanMessage
 from langchain_core.messages.content import create_image_block, create_text_block
 from langchain_core.runnables import RunnablePassthrough
+from mcp.server.mcpserver import MCPServer
 from qdrant_client import models
 
 from langchain_gemini_qdrant import (
@@ -31,6 +32,7 @@ from langchain_gemini_qdrant.edge import Repair
 from langchain_gemini_qdrant.embeddings import GEMINI_MODELS
 from langchain_gemini_qdrant.errors import InvalidInputError, PartialWriteError, RateLimitError
 from langchain_gemini_qdrant.ingestion import IngestProgress, IngestReport
+from langchain_gemini_qdrant.mcp import ServedCollection, create_mcp_server, create_mcp_tools
 from langchain_gemini_qdrant.media import (
     MEDIA_TYPES,
     Content,
@@ -254,6 +256,15 @@ async def media(embeddings: GeminiEmbeddings, document: Document) -> HumanMessag
 
 async def aembed_image(embeddings: GeminiEmbeddings, block: ImageContentBlock) -> list[float]:
     return await embeddings.aembed_query(block)
+
+
+def serve(store: GeminiQdrantVectorStore) -> MCPServer:
+    served = ServedCollection(store=store, description="a")
+    assert_type(served.problem, str | None)
+    server = create_mcp_server({"a": store, "b": served}, read_only=True, instructions="Ask.")
+    server.run("stdio")
+    create_mcp_server({"a": "b"})  # type: ignore[dict-item] # no store
+    return MCPServer("ours", tools=create_mcp_tools({"a": store}))
 
 
 def emulate() -> None:

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH, connected, require_collection
+from langchain_gemini_qdrant.cli.connecting import (
+    DEFAULT_PATH,
+    connected,
+    kept_layout,
+    require_collection,
+)
 from langchain_gemini_qdrant.cli.local_mode import open_local_mode
 from langchain_gemini_qdrant.cli.options import (
     MEDIA_KEY,
     TITLE_KEY,
     changed_embedding_options,
+    layout_options,
     make_embeddings,
     quota_options,
     store_options,
@@ -94,6 +100,7 @@ def migrate(  # noqa: PLR0917 - one argument for each option
 
 @click.command()
 @store_options
+@layout_options
 @changed_embedding_options
 @quota_options
 @click.option("--to-collection", help="Name of the new collection.  [default: old name and model]")
@@ -164,6 +171,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
             media_key=media_key,
             media_root=media_root,
             validate_collection_config=False,
+            **kept_layout(),
         )
         why_embed = change.why_embed(info, store, reuse_vectors)
         if why_embed is not None:

@@ -1,0 +1,35 @@
+"""Errors of a tool in words for the model; unexpected ones are left to the SDK, which logs them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+from mcp.server.mcpserver.exceptions import ToolError
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException
+
+from langchain_gemini_qdrant.errors import GeminiQdrantError
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXPECTED = (GeminiQdrantError, OSError, ApiException, QdrantException, grpc.RpcError)
+"""Errors of this package, of the system and of Qdrant's client. The others are bugs."""
+
+
+def words(error: Exception) -> str:
+    """Return the message of an expected error, without the key and without a traceback."""
+    is_own = isinstance(error, GeminiQdrantError | OSError | ValueError)
+    return str(error) if is_own else reason(error)
+
+
+@contextmanager
+def as_tool_errors() -> Iterator[None]:
+    """Turn expected errors into errors that the model reads."""
+    try:
+        yield
+    except EXPECTED as error:
+        raise ToolError(words(error)) from error
