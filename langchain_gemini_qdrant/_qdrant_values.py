@@ -182,7 +182,7 @@ def check_payload(payload: object, bounds: Bounds = ON_EDGE) -> CheckedPayload:
         return CheckedPayload(_copied(payload), size_bytes)
     try:
         # NaN and infinity become constants that are not valid JSON
-        copy = from_json(to_json(payload, fallback=_number), allow_inf_nan=False)
+        copy = from_json(to_json(payload, fallback=python_number), allow_inf_nan=False)
     # pydantic's serialisation error is a ValueError; its message may quote the payload
     except (TypeError, ValueError, RecursionError) as error:
         reason = _unfit(payload, bounds) or f"it is not valid JSON ({type(error).__name__})"
@@ -203,7 +203,7 @@ def _copied(value: Any) -> Any:  # noqa: ANN401 - of JSON's kinds
     return value
 
 
-def _number(value: object) -> object:
+def python_number(value: object) -> object:
     """Return a NumPy number as a Python number."""
     if isinstance(value, np.bool_ | np.integer | np.floating):
         return value.item()
@@ -236,7 +236,9 @@ def _unfit_leaf(value: object, bounds: Bounds) -> str | None:
     kind = f"({type(value).__module__}.{type(value).__qualname__})".replace("builtins.", "")
     try:
         # Python refuses to convert an integer of 4,301 digits to text
-        plain = value if isinstance(value, int) else from_json(to_json(value, fallback=_number))
+        plain = (
+            value if isinstance(value, int) else from_json(to_json(value, fallback=python_number))
+        )
     except (TypeError, ValueError, RecursionError):
         return f"{kind} is not a type that JSON supports: convert it, or leave it out"
     if isinstance(plain, float) and not math.isfinite(plain):

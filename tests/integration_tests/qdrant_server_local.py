@@ -21,9 +21,11 @@ from qdrant_client import QdrantClient, models
 
 from tests.integration_tests import qdrant_server_strict as strict
 from tests.integration_tests.qdrant_server_exchange import QdrantError
+from tests.integration_tests.qdrant_server_groups import fill, groups_of_server
 from tests.integration_tests.qdrant_server_semantics import (
     ServerFilter,
     as_stored,
+    check_expressions,
     check_id,
     rewritten_stages,
     without_named_points,
@@ -395,7 +397,10 @@ class LocalQdrant:
             points = [each.model_copy(update={"score": math.nan}) for each in found.points]
             return found.model_copy(update={"points": points})
         if not isinstance(body.query, models.NearestQuery) or body.query.mmr is None:
-            return self._client.query_points(collection, offset=body.offset, **_query(body))
+            try:
+                return self._client.query_points(collection, offset=body.offset, **_query(body))
+            except (AttributeError, TypeError) as error:  # a formula of values of other types
+                raise QdrantError(400, f"Wrong input: {error}") from error
         # A server selects `limit` of the candidates, and leaves out `offset` of those.
         found = self._client.query_points(collection, **_query(body))
         return found.model_copy(update={"points": found.points[body.offset or 0 :]})
@@ -403,6 +408,7 @@ class LocalQdrant:
     def _understood(self, collection, body):
         """Return a query, which may be one for groups, as a server understands it."""
         rewrite = self._server_filter(collection)
+        check_expressions(body)
         if isinstance(body.query, models.OrderByQuery):
             rewrite.check_order(body.query.order_by)
         return rewritten_stages(without_named_points(body), rewrite)
@@ -412,13 +418,14 @@ class LocalQdrant:
 
     def query_groups(self, collection, body):
         body = self._understood(collection, body)
-        return self._client.query_points_groups(
-            collection,
-            body.group_by,
-            group_size=3 if body.group_size is None else body.group_size,
-            with_lookup=body.with_lookup,
-            **_query(body),
+        vectors = self._client.get_collection(collection).config.params.vectors
+        groups = groups_of_server(
+            lambda request: self._client.query_points(collection, **_query(request)).points,
+            body,
+            vectors if isinstance(vectors, dict) else {"": vectors},
         )
+        fill(groups, body, collection, self._client.retrieve)
+        return models.GroupsResult(groups=groups)
 
 
 _ALL = 2**31 - 1  # points

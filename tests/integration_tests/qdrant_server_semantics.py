@@ -11,6 +11,7 @@ import math
 import re
 from functools import cached_property
 
+from pydantic import BaseModel
 from qdrant_client import models
 from qdrant_client.local.payload_filters import check_filter
 from qdrant_client.local.payload_value_extractor import value_by_key
@@ -78,6 +79,10 @@ class ServerFilter:
     def _condition(self, condition):
         if isinstance(condition, models.Filter):
             return self._rewritten(condition)
+        if isinstance(condition, models.FieldCondition) and not condition.model_dump(
+            exclude_none=True, exclude={"key"}
+        ):
+            raise QdrantError(422, "Validation error in JSON body: At least one field condition")
         if isinstance(condition, models.IsNullCondition):
             key = condition.is_null.key
             if key not in self._indexes:
@@ -175,6 +180,16 @@ def _type(schema):
 
 def _of(schema, name):
     return schema.get(name) if isinstance(schema, dict) else None
+
+
+def check_expressions(value):
+    """Refuse expressions of formulas that are newer than the server."""
+    if type(value).__name__ in {"AcoshExpression", "MaxExpression", "MinExpression"}:
+        raise QdrantError(400, "Format error in JSON body: Expected some form of query")
+    if isinstance(value, BaseModel):
+        value = list(vars(value).values())
+    for each in value if isinstance(value, list) else ():
+        check_expressions(each)
 
 
 def without_named_points(request):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
 from langchain_gemini_qdrant.edge import EdgeClient
+from tests.integration_tests.qdrant_server_groups import groups_of_server
 
 COUNT = 40
 ALL = 2 * COUNT
@@ -564,30 +565,47 @@ def test_a_facet_counts_the_same_values(clients, key, conditions, limit):
     limit=st.integers(1, 6),
     group_size=st.integers(1, 4),
 )
-def test_groups_hold_the_same_points(clients, stage, group_by, limit, group_size):
+def test_groups_hold_the_points_that_a_server_groups(clients, stage, group_by, limit, group_size):
+    """Both search as a server does for groups, each by its own code."""
+    edge, memory = clients
     request = as_request(stage)
+    body = models.QueryGroupsRequest(
+        **stage | {"limit": limit}, group_by=group_by, group_size=group_size
+    )
 
-    def groups(client):
-        return answer(
-            lambda: (
-                client.query_points_groups(
-                    "plain", group_by, **request, limit=limit, group_size=group_size
-                ).groups
-            )
+    def candidates(wanted):
+        return memory.query_points(
+            "plain",
+            wanted.query,
+            using=wanted.using,
+            prefetch=wanted.prefetch,
+            query_filter=wanted.filter,
+            limit=wanted.limit,
+            with_payload=wanted.with_payload,
+        ).points
+
+    vectors = memory.get_collection("plain").config.params.vectors
+    expected = answer(lambda: groups_of_server(candidates, body, vectors))
+    given = answer(
+        lambda: (
+            edge.query_points_groups(
+                "plain", group_by, **request, limit=limit, group_size=group_size
+            ).groups
         )
-
-    edge, memory = map(groups, clients)
-    if memory == "refused":
-        assert edge == "refused"
+    )
+    if expected == "refused":
+        assert given == "refused"
         return
-    found = sorted(scores(clients[1].query_points("plain", **request, limit=ALL).points))
+    found = sorted(scores(memory.query_points("plain", **request, limit=ALL).points))
     assume(all(b - a > 1e-5 for a, b in itertools.pairwise(found)))  # with ties many are right
-    assert [(group.id, [(hit.id, hit.payload) for hit in group.hits]) for group in edge] == [
-        (group.id, [(hit.id, hit.payload) for hit in group.hits]) for group in memory
+    assert [(group.id, [hit.id for hit in group.hits]) for group in given] == [
+        (group.id, [hit.id for hit in group.hits]) for group in expected
     ]
-    assert [scores(group.hits) for group in edge] == [
-        [about(score) for score in scores(group.hits)] for group in memory
+    assert [scores(group.hits) for group in given] == [
+        [about(score) for score in scores(group.hits)] for group in expected
     ]
+    for hit in (hit for group in given for hit in group.hits):
+        assert hit.payload == memory.retrieve("plain", [hit.id])[0].payload
 
 
 @cases(100)

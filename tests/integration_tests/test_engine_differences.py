@@ -125,6 +125,21 @@ def finds_a_named_point(client):
     return 1 in {point.id for point in fused.points}
 
 
+def grouped(client):
+    """Count the groups of eight documents of twenty points each."""
+    points = [
+        models.PointStruct(
+            id=100 + n, vector={"": [1000.0 - n, 0.0]}, payload={"document": n // 20}
+        )
+        for n in range(160)
+    ]
+    client.upsert("small", points)
+    found = client.query_points_groups("small", "document", [1.0, 0.0], limit=8, group_size=1)
+    return len(found.groups)
+
+
+LARGEST = models.FormulaQuery(formula=models.MaxExpression(max=["$score", 1.0]))
+NEAREST_FIVE = models.Prefetch(query=[1.0, 0.0])
 EVEN = models.FieldCondition(key="even", match=models.MatchValue(value=True))
 MMR = models.Mmr()
 NEAREST = models.NearestQuery(nearest=[1.0, 0.0], mmr=MMR)
@@ -165,6 +180,11 @@ DIFFERENCES = {
         *(True, True, False, False),
     ),
     "NaN in a query": (found([math.nan, 1.0]), "error", "error", "error", 5),
+    "groups beyond those that ten searches find": (grouped, 5, 8, 5, 5),
+    "`max`, `min` and `acosh` in a formula": (
+        found(LARGEST, prefetch=NEAREST_FIVE),
+        *(5, 5, "error", "error"),
+    ),
     "`retrieve` of one id twice": (lambda c: len(c.retrieve("small", [1, 1])), 2, 2, 1, 1),
     "an id that is no UUID": (
         lambda c: c.retrieve("small", ["one"]),
@@ -227,6 +247,10 @@ DIFFERENCES = {
     "`IsNullCondition` of a list with a null, without an index": (
         counted(models.Filter(must=[models.IsNullCondition(is_null={"key": "gaps"})])),
         *(5, 5, 0, 0),
+    ),
+    "a `FieldCondition` of a key alone": (
+        counted(models.Filter(must_not=[models.FieldCondition(key="text")])),
+        *("error", 5, "error", "error"),
     ),
     "`gt` and `gte` over an index": (
         counted(field(key="number", range=models.Range(gt=1, gte=3)), index=("number", "integer")),

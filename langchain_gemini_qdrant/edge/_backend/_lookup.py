@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar, get_args
 
 from qdrant_client import models
@@ -40,14 +40,13 @@ def with_vectors_for_ids(stage: Stage, collection_name: str, look_up: LookUp) ->
         return look_up(where, name, point_id)
 
     mapped = _mapped(query, vector)
-    prefetches = [
-        with_vectors_for_ids(p, collection_name, look_up) for p in _listed(stage.prefetch)
-    ]
+    prefetches = [with_vectors_for_ids(p, collection_name, look_up) for p in listed(stage.prefetch)]
+    excluded = [models.HasIdCondition(has_id=mentioned)] if mentioned else []
     return stage.model_copy(
         update={
             "query": mapped,
             "prefetch": prefetches,
-            "filter": _excluding(stage.filter, mentioned),
+            "filter": narrowed(stage.filter, must_not=excluded),
             "lookup_from": None,
         }
     )
@@ -62,7 +61,7 @@ def _mapped(query: Any, vector: Callable[[object], Any]) -> object:  # noqa: ANN
     def pairs(context: object) -> list[object]:
         return [
             changed(pair, positive=vector(pair.positive), negative=vector(pair.negative))
-            for pair in _listed(context)
+            for pair in listed(context)
         ]
 
     match query:
@@ -89,16 +88,26 @@ def _mapped(query: Any, vector: Callable[[object], Any]) -> object:  # noqa: ANN
             return models.NearestQuery.model_construct(nearest=vector(query))
 
 
-def _excluding(conditions: models.Filter | None, ids: list[int | str]) -> models.Filter | None:
-    if not ids:
+def narrowed(
+    conditions: models.Filter | None,
+    *,
+    must: Sequence[models.Condition] = (),
+    must_not: Sequence[models.Condition] = (),
+) -> models.Filter | None:
+    """Return the filter with more conditions."""
+    if not must and not must_not:
         return conditions
-    excluded = models.HasIdCondition(has_id=ids)
-    if conditions is None:
-        return models.Filter(must_not=[excluded])
-    return conditions.model_copy(update={"must_not": [*_listed(conditions.must_not), excluded]})
+    given = models.Filter() if conditions is None else conditions
+    return given.model_copy(
+        update={
+            "must": [*listed(given.must), *must],
+            "must_not": [*listed(given.must_not), *must_not],
+        }
+    )
 
 
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - of any kind
+def listed(value: Any) -> list[Any]:  # noqa: ANN401 - of any kind
+    """Return a list unchanged, one value as a list of it, and None as an empty list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

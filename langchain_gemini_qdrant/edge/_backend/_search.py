@@ -16,6 +16,7 @@ from langchain_gemini_qdrant.edge._backend._groups import group_lookups, grouped
 from langchain_gemini_qdrant.edge._backend._lookup import with_vectors_for_ids
 from langchain_gemini_qdrant.edge._convert import _results
 from langchain_gemini_qdrant.edge._convert._query import (
+    DEFAULT_LIMIT,
     PLAIN_VECTORS,
     computes_scores,
     edge_query_request,
@@ -26,6 +27,8 @@ from langchain_gemini_qdrant.errors import InvalidInputError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_GROUP_SIZE = 3  # the server's default
 
 
 class SearchingApi(FolderAccess):
@@ -93,7 +96,7 @@ class SearchingApi(FolderAccess):
     ) -> types.GroupsResult:
         """Search and group the hits by a field; see `QdrantClient.query_points_groups`.
 
-        The engine has no groups: more points are searched until the groups are full, at worst all.
+        The engine has no groups: they are made from queries, as a server makes them.
         """
         check_options(kwargs)
         request = _request(
@@ -105,19 +108,26 @@ class SearchingApi(FolderAccess):
             score_threshold=score_threshold,
             lookup_from=lookup_from,
         )
+        with conversion_errors("group query"):
+            wanted = models.QueryGroupsRequest(
+                group_by=group_by, limit=limit, group_size=group_size
+            )
         groups = grouped(
-            lambda wider: self._search(collection_name, [wider])[0],
+            lambda candidates: self._search(collection_name, [candidates])[0],
             request,
-            group_by,
-            limit=check_limit(limit),
-            group_size=check_limit(group_size, name="group_size"),
-            count=self._collection(collection_name).count(None),
+            wanted.group_by,
+            limit=check_limit(DEFAULT_LIMIT if wanted.limit is None else wanted.limit),
+            group_size=check_limit(
+                _GROUP_SIZE if wanted.group_size is None else wanted.group_size, name="group_size"
+            ),
+            schema=self._collection(collection_name).schema,
         )
         ids = list({hit.id: None for group in groups for hit in group.hits})
         records = self.retrieve(collection_name, ids, with_payload, with_vectors)
         contents = {record.id: record for record in records}
         for hit in (hit for group in groups for hit in group.hits):
-            hit.payload, hit.vector = contents[hit.id].payload, contents[hit.id].vector
+            if record := contents.get(hit.id):  # None: deleted meanwhile
+                hit.payload, hit.vector = record.payload, record.vector
         if with_lookup is not None:
             group_lookups(groups, with_lookup, self.retrieve)
         return models.GroupsResult(groups=groups)

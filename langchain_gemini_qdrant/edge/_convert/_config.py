@@ -26,6 +26,8 @@ _OPTIMIZER_DEFAULTS = {
 # the engine refuses a collection without vectors; no point ever has this one
 _NO_VECTORS = {"no vectors": models.SparseVectorParams()}
 
+_DISTANCES = (models.Distance.EUCLID, models.Distance.MANHATTAN)
+
 
 def vector_schema(config: models.CreateCollection) -> VectorSchema:
     """Return names, kinds and sizes of a collection's vectors."""
@@ -34,6 +36,7 @@ def vector_schema(config: models.CreateCollection) -> VectorSchema:
         dense={n: p.size for n, p in named.items() if p.multivector_config is None},
         multi={n: p.size for n, p in named.items() if p.multivector_config is not None},
         sparse=frozenset(config.sparse_vectors or {}),
+        by_distance=frozenset(n for n, p in named.items() if p.distance in _DISTANCES),
     )
 
 

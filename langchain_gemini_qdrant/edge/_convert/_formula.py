@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_jsonable_python
+
 from langchain_gemini_qdrant._portable import portable_condition
+from langchain_gemini_qdrant._qdrant_values import python_number
 from langchain_gemini_qdrant.edge._convert._models import EdgeObject, to_edge
 from langchain_gemini_qdrant.edge._engine import conversion_errors, engine
+from langchain_gemini_qdrant.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +34,18 @@ _CONDITIONS = (
 
 
 def edge_formula(query: models.FormulaQuery) -> EdgeObject:
-    """Return the engine's form of a formula with its defaults."""
+    """Return the engine's form of a formula with its defaults.
+
+    Defaults are converted to JSON, as qdrant-client does for a server.
+    """
     with conversion_errors("formula"):
-        return engine().Formula(_expression(query.formula), query.defaults or {})
+        defaults = to_jsonable_python(query.defaults or {}, fallback=python_number)
+        for variable, value in defaults.items():
+            if variable.startswith("$") and type(value) not in {int, float}:
+                raise InvalidInputError(
+                    f"formula: the default of {variable!r} must be a number, got {value!r}"
+                )
+        return engine().Formula(_expression(query.formula), defaults)
 
 
 def _expression(expression: object) -> EdgeObject:

@@ -153,10 +153,20 @@ def _stopwords(words: models.StopwordsSet) -> EdgeObject:
     )
 
 
+def _field_condition(condition: models.FieldCondition) -> EdgeObject:
+    if all(value is None for name, value in vars(condition).items() if name != "key"):
+        raise InvalidInputError(
+            "A FieldCondition must have a condition, for example `match`, got the key"
+            f" {condition.key!r} alone"
+        )
+    return _same_name(condition)
+
+
 # shapes that differ: unwrapped, flattened, renamed fields, sets for lists; by name, as older
 # versions of qdrant-client lack some
 _EXCEPTIONS: dict[str, Callable[[Any], EdgeObject]] = {
     "BinaryQuantization": lambda m: to_edge(m.binary),
+    "FieldCondition": _field_condition,
     "Filter": _filter,
     "GeoLineString": lambda m: to_edge(m.points),
     "HasIdCondition": lambda m: engine().HasIdCondition(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from qdrant_client import models
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PLAIN_VECTORS = (list, np.ndarray, models.SparseVector)
 """Types of a query, or of an example in one, that name no point."""
 
-_DEFAULT_LIMIT = 10  # the server's
+DEFAULT_LIMIT = 10  # the server's
 _DEFAULT_RRF_K = 2  # the server's
 _DEFAULT_DIVERSITY = 0.5  # the server's
 _MMR_CANDIDATES_MAX = 16384  # the server's
@@ -40,7 +40,7 @@ def edge_query_request(request: models.QueryRequest, schema: VectorSchema) -> Ed
         InvalidInputError: Vector, limits or combination of arguments do not fit.
         NotImplementedError: A kind of query that the embedded engine does not serve.
     """
-    limit = check_limit(_DEFAULT_LIMIT if request.limit is None else request.limit)
+    limit = check_limit(DEFAULT_LIMIT if request.limit is None else request.limit)
     offset = check_offset(request.offset)
     prefetches = _prefetches(request.prefetch, schema) if request.prefetch else []
     with conversion_errors("query"):
@@ -55,6 +55,18 @@ def edge_query_request(request: models.QueryRequest, schema: VectorSchema) -> Ed
             score_threshold=_threshold(request),
             params=_params(request),
         )
+
+
+def smaller_is_better(query: object, using: str, schema: VectorSchema) -> bool:
+    """Return whether the scores of a query are distances."""
+    if isinstance(query, models.RecommendQuery):
+        strategy = query.recommend.strategy
+        is_nearest = strategy in {None, models.RecommendStrategy.AVERAGE_VECTOR}
+    else:
+        is_nearest = isinstance(query, models.NearestQuery) or not isinstance(
+            query, get_args(models.Query)
+        )
+    return is_nearest and using in schema.by_distance
 
 
 def computes_scores(stage: models.QueryRequest | models.Prefetch) -> bool:
@@ -77,7 +89,7 @@ def _prefetches(
 
 def _prefetch(prefetch: models.Prefetch, schema: VectorSchema) -> EdgeObject:
     limit = check_limit(
-        _DEFAULT_LIMIT if prefetch.limit is None else prefetch.limit, name="prefetch limit"
+        DEFAULT_LIMIT if prefetch.limit is None else prefetch.limit, name="prefetch limit"
     )
     if isinstance(prefetch.query, models.NearestQuery) and prefetch.query.mmr is not None:
         # the engine would silently treat it as a nearest-neighbor search

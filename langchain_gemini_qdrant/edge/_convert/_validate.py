@@ -47,11 +47,15 @@ _VECTOR_SIZES = range(1, 65536 + 1)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VectorSchema:
-    """The vectors of a collection: size by name; the name of the unnamed vector is `""`."""
+    """The vectors of a collection: size by name; the name of the unnamed vector is `""`.
+
+    `by_distance` has the names of those whose scores are distances: the smaller, the better.
+    """
 
     dense: Mapping[str, int]
     multi: Mapping[str, int]
     sparse: frozenset[str]
+    by_distance: frozenset[str] = frozenset()
 
 
 class CheckedPoint(NamedTuple):
