@@ -27,7 +27,7 @@ SERVED := collections_of_others docs edge_formulas edge_groups edge_programs eve
   qdrant_server quantization recall reembedding scores score_settings self_query server_wire \
   store_connections store_promises vectorstores vectorstores_standard
 
-.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples notebook screenshots docs compat compat-clients moving bench-embeddings bench-store bench-edge bench-ingest bench-media bench-recall bench-search bench-shrink bench-newcomer bench-tracing house compare clean
+.PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples notebook screenshots docs compat compat-clients compat-programs moving bench-embeddings bench-store bench-edge bench-ingest bench-media bench-recall bench-search bench-shrink bench-newcomer bench-tracing house compare clean
 
 all: format test
 
@@ -75,13 +75,14 @@ server_tests: $(TEST)/.installed
 lowest: $(LOWEST)/.installed
 	$(LOWEST)/$(PYTEST) tests/unit_tests $(VERSIONED:%=tests/integration_tests/test_%.py)
 
-# Each example as its first lines say, the tutorials and LangGraph's store, with the packages that only
-# they need.
+# Each example as its first lines say, the tutorials, and LangGraph's store with its page, with the
+# packages that only they need.
 examples: $(EXAMPLES)/.installed
 	$(EXAMPLES)/$(PYTEST) $(addprefix tests/integration_tests/,test_examples.py test_langgraph_store.py \
 	  test_media_search.py \
 	  test_progress_bar.py::test_a_saved_notebook_keeps_the_last_state_of_a_widget_as_text \
-	  test_docs.py::test_a_tutorial_runs_from_top_to_bottom)
+	  test_docs.py::test_a_tutorial_runs_from_top_to_bottom \
+	  'test_docs.py::test_python_blocks_run_in_order_and_print_what_the_page_says[memory.md]')
 
 # examples/notebook.ipynb with its outputs, as GitHub shows it, from the emulator.
 notebook: $(EXAMPLES)/.installed
@@ -103,6 +104,12 @@ compat: $(TEST)/.installed
 # langchain-google-genai.
 compat-clients:
 	$(PYTHON) tests/compat/clients.py
+
+# Other programs over qdrant-client on EdgeClient: LangGraph's store, LlamaIndex, mem0 and others. Makes an
+# environment for each, 5 GB in all; ten minutes. COMPAT=--write writes docs/programs.md,
+# COMPAT='--only mem0_memory' tries some of it. Not in CI.
+compat-programs:
+	$(PYTHON) tests/compat/programs.py $(COMPAT)
 
 # An application with the newest langchain-google-genai and langchain-qdrant, moved here as
 # docs/moving.md says, and back. Makes two environments of its own; two minutes.
@@ -197,4 +204,4 @@ compare:
 
 clean:
 	rm -rf $(DEMO) $(TEST) $(LOWEST) $(DOCS) $(EXAMPLES) .venv-bench-ours .venv-bench-peer .venv-bench-sdk \
-	  .venv-compare-ours .venv-compare-theirs .venv-moving-ours .venv-moving-theirs demo-index dist build site
+	  .venv-compare-ours .venv-compare-theirs .venv-compat-* .venv-moving-ours .venv-moving-theirs demo-index dist build site

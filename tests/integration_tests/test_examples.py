@@ -27,6 +27,10 @@ SCRIPTS = {
         ["langgraph.store.qdrant"],
         "Alice books travel through the office in Lisbon.",
     ),
+    "memory_agent.py": (
+        ["langchain", "langgraph.store.qdrant"],
+        "tool: Alice takes a window seat on flights.",
+    ),
     "llamaindex.py": (["llama_index"], "Travel is booked through the office in Lisbon."),
 }
 OTHERS = {
