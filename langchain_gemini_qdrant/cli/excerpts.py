@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from langchain_gemini_qdrant._sources import source_of as source_of  # noqa: PLC0414 - commands use it
+from langchain_gemini_qdrant._sources import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

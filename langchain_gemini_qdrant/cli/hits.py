@@ -10,7 +10,8 @@ from rich.console import Group
 from rich.style import Style
 from rich.text import Text
 
-from langchain_gemini_qdrant.cli.excerpts import Query, escaped, places_of, printable, source_of
+from langchain_gemini_qdrant._sources import source_of
+from langchain_gemini_qdrant.cli.excerpts import Query, escaped, places_of, printable
 from langchain_gemini_qdrant.cli.media_facts import facts_of, link_of
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 from langchain_gemini_qdrant.cli.progress import console

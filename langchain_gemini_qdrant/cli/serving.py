@@ -17,7 +17,7 @@ from langchain_gemini_qdrant.cli.connecting import (
     require_collection,
     retrying,
 )
-from langchain_gemini_qdrant.cli.options import (
+from langchain_gemini_qdrant.cli.opening import (
     create_store,
     make_embeddings,
     store_over,

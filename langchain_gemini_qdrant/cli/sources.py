@@ -7,7 +7,7 @@ from collections import Counter
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from langchain_gemini_qdrant.cli.excerpts import source_of
+from langchain_gemini_qdrant._sources import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

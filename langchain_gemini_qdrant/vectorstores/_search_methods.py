@@ -1,4 +1,4 @@
-"""The search methods of the store: LangChain's and langchain-qdrant's signatures over `_search`."""
+"""Searches with a text or media: LangChain's and langchain-qdrant's signatures over `_search`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from langchain_gemini_qdrant.vectorstores._payloads import to_document
 from langchain_gemini_qdrant.vectorstores._plan import search_options
 from langchain_gemini_qdrant.vectorstores._retriever import VectorStoreRetriever
 from langchain_gemini_qdrant.vectorstores._scores import relevance, threshold
-from langchain_gemini_qdrant.vectorstores._search import search, search_by_vector
+from langchain_gemini_qdrant.vectorstores._search import search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SearchMethods(QdrantVectorStore):
-    """The methods of a store that search for the nearest documents.
+    """The methods of a store that search for the documents nearest to a text or media.
 
     As in langchain-qdrant's class, a method without scores calls its counterpart
     `..._with_score...`, so that a subclass has to override only that one.
@@ -250,124 +250,6 @@ class SearchMethods(QdrantVectorStore):
         self, query: Content, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         return await search(self.async_collection, query, k=k, as_relevance=True, **kwargs)
-
-    def similarity_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        offset: int = 0,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Search with a vector for the documents nearest to it.
-
-        Args:
-            embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Most documents to return.
-            filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
-                with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
-                `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
-            search_params: Search parameters that override the store's, field by field.
-            offset: Number of hits to skip.
-            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-            consistency: Read consistency: how many replicas must agree.
-            **kwargs: `score_formula`, `group_by`, `group_size` and `fetch_k`, as in
-                `similarity_search`; `score_key`, a metadata key under which each hit's score is
-                written; and options of `QdrantClient.query_points`.
-
-        Returns:
-            Documents, best first.
-
-        Raises:
-            InvalidInputError: An option is not valid or out of range; nothing is sent.
-        """
-        options = search_options(
-            filter, search_params, score_threshold, consistency, kwargs, offset
-        )
-        hits = self.similarity_search_with_score_by_vector(embedding, k, **options)
-        return [document for document, _ in hits]
-
-    async def asimilarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
-    ) -> list[Document]:
-        """Search with a vector without blocking the event loop.
-
-        Args:
-            embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Most documents to return.
-            **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
-                `score_threshold`, `consistency`, `score_formula`, `group_by`, `group_size`,
-                `score_key`, `fetch_k`.
-
-        Returns:
-            Documents, best first.
-
-        Raises:
-            InvalidInputError: An option is not valid or out of range; nothing is sent.
-        """
-        hits = await self.asimilarity_search_with_score_by_vector(embedding, k, **kwargs)
-        return [document for document, _ in hits]
-
-    def similarity_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        filter: Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        offset: int = 0,
-        score_threshold: float | None = None,
-        consistency: models.ReadConsistency | None = None,
-        **kwargs: Any,
-    ) -> list[tuple[Document, float]]:
-        """Search with a vector for documents and their scores.
-
-        Args:
-            embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Most documents to return.
-            filter: Conditions on the metadata, such as `{"source": "a.pdf", "page": {"$gte": 3}}`,
-                with `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$exists`, `$and`,
-                `$or` and `$not`; or Qdrant's `Filter`, on the whole payload.
-            search_params: Search parameters that override the store's, field by field.
-            offset: Number of hits to skip.
-            score_threshold: Lowest score (highest distance) of a hit, on the engine's scale.
-            consistency: Read consistency: how many replicas must agree.
-            **kwargs: `score_formula`, `group_by`, `group_size` and `fetch_k`, as in
-                `similarity_search`; `score_key`, a metadata key under which each hit's score is
-                written; and options of `QdrantClient.query_points`.
-
-        Returns:
-            Documents and their scores, best first.
-
-        Raises:
-            InvalidInputError: An option is not valid or out of range; nothing is sent.
-        """
-        options = search_options(
-            filter, search_params, score_threshold, consistency, kwargs, offset
-        )
-        return run(search_by_vector(self.collection, embedding, k=k, **options))
-
-    async def asimilarity_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """Search with a vector, for documents with scores, without blocking the event loop.
-
-        Args:
-            embedding: A vector of the collection's size, such as `embed_query` returns.
-            k: Most documents to return.
-            **kwargs: The options of the sync method: `filter`, `search_params`, `offset`,
-                `score_threshold`, `consistency`, `score_formula`, `group_by`, `group_size`,
-                `score_key`, `fetch_k`.
-
-        Returns:
-            Documents and their scores, best first.
-
-        Raises:
-            InvalidInputError: An option is not valid or out of range; nothing is sent.
-        """
-        return await search_by_vector(self.async_collection, embedding, k=k, **kwargs)
 
     def as_retriever(self, **kwargs: Any) -> VectorStoreRetriever:
         """Return a retriever of this store.

@@ -35,6 +35,7 @@ from langchain_gemini_qdrant.vectorstores._opening_methods import OpeningMethods
 from langchain_gemini_qdrant.vectorstores._payloads import check_keys
 from langchain_gemini_qdrant.vectorstores._ranking import as_ranking
 from langchain_gemini_qdrant.vectorstores._settings_methods import SettingsMethods
+from langchain_gemini_qdrant.vectorstores._vector_methods import VectorMethods
 from langchain_gemini_qdrant.vectorstores._write_methods import WriteMethods
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class GeminiQdrantVectorStore(
     OpeningMethods,
     WriteMethods,
     MediaMethods,
+    VectorMethods,
     MmrMethods,
     SettingsMethods,
     DisplayMethods,

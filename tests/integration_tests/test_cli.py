@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from langchain_gemini_qdrant.cli import cli
-from langchain_gemini_qdrant.cli.options import until_the_end
+from langchain_gemini_qdrant.cli.opening import until_the_end
 from tests.integration_tests.folders import is_free
 
 

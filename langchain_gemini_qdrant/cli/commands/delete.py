@@ -11,12 +11,8 @@ from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.cli.chosen import Chosen
 from langchain_gemini_qdrant.cli.connecting import aliases, retrying
 from langchain_gemini_qdrant.cli.excerpts import printable
-from langchain_gemini_qdrant.cli.options import (
-    choosing_options,
-    layout_options,
-    open_documents,
-    store_options,
-)
+from langchain_gemini_qdrant.cli.opening import open_documents
+from langchain_gemini_qdrant.cli.options import choosing_options, layout_options, store_options
 from langchain_gemini_qdrant.cli.progress import counted
 from langchain_gemini_qdrant.cli.sources import nothing_found
 from langchain_gemini_qdrant.errors import ConfigurationError

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from langchain_gemini_qdrant.cli.hits import hits_view
-from langchain_gemini_qdrant.cli.options import (
-    MEDIA_KEY,
-    embedding_options,
-    make_embeddings,
-    open_store,
-    until_the_end,
-)
+from langchain_gemini_qdrant.cli.opening import make_embeddings, open_store, until_the_end
+from langchain_gemini_qdrant.cli.options import MEDIA_KEY, embedding_options
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar
 from langchain_gemini_qdrant.embeddings._options import environments_key
 from langchain_gemini_qdrant.embeddings.models import model_id

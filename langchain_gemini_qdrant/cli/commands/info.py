@@ -11,9 +11,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from langchain_gemini_qdrant.cli.excerpts import escaped, printable, source_of
+from langchain_gemini_qdrant._sources import source_of
+from langchain_gemini_qdrant.cli.excerpts import escaped, printable
 from langchain_gemini_qdrant.cli.media_facts import counted_kinds, kinds_of
-from langchain_gemini_qdrant.cli.options import layout_options, open_documents, store_options
+from langchain_gemini_qdrant.cli.opening import open_documents
+from langchain_gemini_qdrant.cli.options import layout_options, store_options
 from langchain_gemini_qdrant.cli.progress import console, counted
 from langchain_gemini_qdrant.cli.tables import facts_table
 

@@ -18,15 +18,13 @@ from click.core import ParameterSource
 from langchain_gemini_qdrant.cli.cleanup import check_media_are_read, delete_all_of, show_stale
 from langchain_gemini_qdrant.cli.connecting import DEFAULT_PATH, READ_FILES
 from langchain_gemini_qdrant.cli.documents.kinds import KINDS_OF_FILES
+from langchain_gemini_qdrant.cli.opening import open_store, open_store_if_any, until_the_end
 from langchain_gemini_qdrant.cli.options import (
     MEDIA_KEY,
     QUANTIZATIONS,
-    open_store,
-    open_store_if_any,
     quota_options,
     store_options,
     stored_embedding_options,
-    until_the_end,
 )
 from langchain_gemini_qdrant.cli.progress import console, counted, ingest_line, progress_bar, say
 from langchain_gemini_qdrant.cli.reasons import first_sentence

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from langchain_gemini_qdrant.cli.connecting import connected, names
 from langchain_gemini_qdrant.cli.excerpts import escaped, printable
-from langchain_gemini_qdrant.cli.options import engine_options, until_the_end
+from langchain_gemini_qdrant.cli.opening import until_the_end
+from langchain_gemini_qdrant.cli.options import engine_options
 from langchain_gemini_qdrant.cli.progress import console
 from langchain_gemini_qdrant.cli.tables import facts_table
 

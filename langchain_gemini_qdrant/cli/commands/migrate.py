@@ -16,12 +16,12 @@ from langchain_gemini_qdrant.cli.connecting import (
     require_collection,
 )
 from langchain_gemini_qdrant.cli.local_mode import open_local_mode
+from langchain_gemini_qdrant.cli.opening import make_embeddings
 from langchain_gemini_qdrant.cli.options import (
     MEDIA_KEY,
     TITLE_KEY,
     changed_embedding_options,
     layout_options,
-    make_embeddings,
     quota_options,
     store_options,
 )

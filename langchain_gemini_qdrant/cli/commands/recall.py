@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from langchain_gemini_qdrant.cli.options import (
-    open_store,
-    store_options,
-    stored_embedding_options,
-)
+from langchain_gemini_qdrant.cli.opening import open_store
+from langchain_gemini_qdrant.cli.options import store_options, stored_embedding_options
 from langchain_gemini_qdrant.cli.progress import console, progress_bar
 from langchain_gemini_qdrant.cli.wording import in_options
 from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError

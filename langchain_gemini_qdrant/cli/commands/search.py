@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from langchain_gemini_qdrant.cli.hits import print_hits, print_json
+from langchain_gemini_qdrant.cli.opening import open_store
 from langchain_gemini_qdrant.cli.options import (
     filter_option,
     layout_options,
-    open_store,
     store_options,
     stored_embedding_options,
 )

@@ -10,12 +10,8 @@ import click
 from langchain_gemini_qdrant.cli.chosen import Chosen
 from langchain_gemini_qdrant.cli.excerpts import in_order, printable
 from langchain_gemini_qdrant.cli.hits import PassageView, print_json, print_passage
-from langchain_gemini_qdrant.cli.options import (
-    choosing_options,
-    layout_options,
-    open_documents,
-    store_options,
-)
+from langchain_gemini_qdrant.cli.opening import open_documents
+from langchain_gemini_qdrant.cli.options import choosing_options, layout_options, store_options
 from langchain_gemini_qdrant.cli.sources import nothing_found
 
 
