@@ -110,11 +110,11 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     """Return our errors, the system's, and qdrant-client's if a command has loaded it."""
     if "qdrant_client" not in sys.modules:
         return GeminiQdrantError, OSError
-    import grpc  # noqa: PLC0415
-    from qdrant_client.common.client_exceptions import QdrantException  # noqa: PLC0415
-    from qdrant_client.http.exceptions import ApiException  # noqa: PLC0415
+    from langchain_gemini_qdrant.vectorstores._qdrant_errors import (  # noqa: PLC0415
+        EXPECTED_ERRORS,
+    )
 
-    return GeminiQdrantError, OSError, ApiException, QdrantException, grpc.RpcError
+    return EXPECTED_ERRORS
 
 
 def _told(error: Exception) -> str:

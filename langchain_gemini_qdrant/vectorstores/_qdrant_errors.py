@@ -15,13 +15,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import grpc
 import httpx
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from qdrant_client.http.exceptions import (
+    ApiException,
+    ResponseHandlingException,
+    UnexpectedResponse,
+)
 
 from langchain_gemini_qdrant._retry_policy import read_retry_after, uncut
 from langchain_gemini_qdrant.errors import GeminiQdrantError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+EXPECTED_ERRORS = (GeminiQdrantError, OSError, ApiException, QdrantException, grpc.RpcError)
+"""Errors of this package, of the system and of Qdrant's clients. The others are bugs."""
 
 _MAX_WORDS = 300  # characters of an answer that are quoted at most
 
