@@ -128,8 +128,8 @@ def create_vector_store(
         hybrid_fusion: How hybrid search merges hits: `"rrf"`, `"dbsf"` or a model of
             qdrant-client; None is RRF with Qdrant's defaults.
         score_formula: How all searches compute scores: `newer_first(...)`, `boost(...)`, a list of
-            these, or Qdrant's `FormulaQuery`; None leaves the scores as they are. A
-            search overrides it.
+            these, or Qdrant's `FormulaQuery`; None leaves the scores as they are. A search
+            overrides it.
         group_by: A metadata field, such as `"source"`: all searches return at most `group_size`
             documents with the same value in it; None for no groups.
         group_size: The most documents with the same value of `group_by`.

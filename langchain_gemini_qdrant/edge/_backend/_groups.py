@@ -3,6 +3,7 @@
 A server searches for `limit` times `group_size` points at first. It repeats that search without
 the points and the full groups that it has found, then searches only the groups that are not full,
 and gives up after some requests. So its groups can be incomplete, and these are incomplete alike.
+Source: https://github.com/qdrant/qdrant/blob/v1.19.0/lib/shard/src/grouping/driver.rs
 """
 
 from __future__ import annotations
