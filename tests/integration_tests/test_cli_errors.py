@@ -22,6 +22,7 @@ WITHOUT_INDEX = {
     "tune": (),
     "migrate": ("--to-path", "copy"),
     "reembed": (),
+    "mcp": ("--read-only",),
 }
 SLOW = pytest.mark.slow
 # An argument of Python, or a call.
