@@ -216,7 +216,7 @@ def output(code, emulator, tmp_path):
 # LangSmith
 
 
-def test_langsmith_as_today_beside_spans(embeddings, call, spans):
+def test_a_run_of_langsmith_does_not_replace_the_span(embeddings, call, spans):
     with tracing_context(enabled="local"):
         call(embeddings.model_copy(), "embed_query", "alpha")
     assert list(spans.tree()) == [EMBEDDINGS]
