@@ -24,7 +24,7 @@ VERSIONED := cli cli_collections cli_errors cli_ingest cli_recall cli_search cli
 SERVED := collections_of_others docs edge_formulas edge_groups edge_programs event_loops groups hybrid \
   ingestion ingestion_cleanup ingestion_failures langchain_community langchain_contract \
   langchain_indexing langchain_retrievers local_mode_folders mcp_tools migration qdrant_retries \
-  qdrant_server quantization recall reembedding scores score_settings self_query server_wire \
+  qdrant_server quantization recall reembed_reuse reembedding scores score_settings self_query server_wire \
   store_connections store_promises vectorstores vectorstores_standard
 
 .PHONY: all demo test test_all test_rest format lint quick_tests slow_tests server_tests lowest examples notebook screenshots docs compat compat-clients compat-programs moving bench-embeddings bench-store bench-edge bench-ingest bench-media bench-recall bench-search bench-shrink bench-newcomer bench-tracing house compare clean

@@ -24,6 +24,8 @@ from tests.integration_tests.engine_clients import (
     total,
 )
 
+pytestmark = pytest.mark.qdrant("1.19", "the answers of this version are recorded")
+
 DAY = 86400.0
 # one point for each kind of value that a formula can meet
 VALUES = [

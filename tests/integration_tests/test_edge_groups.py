@@ -19,6 +19,11 @@ from tests.integration_tests.engine_clients import (
     total,
 )
 
+pytestmark = [
+    pytest.mark.qdrant("1.19", "the answers of this version are recorded"),
+    pytest.mark.one_node("a shard has candidates of its own"),
+]
+
 # the document of each passage, from the best passage to the worst
 DOCUMENTS = "aaaaaaaabbbbbbccccddaeebbffg"
 
