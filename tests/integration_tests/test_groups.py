@@ -13,7 +13,7 @@ from langchain_gemini_qdrant import EdgeBm25, create_vector_store
 from langchain_gemini_qdrant.errors import InvalidInputError
 from langchain_gemini_qdrant.vectorstores import boost
 from tests.integration_tests.plane import Plane
-from tests.integration_tests.test_scores import ENGINES, WITH_SCORE, angle
+from tests.integration_tests.test_scores import ENGINES, WITH_SCORE, angle, opened
 
 SEARCHES = {
     WITH_SCORE: "1 0",
@@ -33,12 +33,6 @@ def documents(*sources):
         Document(angle(80 * i / len(sources)), id=str(i), metadata={"source": source})
         for i, source in enumerate(sources)
     ]
-
-
-def opened(client, stored, embedding=None, **options):
-    store = create_vector_store(embedding or Plane(), "c", client=client, **options)
-    store.add_documents(stored)
-    return store
 
 
 def ids(hits):
@@ -213,6 +207,7 @@ def test_the_store_has_groups_and_a_call_overrides_them(client, on_store):
     assert len(on_store(store, diverse, "1 0", group_by=None)) == 4
 
 
+@pytest.mark.one_node("the nodes learn of a changed setting one after the other")
 def test_groups_respect_a_servers_limit_of_points(engine, on_store):
     client = engine("server")
     store = opened(client, documents(*["a"] * 30, *"bcdefghij"))

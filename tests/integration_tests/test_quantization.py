@@ -29,6 +29,10 @@ from tests.integration_tests.qdrant_server import QdrantServer
 
 KEY = "langchain_gemini_qdrant"
 TURBO = pytest.mark.qdrant("1.18", "turbo quantization")
+PRESETS = [
+    pytest.param(name, marks=TURBO) if name.startswith("turbo") else name
+    for name in QUANTIZATION_PRESETS
+]
 
 
 @pytest.fixture(params=["rest", "grpc"])
@@ -61,13 +65,7 @@ def params(**quantization):
 # Created and opened again
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=TURBO) if name.startswith("turbo") else name
-        for name in QUANTIZATION_PRESETS
-    ],
-)
+@pytest.mark.parametrize("name", PRESETS)
 def test_each_preset_is_stored_and_its_defaults_come_back_with_the_collection(options, name):
     preset = QUANTIZATION_PRESETS[name]
     with create_vector_store(Plane(), "c", quantization=name, **options) as store:

@@ -15,7 +15,6 @@ from langchain_gemini_qdrant import (
     EdgeBm25,
     GeminiEmbeddings,
     IngestError,
-    areembed,
     create_vector_store,
     migrate,
     reembed,
@@ -23,6 +22,7 @@ from langchain_gemini_qdrant import (
 from langchain_gemini_qdrant.errors import ConfigurationError
 from langchain_gemini_qdrant.testing import sample_media
 from tests.integration_tests.loopback import serving
+from tests.integration_tests.reembedding import Reembedding
 
 NEW = "old-gemini-embedding-2-128"
 
@@ -66,26 +66,14 @@ def open_store(client, embeddings, folder, **options):
     )
 
 
-class Reembedding:
-    """A target for the fixture `call`; it embeds again what could be shortened."""
-
-    def __init__(self, store):
-        self._store = store
-
-    def reembed(self, *args, **options):
-        return reembed(self._store, *args, **{"reuse_vectors": False, **options})
-
-    async def areembed(self, *args, **options):
-        return await areembed(self._store, *args, **{"reuse_vectors": False, **options})
-
-    async def aclose(self):
-        await self._store.async_client.close()
-        await self._store.embeddings.aclose()
-
-
 @pytest.fixture
 def again(call):
-    return lambda store, *args, **options: call(Reembedding(store), "reembed", *args, **options)
+    """Embed a collection again, also where its vectors could be shortened."""
+
+    def again(store, *args, **options):
+        return call(Reembedding(store, reuse_vectors=False), "reembed", *args, **options)
+
+    return again
 
 
 def points(client, name):

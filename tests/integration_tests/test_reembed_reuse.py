@@ -17,30 +17,14 @@ from langchain_gemini_qdrant import (
     EdgeClient,
     GeminiEmbeddings,
     IngestError,
-    areembed,
     create_vector_store,
     reembed,
 )
 from langchain_gemini_qdrant.errors import ConfigurationError
+from tests.integration_tests.reembedding import Reembedding
 
 TEXTS = [f"passage number {i} is about {'cats' if i % 2 else 'dogs'}" for i in range(25)]
 FULL, SHORT = 3072, 768
-
-
-class Reembedding:
-    """A target for the fixture `call`."""
-
-    def __init__(self, store):
-        self._store = store
-
-    def reembed(self, *args, **options):
-        return reembed(self._store, *args, **options)
-
-    async def areembed(self, *args, **options):
-        return await areembed(self._store, *args, **options)
-
-    async def aclose(self):
-        await self._store.async_client.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -20,10 +19,9 @@ from langchain_gemini_qdrant import (
 )
 from langchain_gemini_qdrant.vectorstores import boost, newer_first
 from tests.integration_tests.plane import Plane
-from tests.integration_tests.test_scores import ENGINES, WITH_SCORE
+from tests.integration_tests.test_quantization import PRESETS
+from tests.integration_tests.test_scores import DAY, ENGINES, NOW, WITH_SCORE
 
-DAY = timedelta(days=1)
-NOW = datetime(2026, 7, 1, tzinfo=UTC)
 SETTINGS = {"score_formula": boost({"n": 2}, 9.0), "group_by": "source", "group_size": 2}
 METADATAS = [{"n": i, "source": "a" if i else "b"} for i in range(4)]
 
@@ -99,16 +97,18 @@ def test_reembed_returns_a_store_with_the_same_settings(engine, embeddings):
     assert len(new.similarity_search("a", k=9)) == 3
 
 
+@pytest.mark.parametrize("quantization", PRESETS)
 @pytest.mark.parametrize("kind", ["edge", pytest.param("server", marks=pytest.mark.slow)])
-def test_codes_are_rescored_before_a_formula_and_groups(engine, on_store, kind):
+def test_codes_are_rescored_before_a_formula_and_groups(engine, on_store, kind, quantization):
     fake = DeterministicFakeEmbedding(size=64)
-    store = create_vector_store(fake, "c", client=engine(kind), quantization="binary")
+    store = create_vector_store(fake, "c", client=engine(kind), quantization=quantization)
     store.add_texts([f"text {i}" for i in range(300)], [{"n": i} for i in range(300)])
     if kind == "edge":
         store.optimize()
     query = np.array(fake.embed_query("text 7"))
     options = {"score_formula": boost({"n": {"$lt": 150}}, 2.0), "group_by": "n"}
     hits = on_store(store, WITH_SCORE, "text 7", k=5, **options)
+    assert len(hits) == 5
     for hit, score in hits:
         vector = np.array(fake.embed_query(hit.page_content))
         cosine = query @ vector / np.linalg.norm(query) / np.linalg.norm(vector)

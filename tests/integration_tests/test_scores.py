@@ -207,6 +207,7 @@ def test_filters_vectors_and_flat_payloads_work_with_factors(client, on_store):
     )
 
 
+@pytest.mark.one_node("a shard has candidates of its own")
 def test_candidates_are_the_nearest_and_fetch_k_is_their_number(client, on_store):
     store = opened(client)
     factor = newer_first("date", 30 * DAY, now=NOW)
@@ -310,6 +311,29 @@ def test_what_a_formula_cannot_do_is_refused_before_gemini_is_asked(
         with pytest.raises(InvalidInputError, match="score_formula=None"):
             call(store, method, "a")
         assert not emulator.requests
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"score_formula": "newer"}, ConfigurationError, "score_formula must be newer_first"),
+        ({"score_formula": []}, ConfigurationError, "score_formula must be newer_first"),
+        ({"score_formula": [boost({"a": 1}, 2.0), 3]}, ConfigurationError, "score_formula must"),
+        ({"score_formula": models.FormulaQuery(formula=float("nan"))}, InvalidInputError, "finite"),
+        ({"group_by": ""}, ConfigurationError, "group_by must name a metadata field"),
+        ({"group_by": "tags[]"}, ConfigurationError, "group_by must name a metadata field"),
+        ({"group_by": 3}, ConfigurationError, "group_by must name a metadata field"),
+        ({"group_by": "a", "group_size": 0}, InvalidInputError, "group_size must be a whole"),
+    ],
+)
+@pytest.mark.parametrize("place", ["store", "call"])
+def test_wrong_settings_are_refused_by_store_and_call(options, error, message, place):
+    given = options if place == "store" else {}
+    with (
+        pytest.raises(error, match=message),
+        create_vector_store(Plane(), "c", location=":memory:", **given) as store,
+    ):
+        store.similarity_search("1 0", **options)
 
 
 def test_wrong_options_are_refused_before_gemini_is_asked(embeddings, emulator, call):

@@ -1,4 +1,4 @@
-"""Score factors are checked when they are made, and stores check what they are given."""
+"""Score factors are values, which are checked when they are made."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from qdrant_client import models
 
-from langchain_gemini_qdrant import create_vector_store
-from langchain_gemini_qdrant.errors import ConfigurationError, InvalidInputError
+from langchain_gemini_qdrant.errors import InvalidInputError
 from langchain_gemini_qdrant.vectorstores import boost, newer_first
-from tests.integration_tests.plane import Plane
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,26 +64,3 @@ def test_a_factor_is_part_of_a_formula_written_by_hand():
         mult=["$score", boost({"a": 1}, 2.0).expression("metadata"), 0.5]
     )
     assert "metadata.a" in models.FormulaQuery(formula=formula).model_dump_json()
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"score_formula": "newer"}, ConfigurationError, "score_formula must be newer_first"),
-        ({"score_formula": []}, ConfigurationError, "score_formula must be newer_first"),
-        ({"score_formula": [boost({"a": 1}, 2.0), 3]}, ConfigurationError, "score_formula must"),
-        ({"score_formula": models.FormulaQuery(formula=float("nan"))}, InvalidInputError, "finite"),
-        ({"group_by": ""}, ConfigurationError, "group_by must name a metadata field"),
-        ({"group_by": "tags[]"}, ConfigurationError, "group_by must name a metadata field"),
-        ({"group_by": 3}, ConfigurationError, "group_by must name a metadata field"),
-        ({"group_by": "a", "group_size": 0}, InvalidInputError, "group_size must be a whole"),
-    ],
-)
-@pytest.mark.parametrize("place", ["store", "call"])
-def test_wrong_settings_are_refused_by_store_and_call(options, error, message, place):
-    given = options if place == "store" else {}
-    with (
-        pytest.raises(error, match=message),
-        create_vector_store(Plane(), "c", location=":memory:", **given) as store,
-    ):
-        store.similarity_search("1 0", **options)
