@@ -80,6 +80,14 @@ async def search_documents(
         ),
         _absent({}),
     ] = {},  # noqa: B006 - the schema's default; it is only read
+    group_by: Annotated[
+        str,
+        Field(
+            description="Metadata field of which each value gives one hit only. With source, hits "
+            "are from different sources."
+        ),
+        _absent(""),
+    ] = "",
     start: Annotated[Start, Field(description="Number of hits to skip, for a next page.")] = 0,
 ) -> SearchResult:
     """Search by meaning for the stored documents that are nearest to a text.
@@ -90,8 +98,9 @@ async def search_documents(
     if not query.strip():
         raise ToolError("query is blank: write what to look for")
     _require_embedding(served)
+    groups = {"group_by": group_by, "group_size": 1} if group_by else {}  # or the store's own
     hits = await served.store.asimilarity_search_with_score(
-        query, k, filter=filter or None, offset=start
+        query, k, filter=filter or None, offset=start, **groups
     )
     share = max(len(hits), 1)
     bounds = {

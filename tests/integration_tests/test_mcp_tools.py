@@ -87,6 +87,30 @@ async def test_a_second_page_follows_the_first(call):
     assert ids == ["rules", "lunch"]
 
 
+async def test_with_group_by_a_long_document_does_not_fill_the_page(call, handbook):
+    handbook.add_texts(
+        [f"Vacation is {days} days a year." for days in range(31, 41)],
+        metadatas=[{"source": "rules.md"}] * 10,
+    )
+    arguments = {"query": RULES.page_content, "k": 2}
+    result = await call("search_documents", **arguments)
+    assert [hit["source"] for hit in result.structured_content["hits"]] == ["rules.md"] * 2
+    result = await call("search_documents", group_by="source", **arguments)
+    found = [hit["source"] for hit in result.structured_content["hits"]]
+    assert found == ["rules.md", "lunch.md"]
+    result = await call("search_documents", group_by="source", start=1, **arguments)
+    assert [hit["source"] for hit in result.structured_content["hits"]] == ["lunch.md"]
+
+
+async def test_without_group_by_the_groups_are_those_of_the_store(call, client, embeddings):
+    store = create_vector_store(embeddings, "grouped", client=client, group_by="a", group_size=2)
+    store.add_texts(["Lunch is at noon."] * 3, metadatas=[{"a": 1, "b": 1}] * 3)
+    server = create_mcp_server({"grouped": store})
+    for group_by, count in ((None, 2), ("b", 1)):
+        result = await call("search_documents", server, query="lunch", group_by=group_by)
+        assert len(result.structured_content["hits"]) == count
+
+
 @pytest.mark.parametrize(
     "condition",
     [{"page": {"$lt": 3}}, '{"page": {"$lt": 3}}', {"$not": {"source": "rules.md"}}],
@@ -98,7 +122,9 @@ async def test_a_filter_is_an_object_or_its_json(call, condition):
 
 @pytest.mark.parametrize("absent", [None, "", "null"])
 async def test_an_absent_option_may_be_null_or_empty(call, absent):
-    result = await call("search_documents", query="vacation", k=absent, filter=absent, start=absent)
+    result = await call(
+        "search_documents", query="vacation", k=absent, filter=absent, start=absent, group_by=absent
+    )
     assert len(result.structured_content["hits"]) == 2
 
 
@@ -115,6 +141,8 @@ async def test_a_number_may_be_a_string(call):
         ({"query": "a", "start": 10**30}, "start\n  Input should be less than"),
         ({"query": "a", "filter": "page > 3"}, "filter\n  Input should be a valid dictionary"),
         ({"query": "a", "filter": {"page": {"gte": 3}}}, "write '$gte'"),
+        ({"query": "a", "group_by": ["source"]}, "group_by\n  Input should be a valid string"),
+        ({"query": "a", "group_by": "a..b"}, "group_by must name a metadata field"),
         ({"query": "a", "filter": {"must": [{"key": "page"}]}}, "for the metadata field 'must'"),
         ({"query": "a", "filters": {"page": 3}}, "filters\n  Extra inputs are not permitted"),
         ({"text": "a"}, "query\n  Field required"),
@@ -345,7 +373,7 @@ async def test_read_only_offers_no_tool_that_stores(call, handbook):
 async def test_schemas_are_what_clients_rely_on(handbook):
     tools = await tools_of(create_mcp_server({"handbook": handbook}))
     assert {name: list(tool.input_schema["properties"]) for name, tool in tools.items()} == {
-        "search_documents": ["query", "k", "filter", "start"],
+        "search_documents": ["query", "k", "filter", "group_by", "start"],
         "get_documents": ["ids", "start"],
         "list_sources": ["start"],
         "list_collections": [],
