@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import re
 import signal
 import socket
 import sys
@@ -28,13 +29,18 @@ _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not listened on
 _STDIN = 0
 _READ_BYTES = 65_536
 _GRACE = 3  # seconds in which open connections may end
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)"  # the group is half of a pair
+)
 
 
 def serve_stdio(server: MCPServer[Any]) -> None:
     """Serve the client at standard input and output, until it leaves or a signal comes.
 
     The SDK reads standard input in a thread, and no signal ends such a read. So it is given a
-    socket, which is filled from standard input and shut down by a signal.
+    socket, which is filled from standard input and shut down by a signal. Halves of surrogate
+    pairs, which JavaScript leaves where it cuts a text, are replaced: the SDK does not answer
+    a message that has one.
     """
     ours, theirs = socket.socketpair()
 
@@ -43,9 +49,15 @@ def serve_stdio(server: MCPServer[Any]) -> None:
             ours.shutdown(socket.SHUT_WR)
 
     def fill() -> None:
+        held: list[bytes] = []  # the start of a line
         with suppress(OSError):  # a signal came, or standard input is closed
             while data := os.read(_STDIN, _READ_BYTES):
-                ours.sendall(data)
+                lines, newline, rest = data.rpartition(b"\n")
+                if newline:
+                    ours.sendall(_whole_characters(b"".join([*held, lines, newline])))
+                    held.clear()
+                held.append(rest)
+            ours.sendall(_whole_characters(b"".join(held)))
         end()
 
     given = sys.stdin
@@ -58,6 +70,11 @@ def serve_stdio(server: MCPServer[Any]) -> None:
             pass  # the client does not read any more: it has left
         finally:
             sys.stdin = given
+
+
+def _whole_characters(lines: bytes) -> bytes:
+    """Replace the escapes of halves of surrogate pairs."""
+    return _ESCAPES.sub(lambda found: rb"\ufffd" if found[1] else found[0], lines)
 
 
 def serve_http(server: MCPServer[Any], host: str, port: int, allowed_hosts: Sequence[str]) -> None:

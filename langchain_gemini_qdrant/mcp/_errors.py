@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import anyio
 import grpc
 from mcp.server.mcpserver.exceptions import ToolError
 from qdrant_client.common.client_exceptions import QdrantException
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 
 EXPECTED = (GeminiQdrantError, OSError, ApiException, QdrantException, grpc.RpcError)
 """Errors of this package, of the system and of Qdrant's client. The others are bugs."""
+
+PATIENCE = 50.0
+"""Seconds that Gemini may take in one call, with all retries and waits for quota.
+
+Many clients give up after 60, and then the model reads no reason. Source:
+`DEFAULT_REQUEST_TIMEOUT_MSEC` in https://github.com/modelcontextprotocol/typescript-sdk
+"""
 
 
 def words(error: Exception) -> str:
@@ -33,3 +41,15 @@ def as_tool_errors() -> Iterator[None]:
         yield
     except EXPECTED as error:
         raise ToolError(words(error)) from error
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """End a call that waits for Gemini before the client gives up."""
+    with anyio.move_on_after(PATIENCE) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise ToolError(
+            f"Gemini has not answered for {PATIENCE:g} seconds. Its quota may be used up, or it is "
+            "overloaded: try again in a minute"
+        )

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from langchain_gemini_qdrant._qdrant_values import content_id, named_vectors
 from langchain_gemini_qdrant._sources import SOURCE_KEYS, source_of
 from langchain_gemini_qdrant.ingestion import aingest
-from langchain_gemini_qdrant.mcp._errors import EXPECTED, words
+from langchain_gemini_qdrant.mcp._errors import EXPECTED, in_time, words
 from langchain_gemini_qdrant.mcp._results import (
     MAX_DOCUMENTS,
     MAX_HIT,
@@ -65,6 +65,7 @@ Start = Annotated[int, Field(ge=0, le=2**53), _absent(0)]  # exact in every JSON
 async def search_documents(
     served: ServedCollection,
     query: Annotated[str, Field(description="What to look for: a question, or a few words.")],
+    *,
     k: Annotated[
         int,
         Field(ge=1, le=MAX_DOCUMENTS, description="Number of documents wanted."),
@@ -99,9 +100,10 @@ async def search_documents(
         raise ToolError("query is blank: write what to look for")
     _require_embedding(served)
     groups = {"group_by": group_by, "group_size": 1} if group_by else {}  # or the store's own
-    hits = await served.store.asimilarity_search_with_score(
-        query, k, filter=filter or None, offset=start, **groups
-    )
+    with in_time():
+        hits = await served.store.asimilarity_search_with_score(
+            query, k, filter=filter or None, offset=start, **groups
+        )
     share = max(len(hits), 1)
     bounds = {
         "most_text": min(MAX_HIT, MAX_TEXT // share),
@@ -185,7 +187,8 @@ async def store_document(
     name = content_id(document)
     if await store.aget_by_ids([name]):
         return StoreResult(id=name, status="already_stored")
-    report = await aingest(store, [document], on_error="report")
+    with in_time():
+        report = await aingest(store, [document], on_error="report")
     if not report.complete:
         raise ToolError(report.stopped or ". ".join(report.failed.values()))
     return StoreResult(id=name, status="added" if report.added else "already_stored")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import closing, contextmanager
@@ -144,6 +145,29 @@ def test_a_client_that_dies_before_it_reads_the_answer_leaves_the_index():
     assert is_free(FOLDER)
 
 
+@pytest.mark.parametrize(
+    ("escaped", "kept"),
+    [
+        (r"\ud83d", "\ufffd"),
+        (r"\uDE00\uD83D", "\ufffd\ufffd"),
+        (r"\ud83d\ude00", "\U0001f600"),
+        (r"\\ud83d", r"\ud83d"),
+    ],
+)
+def test_half_a_character_is_replaced(escaped, kept):
+    """JavaScript leaves halves of surrogate pairs where it cuts a text."""
+    call = {"name": "store_document", "arguments": {"text": "cut", "source": "ESCAPED"}}
+    message = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call}
+    line = json.dumps(message).replace("ESCAPED", escaped) + "\n"
+    with serving() as process:
+        for part in (line[:-20], line[-20:]):
+            process.popen.stdin.write(part)
+            process.popen.stdin.flush()
+        assert not json.loads(process.popen.stdout.readline())["result"]["isError"]
+        sources = process.call("list_sources")["structuredContent"]["sources"]
+    assert kept in [each["source"] for each in sources]
+
+
 def test_standard_output_has_nothing_but_the_protocol():
     with closing(EdgeClient(FOLDER)) as client:
         params = models.VectorParams(size=384, distance=models.Distance.COSINE)
@@ -261,6 +285,19 @@ async def test_two_clients_at_once_use_one_server_over_http():
             assert await asyncio.to_thread(process.wait, 60) == 0
     assert is_free(FOLDER)
     assert stored() == 3
+
+
+def test_requests_that_do_not_end_are_cancelled_without_a_traceback():
+    with serving_http() as (process, url):
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port)) as slow:
+            slow.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+            assert _status(url) == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        said = process.stderr.read()
+    assert "timeout graceful shutdown exceeded" in said
+    assert "Traceback" not in said
 
 
 def test_a_website_cannot_reach_it_by_a_name_of_its_own():

@@ -14,7 +14,12 @@ from qdrant_client import QdrantClient
 from langchain_gemini_qdrant import GeminiQdrantVectorStore, create_vector_store
 from langchain_gemini_qdrant._qdrant_values import content_id
 from langchain_gemini_qdrant.errors import ConfigurationError
-from langchain_gemini_qdrant.mcp import ServedCollection, create_mcp_server, create_mcp_tools
+from langchain_gemini_qdrant.mcp import (
+    ServedCollection,
+    _errors,
+    create_mcp_server,
+    create_mcp_tools,
+)
 from langchain_gemini_qdrant.mcp._results import MAX_DOCUMENTS, MAX_METADATA, MAX_TEXT
 from tests.integration_tests.plane import Plane
 
@@ -429,6 +434,20 @@ def test_what_is_no_store_is_refused(stores, words):
     for create in (create_mcp_server, create_mcp_tools):
         with pytest.raises(ConfigurationError, match=words):
             create(stores)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [("search_documents", {"query": "vacation"}), ("store_document", {"text": "Shoes."})],
+)
+async def test_a_call_ends_before_clients_give_up_if_gemini_keeps_it_waiting(
+    call, handbook, emulator, monkeypatch, tool, arguments
+):
+    monkeypatch.setattr(_errors, "PATIENCE", 0.5)
+    emulator.fail_next(status=429, retry_after=3_600)
+    message = told(await call(tool, **arguments))
+    assert "has not answered for 0.5 seconds. Its quota may be used up" in message
+    assert handbook.count() == 2
 
 
 async def test_a_call_that_the_client_gives_up_leaves_the_server_at_work(handbook, emulator):

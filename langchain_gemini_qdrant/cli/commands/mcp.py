@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -121,10 +122,18 @@ def mcp(
 
 
 def _log_warnings() -> None:
-    """Log warnings of other packages on standard error, and errors with their tracebacks."""
+    """Log warnings of other packages on standard error, and errors with their tracebacks.
+
+    Requests that the end of the server cancels are no errors.
+    """
     handler = logging.StreamHandler()
     handler.addFilter(lambda record: not record.name.startswith(_PACKAGE))
+    handler.addFilter(lambda record: not _is_cancelled(record.exc_info))
     handler.setLevel(logging.WARNING)
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s: %(message)s", handlers=[handler]
     )
+
+
+def _is_cancelled(exc_info: object) -> bool:
+    return isinstance(exc_info, tuple) and isinstance(exc_info[1], asyncio.CancelledError)
