@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ import click
 from langchain_gemini_qdrant._qdrant_values import named_vectors
 from langchain_gemini_qdrant._runtime import run
 from langchain_gemini_qdrant.cli.connecting import (
+    DEFAULT_PATH,
     connected,
     find_collection,
     kept_layout,
@@ -85,9 +87,13 @@ def open_served(
         CollectionMismatchError: A given option differs from a collection.
     """
     connection = until_the_end(connected(path, url, qdrant_api_key, create=create, worker=worker))
+    # Clients start this command in a folder of their own.
+    engine = (
+        {"url": url} if url else {"path": str(Path(path or DEFAULT_PATH).expanduser().absolute())}
+    )
     served = {}
     for name in dict.fromkeys(names):
-        each = _open(connection, name, options, create=create)
+        each = _open(connection, name, options, engine, create=create)
         until_the_end(closing(each.store))
         if each.not_searchable:
             say(f"Warning: {each.not_searchable}")
@@ -100,7 +106,12 @@ def open_served(
 
 
 def _open(
-    connection: Connection, name: str, options: Mapping[str, Any], *, create: bool
+    connection: Connection,
+    name: str,
+    options: Mapping[str, Any],
+    engine: Mapping[str, str],
+    *,
+    create: bool,
 ) -> ServedCollection:
     info = (find_collection if create else require_collection)(connection, name)
     if info is None:
@@ -114,7 +125,7 @@ def _open(
     except (CollectionMismatchError, ConfigurationError) as error:
         if options["model"] or options["output_dimensionality"]:
             raise
-        problem = f"{_in_options(error)}. {_way_out(name, info, layout)}"
+        problem = f"{_in_options(error)}. {_way_out(name, info, layout, engine)}"
     else:
         try:
             embeddings = make_embeddings(**given)
@@ -140,9 +151,15 @@ def _embedding_options(
     return vectors.embedding_options(options)
 
 
-def _way_out(name: str, info: models.CollectionInfo, layout: Mapping[str, str]) -> str:
+def _way_out(
+    name: str,
+    info: models.CollectionInfo,
+    layout: Mapping[str, str],
+    engine: Mapping[str, str],
+) -> str:
     """Return what can be done with a collection that cannot be searched."""
     given = {
+        **engine,
         "collection": name,
         "vector-name": next(iter(named_vectors(info.config.params.vectors)), ""),
         "text-key": layout.get("content_payload_key", _CONTENT_KEY),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 EXPECTED = (GeminiQdrantError, OSError, ApiException, QdrantException, grpc.RpcError)
 """Errors of this package, of the system and of Qdrant's client. The others are bugs."""
 
+_MAX_WORDS = 4_000  # a message may quote an argument
+
 PATIENCE = 50.0
 """Seconds that Gemini may take in one call, with all retries and waits for quota.
 
@@ -29,9 +31,10 @@ Many clients give up after 60, and then the model reads no reason. Source:
 
 
 def words(error: Exception) -> str:
-    """Return the message of an expected error, without the key and without a traceback."""
+    """Return the message of an expected error within bounds, without a key or a traceback."""
     is_own = isinstance(error, GeminiQdrantError | OSError | ValueError)
-    return str(error) if is_own else reason(error)
+    message = str(error) if is_own else reason(error)
+    return message if len(message) <= _MAX_WORDS else f"{message[:_MAX_WORDS]}…"
 
 
 @contextmanager

@@ -142,7 +142,7 @@ async def get_documents(
             for each in dict.fromkeys(ids)
             if each in found
         ],
-        missing_ids=[each for each in dict.fromkeys(ids) if each not in found],
+        missing_ids=[short_name(each) for each in dict.fromkeys(ids) if each not in found],
     )
 
 

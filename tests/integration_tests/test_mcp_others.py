@@ -124,19 +124,22 @@ async def test_a_search_in_vectors_of_fastembed_says_why_not_and_what_to_do(
         assert result.is_error
         message = " ".join(result.content[0].text.split())
         assert "'fast-all-minilm-l6-v2' of size 384" in message
-        assert "To search them, `gemini-qdrant reembed --collection c" in message
+        assert "To search them, `gemini-qdrant reembed --path /" in message
     assert not emulator.requests
     [facts] = (await call(served, "list_collections")).structured_content["collections"]
     assert (facts["documents"], facts["vector_size"], facts["searchable"]) == (1, 384, False)
 
 
-async def test_the_command_that_is_named_makes_the_collection_searchable(opened, filled):
+async def test_the_command_that_is_named_makes_the_collection_searchable(
+    opened, filled, tmp_path_factory, monkeypatch
+):
     payload, vector_name, _, _ = PROGRAMS["mcp-server-qdrant"]
     filled(payload, vector_name=vector_name, size=384)
     with click.Context(mcp):  # the index is closed at its end
         why = opened("c")["c"].not_searchable
     [arguments] = re.findall("`gemini-qdrant (.*?)`", why)
-    added = [*shlex.split(arguments), "--to-collection", "new", "--path", "index"]
+    added = [*shlex.split(arguments), "--to-collection", "new"]
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # whoever reads it is elsewhere
     result = CliRunner().invoke(cli, [*added, "--output-dimensionality", "128"])
     assert result.exit_code == 0, result.output
     result = await call(opened("new"), "search_documents", query="How many days of vacation?")

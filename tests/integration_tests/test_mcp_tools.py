@@ -298,6 +298,16 @@ async def test_a_result_stays_within_its_bounds_and_the_rest_can_be_read(call, c
     assert whole == text
 
 
+async def test_what_a_model_wrote_is_quoted_within_bounds(call):
+    for name, arguments in (
+        ("search_documents", {"query": "a", "filter": {"page": {"$gte": "x" * 50_000}}}),
+        ("search_documents", {"query": "a", "group_by": "a.." + "x" * 50_000}),
+        ("get_documents", {"ids": ["x" * 50_000]}),
+    ):
+        result = await call(name, **arguments)
+        assert len(result.content[0].text) < 5_000
+
+
 async def test_odd_metadata_of_other_programs_are_json(call):
     client = QdrantClient(":memory:")  # keeps what it is given
     store = create_vector_store(Plane(), "odd", client=client)
