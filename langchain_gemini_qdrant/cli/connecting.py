@@ -180,13 +180,15 @@ def find_collection(connection: Connection, name: str) -> models.CollectionInfo 
     """Return the description of a collection, None if there is none of this name.
 
     Raises:
-        ConfigurationError: The server's key does not allow it.
+        ConfigurationError: The name is empty, or the server's key does not allow it.
     """
     from langchain_gemini_qdrant.vectorstores._qdrant_errors import (  # noqa: PLC0415
         read_failure,
         reason,
     )
 
+    if not name:
+        raise ConfigurationError("the name of a collection must not be empty: check --collection")
     client = retrying(connection)
     try:
         if not run(client.collection_exists(name)):

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from contextlib import closing
+from pathlib import Path
 
 import click
 import pytest
@@ -228,3 +229,17 @@ def test_options_that_do_not_fit_are_refused(command, arguments, words):
     assert result.exit_code == 2
     assert words in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["mcp"], ["search", "a"], ["ingest", "a.md"], ["info"], ["recall"], ["reembed"], ["tune"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_empty_name_is_told(command, filled, arguments):
+    """A variable that is not set gives one."""
+    Path("a.md").write_text("Vacation.")
+    filled({"page_content": TEXT})
+    result = command(*arguments, "--path", "index", "--collection", "")
+    assert result.exit_code == 1
+    assert "the name of a collection must not be empty" in " ".join(result.stderr.split())
