@@ -23,7 +23,7 @@ EXPECTED = (GeminiQdrantError, OSError, ApiException, QdrantException, grpc.RpcE
 _MAX_WORDS = 4_000  # a message may quote an argument
 
 PATIENCE = 50.0
-"""Seconds that Gemini may take in one call, with all retries and waits for quota.
+"""Seconds that a search or a store may take, with all retries and waits for quota.
 
 Many clients give up after 60, and then the model reads no reason. Source:
 `DEFAULT_REQUEST_TIMEOUT_MSEC` in https://github.com/modelcontextprotocol/typescript-sdk
@@ -48,11 +48,11 @@ def as_tool_errors() -> Iterator[None]:
 
 @contextmanager
 def in_time() -> Iterator[None]:
-    """End a call that waits for Gemini before the client gives up."""
+    """End a call that waits, before the client gives up."""
     with anyio.move_on_after(PATIENCE) as scope:
         yield
     if scope.cancelled_caught:
         raise ToolError(
-            f"Gemini has not answered for {PATIENCE:g} seconds. Its quota may be used up, or it is "
+            f"no answer within {PATIENCE:g} seconds. Gemini's quota may be used up, or a server is "
             "overloaded: try again in a minute"
         )

@@ -456,7 +456,7 @@ async def test_a_call_ends_before_clients_give_up_if_gemini_keeps_it_waiting(
     monkeypatch.setattr(_errors, "PATIENCE", 0.5)
     emulator.fail_next(status=429, retry_after=3_600)
     message = told(await call(tool, **arguments))
-    assert "has not answered for 0.5 seconds. Its quota may be used up" in message
+    assert "no answer within 0.5 seconds. Gemini's quota may be used up" in message
     assert handbook.count() == 2
 
 
