@@ -206,8 +206,12 @@ class ReembedRun:
         writer.state.size = self._size
         old = await self._client.get_collection(self._old)
         options = self._options(old, writer.layout)
+        is_new = not await self._client.collection_exists(self._new)
+        target = old if is_new else await self._client.get_collection(self._new)
+        if (params := _schema.dense_params(writer.layout, target)) is not None:
+            _schema.check_vector(params, self._embeddings)
         reuse = self._reuse(old, writer.layout)
-        if not await self._client.collection_exists(self._new):
+        if is_new:
             await create_if_missing(writer.client, self._new, options)
         found = await self._client.get_collection(self._new)
         writer.state.limits = Limits.of(found)
@@ -239,7 +243,6 @@ class ReembedRun:
         params = _schema.dense_params(replace(layout, collection_name=self._old), old)
         if params is None:
             raise ConfigurationError("reembed needs new_embeddings, got None")
-        _schema.check_datatype(params, self._embeddings)
         params = params.model_copy(update={"size": self._size})
         kind = self._collection.connection.kind
         options = _collection_copy.settings(old, kind, kind)
@@ -262,7 +265,7 @@ class ReembedRun:
         """
         if self._reuse_vectors is False:
             return "none"
-        refused = refusal(old, layout, self._size)
+        refused = refusal(old, layout, self._size, self._collection.layout.embedding)
         if self._reuse_vectors:
             if refused is not None and refused.is_certain:
                 raise ConfigurationError(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
+    from langchain_core.embeddings import Embeddings
 
     from langchain_gemini_qdrant.embeddings import GeminiEmbeddings
     from langchain_gemini_qdrant.vectorstores._collection import Layout
@@ -43,7 +44,9 @@ class Refusal(NamedTuple):
     is_certain: bool = True
 
 
-def refusal(old: models.CollectionInfo, layout: Layout, size: int) -> Refusal | None:
+def refusal(
+    old: models.CollectionInfo, layout: Layout, size: int, filled_by: Embeddings | None = None
+) -> Refusal | None:
     """Return why the vectors of an old collection cannot become the new ones, None if they can.
 
     A Gemini model makes a smaller vector by cutting the end of its full vector. So the first
@@ -54,6 +57,7 @@ def refusal(old: models.CollectionInfo, layout: Layout, size: int) -> Refusal | 
         old: The old collection.
         layout: The new store, with the new embedding and the name of the vector.
         size: The size of the new vectors.
+        filled_by: The embedding of the old store, if that is known.
 
     Source: `output_dimensionality` in https://ai.google.dev/api/embeddings#EmbedContentRequest
     """
@@ -66,7 +70,7 @@ def refusal(old: models.CollectionInfo, layout: Layout, size: int) -> Refusal | 
     stored = stored_embeddings(old).get(layout.vector_name, {})
     for why in _contradictions(params, stored, ours):
         return Refusal(why)
-    for why in _doubts(params, stored, ours, gemini):
+    for why in _doubts(params, stored, ours, gemini, gemini_of(filled_by)):
         return Refusal(f"{why}, pass reuse_vectors=True", is_certain=False)
     return None
 
@@ -97,6 +101,7 @@ def _doubts(
     stored: Mapping[str, Any],
     ours: Mapping[str, Any],
     gemini: GeminiEmbeddings,
+    filled_by: GeminiEmbeddings | None,
 ) -> Iterator[str]:
     """Yield what only the user can know about stored vectors that may be those of our embedding."""
     if any(key in ours and key not in stored for key in _MADE_WITH):
@@ -112,6 +117,9 @@ def _doubts(
     if replaced(gemini, *DOCUMENTS):
         name = type(gemini).__name__
         yield f"the collection does not record that `embed_documents` of {name} made them; if so"
+    elif replaced(filled_by, *DOCUMENTS):
+        name = type(filled_by).__name__
+        yield f"`embed_documents` of {name}, the embedding of the store, may have made them; if not"
 
 
 def shortened(vectors: Sequence[object], size: int) -> list[Short]:

@@ -50,7 +50,7 @@ def reembed(
     are not.
 
     Args:
-        store: The store with the old vectors; its embedding is not used. Do not use a store with
+        store: The store with the old vectors; its embedding makes none. Do not use a store with
             the old embedding that was opened by an alias after the alias is switched.
         new_embeddings: The new embedding: `GeminiEmbeddings` or any LangChain `Embeddings`.
         collection_name: Name of the new collection; None makes one from the old name, model and

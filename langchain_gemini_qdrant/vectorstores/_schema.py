@@ -42,7 +42,7 @@ async def creation(
     """Return the options of a new collection; an embedding of unknown size embeds a text first.
 
     Raises:
-        ConfigurationError: The datatype cannot store the embedding's vectors.
+        ConfigurationError: The vector's settings cannot store the embedding's vectors.
     """
     layout = collection.layout
     options = dict(create_options)
@@ -50,7 +50,7 @@ async def creation(
     if layout.embedding is not None:
         size = layout.known_size or await measured_size(collection)
         params = models.VectorParams(**{"size": size, "distance": layout.distance, **vector_params})
-        check_datatype(params, layout.embedding)
+        check_vector(params, layout.embedding)
         options["vectors_config"] = {layout.vector_name: params}
     if layout.sparse_embedding is not None:
         modifier = getattr(layout.sparse_embedding, "modifier", None)
@@ -87,13 +87,20 @@ async def create_if_missing(
             raise
 
 
-def check_datatype(params: models.VectorParams, embedding: Embeddings) -> None:
-    """Refuse a datatype that cannot store Gemini's vectors.
+def check_vector(params: models.VectorParams, embedding: Embeddings) -> None:
+    """Refuse settings of a vector that cannot store Gemini's vectors.
 
     Raises:
-        ConfigurationError: The datatype is uint8.
+        ConfigurationError: The datatype is uint8, or a point has several vectors.
     """
-    if params.datatype is models.Datatype.UINT8 and gemini_of(embedding):
+    if not gemini_of(embedding):
+        return
+    if params.multivector_config is not None:
+        raise ConfigurationError(
+            "multivector_config stores several vectors of a document, and Gemini makes one: use "
+            "a vector without it"
+        )
+    if params.datatype is models.Datatype.UINT8:
         raise ConfigurationError(
             "datatype uint8 stores whole numbers from 0 to 255, and Gemini's vectors have "
             "components between -1 and 1: use datatype float16, or quantization='scalar' for 8 "

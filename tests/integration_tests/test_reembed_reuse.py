@@ -254,6 +254,25 @@ def test_rounded_vectors_are_refused(tmp_path, developer):
     client.close()
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"datatype": models.Datatype.UINT8}, "whole numbers from 0 to 255"),
+        ({"multivector_config": {"comparator": "max_sim"}}, "Gemini makes one"),
+    ],
+)
+@pytest.mark.parametrize("reuse_vectors", [None, False])
+def test_a_new_collection_that_cannot_store_the_vectors_is_refused_before_any_request(
+    store, short, again, emulator, settings, words, reuse_vectors
+):
+    params = models.VectorParams(size=SHORT, distance=models.Distance.COSINE, **settings)
+    store.client.create_collection("new", vectors_config=params)
+    with pytest.raises(ConfigurationError, match=words):
+        again(store, short, reuse_vectors=reuse_vectors, collection_name="new")
+    assert emulator.requests == []
+    assert store.client.count("new").count == 0
+
+
 def test_vectors_too_large_for_the_model_are_refused(client, again, emulator, make_unrecorded):
     store = make_unrecorded(client, size=1536)
     with pytest.warns(UserWarning, match="shutdown"):
@@ -323,6 +342,18 @@ def test_a_subclass_with_its_own_way_is_asked_about(store, short, emulator):
     assert reembed(store, own, reuse_vectors=True).vectors_reused == len(TEXTS)
     assert emulator.requests == []
     assert largest_difference(reembed(store, own, reuse_vectors=True), short) < 1e-6
+
+
+def test_a_store_that_a_subclass_fills_is_asked_about(store, short, again, emulator):
+    class Own(GeminiEmbeddings):
+        async def aembed_documents(self, texts, **options):
+            return await super().aembed_documents([f"our {text}" for text in texts], **options)
+
+    own = Own(api_key=emulator.api_key, base_url=emulator.base_url, output_dimensionality=FULL)
+    with create_vector_store(own, "old", client=store.client) as filled:
+        report = again(filled, short)
+        assert "`embed_documents` of Own, the embedding of the store, may" in report.not_reused
+        assert (report.vectors_reused, report.ingest.texts) == (0, len(TEXTS))
 
 
 # Points that are not like the others
