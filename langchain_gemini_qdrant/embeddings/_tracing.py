@@ -17,6 +17,7 @@ from langchain_gemini_qdrant.embeddings.models import model_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from langsmith import trace
 
@@ -81,13 +82,11 @@ def traced(
             _end_span(call.span, call.usage, failure)
 
 
-@contextmanager
-def sending(call: CallContext, contents: Sequence[Content]) -> Iterator[None]:
+def sending(call: CallContext, contents: Sequence[Content]) -> AbstractContextManager[None]:
     """Make the call's span the current one while contents are sent, in any thread or task."""
     if call.span is not None:
         call.span.add_texts(map(_shown, contents))
-    with attached(call.span):
-        yield
+    return attached(call.span)
 
 
 def place_of(options: GeminiEmbeddings, connection: Connection) -> dict[str, str | int]:

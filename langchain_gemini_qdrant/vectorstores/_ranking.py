@@ -60,6 +60,8 @@ def taken_from(options: MutableMapping[str, Any], defaults: Ranking) -> Ranking:
         InvalidInputError: A number is out of range, or `group_size` has no `group_by`.
     """
     given = {name: options.pop(name) for name in OPTIONS if name in options}
+    if not given:
+        return defaults
     changed: dict[str, Any] = {}
     if "score_formula" in given:
         changed["score_formula"] = _as_formula(given["score_formula"])
