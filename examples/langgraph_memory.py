@@ -16,7 +16,7 @@ from typing import TypedDict
 
 from langgraph.graph import START, StateGraph
 from langgraph.store.base import BaseStore  # noqa: TC002 - LangGraph reads the annotation
-from langgraph.store.qdrant import QdrantStore
+from langgraph.store.qdrant import QdrantIndexConfig, QdrantStore
 
 from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings
 from langchain_gemini_qdrant.testing import GeminiEmulator
@@ -48,12 +48,15 @@ def answer(state: State, *, store: BaseStore) -> dict[str, str]:
 
 
 # To keep the memories, pass a folder instead of ":temporary:", or use QdrantClient with a server.
-with GeminiEmbeddings() as embeddings, closing(EdgeClient(":temporary:")) as client:
-    store = QdrantStore(
-        client, index={"dims": embeddings.vector_size, "embed": embeddings, "fields": ["text"]}
-    )
+with (
+    GeminiEmbeddings(output_dimensionality=768) as embeddings,
+    closing(EdgeClient(":temporary:")) as client,
+):
+    index: QdrantIndexConfig = {"dims": 768, "embed": embeddings, "fields": ["text"]}
+    store = QdrantStore(client, index=index)
     store.setup()
     for key, text in MEMORIES.items():
         store.put(("users", "alice"), key, {"text": text})
     graph = StateGraph(State).add_node(answer).add_edge(START, "answer").compile(store=store)
-    print(graph.invoke({"question": "Where does Alice book travel?"})["answer"])
+    question: State = {"question": "Where does Alice book travel?", "answer": ""}
+    print(graph.invoke(question)["answer"])

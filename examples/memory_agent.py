@@ -20,9 +20,9 @@ from uuid import uuid4
 from langchain.agents import create_agent
 from langchain.tools import ToolRuntime, tool
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.store.qdrant import QdrantStore
+from langgraph.store.qdrant import QdrantIndexConfig, QdrantStore
 
 from langchain_gemini_qdrant import EdgeClient, GeminiEmbeddings
 from langchain_gemini_qdrant.testing import GeminiEmulator
@@ -44,6 +44,7 @@ class User:
 @tool
 def remember(text: str, runtime: ToolRuntime[User]) -> str:
     """Keep a sentence about the user."""
+    assert runtime.store
     runtime.store.put(("memories", runtime.context.name), str(uuid4()), {"text": text})
     return "remembered"
 
@@ -51,6 +52,7 @@ def remember(text: str, runtime: ToolRuntime[User]) -> str:
 @tool
 def recall(question: str, runtime: ToolRuntime[User]) -> str:
     """Search what is known about the user."""
+    assert runtime.store
     found = runtime.store.search(("memories", runtime.context.name), query=question, limit=1)
     return "\n".join(memory.value["text"] for memory in found) or "nothing"
 
@@ -83,7 +85,7 @@ def converse(store: QdrantStore, user: str, question: str, *answers: AIMessage) 
         checkpointer=conversations,
     )
     state = agent.invoke(
-        {"messages": [("user", question)]},
+        {"messages": [HumanMessage(question)]},
         {"configurable": {"thread_id": str(uuid4())}},
         context=User(user),
     )
@@ -94,8 +96,11 @@ def converse(store: QdrantStore, user: str, question: str, *answers: AIMessage) 
 
 FLIGHTS = calls(("recall", {"question": "Which seat on a flight?"}))
 
-with tempfile.TemporaryDirectory() as folder, GeminiEmbeddings() as embeddings:
-    index = {"dims": embeddings.vector_size, "embed": embeddings, "fields": ["text"]}
+with (
+    tempfile.TemporaryDirectory() as folder,
+    GeminiEmbeddings(output_dimensionality=768) as embeddings,
+):
+    index: QdrantIndexConfig = {"dims": 768, "embed": embeddings, "fields": ["text"]}
     with closing(EdgeClient(f"{folder}/memory")) as client:
         memory = QdrantStore(client, index=index)
         memory.setup()

@@ -27,7 +27,7 @@ class ServedCollection:
 
     @property
     def problem(self) -> str | None:
-        """Why texts can be neither searched nor stored, None if they can."""
+        """`not_searchable`, or that the store was opened without an embedding; None if neither."""
         layout = self.store.collection.layout
         has_none = layout.embedding is None and layout.sparse_embedding is None
         if self.not_searchable is None and has_none:

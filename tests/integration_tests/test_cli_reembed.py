@@ -138,6 +138,7 @@ def test_what_cannot_be_reused_is_refused_in_options(filled, emulator):
         "cannot be reused: the new size is 256, and only the first 128 numbers of each vector are "
         "stored. Pass --no-reuse-vectors to embed its documents again"
     ) in result.stderr
+    assert not result.stdout  # no price of what is refused
     assert emulator.requests == []
 
 

@@ -176,9 +176,11 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         why_embed = change.why_embed(info, store, reuse_vectors)
         if why_embed is not None:
             why_embed = in_options(why_embed, click.get_current_context().command)
-        console.print(change.describe(store, embeddings, why_embed), markup=False, soft_wrap=True)
-        if no_key is not None and why_embed is not None and not reuse_vectors:
-            raise no_key
+        if why_embed is None or not reuse_vectors:  # else reembed refuses, and there is no price
+            described = change.describe(store, embeddings, why_embed)
+            console.print(described, markup=False, soft_wrap=True)
+            if no_key is not None and why_embed is not None:
+                raise no_key
         try:
             report = reembed_store(
                 store,
