@@ -25,8 +25,9 @@ ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "programs.md"
 BEGIN, END = "<!-- written by make compat-programs -->\n", "<!-- until here -->\n"
 HEAD = (
-    "| program | tested with | where the client goes | Gemini's vectors | works | does not work |\n"
-    "|---|---|---|---|---|---|\n"
+    "| program, tested with | where the client goes, and Gemini's vectors "
+    "| works | does not work |\n"
+    "|---|---|---|---|\n"
 )
 LANGGRAPH = {
     "client": "`QdrantStore(client)`, `AsyncQdrantStore(async_client)`",
@@ -58,7 +59,7 @@ PROGRAMS = {
         **LANGGRAPH,
     ),
     "langgraph_store_oldest": Program(
-        name="the same, oldest versions",
+        name="LangGraph's memory, oldest versions",
         packages=("langgraph-store-qdrant==0.1.0", "langgraph-checkpoint<3"),
         **LANGGRAPH,
     ),
@@ -203,7 +204,8 @@ def row(program: Program, installed: str, found: dict[str, str]) -> str:
     for step, reason in program.fails.items():
         steps.setdefault(reason, []).append(step)
     fails = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in steps.items()) or "—"
-    cells = (program.name, installed, program.client, program.vectors or "—", works, fails)
+    used = f"{program.client}<br>{program.vectors}" if program.vectors else program.client
+    cells = (f"{program.name}<br>{installed}", used, works, fails)
     return f"| {' | '.join(cells)} |\n"
 
 
