@@ -6,19 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
-import grpc
 from mcp.server.mcpserver.exceptions import ToolError
-from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ApiException
 
 from langchain_gemini_qdrant.errors import GeminiQdrantError
-from langchain_gemini_qdrant.vectorstores._qdrant_errors import reason
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import EXPECTED_ERRORS, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-EXPECTED = (GeminiQdrantError, OSError, ApiException, QdrantException, grpc.RpcError)
-"""Errors of this package, of the system and of Qdrant's client. The others are bugs."""
 
 _MAX_WORDS = 4_000  # a message may quote an argument
 
@@ -42,7 +36,7 @@ def as_tool_errors() -> Iterator[None]:
     """Turn expected errors into errors that the model reads."""
     try:
         yield
-    except EXPECTED as error:
+    except EXPECTED_ERRORS as error:
         raise ToolError(words(error)) from error
 
 

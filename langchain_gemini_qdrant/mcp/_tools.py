@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from langchain_gemini_qdrant._qdrant_values import content_id, named_vectors
 from langchain_gemini_qdrant._sources import SOURCE_KEYS, source_of
 from langchain_gemini_qdrant.ingestion import aingest
-from langchain_gemini_qdrant.mcp._errors import EXPECTED, in_time, words
+from langchain_gemini_qdrant.mcp._errors import in_time, words
 from langchain_gemini_qdrant.mcp._results import (
     MAX_DOCUMENTS,
     MAX_HIT,
@@ -36,6 +36,7 @@ from langchain_gemini_qdrant.mcp._results import (
 from langchain_gemini_qdrant.mcp._served import ServedCollection
 from langchain_gemini_qdrant.vectorstores._limits import at_most
 from langchain_gemini_qdrant.vectorstores._metadata import stored_embeddings
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import EXPECTED_ERRORS
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
 
 MAX_STORED_TEXT = 32_000
@@ -240,7 +241,7 @@ async def _facts(name: str, served: ServedCollection) -> CollectionFacts:
     try:
         count = await served.store.acount()
         info = await collection.client.get_collection(collection.name)
-    except (*EXPECTED, ValueError) as error:  # local mode's for a collection that is gone
+    except (*EXPECTED_ERRORS, ValueError) as error:  # local mode's for a collection that is gone
         problem = words(error)
     else:
         vector = collection.layout.vector_name
