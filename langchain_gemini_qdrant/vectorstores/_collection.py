@@ -117,6 +117,7 @@ class CollectionState:
             overridden by those that the collection remembers, overridden by the user's.
         size: Length of the dense vectors, None if the collection was not read.
         limits: The collection's limits on opening; none if the collection was not read.
+        indexes: The types of its payload indexes when they were last read, by payload key.
         lacks_metadata: Whether it is empty and its metadata does not name its embedding.
         is_checked: Whether it was read on opening and fits the store.
         has_warned: Whether the user was warned of payloads with a different layout.
@@ -127,6 +128,7 @@ class CollectionState:
     search_params: models.SearchParams | None = None
     size: int | None = None
     limits: Limits = field(default_factory=Limits)
+    indexes: Mapping[str, str] = field(default_factory=dict)
     lacks_metadata: bool = False
     is_checked: bool = False
     has_warned: bool = False

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_client import models
 
+from langchain_gemini_qdrant.errors import InvalidInputError
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import asks_to_split
 from langchain_gemini_qdrant.vectorstores.filters import names_of, to_filter
 
 if TYPE_CHECKING:
@@ -39,7 +41,12 @@ async def grouped_points(
     condition: models.Filter | None = None
     while True:
         arguments = plan.arguments(condition) | {"limit": plan.candidates, "offset": 0}
-        points = (await collection.client.query_points(collection.name, **arguments)).points
+        try:
+            points = (await collection.client.query_points(collection.name, **arguments)).points
+        except Exception as error:
+            if condition is not None and asks_to_split(error):
+                raise InvalidInputError(_too_long(collection, plan, len(chosen))) from error
+            raise
         found = [point for point in _in_order(points) if groups.admits(point)]
         if plan.is_rescored and chosen:
             # The repeated search ranks without the earlier hits, which stay above its own.
@@ -58,6 +65,7 @@ class _Groups:
         self._layout = collection.layout
         self._field = ranking.group_by or ""
         self._size = ranking.group_size
+        self._most = collection.state.limits.listed
         self._ids: dict[_Value, list[models.ExtendedPointId]] = {}
         self._alone: list[models.ExtendedPointId] = []
 
@@ -80,10 +88,15 @@ class _Groups:
                 full.append(value)
             else:
                 seen += ids
-        excluded: list[Any] = [models.HasIdCondition(has_id=seen)]
-        if full and (condition := to_filter({self._field: full}, self._layout.metadata_key)):
-            excluded.append(condition)
+        excluded: list[Any] = [models.HasIdCondition(has_id=ids) for ids in self._parts(seen)]
+        key = self._layout.metadata_key
+        excluded += [to_filter({self._field: values}, key) for values in self._parts(full)]
         return models.Filter(must_not=excluded)
+
+    def _parts(self, values: list[Any]) -> list[list[Any]]:
+        """Return the values in lists that a condition may have."""
+        most = self._most or len(values) or 1
+        return [values[start : start + most] for start in range(0, len(values), most)]
 
     def _values(self, point: models.ScoredPoint) -> Iterator[_Value]:
         value = self._layout.metadata(point.payload or {})
@@ -92,6 +105,14 @@ class _Groups:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, str | int | float):
                 yield isinstance(each, bool), each
+
+
+def _too_long(collection: Collection, plan: Plan, found: int) -> str:
+    return (
+        f"group_by found {found} documents among {plan.candidates} candidates, and the strict mode "
+        f"of collection {collection.name!r} does not allow the filter of a further search: raise "
+        "fetch_k, lower k, or narrow the search with filter="
+    )
 
 
 def _in_order(points: Iterable[models.ScoredPoint]) -> Iterator[models.ScoredPoint]:

@@ -28,6 +28,7 @@ class Limits:
         lookup: Most points looked up by id at a time: the limit of reads per minute.
         deleted: Most points deleted by id at a time: the limit of writes per minute.
         batched: Most searches in one request.
+        listed: Most ids or values in one condition of a filter.
         timeout: Longest timeout of a request, in seconds.
         oversampling: Largest oversampling of a search.
         exact: Whether exact searches and counts are allowed.
@@ -37,6 +38,7 @@ class Limits:
     lookup: int | None = None
     deleted: int | None = None
     batched: int | None = None
+    listed: int | None = None
     timeout: int | None = None
     oversampling: float | None = None
     exact: bool = True
@@ -53,6 +55,7 @@ class Limits:
             lookup=config.read_rate_limit,
             deleted=config.write_rate_limit,
             batched=min(batched, default=None),
+            listed=config.condition_max_size,
             timeout=config.max_timeout,
             oversampling=config.search_max_oversampling,
             exact=config.search_allow_exact is not False,

@@ -26,6 +26,7 @@ from langchain_gemini_qdrant.vectorstores._metadata import (
 )
 from langchain_gemini_qdrant.vectorstores._payload_indexes import (
     create_payload_indexes,
+    indexes_of,
     wanted_indexes,
 )
 from langchain_gemini_qdrant.vectorstores._settings import require_quantization
@@ -139,6 +140,7 @@ async def checked(collection: Collection) -> models.CollectionInfo:
         )
     state.size = size
     state.limits = Limits.of(info)
+    state.indexes = indexes_of(info)
     state.lacks_metadata = not stored_embeddings(info) and info.points_count == 0
     return info
 

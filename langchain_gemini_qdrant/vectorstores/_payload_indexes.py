@@ -11,6 +11,7 @@ from qdrant_client import models
 from langchain_gemini_qdrant._portable import portable_index
 from langchain_gemini_qdrant.errors import CollectionMismatchError, ConfigurationError
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
+from langchain_gemini_qdrant.vectorstores.score_factors import unfit_index
 
 if TYPE_CHECKING:
     from langchain_gemini_qdrant.vectorstores._collection import Collection
@@ -45,9 +46,46 @@ async def create_payload_indexes(
                 f"{key!r} of collection {collection.name!r} is indexed as {found}, not as {asked}: "
                 f"leave it out, or delete the index with client.delete_payload_index first"
             )
+    collection.state.indexes = indexes_of(info)
     for key, schema in wanted.items():
         if key not in info.payload_schema:
             await collection.client.create_payload_index(collection.name, key, schema)
+            collection.state.indexes |= {key: schema.type.value}
+
+
+def indexes_of(info: models.CollectionInfo) -> dict[str, str]:
+    """Return the types of a collection's indexes by payload key."""
+    return {key: index.data_type.value for key, index in info.payload_schema.items()}
+
+
+async def check_date_indexes(
+    collection: Collection, formula: object, *, known: bool = True
+) -> None:
+    """Refuse factors by dates that an index hides from the engine, which reads them from it.
+
+    Args:
+        collection: The collection to search.
+        formula: The factors of the search; Qdrant's own formula is not checked.
+        known: Whether to check the indexes that are known first, and only then those of now.
+
+    Raises:
+        CollectionMismatchError: The index of a field has no dates, or dates of a different kind.
+    """
+    if not isinstance(formula, tuple):
+        return
+    key = collection.layout.metadata_key
+    if known and unfit_index(formula, key, collection.state.indexes) is None:
+        return
+    info = await collection.client.get_collection(collection.name)
+    collection.state.indexes = indexes_of(info)
+    if (found := unfit_index(formula, key, collection.state.indexes)) is not None:
+        field, asked, index = found
+        raise CollectionMismatchError(
+            f"newer_first() needs an index of type {asked}, or no index, on {field!r} of "
+            f"collection {collection.name!r}, which has one of type {index}: delete it with "
+            "client.delete_payload_index, or store the dates in a different field. unix_time=True "
+            "is for numbers, and False for dates in ISO 8601"
+        )
 
 
 def wanted_indexes(

@@ -22,7 +22,7 @@ from qdrant_client.http.exceptions import (
 )
 
 from langchain_gemini_qdrant._retry_policy import read_retry_after, uncut
-from langchain_gemini_qdrant.errors import GeminiQdrantError, StorageError
+from langchain_gemini_qdrant.errors import GeminiQdrantError, InvalidInputError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ EXPECTED_ERRORS = (GeminiQdrantError, OSError, ApiException, QdrantException, gr
 _MAX_WORDS = 300  # characters of an answer that are quoted at most
 
 _UNREADABLE = 200  # it may have succeeded, but the answer is not one of Qdrant's
+_REFUSED = 400
 _TIMEOUT, _TOO_LARGE, _TOO_MANY, _INTERNAL, _DISK_FULL = 408, 413, 429, 500, 507
 _STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -52,9 +53,9 @@ _REPLICA_AWAY = re.compile("please retry|tonic|unavailable", re.IGNORECASE)
 # Connection errors that do not disappear with time.
 _NEVER = re.compile("certificate|wrong[_ ]version[_ ]number|illegal request line", re.IGNORECASE)
 # In a 429 without a delay, and in a 400: limits of the rate, of a message, of points, of JSON, and
-# of values in a filter.
+# of values or conditions in a filter.
 _TOO_LARGE_AS_A_WHOLE = re.compile(
-    'larger than (?:rate limiter|max|allowed)|for "upsert limit"|condition size limit',
+    'larger than (?:rate limiter|max|allowed)|for "upsert limit"|condition (?:size )?limit',
     re.IGNORECASE,
 )
 _FORBIDDEN = frozenset({401, 403})
@@ -149,6 +150,12 @@ def asks_to_split(error: Exception) -> bool:
     """Return whether a request was too large for the server or its rate limits as a whole."""
     failure = read_failure(error)
     return failure is not None and failure.asks_to_split
+
+
+def is_refused(error: Exception) -> bool:
+    """Return whether an engine refused the request itself: a server, or the embedded one."""
+    failure = read_failure(error)
+    return isinstance(error, InvalidInputError) if failure is None else failure.status == _REFUSED
 
 
 def _failure(status: int, name: str, words: str, headers: Mapping[str, str]) -> Failure:

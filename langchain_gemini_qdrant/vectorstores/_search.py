@@ -21,6 +21,7 @@ from langchain_gemini_qdrant.vectorstores._arguments import (
 from langchain_gemini_qdrant.vectorstores._groups import grouped_points
 from langchain_gemini_qdrant.vectorstores._limits import at_most
 from langchain_gemini_qdrant.vectorstores._media import query_content
+from langchain_gemini_qdrant.vectorstores._payload_indexes import check_date_indexes
 from langchain_gemini_qdrant.vectorstores._plan import (
     Plan,
     candidates,
@@ -28,6 +29,7 @@ from langchain_gemini_qdrant.vectorstores._plan import (
     meet_threshold,
 )
 from langchain_gemini_qdrant.vectorstores._points import as_qdrant
+from langchain_gemini_qdrant.vectorstores._qdrant_errors import is_refused
 from langchain_gemini_qdrant.vectorstores._ranking import refuse_with_mmr, taken_from
 from langchain_gemini_qdrant.vectorstores._tracing import traced_search
 from langchain_gemini_qdrant.vectorstores.filters import metadata_field
@@ -72,6 +74,7 @@ async def search(
     is_dense = layout.sparse_embedding is None
     distance = layout.distance if is_dense else None
     meet_threshold(collection, call.request, call.ranking, distance, as_relevance=as_relevance)
+    await check_date_indexes(collection, call.ranking.score_formula)
     content = await query_content(collection, query)
     score: Callable[[float], float]
     if is_dense:
@@ -106,6 +109,7 @@ async def search_by_vector(
     query = _checked_vector(collection, vector)
     distance = collection.layout.distance
     meet_threshold(collection, call.request, call.ranking, distance)
+    await check_date_indexes(collection, call.ranking.score_formula)
     queries = {collection.layout.vector_name: query}
     return await call.hits(call.plan(queries, distance=distance, size=len(query)))
 
@@ -191,23 +195,30 @@ class _Call:
         self, plan: Plan, score: Callable[[float], float] | None = None
     ) -> ScoredDocuments:
         """Search; `score` converts scores, and `score_key` adds them to the metadata."""
-        collection, ranking = self._collection, self.ranking
-        skipped = self.request["offset"]
-        if ranking.group_by is None:
-            response = await collection.client.query_points(collection.name, **plan.arguments())
-            points = response.points
-        else:
-            wanted = skipped + self.request["limit"]
-            points = (await grouped_points(collection, plan, ranking, wanted))[skipped:]
         is_whole = self.request["with_payload"] is True
+        try:
+            points = await self._points(plan)
+        except Exception as error:
+            if is_refused(error):  # an index may be newer than those that are known
+                formula = self.ranking.score_formula
+                await check_date_indexes(self._collection, formula, known=False)
+            raise
         hits = []
         for point in points:
-            document = collection.document(point, is_whole=is_whole)
+            document = self._collection.document(point, is_whole=is_whole)
             value = point.score if score is None else score(point.score)
             if self._score_key is not None:
                 document.metadata[self._score_key] = value
             hits.append((document, value))
         return hits
+
+    async def _points(self, plan: Plan) -> list[models.ScoredPoint]:
+        collection, skipped = self._collection, self.request["offset"]
+        if self.ranking.group_by is None:
+            response = await collection.client.query_points(collection.name, **plan.arguments())
+            return response.points
+        wanted = skipped + self.request["limit"]
+        return (await grouped_points(collection, plan, self.ranking, wanted))[skipped:]
 
 
 def _checked_vector(collection: Collection, vector: Sequence[float]) -> list[float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,12 +58,13 @@ class _NewerFirst(ScoreFactor):
         key = metadata_field(self.key, metadata_key)
         now = self.now or datetime.now(UTC)
         date: models.Expression = models.DatetimeKeyExpression(datetime_key=key)
-        today: models.Expression = models.DatetimeExpression(datetime=now.isoformat())
         past: Any = models.DatetimeRange(lte=now)
         future: Any = models.DatetimeRange(gt=now)
         if self.unix_time:
-            date, today = key, now.timestamp()
-            past, future = models.Range(lte=today), models.Range(gt=today)
+            date = key
+            past, future = models.Range(lte=now.timestamp()), models.Range(gt=now.timestamp())
+        # Also for numbers: an engine's constants have 32 bits, which is up to 64 s off today.
+        today = models.DatetimeExpression(datetime=now.isoformat())
         decay = models.ExpDecayExpression(
             exp_decay=models.DecayParamsExpression(
                 x=date, target=today, scale=self.half_life, midpoint=0.5
@@ -77,6 +78,11 @@ class _NewerFirst(ScoreFactor):
             _product(_one_value(key, future), 1.0 - self.undated),
         ]
         return _sum(1.0 - self.weight, _product(self.weight, _sum(*freshness)))
+
+    @property
+    def indexes(self) -> tuple[str, ...]:
+        """The types of index from which Qdrant reads the dates, or past which it reads them."""
+        return ("float", "integer", "text") if self.unix_time else ("datetime", "keyword", "text")
 
 
 @dataclass(frozen=True)
@@ -196,6 +202,18 @@ def formula_of(
     positive = _product(0.5, _sum(score, size_of_score), *factors)
     negative = _product(0.5, _sum(score, models.NegExpression(neg=size_of_score)))
     return models.FormulaQuery(formula=_sum(positive, negative))
+
+
+def unfit_index(
+    factors: Sequence[ScoreFactor], metadata_key: str, indexes: Mapping[str, str]
+) -> tuple[str, str, str] | None:
+    """Return the payload key of a factor's dates, the index that it needs, and the one it has."""
+    for factor in factors:
+        if isinstance(factor, _NewerFirst):
+            key = metadata_field(factor.key, metadata_key)
+            if key in indexes and indexes[key] not in factor.indexes:
+                return key, factor.indexes[0], indexes[key]
+    return None
 
 
 def _one_value(key: str, bounds: models.Range | models.DatetimeRange) -> models.Filter:

@@ -5,6 +5,8 @@ Source: lib/collection/src/operations/verification of https://github.com/qdrant/
 
 from __future__ import annotations
 
+from qdrant_client import models
+
 from tests.integration_tests.qdrant_server_exchange import QdrantError
 
 _SPLIT = "request larger than rate limiter capacity, please try to split your request"
@@ -47,6 +49,44 @@ def _exact(config, is_exact):
         raise QdrantError(400, "Bad request: Exact search disabled!. Help: Set exact=false.")
 
 
+def _conditions(given):
+    """Yield a filter's conditions with those of the filters in it."""
+    if isinstance(given, models.NestedCondition):
+        given = given.nested.filter
+    if not isinstance(given, models.Filter):
+        yield given
+        return
+    for name in ("must", "should", "must_not"):
+        clause = getattr(given, name) or []
+        for each in clause if isinstance(clause, list) else [clause]:
+            yield from _conditions(each)
+    for each in given.min_should.conditions if given.min_should else []:
+        yield from _conditions(each)
+
+
+def _size(condition):
+    match = getattr(condition, "match", None)
+    for values in (
+        getattr(condition, "has_id", None),
+        getattr(match, "any", None),
+        getattr(match, "except_", None),
+    ):
+        if values is not None:
+            return len(values)
+    return 0
+
+
+def _filter(config, given):
+    conditions = [] if given is None else list(_conditions(given))
+    for key, name, found in (
+        ("filter_max_conditions", "Filter condition", len(conditions)),
+        ("condition_max_size", "Condition size", max(map(_size, conditions), default=0)),
+    ):
+        limit = config.get(key)
+        if limit is not None and found > limit:
+            raise QdrantError(400, f"Bad request: {name} limit reached ({found} > {limit})")
+
+
 def _page(config, body):
     _at_most(config, "max_query_limit", body.limit, "limit")
 
@@ -56,6 +96,7 @@ def _query(config, body):
     for each in prefetch if isinstance(prefetch, list) else [prefetch]:
         _query(config, each)
     _page(config, body)
+    _filter(config, body.filter)
     quantization = body.params and body.params.quantization
     if quantization:
         _at_most(config, "search_max_oversampling", quantization.oversampling, "oversampling")

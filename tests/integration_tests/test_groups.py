@@ -222,6 +222,36 @@ def test_groups_respect_a_servers_limit_of_points(engine, on_store):
     assert store.count() == 39
 
 
+def limited(client, **limits):
+    """A store whose administrator has set limits."""
+    strict = models.StrictModeConfig(enabled=True, **limits)
+    client.update_collection("c", strict_mode_config=strict)
+    return create_vector_store(Plane(), "c", client=client)
+
+
+@pytest.mark.parametrize("kind", ["server", pytest.param("grpc", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sources", [[i // 15 for i in range(90)], [i // 2 for i in range(90)]])
+def test_groups_respect_a_servers_limit_of_a_condition(engine, on_store, kind, sources):
+    client = engine(kind)
+    stored = documents(*map(str, sources))
+    opened(client, stored)
+    store = limited(client, condition_max_size=5)
+    options = {"group_by": "source", "group_size": 2, "fetch_k": 12}
+    hits = on_store(store, WITH_SCORE, "1 0", k=60, **options)
+    assert ids(hits) == first_of_each(stored, 2)[:60]
+
+
+@pytest.mark.parametrize("kind", ["server", pytest.param("grpc", marks=pytest.mark.slow)])
+def test_a_limit_of_conditions_says_how_to_search_instead(engine, on_store, kind):
+    client = engine(kind)
+    opened(client, documents(*"aaabbbcccd"))
+    store = limited(client, condition_max_size=1, filter_max_conditions=1)
+    with pytest.raises(InvalidInputError, match="found 3 documents among 4 candidates.*fetch_k"):
+        on_store(store, WITH_SCORE, "1 0", k=5, group_by="source", group_size=2, fetch_k=4)
+    hits = on_store(store, WITH_SCORE, "1 0", k=5, group_by="source", group_size=2, fetch_k=10)
+    assert ids(hits) == ["0", "1", "3", "4", "6"]
+
+
 def test_concurrent_searches_keep_their_own_groups(engine):
     store = opened(engine("edge"), documents(*"aabbccdd"))
 

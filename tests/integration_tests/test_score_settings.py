@@ -17,6 +17,7 @@ from langchain_gemini_qdrant import (
     create_vector_store,
     reembed,
 )
+from langchain_gemini_qdrant.errors import CollectionMismatchError
 from langchain_gemini_qdrant.vectorstores import boost, newer_first
 from tests.integration_tests.plane import Plane
 from tests.integration_tests.test_quantization import PRESETS
@@ -147,3 +148,39 @@ def test_indexed_fields_work_in_strict_mode(engine, on_store):
         boost({"s": "1"}, 2.0),
     ):
         assert len(on_store(store, WITH_SCORE, "1 0", score_formula=factor, **options)) == 2
+
+
+UNFIT = [
+    *((index, False) for index in ("integer", "float", "bool", "uuid", "geo")),
+    *((index, True) for index in ("keyword", "datetime", "bool", "uuid", "geo")),
+]
+
+
+@pytest.mark.parametrize(("index", "unix_time"), UNFIT)
+def test_an_index_that_hides_the_dates_is_named_before_gemini_is_asked(
+    engine, embeddings, emulator, on_store, index, unix_time
+):
+    client = engine("edge")
+    store = create_vector_store(embeddings, "c", client=client)
+    store.add_texts(["a"], [{"at": NOW.timestamp() if unix_time else NOW.isoformat()}])
+    options = {"score_formula": newer_first("at", DAY, now=NOW, unix_time=unix_time)}
+    store.create_payload_indexes({"at": index})
+    emulator.clear()
+    for opened in (store, create_vector_store(embeddings, "c", client=client)):
+        with pytest.raises(CollectionMismatchError, match=f"metadata.at.*type {index}"):
+            on_store(opened, WITH_SCORE, "a", **options)
+    assert not emulator.requests
+    client.delete_payload_index("c", "metadata.at")
+    ((_, score),) = on_store(store, WITH_SCORE, "a", **options)
+    ((_, plain),) = store.similarity_search_with_score("a")
+    assert score == pytest.approx(plain, abs=1e-5)
+
+
+@pytest.mark.parametrize("index", ["bool", "uuid"])
+def test_an_index_that_another_program_makes_is_named_too(engine, on_store, index):
+    client = engine("edge")
+    store = create_vector_store(Plane(), "c", client=client)
+    store.add_texts(["1 0"], [{"at": NOW.isoformat()}])
+    client.create_payload_index("c", "metadata.at", index)
+    with pytest.raises(CollectionMismatchError, match=f"metadata.at.*type {index}"):
+        on_store(store, WITH_SCORE, "1 0", score_formula=newer_first("at", DAY, now=NOW))

@@ -124,6 +124,16 @@ def test_unix_time_is_a_date(client, on_store):
     assert hits == pytest.approx({"old": 0.5, "new": 1, "future": 1, **dict.fromkeys(others, 0.1)})
 
 
+def test_unix_time_is_exact_to_the_second(client, on_store):
+    now = datetime(2026, 7, 1, 11, 22, 33, tzinfo=UTC)  # its nearest 32-bit float is 31 s off
+    stored = [
+        Document("1 0", id=f"{age}", metadata={"at": now.timestamp() - age}) for age in (0, 9)
+    ]
+    factor = newer_first("at", 9, now=now, unix_time=True)
+    hits = on_store(opened(client, stored), WITH_SCORE, "1 0", score_formula=factor)
+    assert scores(hits) == pytest.approx({"0": 1, "9": 0.5})
+
+
 def test_now_is_the_time_of_each_search_unless_given(engine):
     fresh = Document("1 0", id="now", metadata={"date": datetime.now(UTC).isoformat()})
     store = opened(engine("edge"), [fresh])
