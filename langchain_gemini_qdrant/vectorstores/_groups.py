@@ -53,7 +53,8 @@ async def grouped_points(
             least = chosen[-1].score
             found = [p.model_copy(update={"score": min(p.score, least)}) for p in found]
         chosen += found
-        if len(chosen) >= wanted or len(points) < plan.candidates or not found:
+        is_last = len(chosen) >= wanted or len(points) < plan.candidates
+        if is_last or not (found or groups.leaves_out(points)):
             return chosen[:wanted]
         condition = groups.others()
 
@@ -79,6 +80,16 @@ class _Groups:
         if not values:
             self._alone.append(point.id)
         return True
+
+    def leaves_out(self, points: list[models.ScoredPoint]) -> bool:
+        """Leave out points that the filter finds though their values have enough points.
+
+        A filter with many whole numbers finds 2.0 though 2 is left out, for example. Return whether
+        there is a point that was not left out before.
+        """
+        new = {point.id for point in points}.difference(self._alone)
+        self._alone += new
+        return bool(new)
 
     def others(self) -> models.Filter:
         """Return the condition for points that were not seen and can still be admitted."""

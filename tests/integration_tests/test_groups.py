@@ -121,6 +121,13 @@ def test_numbers_booleans_and_nested_fields_are_values(client, on_store):
         assert ids(hits) == ["0", "2", "4", "5", "6", "8", "9", "10"]
 
 
+def test_many_whole_numbers_are_the_values_of_equal_floats(client, on_store):
+    stored = documents(*range(20), *[float(i % 20) for i in range(40)], 99)
+    store = opened(client, stored)
+    hits = on_store(store, WITH_SCORE, "1 0", k=21, group_by="source", fetch_k=5)
+    assert ids(hits) == [*map(str, range(20)), "60"]
+
+
 @pytest.mark.parametrize("size", [1, 2])
 @pytest.mark.parametrize("options", [{}, {"fetch_k": 5}], ids=["many", "few"])
 def test_pages_of_groups_follow_each_other(client, on_store, size, options):
