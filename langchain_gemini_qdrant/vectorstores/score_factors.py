@@ -137,7 +137,11 @@ def newer_first(
     if now is not None and not isinstance(now, datetime):
         raise InvalidInputError(f"now must be a datetime, got {now!r}")
     if now is not None:
-        now = now.replace(tzinfo=UTC) if now.utcoffset() is None else now.astimezone(UTC)
+        try:
+            now = now.replace(tzinfo=UTC) if now.utcoffset() is None else now.astimezone(UTC)
+        except OverflowError as error:
+            message = f"now must be in the years 1..9999 in UTC, got {now!r}"
+            raise InvalidInputError(message) from error
     return _NewerFirst(
         key=key,
         half_life=seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from qdrant_client import models
@@ -14,6 +14,7 @@ from langchain_gemini_qdrant.vectorstores import boost, newer_first
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+AHEAD = timezone(timedelta(hours=1))
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         (("date", DAY), {"weight": 1.5}, "weight must be a number in 0..1"),
         (("date", DAY), {"undated": -1}, "undated must be a number in 0..1"),
         (("date", DAY), {"now": date(2026, 1, 1)}, "now must be a datetime"),
+        (("date", DAY), {"now": datetime.min.replace(tzinfo=AHEAD)}, "now must be in the years"),
     ],
 )
 def test_newer_first_refuses_what_no_search_could_use(arguments, options, message):
