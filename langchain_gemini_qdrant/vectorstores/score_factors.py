@@ -126,7 +126,9 @@ def newer_first(
         unix_time: Whether the dates are numbers: seconds since 1970-01-01 in UTC.
 
     Returns:
-        The factor, for `score_formula` of a store, a search or a retriever's `search_kwargs`.
+        The factor, for `score_formula` of a store, a search or a retriever's `search_kwargs`. If
+        the field has an index of a type without such dates, the search raises
+        `CollectionMismatchError`.
 
     Raises:
         InvalidInputError: The key does not name a field, or a number is out of range.
