@@ -16,7 +16,7 @@ from qdrant_client import models
 
 from langchain_gemini_qdrant.errors import InvalidInputError
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import asks_to_split
-from langchain_gemini_qdrant.vectorstores.filters import names_of, to_filter
+from langchain_gemini_qdrant.vectorstores.filters import to_filter, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -110,9 +110,7 @@ class _Groups:
         return [values[start : start + most] for start in range(0, len(values), most)]
 
     def _values(self, point: models.ScoredPoint) -> Iterator[_Value]:
-        value = self._layout.metadata(point.payload or {})
-        for name in names_of(self._field) or ():
-            value = value.get(name) if isinstance(value, dict) else None
+        value = value_at(self._layout.metadata(point.payload or {}), self._field)
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, str | int | float):
                 yield isinstance(each, bool), each

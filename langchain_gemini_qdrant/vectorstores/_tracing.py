@@ -172,10 +172,12 @@ def _describe_run(operation: str, name: str) -> tuple[str, Attributes]:
 
 def _counts(report: object) -> Attributes:
     """Return the numbers of a report; of failed documents, how many they are."""
-    report = getattr(report, "ingest", report)  # the report of `reembed` has one of `ingest`
     if not is_dataclass(report):
         return {}
     counts = {each.name: getattr(report, each.name) for each in fields(report)}
+    if "ingest" in counts:  # of `reembed`
+        ingest = counts["ingest"]
+        counts |= {each.name: getattr(ingest, each.name) for each in fields(ingest)}
     if "failed" in counts:
         counts["failed"] = len(counts["failed"])
     del counts["seconds"]  # the span has it

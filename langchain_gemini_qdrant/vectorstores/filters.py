@@ -116,6 +116,13 @@ def names_of(field: object) -> list[str] | None:
     return None if any(array for _, _, array in parts) else [q or plain for q, plain, _ in parts]
 
 
+def value_at(metadata: Any, field: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value of a metadata field, None if there is none."""
+    for name in names_of(field) or ():
+        metadata = metadata.get(name) if isinstance(metadata, dict) else None
+    return metadata
+
+
 class _Field(NamedTuple):
     """A metadata field, or without a name the whole metadata."""
 

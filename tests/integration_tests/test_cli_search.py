@@ -134,6 +134,17 @@ def test_wrong_durations_are_wrong_usage(search, arguments, message):
     assert message in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize(
+    "arguments", [("--group-by", "sauce"), ("--newer-first", "day", "--half-life", "90d")]
+)
+def test_a_field_that_no_hit_has_is_told(search, arguments):
+    option, field, *_ = arguments
+    result = search("cats", *arguments)
+    assert (result.exit_code, len(places(result))) == (0, 4)
+    assert result.stderr == f"{option}: no passage found has the metadata field {field!r}\n"
+    assert search("cats", "--group-by", "source").stderr == ""
+
+
 def test_a_group_that_is_no_field_is_told(search):
     result = search("cats", "--group-by", "tags[]")
     assert result.exit_code == 1

@@ -345,9 +345,11 @@ def test_an_interrupted_run_ends_its_spans(store, run, spans):
 
 def test_reembed_is_a_span_with_its_numbers(store, spans):
     small = store.embeddings.model_copy(update={"output_dimensionality": 128})
-    report = reembed(store, small).ingest
-    span = spans.one("reembed c")
-    assert span.attributes["gemini_qdrant.added"] == report.added == len(TEXTS)
+    report = reembed(store, small)
+    numbers = spans.one("reembed c").attributes
+    assert numbers["gemini_qdrant.added"] == report.ingest.added == len(TEXTS)
+    assert numbers["gemini_qdrant.vectors_reused"] == report.vectors_reused == len(TEXTS)
+    assert numbers["gemini_qdrant.requests"] == 0
     assert list(spans.tree()) == ["reembed c"]
 
 

@@ -19,6 +19,8 @@ from langchain_gemini_qdrant.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from langchain_core.documents import Document
+
     from langchain_gemini_qdrant.media import Content
     from langchain_gemini_qdrant.vectorstores import ScoreFactor
 
@@ -131,11 +133,26 @@ def search(  # noqa: PLR0917 - one argument for each option
         group_by=group_by,
         score_formula=_formula(newer_first, half_life),
     )
+    _tell_of_missing_fields({"--group-by": group_by, "--newer-first": newer_first}, hits)
     if not as_json:
         print_hits(query or "", hits, full=full)
         return
     for document, score in hits:
         print_json(document, score=score)
+
+
+def _tell_of_missing_fields(
+    options: dict[str, str | None], hits: list[tuple[Document, float]]
+) -> None:
+    """Print which options name a field that no hit has: they are misspelt, or have no effect."""
+    from langchain_gemini_qdrant.vectorstores.filters import value_at  # noqa: PLC0415 - `--help`
+
+    for option, field in options.items():
+        found = field is None or any(
+            value_at(document.metadata, field) is not None for document, _ in hits
+        )
+        if hits and not found:
+            click.echo(f"{option}: no passage found has the metadata field {field!r}", err=True)
 
 
 def _formula(key: str | None, half_life: timedelta | None) -> ScoreFactor | None:
