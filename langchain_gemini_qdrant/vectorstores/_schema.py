@@ -87,7 +87,7 @@ async def create_if_missing(
             raise
 
 
-def check_vector(params: models.VectorParams, embedding: Embeddings) -> None:
+def check_vector(params: models.VectorParams, embedding: Embeddings | None) -> None:
     """Refuse settings of a vector that cannot store Gemini's vectors.
 
     Raises:
@@ -151,10 +151,12 @@ def check(layout: Layout, info: models.CollectionInfo) -> None:
 
     Raises:
         CollectionMismatchError: A vector is missing, or its size, distance or embedding differs.
+        ConfigurationError: The vector cannot store those of the embedding.
     """
     name = layout.collection_name
     params = dense_params(layout, info)
     if params is not None:
+        check_vector(params, layout.embedding)
         size = layout.known_size
         if size is not None and params.size != size:
             raise CollectionMismatchError(

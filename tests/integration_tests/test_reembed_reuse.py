@@ -16,6 +16,7 @@ from langchain_gemini_qdrant import (
     EdgeBm25,
     EdgeClient,
     GeminiEmbeddings,
+    GeminiQdrantVectorStore,
     IngestError,
     create_vector_store,
     reembed,
@@ -247,10 +248,10 @@ def test_rounded_vectors_are_refused(tmp_path, developer):
         size=FULL, distance=models.Distance.COSINE, datatype=models.Datatype.UINT8
     )
     client.create_collection("old", {"": params})
-    store = open_store(client, developer(output_dimensionality=FULL))
-    new = developer()
+    old = developer(output_dimensionality=FULL)
+    store = GeminiQdrantVectorStore(client, "old", old, validate_collection_config=False)
     with pytest.raises(ConfigurationError, match="uint8"):
-        reembed(store, new, reuse_vectors=True)
+        reembed(store, developer(), reuse_vectors=True)
     client.close()
 
 

@@ -492,6 +492,14 @@ def test_uint8_would_lose_gemini_s_vectors_and_is_refused(client, embeddings):
     with pytest.raises(ValueError, match="whole numbers from 0 to 255"):
         create_vector_store(embeddings, "c", client=client, vector_params={"datatype": "uint8"})
     assert not client.collection_exists("c")
+    uint8 = models.VectorParams(
+        size=embeddings.vector_size,
+        distance=models.Distance.COSINE,
+        datatype=models.Datatype.UINT8,
+    )
+    client.create_collection("c", vectors_config=uint8)
+    with pytest.raises(ValueError, match="whole numbers from 0 to 255"):
+        create_vector_store(embeddings, "c", client=client)
 
 
 def test_payload_indexes_are_made_once(tmp_path):
