@@ -33,6 +33,8 @@ T = TypeVar("T")
 Attributes: TypeAlias = "Mapping[str, str | bool | int | float | Sequence[str]]"
 
 SCOPE: Final = "langchain_gemini_qdrant"
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+"""Ports of addresses that name none, for `server.port`."""
 MOST_EVENTS: Final = 100
 """Events of one span; further ones are counted. SDKs keep 128 by default."""
 MOST_TEXTS: Final = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,11 +98,7 @@ def open_served(
         until_the_end(closing(each.store))
         if each.not_searchable:
             say(f"Warning: {each.not_searchable}")
-        served[name] = ServedCollection(
-            store=each.store,
-            description=descriptions.get(name, ""),
-            not_searchable=each.not_searchable,
-        )
+        served[name] = replace(each, description=descriptions.get(name, ""))
     return served
 
 

@@ -182,11 +182,11 @@ def pause_all(
         LOGGER.info("%s: 429: the limit is now %s", call.name, pause.lesson)
     if pause.was_too_short and may_be_free:
         _check_deadline(call, error, pause.seconds)
-        _tell_of_retry(call, error, attempt, pause.seconds)
+        _record_retry(call, error, attempt, pause.seconds)
         return 0
     _check_attempts(call, error, attempt)
     _check_deadline(call, error, pause.seconds)
-    _tell_of_retry(call, error, attempt, pause.seconds)
+    _record_retry(call, error, attempt, pause.seconds)
     return 1
 
 
@@ -203,11 +203,11 @@ async def before_retry(call: CallContext, error: EmbeddingError, attempt: int) -
     _check_deadline(call, error, delay)
     status = "no answer" if error.status_code is None else f"an answer of {error.status_code}"
     reason = f"retry {attempt + 1} of {call.policy.max_retries}, after {status}"
-    _tell_of_retry(call, error, attempt, delay)
+    _record_retry(call, error, attempt, delay)
     await call.waits.for_retry(delay, reason)
 
 
-def _tell_of_retry(call: CallContext, error: EmbeddingError, attempt: int, delay: float) -> None:
+def _record_retry(call: CallContext, error: EmbeddingError, attempt: int, delay: float) -> None:
     """Add an event to the call's span before the request is sent again."""
     told: dict[str, str | int | float] = {
         "error.type": type(error).__name__,

@@ -284,10 +284,10 @@ async def _ask_rate_limiter(call: CallContext, texts: int) -> None:
             await clock.asleep(min(POLL, call.seconds_left or POLL))
             call.check()
     if (waited := clock.now() - since) >= POLL:
-        _tell_of_wait(call, waited, "rate_limiter")
+        _record_wait(call, waited, "rate_limiter")
 
 
-def _tell_of_wait(call: CallContext, seconds: float, reason: str) -> None:
+def _record_wait(call: CallContext, seconds: float, reason: str) -> None:
     """Add an event to the call's span after a request has waited for a quota."""
     call.event("quota_wait", {"gemini_qdrant.wait_seconds": seconds, "gemini_qdrant.quota": reason})
 
@@ -308,7 +308,7 @@ async def _admission(call: CallContext, texts: int, tokens: int, media_tokens: i
         grant = call.limiter.try_acquire(now, **needed, since=since)
         if isinstance(grant, Reservation):
             if now > since:
-                _tell_of_wait(call, now - since, call.limiter.limits or "unknown")
+                _record_wait(call, now - since, call.limiter.limits or "unknown")
             return grant
         if call.deadline is not None and now + grant > call.deadline:
             raise out_of_time(call, f"the rate limit asks for {grant:.1f} s more")

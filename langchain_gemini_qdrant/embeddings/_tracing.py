@@ -9,7 +9,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from langchain_gemini_qdrant._telemetry import attached, start_span
+from langchain_gemini_qdrant._telemetry import DEFAULT_PORTS, attached, start_span
 from langchain_gemini_qdrant._warnings import warn_in_passing
 from langchain_gemini_qdrant.embeddings._backends.addresses import DEVELOPER_HOST, vertex_host
 from langchain_gemini_qdrant.embeddings._connection import has_own_client
@@ -36,8 +36,6 @@ _VARIABLES = (
     "LANGCHAIN_TRACING",
     "LANGCHAIN_TRACING_V2",
 )
-_HTTPS = 443
-_PORTS = {"http": 80, "https": _HTTPS}
 
 
 def _is_on() -> bool:
@@ -102,7 +100,7 @@ def place_of(options: GeminiEmbeddings, connection: Connection) -> dict[str, str
     url = urlsplit(address if "//" in address else f"//{address}")
     if url.hostname:
         place["server.address"] = url.hostname
-        place["server.port"] = url.port or _PORTS.get(url.scheme, _HTTPS)
+        place["server.port"] = url.port or DEFAULT_PORTS.get(url.scheme, DEFAULT_PORTS["https"])
     return place
 
 

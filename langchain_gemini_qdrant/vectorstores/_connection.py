@@ -10,6 +10,7 @@ import httpx
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from langchain_gemini_qdrant._clients import Clients
+from langchain_gemini_qdrant._telemetry import DEFAULT_PORTS
 from langchain_gemini_qdrant.edge import AsyncEdgeClient, EdgeClient
 from langchain_gemini_qdrant.edge._in_place import InPlaceBackend
 from langchain_gemini_qdrant.edge.async_client import InPlaceEdgeClient
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 EngineKind: TypeAlias = Literal["edge", "local", "server"]
 """Qdrant Edge, qdrant-client's pure-Python local mode, or a Qdrant server."""
 
-_PORTS = {"http": 80, "https": 443}
 _EDGE_OPTIONS = ("worker", "durability")
 _SERVER_OPTIONS = ("api_key", "prefer_grpc", "timeout", "https", "prefix")
 
@@ -222,7 +222,9 @@ def server_of(client: QdrantClient | AsyncQdrantClient | None) -> dict[str, str 
         return {}
     url = _address(client)
     is_grpc = client.init_options.get("prefer_grpc")
-    port: int = client.init_options["grpc_port"] if is_grpc else url.port or _PORTS[url.scheme]
+    port: int = (
+        client.init_options["grpc_port"] if is_grpc else url.port or DEFAULT_PORTS[url.scheme]
+    )
     return {"server.address": url.host, "server.port": port}
 
 

@@ -16,7 +16,7 @@ from langchain_gemini_qdrant._retry_policy import LONGEST_DELAY, RetryPolicy
 from langchain_gemini_qdrant._telemetry import running
 from langchain_gemini_qdrant.embeddings._waiting import Waiting
 from langchain_gemini_qdrant.vectorstores._qdrant_errors import read_failure, reason
-from langchain_gemini_qdrant.vectorstores._tracing import start_call, tell_of_failure
+from langchain_gemini_qdrant.vectorstores._tracing import record_failure, start_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -96,7 +96,7 @@ class RetryingClient:
                 return await self._send(send)
             except Exception as error:
                 delay = self._delay(name, attempt, error)
-                tell_of_failure(span, error, attempt, delay)
+                record_failure(span, error, attempt, delay)
                 if delay is None:
                     raise
                 why = f"a retry, after: {reason(error):.{_SHOWN}}"

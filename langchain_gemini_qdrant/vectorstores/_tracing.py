@@ -116,7 +116,7 @@ def start_call(
     return start_span(_describe_call, client, name, args, kwargs)
 
 
-def tell_of_failure(span: Span | None, error: Exception, attempt: int, delay: float | None) -> None:
+def record_failure(span: Span | None, error: Exception, attempt: int, delay: float | None) -> None:
     """Add a failed attempt to a call's span; `delay` is None if it is not repeated."""
     if span is None:
         return

@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
+from langchain_gemini_qdrant._logging import LOGGER
 from langchain_gemini_qdrant.cli.options import (
     engine_options,
     layout_options,
     stored_embedding_options,
 )
-
-_PACKAGE = "langchain_gemini_qdrant"  # its log is shown by the command line itself
 
 
 def _descriptions(_: object, __: object, values: tuple[str, ...]) -> dict[str, str]:
@@ -127,7 +126,8 @@ def _log_warnings() -> None:
     Requests that the end of the server cancels are no errors.
     """
     handler = logging.StreamHandler()
-    handler.addFilter(lambda record: not record.name.startswith(_PACKAGE))
+    # The command line itself shows the log of this package.
+    handler.addFilter(lambda record: not record.name.startswith(LOGGER.name))
     handler.addFilter(lambda record: not _is_cancelled(record.exc_info))
     handler.setLevel(logging.WARNING)
     logging.basicConfig(

@@ -133,7 +133,7 @@ def search(  # noqa: PLR0917 - one argument for each option
         group_by=group_by,
         score_formula=_formula(newer_first, half_life),
     )
-    _tell_of_missing_fields({"--group-by": group_by, "--newer-first": newer_first}, hits)
+    _report_missing_fields({"--group-by": group_by, "--newer-first": newer_first}, hits)
     if not as_json:
         print_hits(query or "", hits, full=full)
         return
@@ -141,7 +141,7 @@ def search(  # noqa: PLR0917 - one argument for each option
         print_json(document, score=score)
 
 
-def _tell_of_missing_fields(
+def _report_missing_fields(
     options: dict[str, str | None], hits: list[tuple[Document, float]]
 ) -> None:
     """Print which options name a field that no hit has: they are misspelt, or have no effect."""
