@@ -148,6 +148,7 @@ class GrpcBackend(DeveloperApi):
         api = self._clients.take_of_process()
         if api is not None:
             api.channel.close()
+            grpc_forks.note_closing()
 
     async def aclose(self) -> None:
         """Close the connections that the running event loop has used."""
