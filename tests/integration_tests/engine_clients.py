@@ -42,6 +42,22 @@ def client_over(way, folder):
             yield client
 
 
+@contextmanager
+def collection_over(way, folder, name, points):
+    """A client over one of `WAYS`, with points in a collection of three vectors."""
+    with client_over(way, folder) as client:
+        client.create_collection(
+            name,
+            {
+                "near": models.VectorParams(size=2, distance=models.Distance.DOT),
+                "far": models.VectorParams(size=2, distance=models.Distance.EUCLID),
+            },
+            sparse_vectors_config={"words": models.SparseVectorParams()},
+        )
+        client.upsert(name, points)
+        yield client
+
+
 def is_local_mode(way):
     """Whether qdrant-client's local mode answers, which it does for the tests' own server, too."""
     return way == "memory" or (way in {"rest", "grpc"} and not UPSTREAM)

@@ -16,7 +16,7 @@ from langchain_gemini_qdrant.errors import InvalidInputError
 from tests.integration_tests.engine_clients import (
     REFUSED,
     WAYS,
-    client_over,
+    collection_over,
     is_local_mode,
     outcome,
     product,
@@ -56,26 +56,15 @@ def way(request):
 
 @pytest.fixture(scope="module")
 def client(way, tmp_path_factory):
-    with client_over(way, tmp_path_factory.mktemp("answers")) as client:
-        client.create_collection(
-            "values",
-            {
-                "near": models.VectorParams(size=2, distance=models.Distance.DOT),
-                "far": models.VectorParams(size=2, distance=models.Distance.EUCLID),
-            },
-            sparse_vectors_config={"words": models.SparseVectorParams()},
+    points = [
+        models.PointStruct(
+            id=number,
+            vector={"near": [number / 8, 1.0], "far": [number / 4, 0.0]},
+            payload={} if value is None else {"x": value, "tag": "ab"[number % 2]},
         )
-        client.upsert(
-            "values",
-            [
-                models.PointStruct(
-                    id=number,
-                    vector={"near": [number / 8, 1.0], "far": [number / 4, 0.0]},
-                    payload={} if value is None else {"x": value, "tag": "ab"[number % 2]},
-                )
-                for number, value in enumerate(VALUES)
-            ],
-        )
+        for number, value in enumerate(VALUES)
+    ]
+    with collection_over(way, tmp_path_factory.mktemp("answers"), "values", points) as client:
         yield client
 
 

@@ -12,7 +12,7 @@ from qdrant_client import models
 from tests.integration_tests.engine_clients import (
     REFUSED,
     WAYS,
-    client_over,
+    collection_over,
     outcome,
     product,
     rounded,
@@ -35,38 +35,25 @@ def way(request):
 
 @pytest.fixture(scope="module")
 def client(way, tmp_path_factory):
-    with client_over(way, tmp_path_factory.mktemp("answers")) as client:
-        client.create_collection(
-            "documents",
-            {
-                "near": models.VectorParams(size=2, distance=models.Distance.DOT),
-                "far": models.VectorParams(size=2, distance=models.Distance.EUCLID),
+    points = [
+        models.PointStruct(
+            id=number,
+            vector={
+                "near": [1 - number / 32, 0.0],
+                "far": [number / 8, 0.0],
+                "words": models.SparseVector(indices=[number % 3], values=[1 + number / 64]),
             },
-            sparse_vectors_config={"words": models.SparseVectorParams()},
+            payload={
+                "document": document,
+                "number": number % 5 - 2,
+                "tags": [document, "all"] if number % 2 else [document],
+                "pages": [{"of": document}],
+                "mixed": [number % 3, 0.5, document, True, None][number % 5],
+            },
         )
-        client.upsert(
-            "documents",
-            [
-                models.PointStruct(
-                    id=number,
-                    vector={
-                        "near": [1 - number / 32, 0.0],
-                        "far": [number / 8, 0.0],
-                        "words": models.SparseVector(
-                            indices=[number % 3], values=[1 + number / 64]
-                        ),
-                    },
-                    payload={
-                        "document": document,
-                        "number": number % 5 - 2,
-                        "tags": [document, "all"] if number % 2 else [document],
-                        "pages": [{"of": document}],
-                        "mixed": [number % 3, 0.5, document, True, None][number % 5],
-                    },
-                )
-                for number, document in enumerate(DOCUMENTS)
-            ],
-        )
+        for number, document in enumerate(DOCUMENTS)
+    ]
+    with collection_over(way, tmp_path_factory.mktemp("answers"), "documents", points) as client:
         yield client
 
 

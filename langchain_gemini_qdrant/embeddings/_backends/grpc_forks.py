@@ -2,9 +2,9 @@
 
 gRPC's threads do not survive a fork. A child can use it if the calls of its parent had ended, as
 gRPC's own fork handlers then renew it. They do nothing for calls in flight and for asyncio: such
-children have hung, or were ended by a failed check. A channel that was closed is torn down in the
-background; a child of that moment hangs when it makes one (4 of 70 with grpcio 1.85; 0 of 60 when
-the fork came 0.05 seconds later), so a fork waits for it.
+children have hung, or were ended by a failed check. gRPC tears down a closed channel in the
+background for some milliseconds. With grpcio 1.85, a child that is forked meanwhile can hang when
+it makes a channel, so a fork waits for the end.
 
 Source: https://github.com/grpc/grpc/blob/master/doc/fork_support.md
 """
