@@ -21,6 +21,7 @@ from langchain_gemini_qdrant.cli.connecting import (
 from langchain_gemini_qdrant.cli.options import TITLE_KEY
 from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
 from langchain_gemini_qdrant.embeddings.models import DEFAULT_MODEL
+from langchain_gemini_qdrant.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -73,6 +74,20 @@ def make_embeddings(
     embeddings = until_the_end(GeminiEmbeddings(**options))
     keep_base_url(embeddings.base_url)
     return embeddings
+
+
+def embeddings_even_without_key(
+    options: Mapping[str, Any],
+) -> tuple[GeminiEmbeddings, ConfigurationError | None]:
+    """Return the embeddings; if there is no key, also the error to raise before any request.
+
+    Raises:
+        ConfigurationError: An option is wrong, whether there is a key or not.
+    """
+    try:
+        return make_embeddings(**options), None
+    except ConfigurationError as error:
+        return make_embeddings(**options, api_key="no key"), error
 
 
 def open_store(

@@ -95,7 +95,7 @@ class Reembedding:
             return "--no-reuse-vectors is given"
         layout = store.collection.layout
         refused = refusal(info, layout, self.new_size or self.old_size)
-        if refused is not None and (refused.is_certain or not reuse_vectors):
+        if refused is not None and refused.holds(reuse_vectors):
             return refused.why
         has_vector = models.HasVectorCondition(has_vector=layout.vector_name)
         lacking = 0 if reuse_vectors else store.count(models.Filter(must_not=[has_vector]))

@@ -22,6 +22,7 @@ from langchain_gemini_qdrant.cli.connecting import (
 )
 from langchain_gemini_qdrant.cli.opening import (
     create_store,
+    embeddings_even_without_key,
     make_embeddings,
     store_over,
     until_the_end,
@@ -124,14 +125,11 @@ def _open(
             raise
         problem = f"{_in_options(error)}. {_way_out(name, info, layout, engine)}"
     else:
-        try:
-            embeddings = make_embeddings(**given)
-        except ConfigurationError as error:
-            make_embeddings(**given, api_key="none")  # raises what is not about the key
-            problem = f"{_in_options(error)}, in the environment of this server"
-        else:
+        embeddings, no_key = embeddings_even_without_key(given)
+        if no_key is None:
             store = store_over(connection, name, vectors, embeddings, layout=layout)
             return ServedCollection(store=store)
+        problem = f"{_in_options(no_key)}, in the environment of this server"
     store = GeminiQdrantVectorStore(connection.client, name, validate_embeddings=False, **layout)
     return ServedCollection(store=store, not_searchable=problem)
 

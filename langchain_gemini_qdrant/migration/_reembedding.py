@@ -266,18 +266,16 @@ class ReembedRun:
         if self._reuse_vectors is False:
             return "none"
         refused = refusal(old, layout, self._size, self._collection.layout.embedding)
+        if refused is None or not refused.holds(self._reuse_vectors):
+            return "all" if self._reuse_vectors else "usable"
         if self._reuse_vectors:
-            if refused is not None and refused.is_certain:
-                raise ConfigurationError(
-                    f"the vectors of collection {self._old!r} cannot be reused: {refused.why}. "
-                    "Pass reuse_vectors=False to embed its documents again"
-                )
-            return "all"
-        if refused is not None:
-            self._not_reused = refused.why
-            LOGGER.info("reembed: stored vectors are not reused: %s", refused.why)
-            return "none"
-        return "usable"
+            raise ConfigurationError(
+                f"the vectors of collection {self._old!r} cannot be reused: {refused.why}. "
+                "Pass reuse_vectors=False to embed its documents again"
+            )
+        self._not_reused = refused.why
+        LOGGER.info("reembed: stored vectors are not reused: %s", refused.why)
+        return "none"
 
     def _kept_vectors(self, old: models.CollectionInfo) -> list[str]:
         dense = old.config.params.vectors

@@ -43,6 +43,10 @@ class Refusal(NamedTuple):
     why: str
     is_certain: bool = True
 
+    def holds(self, reuse_vectors: bool | None) -> bool:  # noqa: FBT001 - the user's answer
+        """Return whether it applies; `reuse_vectors=True` answers what only the user knows."""
+        return self.is_certain or not reuse_vectors
+
 
 def refusal(
     old: models.CollectionInfo, layout: Layout, size: int, filled_by: Embeddings | None = None

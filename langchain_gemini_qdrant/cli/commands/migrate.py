@@ -16,7 +16,7 @@ from langchain_gemini_qdrant.cli.connecting import (
     require_collection,
 )
 from langchain_gemini_qdrant.cli.local_mode import open_local_mode
-from langchain_gemini_qdrant.cli.opening import make_embeddings
+from langchain_gemini_qdrant.cli.opening import embeddings_even_without_key
 from langchain_gemini_qdrant.cli.options import (
     MEDIA_KEY,
     TITLE_KEY,
@@ -28,14 +28,13 @@ from langchain_gemini_qdrant.cli.options import (
 from langchain_gemini_qdrant.cli.progress import console, cost, counted, ingest_line, progress_bar
 from langchain_gemini_qdrant.cli.tables import reasons_table
 from langchain_gemini_qdrant.cli.wording import in_options
-from langchain_gemini_qdrant.errors import ConfigurationError, IngestError
+from langchain_gemini_qdrant.errors import IngestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from qdrant_client import models
 
-    from langchain_gemini_qdrant.embeddings.gemini import GeminiEmbeddings
     from langchain_gemini_qdrant.migration.migrate import MigrationReport
     from langchain_gemini_qdrant.vectorstores._connection import Connection
 
@@ -161,7 +160,7 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         info = require_collection(connection, collection)
         change = Reembedding.of(collection, info, vector_name, options)
         options |= {"model": change.model, "output_dimensionality": change.size}
-        embeddings, no_key = _embeddings(options)
+        embeddings, no_key = embeddings_even_without_key(options)
         store = GeminiQdrantVectorStore(
             connection.client,
             collection,
@@ -210,16 +209,6 @@ def reembed(  # noqa: PLR0917 - one argument for each option
         soft_wrap=True,
     )
     print_grpc_hint(done, embeddings)
-
-
-def _embeddings(
-    options: Mapping[str, Any],
-) -> tuple[GeminiEmbeddings, ConfigurationError | None]:
-    """Return the new embeddings; if there is no key, also the error to raise before any request."""
-    try:
-        return make_embeddings(**options), None
-    except ConfigurationError as error:
-        return make_embeddings(**options, api_key="no key"), error  # other errors are raised again
 
 
 @contextmanager
